@@ -1,0 +1,73 @@
+"""What the scripts share: flags, and one line for a user's mistake."""
+
+import os
+import pathlib
+import sys
+
+# Before TensorFlow is imported: its start-up notes would hide our own.
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+
+from absl import app, flags, logging  # noqa: E402
+
+from tfgen.errors import UserError  # noqa: E402
+
+
+def run(main) -> None:
+    """Runs `main()` with parsed flags.
+
+    Exit status: 0; 2 after one line for a user's mistake; 130 after Ctrl-C.
+    """
+    app.run(lambda _: _guarded(main), flags_parser=_parse)
+
+
+def workdir_flag() -> None:
+    """Defines --workdir."""
+    flags.DEFINE_string('workdir', None, 'Folder of the run.')
+
+
+def data_flag() -> None:
+    """Defines --data_dir."""
+    flags.DEFINE_string(
+        'data_dir', None, 'Folder of prepared TFDS data sets; default: TFDS\'s.'
+    )
+
+
+def required(name: str) -> str:
+    """The value of a flag that must be given."""
+    value = flags.FLAGS[name].value
+    if not value:
+        raise UserError(f'--{name} is missing: pass --{name}=...')
+    return value
+
+
+def workdir() -> pathlib.Path:
+    """The --workdir, as a path."""
+    return pathlib.Path(required('workdir')).expanduser()
+
+
+def _parse(arguments):
+    logging.set_verbosity(logging.WARNING)
+    logging.get_absl_handler().setFormatter(None)
+    try:
+        rest = flags.FLAGS(arguments)
+    except flags.Error as error:
+        _fail(error)
+    if len(rest) > 1:
+        _fail(f'unexpected argument {rest[1]!r}: flags begin with --')
+    return rest
+
+
+def _guarded(main):
+    try:
+        main()
+    except UserError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.stderr.write('\ninterrupted: the same command continues the run\n')
+        sys.exit(130)
+
+
+def _fail(error):
+    line = ' '.join(str(error).split())
+    sys.stderr.write(f'error: {line}\n')
+    sys.exit(2)

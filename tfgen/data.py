@@ -1,0 +1,236 @@
+"""A data set by name: its spec, and its batches in an order that is a formula.
+
+A batch is `{'image': float32 [B, H, W, C] in [0, 1], 'label': int32 [B]}`;
+`label` only where the set has one.
+
+The example at position p of the training stream is a pure function of
+(seed, p): every epoch is its own pseudo-random permutation of the indices.
+Nothing of the pipeline needs saving, a run resumes at any step at no cost,
+and the order is the same for 1 or 8 replicas.
+"""
+
+import dataclasses
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen import readers
+from tfgen.errors import UserError
+from tfgen.noise import BatchNoise, RowNoise
+
+# Third word of the seed, so that no other draw shares the order's numbers.
+_ORDER = 0x07DE7
+
+BINARIZATIONS = ('none', 'static', 'dynamic', 'threshold')
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSpec:
+    """What a model may know about a data set.
+
+    Attributes:
+      name: as given to `load`.
+      height, width, channels: of an image.
+      levels: grey values per channel after binarization; a value k is stored
+        as k / (levels - 1).
+      num_classes: 0 where the set has no label.
+      binarization: one of BINARIZATIONS.
+      split_sizes: examples in 'train' and 'test'.
+    """
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    levels: int
+    num_classes: int
+    binarization: str
+    split_sizes: dict[str, int]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return (self.height, self.width, self.channels)
+
+    @property
+    def dimensions(self) -> int:
+        """Values per image: H * W * C."""
+        return math.prod(self.image_shape)
+
+
+def load(
+    name: str,
+    data_dir: str | None = None,
+    binarization: str = 'none',
+    image_size: tuple[int, int] | None = None,
+) -> 'ImageData':
+    """Opens a data set.
+
+    Args:
+      name: 'digits' (embedded), any TFDS image set ('mnist',
+        'cifar10', 'cats_vs_dogs', 'builder/config'), or 'folder:PATH'.
+      data_dir: where TFDS keeps prepared sets; its own default if None.
+      binarization: 'none' leaves the values as they are;
+        'static' requires a set that is binary already (binarized_mnist);
+        'dynamic' draws each value as Bernoulli(value), afresh every time in
+        training and once and for all in evaluation;
+        'threshold' is 1 where the value is above 0.5.
+        Likelihoods under different binarizations cannot be compared.
+      image_size: (H, W) to which images are resized, after the largest
+        centred crop of that shape. Required where a set's images differ.
+
+    Raises:
+      UserError: unknown name, set not prepared and not downloadable, images
+        that cannot be read, an impossible binarization.
+    """
+    if binarization not in BINARIZATIONS:
+        raise UserError(
+            f'unknown binarization {binarization!r}: use one of '
+            f'{", ".join(BINARIZATIONS)}'
+        )
+    source = readers.open_source(name, data_dir, image_size)
+    levels = source.levels
+    if binarization == 'static' and levels != 2:
+        raise UserError(
+            f'binarization=static needs a set of zeros and ones, {name!r} has '
+            f'{levels} levels: use dynamic or threshold, or '
+            'the set binarized_mnist'
+        )
+    height, width, channels = source.image_shape
+    spec = DataSpec(
+        name=name,
+        height=height,
+        width=width,
+        channels=channels,
+        levels=levels if binarization == 'none' else 2,
+        num_classes=source.num_classes,
+        binarization=binarization,
+        split_sizes={k: len(v) for k, v in source.splits.items()},
+    )
+    return ImageData(spec, source)
+
+
+class ImageData:
+    """The batches of one data set; made by `load`."""
+
+    def __init__(self, spec: DataSpec, source: readers.Source):
+        self.spec = spec
+        self._source = source
+
+    def train(
+        self,
+        seed: int,
+        batch_size: int,
+        start: int = 0,
+        context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """The endless training stream from batch number `start` on.
+
+        Args:
+          seed: decides the order and the draws of dynamic binarization.
+          batch_size: rows of a global batch.
+          start: number of the first global batch.
+          context: of tf.distribute. With R replicas each element holds
+            batch_size / R rows, dealt to the replicas in order.
+
+        Returns:
+          A data set of batches with static shapes.
+        """
+        context = context or tf.distribute.InputContext()
+        rows = context.get_per_replica_batch_size(batch_size)
+        local = (
+            context.num_replicas_in_sync // context.num_input_pipelines
+        )
+
+        def element(index):
+            number = index // local
+            replica = context.input_pipeline_id * local + index % local
+            first = replica * rows
+            positions = number * batch_size + first + tf.range(
+                rows, dtype=tf.int64
+            )
+            indices = shuffled(
+                positions, self.spec.split_sizes['train'], seed
+            )
+            noise = BatchNoise(
+                tf.stack([tf.constant(seed, tf.int64), number]),
+                batch_size,
+                start=tf.cast(first, tf.int32),
+                count=rows,
+            )
+            return self._batch('train', indices, noise)
+
+        stream = tf.data.Dataset.range(start * local, np.iinfo(np.int64).max)
+        return stream.map(element).prefetch(2 * local)
+
+    def evaluation(
+        self,
+        split: str,
+        batch_size: int,
+        seed: int = 0,
+        limit: int | None = None,
+    ) -> tf.data.Dataset:
+        """Every example of a split once, in the set's own order.
+
+        Args:
+          split: 'train' or 'test'.
+          batch_size: rows of a batch; the last may be smaller.
+          seed: of dynamic binarization, which here draws one fixed image per
+            example, whatever the batch size.
+          limit: only the first `limit` examples.
+        """
+        if split not in self.spec.split_sizes:
+            raise UserError(
+                f'data set {self.spec.name!r} has no split {split!r}: use '
+                + ' or '.join(self.spec.split_sizes)
+            )
+        count = self.spec.split_sizes[split]
+        if limit is not None:
+            count = min(count, limit)
+
+        def element(indices):
+            noise = RowNoise(indices + tf.constant(seed, tf.int64) * count)
+            return self._batch(split, indices, noise)
+
+        indices = tf.data.Dataset.range(count).batch(batch_size)
+        return indices.map(element).prefetch(2)
+
+    def _batch(self, split, indices, noise):
+        images, labels = self._source.gather(split, indices)
+        scale = 1.0 / (self._source.levels - 1)
+        image = tf.cast(images, tf.float32) * scale
+        if self.spec.binarization == 'dynamic':
+            drawn = noise.uniform('binarize', self.spec.image_shape) < image
+            image = tf.cast(drawn, tf.float32)
+        elif self.spec.binarization == 'threshold':
+            image = tf.cast(image > 0.5, tf.float32)
+        if labels is None:
+            return {'image': image}
+        return {'image': image, 'label': labels}
+
+
+def shuffled(positions: tf.Tensor, size: int, seed: int) -> tf.Tensor:
+    """Indices of the examples at `positions` of the training stream.
+
+    Positions [e * size, (e + 1) * size) are epoch e: a permutation of
+    0..size-1 that depends on (seed, e) alone.
+
+    Args:
+      positions: int64 [N].
+      size: examples in the split.
+      seed: integer in 0..2^31 - 1.
+
+    Returns:
+      int64 [N].
+    """
+    size = tf.constant(size, tf.int64)
+    epochs = positions // size
+    seeds = tf.stack(
+        [tf.fill(tf.shape(epochs), x) for x in (seed, _ORDER)], axis=-1
+    )
+    seeds = tf.concat([seeds, tf.cast(epochs, tf.int32)[:, None]], axis=-1)
+    # tf.random.experimental.index_shuffle takes one seed for all rows; a batch
+    # that crosses the end of an epoch needs two.
+    return tf.raw_ops.RandomIndexShuffle(
+        index=positions % size, seed=seeds, max_index=size - 1, rounds=4
+    )

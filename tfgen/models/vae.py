@@ -1,0 +1,284 @@
+"""Variational auto-encoder, plain and conditional, with convolutions.
+
+Source: Kingma and Welling 2014; the notes' CVAE code; Sohn et al. 2015 for
+the conditional form. Names follow the notes: encode, reparameterize, decode,
+mean, logvar, logits.
+"""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.errors import UserError
+from tfgen.models import base
+from tfgen.noise import Noise
+
+LIKELIHOODS = ('bernoulli', 'gaussian')
+KLS = ('analytic', 'monte_carlo')
+# A Gaussian density grows without bound as its width shrinks onto the grey
+# levels; it may not become narrower than one level of a byte.
+_MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
+
+
+class CVAE(base.GenerativeModel):
+    """p(x) = integral of p(z) p(x|z), with q(z|x) to bound it.
+
+    The same class is the notes' convolutional VAE and, with `num_classes`,
+    their conditional VAE: the label enters the encoder as constant feature
+    maps and the decoder beside z, so that z is left to say the style.
+
+    Args:
+      image_shape: (H, W, C), any size.
+      latent_size: K.
+      filters: channels of the encoder's stride-2 convolutions; the decoder
+        mirrors them.
+      likelihood: 'bernoulli' for binary images: P(x = 1) = sigmoid(logits);
+        'gaussian' for real values: x ~ N(logits, s^2) with one learned s (the
+        decoder's output is then the mean, and the likelihood a density).
+      kl: 'analytic' uses the closed form of KL(q(z|x) || p(z)),
+        'monte_carlo' the notes' estimate log q(z|x) - log p(z) at the drawn
+        z; both have the same expectation.
+      num_classes: see GenerativeModel.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        latent_size: int = 2,
+        filters: Sequence[int] = (32, 64),
+        likelihood: str = 'bernoulli',
+        kl: str = 'analytic',
+        num_classes: int = 0,
+    ):
+        super().__init__(image_shape, num_classes)
+        for what, value, known in (
+            ('likelihood', likelihood, LIKELIHOODS),
+            ('kl', kl, KLS),
+        ):
+            if value not in known:
+                raise UserError(
+                    f'unknown {what} {value!r}: use {" or ".join(known)}'
+                )
+        self.latent_size = latent_size
+        self.likelihood = likelihood
+        self.kl = kl
+        self.encoder = self._encoder_network(filters)
+        self.decoder = self._decoder_network(filters)
+        if likelihood == 'gaussian':
+            self.image_logvar = self.add_weight(
+                shape=[],
+                initializer=keras.initializers.Constant(-2.0),
+                name='image_logvar',
+            )
+
+    def _encoder_network(self, filters):
+        height, width, channels = self.image_shape
+        return keras.Sequential(
+            [keras.Input([height, width, channels + self.num_classes])]
+            + [
+                keras.layers.Conv2D(f, 3, 2, 'same', activation='relu')
+                for f in filters
+            ]
+            + [
+                keras.layers.Flatten(),
+                keras.layers.Dense(2 * self.latent_size, dtype='float32'),
+            ]
+        )
+
+    def _decoder_network(self, filters):
+        height, width, channels = self.image_shape
+        scale = 2 ** len(filters)
+        # Rounded up, and cropped at the end: any image size will do.
+        grid = (-(-height // scale), -(-width // scale), filters[-1])
+        rows, columns = grid[0] * scale - height, grid[1] * scale - width
+        crop = (
+            (rows // 2, rows - rows // 2),
+            (columns // 2, columns - columns // 2),
+        )
+        return keras.Sequential(
+            [
+                keras.Input([self.latent_size + self.num_classes]),
+                keras.layers.Dense(
+                    grid[0] * grid[1] * grid[2], activation='relu'
+                ),
+                keras.layers.Reshape(grid),
+            ]
+            + [
+                keras.layers.Conv2DTranspose(
+                    f, 3, 2, 'same', activation='relu'
+                )
+                for f in reversed(filters)
+            ]
+            + [
+                keras.layers.Conv2D(channels, 3, 1, 'same', dtype='float32'),
+                keras.layers.Cropping2D(crop, dtype='float32'),
+            ]
+        )
+
+    # The notes' functions.
+
+    def encode(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """q(z|x): [B, H, W, C] -> mean, logvar, each float32 [B, K]."""
+        one_hot = self.one_hot(label)
+        if one_hot is not None:
+            height, width, _ = self.image_shape
+            maps = tf.tile(
+                one_hot[:, None, None, :], [1, height, width, 1]
+            )
+            image = tf.concat([image, maps], axis=-1)
+        return tf.split(self.encoder(image), 2, axis=1)
+
+    def reparameterize(
+        self, mean: tf.Tensor, logvar: tf.Tensor, noise: Noise
+    ) -> tf.Tensor:
+        """z = eps * exp(logvar / 2) + mean: [B, K]."""
+        eps = noise.normal('eps', [self.latent_size])
+        return eps * tf.exp(logvar * 0.5) + mean
+
+    def decode(
+        self, z: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """p(x|z): [B, K] -> logits (Bernoulli) or means: [B, H, W, C]."""
+        return self.decoder(base.concat_features(z, self.one_hot(label)))
+
+    def to_image(self, logits: tf.Tensor) -> tf.Tensor:
+        """The mean of p(x|z) as a picture: [B, H, W, C] in [0, 1]."""
+        if self.likelihood == 'bernoulli':
+            return tf.sigmoid(logits)
+        return tf.clip_by_value(logits, 0.0, 1.0)
+
+    def sample(
+        self, noise: Noise, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Draws z ~ p(z) and returns the mean of p(x|z), as the notes do."""
+        z = noise.normal('z', [self.latent_size])
+        return self.to_image(self.decode(z, label))
+
+    def reconstruct(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Decodes the mean of q(z|x): [B, H, W, C] -> the same, [0, 1]."""
+        mean, _ = self.encode(image, label)
+        return self.to_image(self.decode(mean, label))
+
+    # The bound.
+
+    def log_likelihood(
+        self,
+        image: tf.Tensor,
+        z: tf.Tensor,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """log p(x|z) in nats: [B]. A density if Gaussian, else <= 0."""
+        logits = self.decode(z, label)
+        if self.likelihood == 'bernoulli':
+            return probability.log_bernoulli(image, logits)
+        logvar = tf.maximum(
+            tf.convert_to_tensor(self.image_logvar), _MIN_LOGVAR
+        )
+        return probability.log_normal_pdf(
+            image, logits, tf.cast(logvar, tf.float32)
+        )
+
+    def rate(
+        self, mean: tf.Tensor, logvar: tf.Tensor, z: tf.Tensor
+    ) -> tf.Tensor:
+        """KL(q(z|x) || p(z)) in nats, exact or estimated at z: [B]."""
+        if self.kl == 'analytic':
+            return probability.kl_normal(mean, logvar)
+        z = tf.identity(z)  # gradients meet in pairs: see training.py
+        log_prior = probability.log_normal_pdf(z, 0.0, 0.0)
+        return probability.log_normal_pdf(z, mean, logvar) - log_prior
+
+    def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
+        """-ELBO = distortion + rate, each in nats: [B]."""
+        image, label = batch['image'], batch.get('label')
+        mean, logvar = self.encode(image, label)
+        z = self.reparameterize(mean, logvar, noise)
+        return {
+            'distortion': -self.log_likelihood(image, z, label),
+            'rate': self.rate(mean, logvar, z),
+        }
+
+    def elbo(
+        self, image: tf.Tensor, label: tf.Tensor | None, noise: Noise
+    ) -> tf.Tensor:
+        """E log p(x|z) - KL(q(z|x) || p(z)) <= log p(x), one draw: [B]."""
+        batch = {'image': image, 'label': label}
+        terms = self.loss_terms(batch, noise)
+        return -terms['distortion'] - terms['rate']
+
+    def log_weights(
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None,
+        noise: Noise,
+        num_samples: int,
+    ) -> tf.Tensor:
+        """log p(x, z_s) - log q(z_s|x) for S draws of q: [S, B].
+
+        Their mean estimates the ELBO, their log-mean-exp the tighter
+        importance weighted bound (Burda et al. 2016, equation 8).
+        """
+        mean, logvar = self.encode(image, label)
+        eps = noise.normal('eps', [num_samples, self.latent_size])
+
+        def repeated(x):
+            return None if x is None else tf.repeat(x, num_samples, axis=0)
+
+        def flat(x):
+            return tf.reshape(x, [-1, self.latent_size])
+
+        z = flat(eps * tf.exp(logvar * 0.5)[:, None] + mean[:, None])
+        log_joint = self.log_likelihood(
+            repeated(image), z, repeated(label)
+        ) + probability.log_normal_pdf(z, 0.0, 0.0)
+        log_q = probability.log_normal_pdf(z, repeated(mean), repeated(logvar))
+        return tf.transpose(tf.reshape(log_joint - log_q, [-1, num_samples]))
+
+    # The contract.
+
+    def objectives(self) -> tuple[base.Objective, ...]:
+        return (
+            base.Objective('model', self.loss_terms, self.trainable_variables),
+        )
+
+    def signatures(self) -> dict[str, base.Signature]:
+        return {
+            'sample': base.Signature(
+                self._serve_sample, self.with_label('seed'), True
+            ),
+            'encode': base.Signature(
+                self._serve_encode, self.with_label('image')
+            ),
+            'decode': base.Signature(
+                self._serve_decode, self.with_label('z'), True
+            ),
+            'reconstruct': base.Signature(
+                self._serve_reconstruct, self.with_label('image'), True
+            ),
+            'elbo': base.Signature(
+                self._serve_elbo, self.with_label('image', 'seed')
+            ),
+        }
+
+    def _serve_sample(self, noise, label=None):
+        return {'image': self.sample(noise, label)}
+
+    def _serve_encode(self, image, label=None):
+        mean, logvar = self.encode(image, label)
+        return {'mean': mean, 'logvar': logvar}
+
+    def _serve_decode(self, z, label=None):
+        logits = self.decode(z, label)
+        return {'logits': logits, 'image': self.to_image(logits)}
+
+    def _serve_reconstruct(self, image, label=None):
+        return {'image': self.reconstruct(image, label)}
+
+    def _serve_elbo(self, image, noise, label=None):
+        return {'elbo': self.elbo(image, label, noise)}

@@ -1,0 +1,315 @@
+"""What to train: one frozen dataclass per kind of model, one dict of presets.
+
+A preset is a complete description of a run but for where it happens. Every
+field can be changed with `--set field=value`. The comment above each entry
+records the run that its expected figure comes from.
+"""
+
+import dataclasses
+import types
+import typing
+
+from tfgen.data import DataSpec
+from tfgen.errors import UserError
+from tfgen.models.base import GenerativeModel
+from tfgen.models.gan import DCGAN
+from tfgen.models.pixelrnn import PixelRNN
+from tfgen.models.vae import CVAE
+
+SCHEDULES = ('constant', 'cosine')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Preset:
+    """The fields that every run has.
+
+    Attributes:
+      dataset, binarization, image_size: see data.load.
+      batch_size: examples per update, over all replicas.
+      steps: training steps; in a step every player makes its updates.
+      learning_rate: of Adam, at the start.
+      schedule: 'constant', or 'cosine' down to 0 at the last step.
+      beta_1: of Adam.
+      conditional: on the label of the data set.
+      log_every, checkpoint_every: in steps.
+      expect: the figure that the record of the run shows; not a setting.
+    """
+
+    dataset: str = 'digits'
+    binarization: str = 'none'
+    image_size: tuple[int, int] | None = None
+    batch_size: int = 64
+    steps: int = 1000
+    learning_rate: float = 1e-3
+    schedule: str = 'constant'
+    beta_1: float = 0.9
+    conditional: bool = False
+    log_every: int = 100
+    checkpoint_every: int = 1000
+    expect: str = ''
+
+    def __post_init__(self):
+        for name in ('batch_size', 'steps', 'log_every', 'checkpoint_every'):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f'{name} is {getattr(self, name)}: use 1 or more'
+                )
+        if not self.learning_rate > 0:
+            raise UserError(
+                f'learning_rate is {self.learning_rate}: use a number above 0'
+            )
+        if not 0 <= self.beta_1 < 1:
+            raise UserError(f'beta_1 is {self.beta_1}: use 0 up to below 1')
+        if self.schedule not in SCHEDULES:
+            raise UserError(
+                f'unknown schedule {self.schedule!r}: use '
+                f'{" or ".join(SCHEDULES)}'
+            )
+        for name in _SIZES & vars(self).keys():
+            size = getattr(self, name)
+            sizes = size if isinstance(size, tuple) else (size,)
+            if any(s is not None and s < 1 for s in sizes):
+                raise UserError(f'{name} is {size}: use 1 or more')
+
+    def build(self, spec: DataSpec) -> GenerativeModel:
+        """The model for images of `spec`, with fresh variables."""
+        raise NotImplementedError
+
+    def num_classes(self, spec: DataSpec) -> int:
+        """The model's `num_classes`; 0 if it is not conditional."""
+        if not self.conditional:
+            return 0
+        if not spec.num_classes:
+            raise UserError(
+                f'data set {spec.name!r} has no labels: '
+                'use --set conditional=false'
+            )
+        return spec.num_classes
+
+
+# Fields of the model presets that must be positive.
+_SIZES = {
+    'image_size',
+    'latent_size',
+    'filters',
+    'units',
+    'num_layers',
+    'generator_filters',
+    'discriminator_filters',
+    'discriminator_updates',
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CVAEPreset(Preset):
+    """See models.vae.CVAE."""
+
+    latent_size: int = 16
+    filters: tuple[int, ...] = (32, 64)
+    likelihood: str = 'bernoulli'
+    kl: str = 'analytic'
+
+    def build(self, spec: DataSpec) -> CVAE:
+        if self.likelihood == 'bernoulli' and spec.levels != 2:
+            raise UserError(
+                f'likelihood=bernoulli needs binary images, {spec.name!r} has '
+                f'{spec.levels} levels: use --set binarization=dynamic or '
+                '--set likelihood=gaussian'
+            )
+        return CVAE(
+            spec.image_shape,
+            self.latent_size,
+            self.filters,
+            self.likelihood,
+            self.kl,
+            self.num_classes(spec),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PixelRNNPreset(Preset):
+    """See models.pixelrnn.PixelRNN; levels=0 takes those of the data."""
+
+    levels: int = 0
+    cell: str = 'lstm'
+    units: int = 128
+    num_layers: int = 2
+
+    def build(self, spec: DataSpec) -> PixelRNN:
+        return PixelRNN(
+            spec.image_shape,
+            self.levels or spec.levels,
+            self.cell,
+            self.units,
+            self.num_layers,
+            self.num_classes(spec),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DCGANPreset(Preset):
+    """See models.gan.DCGAN."""
+
+    latent_size: int = 64
+    generator_filters: tuple[int, int] = (128, 64)
+    discriminator_filters: tuple[int, int] = (64, 128)
+    generator_loss: str = 'non_saturating'
+    discriminator_updates: int = 1
+    dropout: float = 0.0
+    learning_rate: float = 2e-4
+    beta_1: float = 0.5  # Radford et al. 2016
+
+    def build(self, spec: DataSpec) -> DCGAN:
+        return DCGAN(
+            spec.image_shape,
+            self.latent_size,
+            self.generator_filters,
+            self.discriminator_filters,
+            self.generator_loss,
+            self.discriminator_updates,
+            self.dropout,
+            self.num_classes(spec),
+        )
+
+
+PRESETS = {
+    'cvae_digits': CVAEPreset(
+        dataset='digits',
+        binarization='dynamic',
+        conditional=True,
+        latent_size=8,
+        filters=(32, 64),
+        steps=5000,
+        schedule='cosine',
+    ),
+    'pixelrnn_digits': PixelRNNPreset(
+        dataset='digits',
+        conditional=True,
+        units=96,
+        num_layers=1,
+        steps=2000,
+        learning_rate=3e-3,
+        schedule='cosine',
+    ),
+    'dcgan_digits': DCGANPreset(
+        dataset='digits',
+        conditional=True,
+        steps=5000,
+    ),
+    'cvae_mnist': CVAEPreset(
+        dataset='binarized_mnist',
+        binarization='static',
+        latent_size=32,
+        filters=(32, 64),
+        batch_size=128,
+        steps=60_000,
+        schedule='cosine',
+        checkpoint_every=2000,
+        log_every=500,
+    ),
+    'pixelrnn_mnist': PixelRNNPreset(
+        dataset='binarized_mnist',
+        binarization='static',
+        units=128,
+        num_layers=2,
+        steps=16_000,
+        learning_rate=2e-3,
+        schedule='cosine',
+        checkpoint_every=250,
+        log_every=50,
+    ),
+    'dcgan_mnist': DCGANPreset(
+        dataset='mnist',
+        batch_size=128,
+        steps=20_000,
+        checkpoint_every=1000,
+        log_every=200,
+    ),
+}
+
+
+def get(name: str, settings: typing.Sequence[str] = ()) -> Preset:
+    """A preset by name, with `field=value` settings applied.
+
+    Raises:
+      UserError: unknown name or field, or a value of the wrong type.
+    """
+    if name not in PRESETS:
+        raise UserError(
+            f'unknown preset {name!r}: use one of {", ".join(PRESETS)}'
+        )
+    preset = PRESETS[name]
+    types_of = typing.get_type_hints(type(preset))
+    del types_of['expect']
+    changes = {}
+    for setting in settings:
+        field, equals, text = setting.partition('=')
+        if not equals:
+            raise UserError(
+                f'--set {setting!r} has no value: write --set field=value'
+            )
+        if field not in types_of:
+            raise UserError(
+                f'preset {name!r} has no field {field!r}: use one of '
+                f'{", ".join(types_of)}'
+            )
+        changes[field] = _parse(field, text, types_of[field])
+    return dataclasses.replace(preset, **changes)
+
+
+def restore(name: str, fields: dict) -> Preset:
+    """The preset that `dataclasses.asdict` and JSON made `fields` of."""
+    if name not in PRESETS:
+        raise UserError(
+            f'unknown preset {name!r}: use one of {", ".join(PRESETS)}'
+        )
+    fields = {
+        k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
+    }
+    try:
+        return dataclasses.replace(PRESETS[name], **fields)
+    except TypeError as error:
+        raise UserError(
+            f'the configuration of preset {name!r} does not fit this version '
+            f'of tfgen ({error}): train again in another workdir'
+        ) from None
+
+
+def _parse(field, text, kind):
+    """Text -> value of type `kind`: int, float, bool, str, tuple, or None."""
+    options = (
+        typing.get_args(kind)
+        if isinstance(kind, types.UnionType)
+        else (kind,)
+    )
+    if type(None) in options and text.lower() == 'none':
+        return None
+    kind = options[0]
+    try:
+        if kind is bool:
+            return {'true': True, 'false': False}[text.lower()]
+        if typing.get_origin(kind) is tuple:
+            members = typing.get_args(kind)
+            values = tuple(members[0](x) for x in text.strip('()').split(','))
+            if Ellipsis not in members and len(values) != len(members):
+                raise ValueError
+            return values
+        return kind(text)
+    except (ValueError, KeyError):
+        raise UserError(
+            f'--set {field}={text}: not a value of type {_type_name(kind)}'
+            f'{_EXAMPLES.get(kind, "")}'
+        ) from None
+
+
+_EXAMPLES = {bool: ', write true or false'}
+
+
+def _type_name(kind):
+    if typing.get_origin(kind) is tuple:
+        members = typing.get_args(kind)
+        shown = [m.__name__ for m in members if m is not Ellipsis]
+        if Ellipsis in members:
+            return f'{shown[0]},{shown[0]},... (any number)'
+        return ','.join(shown)
+    return kind.__name__

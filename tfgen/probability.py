@@ -1,0 +1,118 @@
+"""Densities, divergences and bounds: pure functions, in nats.
+
+Every density of a batch returns one number per example: the event dimensions
+are those after the first. Discrete distributions stand in the last dimension.
+"""
+
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+_LOG_2PI = math.log(2.0 * math.pi)
+
+
+def sum_event(values: tf.Tensor) -> tf.Tensor:
+    """Sums all dimensions but the first: [B, ...] -> [B]."""
+    return tf.reduce_sum(values, axis=tf.range(1, tf.rank(values)))
+
+
+def log_normal_pdf(
+    sample: tf.Tensor, mean: tf.Tensor, logvar: tf.Tensor
+) -> tf.Tensor:
+    """log N(sample; mean, exp(logvar)), summed over the event: [B, ...] -> [B].
+
+    Source: the notes' `log_normal_pdf`. They add over axis 1; here all event
+    dimensions are added, so that images work as well as vectors.
+
+    Args:
+      sample: float [B, ...].
+      mean, logvar: broadcastable to `sample`; logvar = log(variance).
+    """
+    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.py
+    return sum_event(
+        -0.5 * (_LOG_2PI + logvar + (sample - mean) ** 2 * tf.exp(-logvar))
+    )
+
+
+def kl_normal(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
+    """KL(N(mean, exp(logvar)) || N(0, 1)) in nats: [B, ...] -> [B].
+
+    Source: Kingma and Welling 2014, appendix B; the notes'
+    (-log s^2 + m^2 + s^2 - 1) / 2, added over the dimensions.
+    """
+    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.py
+    return 0.5 * sum_event(mean**2 + tf.exp(logvar) - 1.0 - logvar)
+
+
+def expected_log_prior(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
+    """E log p(z) for z ~ N(mean, exp(logvar)), p = N(0, 1): [B, ...] -> [B].
+
+    -(log 2 pi + m^2 + s^2) / 2 per dimension. The notes print this under
+    E log q(z|x) and the other way round; the difference is the same.
+    """
+    return -0.5 * sum_event(_LOG_2PI + mean**2 + tf.exp(logvar))
+
+
+def expected_log_posterior(logvar: tf.Tensor) -> tf.Tensor:
+    """E log q(z) for z ~ q = N(m, exp(logvar)): [B, ...] -> [B].
+
+    -(log 2 pi + 1 + log s^2) / 2 per dimension, the negative entropy.
+    """
+    return -0.5 * sum_event(_LOG_2PI + 1.0 + logvar)
+
+
+def log_bernoulli(image: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """log P(image | logits) for independent binary values: [B, ...] -> [B].
+
+    Args:
+      image: float [B, ...], each value 0 or 1. For values in between this is
+        the notes' cross-entropy, which is no longer a log-probability.
+      logits: float [B, ...], log-odds of a 1.
+    """
+    return -sum_event(
+        tf.nn.sigmoid_cross_entropy_with_logits(labels=image, logits=logits)
+    )
+
+
+def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
+    """log of the mean of exp(values) along `axis`, without overflow.
+
+    Over log-weights log p(x, z_s) - log q(z_s | x) this is the importance
+    weighted bound on log p(x) (Burda et al. 2016, equation 8).
+    """
+    count = tf.cast(tf.shape(values)[axis], values.dtype)
+    return tf.reduce_logsumexp(values, axis=axis) - tf.math.log(count)
+
+
+def entropy(p: tf.Tensor) -> tf.Tensor:
+    """H(P) = -sum P log P: [..., N] -> [...]; 0 log 0 counts as 0."""
+    return -tf.reduce_sum(tf.math.xlogy(p, p), axis=-1)
+
+
+def cross_entropy(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    """H(P, Q) = -sum P log Q = H(P) + KL(P || Q): [..., N] -> [...].
+
+    Infinite where Q is 0 and P is not.
+    """
+    return -tf.reduce_sum(tf.math.xlogy(p, q), axis=-1)
+
+
+def kl_discrete(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    """KL(P || Q) = sum P log(P / Q): [..., N] -> [...]; >= 0, asymmetric."""
+    return cross_entropy(p, q) - entropy(p)
+
+
+def jensen_shannon(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    """JS(P, Q) = (KL(P || M) + KL(Q || M)) / 2 with M = (P + Q) / 2.
+
+    Symmetric, 0 for P = Q and at most log 2, where the supports are disjoint.
+    [..., N] -> [...].
+    """
+    mixture = 0.5 * (p + q)
+    return 0.5 * (kl_discrete(p, mixture) + kl_discrete(q, mixture))
+
+
+def bits_per_dim(nats: float, shape: Sequence[int]) -> float:
+    """Converts nats per example to bits per value of an example of `shape`."""
+    return nats / (math.prod(shape) * math.log(2.0))

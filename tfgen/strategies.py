@@ -1,0 +1,115 @@
+"""Where training runs: one device, several, several machines, or a TPU."""
+
+import json
+import os
+
+import tensorflow as tf
+
+from tfgen.errors import UserError
+
+STRATEGIES = ('auto', 'one', 'mirrored', 'multiworker', 'tpu')
+
+
+def make(name: str = 'auto', replicas: int = 0) -> tf.distribute.Strategy:
+    """The distribution strategy by name.
+
+    Must be called before TensorFlow does anything else in the process.
+
+    Args:
+      name: 'one' device; 'mirrored' over the GPUs of this machine, or, where
+        there are none, over logical CPU devices; 'multiworker' over the
+        machines of the TF_CONFIG environment variable; 'tpu'; 'auto' takes
+        multiworker if TF_CONFIG is set, tpu if a TPU is attached, mirrored if
+        there are several GPUs, else one.
+      replicas: for 'mirrored': how many devices, 0 for all GPUs or 2 CPUs.
+
+    Raises:
+      UserError: the devices that `name` needs are not there.
+    """
+    if name not in STRATEGIES:
+        raise UserError(
+            f'unknown strategy {name!r}: use one of {", ".join(STRATEGIES)}'
+        )
+    if name == 'auto':
+        name = _choose()
+    if name == 'multiworker':
+        return _multiworker()
+    if name == 'tpu':
+        return _tpu()
+    if name == 'mirrored':
+        return _mirrored(replicas)
+    return tf.distribute.get_strategy()
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes the run's files."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or resolver.task_type is None:
+        return True
+    return resolver.task_type == 'chief' or (
+        resolver.task_type == 'worker'
+        and resolver.task_id == 0
+        and not resolver.cluster_spec().as_dict().get('chief')
+    )
+
+
+def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+    return isinstance(strategy, tf.distribute.TPUStrategy)
+
+
+def _choose():
+    if os.environ.get('TF_CONFIG'):
+        return 'multiworker'
+    if os.environ.get('TPU_NAME') or tf.config.list_physical_devices('TPU'):
+        return 'tpu'
+    if len(tf.config.list_physical_devices('GPU')) > 1:
+        return 'mirrored'
+    return 'one'
+
+
+def _mirrored(replicas):
+    gpus = tf.config.list_physical_devices('GPU')
+    if gpus:
+        if replicas > len(gpus):
+            raise UserError(
+                f'--replicas={replicas}: this machine has {len(gpus)} GPUs'
+            )
+        count = replicas or len(gpus)
+        return tf.distribute.MirroredStrategy(
+            [f'GPU:{i}' for i in range(count)]
+        )
+    count = replicas or 2
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices('CPU')[0],
+        [tf.config.LogicalDeviceConfiguration() for _ in range(count)],
+    )
+    return tf.distribute.MirroredStrategy([f'CPU:{i}' for i in range(count)])
+
+
+def _multiworker():
+    try:
+        cluster = json.loads(os.environ.get('TF_CONFIG') or '')
+        workers = cluster['cluster']['worker']
+        task = cluster['task']
+        complete = bool(workers) and 'index' in task and 'type' in task
+    except (json.JSONDecodeError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise UserError(
+            f'TF_CONFIG is {os.environ.get("TF_CONFIG", "")!r}: multiworker '
+            'needs {"cluster": {"worker": ["host:port", ...]}, "task": '
+            '{"type": "worker", "index": N}}'
+        )
+    return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+def _tpu():
+    """All that is special about a TPU, in one place."""
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+    except (ValueError, tf.errors.OpError) as error:
+        raise UserError(
+            f'no TPU found ({" ".join(str(error).split())[:120]}): run on a '
+            'TPU VM with tensorflow-tpu (up to 2.20), or use --strategy=auto'
+        ) from None
+    return tf.distribute.TPUStrategy(resolver)

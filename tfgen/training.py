@@ -1,0 +1,356 @@
+"""The one training loop: any model, any number of players and replicas.
+
+Exactness. Two runs of the same configuration give the same weights bit for
+bit, and so does a run that was killed and resumed: data and noise are pure
+functions of (seed, step), and the checkpoint holds everything else. One trap
+remains: where three or more gradients meet at one tensor, TensorFlow's CPU
+kernels add them in an order that depends on which buffer is free. Therefore
+the models let gradients meet in pairs (tf.identity where a function uses a
+tensor several times), and `train` stops Grappler from merging the pairs.
+"""
+
+import math
+import pathlib
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen import checkpoints, plots, strategies, workdir
+from tfgen.data import ImageData
+from tfgen.errors import UserError
+from tfgen.models.base import GenerativeModel
+from tfgen.noise import BatchNoise, RowNoise
+from tfgen.presets import Preset
+from tfgen.progress import Progress
+
+JITS = ('auto', 'on', 'off')
+_SAMPLES = 64
+
+
+def train(
+    config: workdir.Config,
+    images: ImageData,
+    directory: pathlib.Path,
+    strategy: tf.distribute.Strategy | None = None,
+    jit: str = 'auto',
+) -> GenerativeModel:
+    """Trains, or continues, the run in `directory` to its last step.
+
+    Args:
+      config: of the run; `directory` becomes, or must be, its workdir.
+      images: of `config.load_data`.
+      directory: the workdir.
+      strategy: of strategies.make; None for one device.
+      jit: 'on', 'off', or 'auto': compile loss and gradient with XLA on a TPU
+        and a GPU and for recurrent models; convolutions on a CPU are slower
+        with it.
+
+    Returns:
+      The trained model.
+
+    Raises:
+      UserError: the workdir belongs to another run, the batch cannot be
+        divided among the replicas, a loss is not finite.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    chief = strategies.is_chief(strategy)
+    preset = config.preset
+    replicas = strategy.num_replicas_in_sync
+    if preset.batch_size % replicas:
+        raise UserError(
+            f'batch_size {preset.batch_size} is not a multiple of the '
+            f'{replicas} replicas: set batch_size, for example --set '
+            f'batch_size={-(-preset.batch_size // replicas) * replicas}'
+        )
+    make_repeatable()
+    with strategy.scope():
+        model = config.build(images.spec)
+        optimizers = make_optimizers(model, preset)
+    compiled = use_jit(jit, model, strategy)
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    checkpoint = tf.train.Checkpoint(
+        model=model,
+        step=step,
+        **{f'{k}_optimizer': v for k, v in optimizers.items()},
+    )
+    restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
+    if chief:
+        workdir.write_config(directory, config)
+    manager = checkpoints.manager(
+        checkpoint, directory / 'checkpoints', chief
+    )
+    done = int(step.numpy())
+    if restored:
+        print(f'continuing at step {done} from {restored}', flush=True)
+    if done >= preset.steps:
+        print(f'{directory} is already trained to step {done}')
+        return model
+    loop = make_loop(strategy, model, optimizers, config, compiled)
+    batches = batch_iterator(strategy, model, images, config, done)
+    with _Reporter(directory, model, preset, done, chief) as report:
+        while done < preset.steps:
+            count = _until_next_event(done, preset)
+            history = loop(batches, done, count)
+            _require_finite(history, done)
+            done += count
+            step.assign(done)
+            report.terms(done, history)
+            if done % preset.checkpoint_every == 0 or done == preset.steps:
+                _require_finite_weights(model, done)
+                manager.save(checkpoint_number=done)
+                report.samples(done)
+    return model
+
+
+def make_repeatable() -> None:
+    """Keeps Grappler from merging sums of two gradients into larger ones.
+
+    For the whole process; see the head of this file.
+    """
+    tf.config.optimizer.set_experimental_options(
+        {'arithmetic_optimization': False}
+    )
+
+
+def make_optimizers(
+    model: GenerativeModel, preset: Preset
+) -> dict[str, keras.optimizers.Optimizer]:
+    """One built Adam per player; call it inside the strategy's scope."""
+    optimizers = {}
+    for objective in model.objectives():
+        rate = preset.learning_rate
+        if preset.schedule == 'cosine':
+            rate = keras.optimizers.schedules.CosineDecay(
+                rate, preset.steps * objective.updates
+            )
+        optimizer = keras.optimizers.Adam(rate, beta_1=preset.beta_1)
+        optimizer.build(objective.variables)
+        optimizers[objective.name] = optimizer
+    return optimizers
+
+
+def use_jit(
+    jit: str, model: GenerativeModel, strategy: tf.distribute.Strategy
+) -> bool:
+    """Whether XLA compiles loss and gradient; see `train`."""
+    if jit not in JITS:
+        raise UserError(f'unknown jit {jit!r}: use {", ".join(JITS)}')
+    if strategies.is_tpu(strategy):
+        return False  # strategy.run compiles everything there
+    split = model.cross_replica and strategy.num_replicas_in_sync > 1
+    if jit == 'on' and split:
+        raise UserError(
+            'jit=on cannot compile batch norm over '
+            f'{strategy.num_replicas_in_sync} replicas: use --jit=auto'
+        )
+    if jit != 'auto':
+        return jit == 'on'
+    on_gpu = bool(tf.config.list_logical_devices('GPU'))
+    return (on_gpu or model.recurrent) and not split
+
+
+def batch_iterator(
+    strategy: tf.distribute.Strategy,
+    model: GenerativeModel,
+    images: ImageData,
+    config: workdir.Config,
+    step: int,
+):
+    """The stream of batches from `step` on, dealt to the replicas."""
+    start = step * _batches_per_step(model)
+
+    def dataset(context):
+        return images.train(
+            config.seed, config.preset.batch_size, start, context
+        )
+
+    return iter(strategy.distribute_datasets_from_function(dataset))
+
+
+def make_loop(
+    strategy: tf.distribute.Strategy,
+    model: GenerativeModel,
+    optimizers: dict[str, keras.optimizers.Optimizer],
+    config: workdir.Config,
+    jit: bool,
+):
+    """The compiled loop: (batches, first step, count) -> history.
+
+    `history` maps 'objective/term' to float32 [count], each step's average
+    over the global batch (and over a player's updates).
+    """
+    batch_size = config.preset.batch_size
+    rows = batch_size // strategy.num_replicas_in_sync
+    batches_per_step = _batches_per_step(model)
+    objectives = model.objectives()
+    losses = [_loss(o, batch_size, rows, jit) for o in objectives]
+    names = []
+
+    def update(batches, step):
+        """One replica's share of one step -> [number of terms]."""
+        replica = tf.distribute.get_replica_context()
+        start = tf.cast(replica.replica_id_in_sync_group, tf.int32) * rows
+        totals = {}
+        for objective, loss in zip(objectives, losses, strict=True):
+            for number in range(objective.updates):
+                key = tf.stack(
+                    [
+                        tf.constant(config.seed, tf.int64),
+                        step * batches_per_step + number,
+                    ]
+                )
+                terms, gradients = loss(batches[number], key, start)
+                optimizers[objective.name].apply(
+                    gradients, objective.variables
+                )
+                for term, value in terms.items():
+                    name = f'{objective.name}/{term}'
+                    share = value / objective.updates
+                    totals[name] = totals.get(name, 0.0) + share
+        names[:] = totals
+        return tf.stack(list(totals.values()))
+
+    @tf.function
+    def run(batches, first, count):
+        history = tf.TensorArray(tf.float32, count)
+        for i in tf.range(count):
+            taken = [next(batches) for _ in range(batches_per_step)]
+            step = first + tf.cast(i, tf.int64)
+            totals = strategy.run(update, (taken, step))
+            totals = strategy.reduce('SUM', totals, axis=None)
+            history = history.write(i, totals)
+        return history.stack()
+
+    def loop(batches, first, count):
+        history = run(
+            batches,
+            tf.constant(first, tf.int64),
+            tf.constant(count),
+        )
+        return dict(zip(names, history.numpy().T, strict=True))
+
+    return loop
+
+
+def _loss(objective, batch_size, rows, jit):
+    """(batch, key, start) -> this replica's terms and gradients.
+
+    Terms and gradients are sums over the replica's rows, divided by the
+    GLOBAL batch: adding them over replicas gives the average.
+    """
+
+    @tf.function(jit_compile=jit or None)
+    def loss(batch, key, start):
+        noise = BatchNoise(key, batch_size, start, rows, f'{objective.name}/')
+        with tf.GradientTape() as tape:
+            terms = {
+                name: tf.reduce_sum(values) / batch_size
+                for name, values in objective.loss_terms(batch, noise).items()
+            }
+            total = tf.add_n(list(terms.values()))
+        return terms, tape.gradient(total, list(objective.variables))
+
+    return loss
+
+
+def _batches_per_step(model):
+    return max(o.updates for o in model.objectives())
+
+
+def _until_next_event(done, preset):
+    def after(every):
+        return every - done % every
+
+    return min(
+        after(preset.log_every),
+        after(preset.checkpoint_every),
+        preset.steps - done,
+    )
+
+
+def _require_finite(history, done):
+    bad = [
+        (int(np.argmin(np.isfinite(values))), name)
+        for name, values in history.items()
+        if not np.all(np.isfinite(values))
+    ]
+    if bad:
+        offset, name = min(bad)
+        raise UserError(
+            f'the loss term {name} is {history[name][offset]} at step '
+            f'{done + offset}: the last checkpoint is good; try a smaller '
+            'learning_rate in a new workdir, or --precision=float32'
+        )
+
+
+def _require_finite_weights(model, done):
+    for variable in model.variables:
+        if not np.all(np.isfinite(variable.numpy())):
+            raise UserError(
+                f'the variable {variable.path} is not finite after step '
+                f'{done}: the last checkpoint is good; try a smaller '
+                'learning_rate in a new workdir, or --precision=float32'
+            )
+
+
+class _Reporter:
+    """Progress line, TensorBoard summaries and sample grids, chief only."""
+
+    def __init__(self, directory, model, preset, done, chief):
+        self._directory, self._model = directory, model
+        self._log_every, self._chief = preset.log_every, chief
+        self._progress = Progress(done, preset.steps, preset.batch_size)
+        self._recent = {}
+        self._writer = (
+            tf.summary.create_file_writer(str(directory / 'summaries'))
+            if chief
+            else tf.summary.create_noop_writer()
+        )
+        self._draw = tf.function(self._sample, autograph=False)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._progress.close()
+        self._writer.close()
+
+    def terms(self, done, history):
+        """Adds the terms of the last steps; shows them every log_every."""
+        if not self._chief:
+            return
+        for name, values in history.items():
+            self._recent.setdefault(name, []).extend(values)
+        last = done == self._progress.total
+        if done % self._log_every and not last:
+            return
+        means = {k: math.fsum(v) / len(v) for k, v in self._recent.items()}
+        self._recent.clear()
+        self._progress.show(done, means)
+        with self._writer.as_default(step=done):
+            for name, value in means.items():
+                tf.summary.scalar(name, value)
+            tf.summary.scalar(
+                'images_per_second', self._progress.images_per_second
+            )
+        self._writer.flush()
+
+    def samples(self, done):
+        """Writes a grid of samples, always of the same seeds."""
+        if not self._chief:
+            return
+        grid = plots.grid(self._draw().numpy(), 8)
+        plots.write_png(
+            self._directory / 'samples' / f'step_{done:07d}.png', grid
+        )
+        with self._writer.as_default(step=done):
+            tf.summary.image('samples', grid[None])
+        self._writer.flush()
+
+    def _sample(self):
+        seeds = tf.range(_SAMPLES)
+        label = None
+        if self._model.num_classes:
+            label = seeds % self._model.num_classes
+        return self._model.sample(RowNoise(seeds), label)

@@ -1,0 +1,161 @@
+"""The folder of one run: config.json, and what training leaves beside it."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import tempfile
+
+import keras
+import tensorflow as tf
+
+import tfgen
+from tfgen import data, presets
+from tfgen.errors import UserError
+from tfgen.presets import Preset
+
+PRECISIONS = ('float32', 'mixed_bfloat16')
+# Fields that a continued run may change: they do not alter a step (but a
+# cosine schedule ties the learning rate to `steps`).
+_FREE = ('steps', 'log_every', 'checkpoint_every', 'expect')
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All that is needed to rebuild a run.
+
+    Attributes:
+      name: of the preset.
+      preset: with its settings applied.
+      seed: decides initial weights, order and noise.
+      precision: 'float32' or 'mixed_bfloat16'.
+    """
+
+    name: str
+    preset: Preset
+    seed: int
+    precision: str
+
+    def load_data(self, data_dir: str | None = None) -> data.ImageData:
+        """The run's data set."""
+        preset = self.preset
+        return data.load(
+            preset.dataset, data_dir, preset.binarization, preset.image_size
+        )
+
+    def build(self, spec: data.DataSpec):
+        """The run's model with its initial weights."""
+        keras.utils.set_random_seed(self.seed)
+        keras.config.set_dtype_policy(self.precision)
+        return self.preset.build(spec)
+
+
+def check(path: pathlib.Path, config: Config) -> None:
+    """Checks that `path` is new, empty, or the workdir of `config`.
+
+    Raises:
+      UserError: `path` belongs to another run.
+    """
+    if (path / 'config.json').exists():
+        _check_same(path, read_config(path), config)
+    elif path.exists() and not path.is_dir():
+        raise UserError(
+            f'workdir {str(path)!r} is a file: name a folder with --workdir'
+        )
+    elif path.is_dir() and any(path.iterdir()):
+        raise UserError(
+            f'workdir {str(path)!r} is not empty and holds no run: '
+            'name a new folder'
+        )
+
+
+def write_config(path: pathlib.Path, config: Config) -> None:
+    """Makes `path` the workdir of `config`.
+
+    Raises:
+      UserError: `path` belongs to another run or cannot be written.
+    """
+    check(path, config)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(
+            path / 'config.json',
+            {
+                'preset': config.name,
+                'fields': dataclasses.asdict(config.preset),
+                'seed': config.seed,
+                'precision': config.precision,
+                'versions': {
+                    'tfgen': tfgen.__version__,
+                    'tensorflow': tf.__version__,
+                    'keras': keras.__version__,
+                },
+            },
+        )
+    except OSError as error:
+        raise UserError(
+            f'workdir {str(path)!r} cannot be written ({error.strerror}): '
+            'name another folder with --workdir'
+        ) from None
+
+
+def read_config(path: pathlib.Path) -> Config:
+    """The Config of a workdir.
+
+    Raises:
+      UserError: no workdir, or a damaged config.json.
+    """
+    file = path / 'config.json'
+    try:
+        stored = json.loads(file.read_text())
+        return Config(
+            stored['preset'],
+            presets.restore(stored['preset'], stored['fields']),
+            stored['seed'],
+            stored['precision'],
+        )
+    except FileNotFoundError:
+        raise UserError(
+            f'{str(path)!r} is no workdir (it has no config.json): pass the '
+            '--workdir of scripts/train.py'
+        ) from None
+    except (OSError, json.JSONDecodeError, KeyError, AttributeError) as error:
+        raise UserError(
+            f'{str(file)!r} cannot be read ({type(error).__name__}): '
+            'restore the file or train in a new workdir'
+        ) from None
+
+
+def _check_same(path, stored, asked):
+    if stored.name != asked.name:
+        raise UserError(
+            f'workdir {str(path)!r} belongs to preset {stored.name!r}, not '
+            f'{asked.name!r}: name another --workdir'
+        )
+    old = dataclasses.asdict(stored.preset) | {
+        'seed': stored.seed,
+        'precision': stored.precision,
+    }
+    new = dataclasses.asdict(asked.preset) | {
+        'seed': asked.seed,
+        'precision': asked.precision,
+    }
+    free = set(_FREE)
+    if stored.preset.schedule == 'cosine':
+        free -= {'steps'}
+    for field, value in new.items():
+        if field not in free and value != old[field]:
+            raise UserError(
+                f'workdir {str(path)!r} was trained with {field}='
+                f'{old[field]}, not {value}: name another --workdir'
+            )
+
+
+def write_json(file: pathlib.Path, content: dict) -> None:
+    """Writes `file` whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix='.')
+    with os.fdopen(handle, 'w') as stream:
+        json.dump(content, stream, indent=2)
+        stream.write('\n')
+    os.chmod(temporary, 0o644)
+    os.replace(temporary, file)
