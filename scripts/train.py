@@ -42,15 +42,13 @@ def main() -> None:
             f'{" or ".join(workdir.PRECISIONS)}'
         )
     name = cli.required('preset')
-    config = workdir.Config(
-        name,
-        presets.get(name, settings),
-        flags.FLAGS.seed,
-        flags.FLAGS.precision,
-    )
     directory = cli.workdir()
+    preset = presets.get(name, settings)
+    images = workdir.load_data(preset, flags.FLAGS.data_dir)
+    config = workdir.Config(
+        name, preset, flags.FLAGS.seed, flags.FLAGS.precision, images.spec
+    )
     workdir.check(directory, config)
-    images = config.load_data(flags.FLAGS.data_dir)
     training.train(config, images, directory, strategy, flags.FLAGS.jit)
 
 

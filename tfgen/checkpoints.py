@@ -4,12 +4,25 @@ import pathlib
 import re
 import tempfile
 
+import keras
 import tensorflow as tf
 from absl import logging
 
 from tfgen.errors import UserError
 
 _NAME = 'checkpoint'
+
+
+def of(model: keras.Model, step: tf.Variable, **others) -> tf.train.Checkpoint:
+    """The checkpoint of a model, its step, and any optimizers by name.
+
+    The model's variables are saved as one list, in the order in which the
+    model makes them. (Tracked as an object, a Keras 3 model silently leaves
+    out the layers that it keeps in a Python list.)
+    """
+    return tf.train.Checkpoint(
+        model=[v.value for v in model.variables], step=step, **others
+    )
 
 
 def newest_first(directory: pathlib.Path) -> list[pathlib.Path]:
@@ -60,7 +73,7 @@ def restore(
         try:
             status = checkpoint.restore(str(prefix))
             if partial:
-                status.assert_existing_objects_matched()
+                status.assert_existing_objects_matched().expect_partial()
             else:
                 status.assert_consumed()
         except (ValueError, AssertionError) as error:

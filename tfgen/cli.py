@@ -4,7 +4,7 @@ import os
 import pathlib
 import sys
 
-# Before TensorFlow is imported: its start-up notes would hide our own.
+# TensorFlow's C++ notes would hide our own lines.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from absl import app, flags, logging  # noqa: E402
@@ -57,8 +57,31 @@ def _parse(arguments):
     return rest
 
 
+def _import_tensorflow():
+    """Imports TensorFlow without the banner that no setting silences.
+
+    Its C++ libraries write to file descriptor 2 before any log level counts.
+    A failing import still raises, with its traceback.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 2)
+    try:
+        import tensorflow as tf
+
+        # Python notes on what we chose to do, such as exporting without
+        # gradients.
+        tf.get_logger().setLevel('ERROR')
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(silence)
+
+
 def _guarded(main):
     try:
+        _import_tensorflow()
         main()
     except UserError as error:
         _fail(error)

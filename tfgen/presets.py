@@ -134,6 +134,7 @@ class PixelRNNPreset(Preset):
     cell: str = 'lstm'
     units: int = 128
     num_layers: int = 2
+    dropout: float = 0.0
 
     def build(self, spec: DataSpec) -> PixelRNN:
         return PixelRNN(
@@ -142,6 +143,7 @@ class PixelRNNPreset(Preset):
             self.cell,
             self.units,
             self.num_layers,
+            self.dropout,
             self.num_classes(spec),
         )
 
@@ -175,10 +177,9 @@ class DCGANPreset(Preset):
 PRESETS = {
     'cvae_digits': CVAEPreset(
         dataset='digits',
-        binarization='dynamic',
         conditional=True,
+        likelihood='gaussian',
         latent_size=8,
-        filters=(32, 64),
         steps=5000,
         schedule='cosine',
     ),
@@ -187,6 +188,7 @@ PRESETS = {
         conditional=True,
         units=96,
         num_layers=1,
+        dropout=0.4,
         steps=2000,
         learning_rate=3e-3,
         schedule='cosine',
@@ -200,9 +202,8 @@ PRESETS = {
         dataset='binarized_mnist',
         binarization='static',
         latent_size=32,
-        filters=(32, 64),
         batch_size=128,
-        steps=60_000,
+        steps=40_000,
         schedule='cosine',
         checkpoint_every=2000,
         log_every=500,
@@ -211,9 +212,9 @@ PRESETS = {
         dataset='binarized_mnist',
         binarization='static',
         units=128,
-        num_layers=2,
-        steps=16_000,
-        learning_rate=2e-3,
+        num_layers=1,
+        steps=5000,
+        learning_rate=3e-3,
         schedule='cosine',
         checkpoint_every=250,
         log_every=50,
@@ -221,9 +222,9 @@ PRESETS = {
     'dcgan_mnist': DCGANPreset(
         dataset='mnist',
         batch_size=128,
-        steps=20_000,
-        checkpoint_every=1000,
-        log_every=200,
+        steps=8000,
+        checkpoint_every=500,
+        log_every=100,
     ),
 }
 
@@ -255,6 +256,17 @@ def get(name: str, settings: typing.Sequence[str] = ()) -> Preset:
             )
         changes[field] = _parse(field, text, types_of[field])
     return dataclasses.replace(preset, **changes)
+
+
+def print_table() -> None:
+    """Prints every preset with its data, size and expected figure."""
+    for name, preset in PRESETS.items():
+        print(
+            f'{name:16} {type(preset).__name__[:-6]:9}'
+            f'{preset.dataset:16} {preset.binarization:10}'
+            f'{preset.steps:6} steps of {preset.batch_size:3}  '
+            f'{preset.expect}'
+        )
 
 
 def restore(name: str, fields: dict) -> Preset:

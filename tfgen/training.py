@@ -39,7 +39,7 @@ def train(
 
     Args:
       config: of the run; `directory` becomes, or must be, its workdir.
-      images: of `config.load_data`.
+      images: the data set of `config`.
       directory: the workdir.
       strategy: of strategies.make; None for one device.
       jit: 'on', 'off', or 'auto': compile loss and gradient with XLA on a TPU
@@ -65,14 +65,12 @@ def train(
         )
     make_repeatable()
     with strategy.scope():
-        model = config.build(images.spec)
+        model = config.build()
         optimizers = make_optimizers(model, preset)
     compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    checkpoint = tf.train.Checkpoint(
-        model=model,
-        step=step,
-        **{f'{k}_optimizer': v for k, v in optimizers.items()},
+    checkpoint = checkpoints.of(
+        model, step, **{f'{k}_optimizer': v for k, v in optimizers.items()}
     )
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
     if chief:

@@ -10,8 +10,10 @@ import keras
 import tensorflow as tf
 
 import tfgen
-from tfgen import data, presets
+from tfgen import checkpoints, data, presets
+from tfgen.data import DataSpec
 from tfgen.errors import UserError
+from tfgen.models.base import GenerativeModel
 from tfgen.presets import Preset
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
@@ -29,25 +31,73 @@ class Config:
       preset: with its settings applied.
       seed: decides initial weights, order and noise.
       precision: 'float32' or 'mixed_bfloat16'.
+      spec: of the data.
     """
 
     name: str
     preset: Preset
     seed: int
     precision: str
+    spec: DataSpec
 
-    def load_data(self, data_dir: str | None = None) -> data.ImageData:
-        """The run's data set."""
-        preset = self.preset
-        return data.load(
-            preset.dataset, data_dir, preset.binarization, preset.image_size
-        )
-
-    def build(self, spec: data.DataSpec):
+    def build(self) -> GenerativeModel:
         """The run's model with its initial weights."""
         keras.utils.set_random_seed(self.seed)
         keras.config.set_dtype_policy(self.precision)
-        return self.preset.build(spec)
+        return self.preset.build(self.spec)
+
+    def restore(self, path: pathlib.Path) -> tuple[GenerativeModel, int]:
+        """The trained model of the workdir `path`, and its step.
+
+        Raises:
+          UserError: there is no checkpoint that can be read.
+        """
+        model = self.build()
+        step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        found = checkpoints.restore(
+            checkpoints.of(model, step),
+            path / 'checkpoints',
+            partial=True,
+        )
+        if found is None:
+            raise UserError(
+                f'workdir {str(path)!r} has no checkpoint yet: train it first '
+                'with scripts/train.py'
+            )
+        return model, int(step.numpy())
+
+    def as_dict(self) -> dict:
+        """What config.json holds."""
+        return {
+            'preset': self.name,
+            'fields': dataclasses.asdict(self.preset),
+            'seed': self.seed,
+            'precision': self.precision,
+            'spec': dataclasses.asdict(self.spec),
+            'versions': {
+                'tfgen': tfgen.__version__,
+                'tensorflow': tf.__version__,
+                'keras': keras.__version__,
+            },
+        }
+
+    @staticmethod
+    def from_dict(stored: dict) -> 'Config':
+        """The inverse of `as_dict`."""
+        return Config(
+            stored['preset'],
+            presets.restore(stored['preset'], stored['fields']),
+            stored['seed'],
+            stored['precision'],
+            DataSpec(**stored['spec']),
+        )
+
+
+def load_data(preset: Preset, data_dir: str | None = None) -> data.ImageData:
+    """The data set of a preset."""
+    return data.load(
+        preset.dataset, data_dir, preset.binarization, preset.image_size
+    )
 
 
 def check(path: pathlib.Path, config: Config) -> None:
@@ -78,20 +128,7 @@ def write_config(path: pathlib.Path, config: Config) -> None:
     check(path, config)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        write_json(
-            path / 'config.json',
-            {
-                'preset': config.name,
-                'fields': dataclasses.asdict(config.preset),
-                'seed': config.seed,
-                'precision': config.precision,
-                'versions': {
-                    'tfgen': tfgen.__version__,
-                    'tensorflow': tf.__version__,
-                    'keras': keras.__version__,
-                },
-            },
-        )
+        write_json(path / 'config.json', config.as_dict())
     except OSError as error:
         raise UserError(
             f'workdir {str(path)!r} cannot be written ({error.strerror}): '
@@ -107,19 +144,13 @@ def read_config(path: pathlib.Path) -> Config:
     """
     file = path / 'config.json'
     try:
-        stored = json.loads(file.read_text())
-        return Config(
-            stored['preset'],
-            presets.restore(stored['preset'], stored['fields']),
-            stored['seed'],
-            stored['precision'],
-        )
+        return Config.from_dict(json.loads(file.read_text()))
     except FileNotFoundError:
         raise UserError(
             f'{str(path)!r} is no workdir (it has no config.json): pass the '
             '--workdir of scripts/train.py'
         ) from None
-    except (OSError, json.JSONDecodeError, KeyError, AttributeError) as error:
+    except (OSError, json.JSONDecodeError, LookupError, TypeError) as error:
         raise UserError(
             f'{str(file)!r} cannot be read ({type(error).__name__}): '
             'restore the file or train in a new workdir'
@@ -132,14 +163,7 @@ def _check_same(path, stored, asked):
             f'workdir {str(path)!r} belongs to preset {stored.name!r}, not '
             f'{asked.name!r}: name another --workdir'
         )
-    old = dataclasses.asdict(stored.preset) | {
-        'seed': stored.seed,
-        'precision': stored.precision,
-    }
-    new = dataclasses.asdict(asked.preset) | {
-        'seed': asked.seed,
-        'precision': asked.precision,
-    }
+    old, new = _flat(stored), _flat(asked)
     free = set(_FREE)
     if stored.preset.schedule == 'cosine':
         free -= {'steps'}
@@ -149,6 +173,14 @@ def _check_same(path, stored, asked):
                 f'workdir {str(path)!r} was trained with {field}='
                 f'{old[field]}, not {value}: name another --workdir'
             )
+
+
+def _flat(config):
+    content = config.as_dict()
+    fields, spec = content.pop('fields'), content.pop('spec')
+    del content['versions']
+    # The spec says whether the data, say a folder, has changed.
+    return fields | content | spec
 
 
 def write_json(file: pathlib.Path, content: dict) -> None:

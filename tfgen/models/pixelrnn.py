@@ -37,6 +37,8 @@ class PixelRNN(base.GenerativeModel):
       cell: 'lstm' or 'gru'.
       units: width of each recurrent layer.
       num_layers: recurrent layers.
+      dropout: rate on each recurrent layer's output in training; one mask per
+        image, the same at every step (Gal and Ghahramani 2016).
       num_classes: see GenerativeModel.
     """
 
@@ -49,6 +51,7 @@ class PixelRNN(base.GenerativeModel):
         cell: str = 'lstm',
         units: int = 128,
         num_layers: int = 2,
+        dropout: float = 0.0,
         num_classes: int = 0,
     ):
         super().__init__(image_shape, num_classes)
@@ -58,7 +61,10 @@ class PixelRNN(base.GenerativeModel):
             )
         if not 2 <= levels <= 256:
             raise UserError(f'levels is {levels}: use 2 to 256')
+        if not 0.0 <= dropout < 1.0:
+            raise UserError(f'dropout is {dropout}: use 0 up to below 1')
         self.levels = levels
+        self.dropout = dropout
         height, width, channels = self.image_shape
         self.num_steps = height * width
         # How far back in raster order the first layer looks: the previous
@@ -91,12 +97,7 @@ class PixelRNN(base.GenerativeModel):
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
         """log p(image | label) in nats, exact: [B, H, W, C] -> [B], <= 0."""
-        level = self._to_levels(image)  # [T, B, C]
-        logits = self._logits(self._scaled(level), label)  # [T, B, C, N]
-        return -tf.reduce_sum(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits),
-            axis=[0, 2],
-        )
+        return self._log_prob(image, label, None)
 
     def logits(
         self, image: tf.Tensor, label: tf.Tensor | None = None
@@ -113,12 +114,22 @@ class PixelRNN(base.GenerativeModel):
 
     def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
         """-log p(x) in nats: [B]."""
-        del noise
-        log_prob = self.log_prob(batch['image'], batch.get('label'))
+        log_prob = self._log_prob(batch['image'], batch.get('label'), noise)
         return {'negative_log_likelihood': -log_prob}
 
-    def _logits(self, values, label):
-        """Values in [-1, 1] [T, B, C] -> [T, B, C, N], all steps at once."""
+    def _log_prob(self, image, label, noise):
+        level = self._to_levels(image)  # [T, B, C]
+        logits = self._logits(self._scaled(level), label, noise)
+        return -tf.reduce_sum(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits),
+            axis=[0, 2],
+        )
+
+    def _logits(self, values, label, noise=None):
+        """Values in [-1, 1] [T, B, C] -> [T, B, C, N], all steps at once.
+
+        With `noise`, under dropout.
+        """
         past = tf.pad(values, [[self.lags[-1], 0], [0, 0], [0, 0]])
         neighbours = tf.concat(
             [
@@ -128,8 +139,11 @@ class PixelRNN(base.GenerativeModel):
             axis=-1,
         )
         h = self.embed(neighbours) + self._context(label)
-        for cell in self.cells:
+        for number, cell in enumerate(self.cells):
             h = cell(h)
+            if noise is not None and self.dropout:
+                mask = tf.ones([1, cell.units])
+                h *= layers.dropout(mask, self.dropout, noise, f'h{number}')
         return self.readout(h, values)
 
     def _context(self, label):

@@ -1,0 +1,73 @@
+"""Measures a trained model and writes metrics.json into its workdir.
+
+    python scripts/evaluate.py --workdir=runs/cvae_digits
+"""
+
+import datetime
+import os
+import platform
+import time
+
+from absl import flags
+
+from tfgen import cli
+
+cli.workdir_flag()
+cli.data_flag()
+flags.DEFINE_string('split', 'test', 'test or train.')
+flags.DEFINE_integer('batch_size', 100, 'Examples at a time.')
+flags.DEFINE_integer('num_samples', 500, 'S of the importance bound.')
+flags.DEFINE_integer('limit', None, 'Only the first examples of the split.')
+flags.DEFINE_integer('seed', 0, 'Of the noise.', 0, 2**31 - 1)
+
+
+def main() -> None:
+    from tfgen import evaluation, workdir
+
+    directory = cli.workdir()
+    config = workdir.read_config(directory)
+    images = workdir.load_data(config.preset, flags.FLAGS.data_dir)
+    model, step = config.restore(directory)
+    begin = time.monotonic()
+    figures = evaluation.evaluate(
+        model,
+        images,
+        flags.FLAGS.split,
+        flags.FLAGS.batch_size,
+        flags.FLAGS.num_samples,
+        flags.FLAGS.seed,
+        flags.FLAGS.limit,
+    )
+    size = images.spec.split_sizes[flags.FLAGS.split]
+    metrics = {
+        'preset': config.name,
+        'step': step,
+        'seed': config.seed,
+        'dataset': config.preset.dataset,
+        'split': flags.FLAGS.split,
+        'binarization': config.preset.binarization,
+        'conditional': config.preset.conditional,
+        'num_examples': min(size, flags.FLAGS.limit or size),
+        'num_parameters': model.num_parameters(),
+        'figures': figures,
+        'evaluation_seed': flags.FLAGS.seed,
+        'evaluation_seconds': round(time.monotonic() - begin, 1),
+        'date': datetime.date.today().isoformat(),
+        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
+    }
+    workdir.write_json(directory / 'metrics.json', metrics)
+    print(
+        f'{config.name}, step {step}, {flags.FLAGS.split} split, '
+        f'{metrics["num_examples"]} examples:'
+    )
+    for name, figure in figures.items():
+        line = f'  {name}: {figure["mean"]:.4f}'
+        line += f' +- {figure["standard_error"]:.4f}'
+        line += f' {figure.get("unit", "")}'
+        if 'bits_per_dim' in figure:
+            line += f', {figure["bits_per_dim"]:.4f} bits/dim'
+        print(line)
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,31 @@
+"""Publishes a trained model as a SavedModel for TensorFlow Serving.
+
+    python scripts/export.py --workdir=runs/cvae_digits \
+        --model_dir=exports/cvae_digits
+"""
+
+import pathlib
+
+from absl import flags
+
+from tfgen import cli
+
+cli.workdir_flag()
+cli.data_flag()
+flags.DEFINE_string('model_dir', None, 'Folder that the server watches.')
+
+
+def main() -> None:
+    from tfgen import export, workdir
+
+    model_dir = pathlib.Path(cli.required('model_dir')).expanduser()
+    directory = cli.workdir()
+    config = workdir.read_config(directory)
+    images = workdir.load_data(config.preset, flags.FLAGS.data_dir)
+    model, step = config.restore(directory)
+    version = export.export(model, config, step, images, model_dir)
+    print(version.resolve())
+
+
+if __name__ == '__main__':
+    cli.run(main)

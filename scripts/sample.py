@@ -1,0 +1,105 @@
+"""Draws a PNG grid from a workdir or from an exported model.
+
+    python scripts/sample.py --workdir=runs/cvae_digits --kind=styles
+    python scripts/sample.py --model_dir=exports/cvae_digits --labels=7,8
+"""
+
+import pathlib
+
+from absl import flags
+
+from tfgen import cli
+
+_KINDS = (
+    'samples',
+    'interpolation',
+    'manifold',
+    'reconstruction',
+    'styles',
+    'completion',
+)
+cli.workdir_flag()
+cli.data_flag()
+flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
+flags.DEFINE_string('kind', 'samples', ', '.join(_KINDS))
+flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
+flags.DEFINE_integer('count', 100, 'How many samples.')
+flags.DEFINE_integer('seed', 0, 'Of the first sample.')
+flags.DEFINE_string(
+    'output', None, 'PNG file; default: KIND.png in the workdir or model_dir.'
+)
+
+
+def main() -> None:
+    from tfgen import pictures, plots, workdir
+    from tfgen.errors import UserError
+
+    kind, seed = flags.FLAGS.kind, flags.FLAGS.seed
+    if kind not in _KINDS:
+        raise UserError(f'unknown kind {kind!r}: use one of {", ".join(_KINDS)}')
+    if flags.FLAGS.count < 1:
+        raise UserError(f'count is {flags.FLAGS.count}: use 1 or more')
+    labels = _labels()
+    functions, config, directory = _open()
+    if kind in ('reconstruction', 'styles', 'completion'):
+        images = workdir.load_data(config.preset, flags.FLAGS.data_dir)
+    if kind == 'samples':
+        drawn = pictures.samples(
+            functions, config, labels, flags.FLAGS.count, seed
+        )
+    elif kind == 'interpolation':
+        drawn = pictures.interpolation(functions, config, labels, seed)
+    elif kind == 'manifold':
+        drawn = pictures.manifold(functions, config, labels)
+    elif kind == 'reconstruction':
+        drawn = pictures.reconstruction(functions, config, images)
+    elif kind == 'styles':
+        drawn = pictures.styles(functions, config, images)
+    else:
+        drawn = pictures.completion(functions, config, images, seed)
+    file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')
+    try:
+        plots.write_png(file, plots.grid(*drawn))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{str(file)!r} cannot be written ({error}): name another --output'
+        ) from None
+    print(file)
+
+
+def _labels():
+    from tfgen.errors import UserError
+
+    if flags.FLAGS.labels is None:
+        return None
+    try:
+        labels = [int(label) for label in flags.FLAGS.labels]
+    except ValueError:
+        labels = []
+    if not labels:
+        raise UserError(
+            f'labels {flags.FLAGS.labels}: write whole numbers, for example '
+            '--labels=3,1,4'
+        )
+    return labels
+
+
+def _open():
+    """The functions, the run's config, and the folder they came from."""
+    from tfgen import export, serving, workdir
+    from tfgen.errors import UserError
+
+    if bool(flags.FLAGS.workdir) == bool(flags.FLAGS.model_dir):
+        raise UserError('pass either --workdir or --model_dir')
+    if flags.FLAGS.model_dir:
+        directory = pathlib.Path(flags.FLAGS.model_dir).expanduser()
+        functions, info = export.load(directory)
+        return functions, workdir.Config.from_dict(info), directory
+    directory = cli.workdir()
+    config = workdir.read_config(directory)
+    model, _ = config.restore(directory)
+    return serving.functions(model), config, directory
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,211 @@
+"""SavedModels for TensorFlow Serving, verified before they are published.
+
+    MODEL_DIR/<version>/          what tensorflow_model_server reads
+      saved_model.pb, variables/
+      assets.extra/tf_serving_warmup_requests
+      assets.extra/tfgen.json     preset, step, data spec
+
+A version is written to a hidden folder, loaded again, compared with the live
+model on real inputs, and then renamed into place, so that a server that
+watches MODEL_DIR never sees half a model.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen import serving
+from tfgen.data import ImageData
+from tfgen.errors import UserError
+from tfgen.models.base import GenerativeModel
+from tfgen.workdir import Config, write_json
+
+INFO = 'assets.extra/tfgen.json'
+_ROWS = 4  # of the inputs that verify a model and warm a server
+
+
+def export(
+    model: GenerativeModel,
+    config: Config,
+    step: int,
+    images: ImageData,
+    model_dir: pathlib.Path,
+) -> pathlib.Path:
+    """Publishes `model` as the next version in `model_dir`.
+
+    Args:
+      model: trained.
+      config, step: of its run; both are noted in the export.
+      images: the run's data, for real inputs.
+      model_dir: the folder that a server watches, one per model.
+
+    Returns:
+      The folder of the new version.
+
+    Raises:
+      UserError: `model_dir` cannot be written.
+      RuntimeError: the saved model differs from the live one.
+    """
+    functions = serving.functions(model)
+    try:
+        model_dir.mkdir(parents=True, exist_ok=True)
+        staging = pathlib.Path(
+            tempfile.mkdtemp(prefix='.exporting-', dir=model_dir)
+        )
+    except OSError as error:
+        raise UserError(
+            f'model_dir {str(model_dir)!r} cannot be written '
+            f'({error.strerror}): name another folder with --model_dir'
+        ) from None
+    try:
+        _save(functions, staging)
+        requests = example_requests(model, functions, images)
+        _verify(functions, staging, requests)
+        (staging / INFO).parent.mkdir()
+        write_json(staging / INFO, config.as_dict() | {'step': step})
+        _write_warmup(staging, model_dir.name, requests)
+        os.chmod(staging, 0o755)
+        version = model_dir / str(_next_version(model_dir))
+        staging.rename(version)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return version
+
+
+def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
+    """The signatures of the newest version in `model_dir`, and its info.
+
+    `model_dir` may also be the folder of one version.
+
+    Raises:
+      UserError: there is no exported model.
+    """
+    versions = [model_dir] if (model_dir / 'saved_model.pb').exists() else [
+        model_dir / str(n) for n in _versions(model_dir)
+    ]
+    if not versions:
+        raise UserError(
+            f'{str(model_dir)!r} holds no exported model: pass the '
+            '--model_dir of scripts/export.py'
+        )
+    try:
+        loaded = tf.saved_model.load(str(versions[-1]))
+        info = json.loads((versions[-1] / INFO).read_text())
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(
+            f'{str(versions[-1])!r} cannot be loaded '
+            f'({" ".join(str(error).split())[:120]}): export it again'
+        ) from None
+
+    def function(name):
+        # Through `loaded`, which keeps the variables alive.
+        return lambda **inputs: loaded.signatures[name](**inputs)
+
+    names = set(loaded.signatures) - {'serving_default'}
+    return {name: function(name) for name in names}, info
+
+
+def example_requests(
+    model: GenerativeModel, functions: dict[str, Callable], images: ImageData
+) -> dict[str, dict[str, np.ndarray]]:
+    """One small real request per signature: name -> inputs."""
+    batch = next(iter(images.evaluation('test', _ROWS)))
+    rows = batch['image'].shape[0]
+    height = model.image_shape[0]
+    mask = np.ones([rows, *model.image_shape[:2], 1], np.float32)
+    mask[:, height // 2 :] = 0.0
+    values = {
+        'seed': np.arange(rows, dtype=np.int64),
+        'image': batch['image'].numpy(),
+        'mask': mask,
+        'z': np.linspace(-1, 1, rows * model.latent_size)
+        .reshape(rows, -1)
+        .astype(np.float32),
+    }
+    if model.num_classes:
+        values['label'] = batch['label'].numpy()
+    return {
+        name: {
+            spec.name: values[spec.name]
+            for spec in function.structured_input_signature[1].values()
+        }
+        for name, function in functions.items()
+    }
+
+
+def _save(functions, folder):
+    module = tf.Module()
+    # Only what the signatures use: of a GAN, the generator.
+    module.used = list(
+        {id(v): v for f in functions.values() for v in f.variables}.values()
+    )
+    tf.saved_model.save(
+        module,
+        str(folder),
+        signatures=functions | {'serving_default': functions['sample']},
+        # Nobody trains a served model; gradients would double the graph.
+        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
+    )
+
+
+def _verify(functions, folder, requests):
+    loaded = tf.saved_model.load(str(folder))
+    for name, function in functions.items():
+        inputs = {k: tf.constant(v) for k, v in requests[name].items()}
+        expected = function(**inputs)
+        served = loaded.signatures[name](**inputs)
+        for key, value in expected.items():
+            ours, theirs = value.numpy(), served[key].numpy()
+            if ours.dtype == object:
+                same = np.array_equal(ours, theirs)
+            else:
+                same = np.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+            if not same:
+                raise RuntimeError(
+                    f'the saved signature {name} differs from the live model '
+                    f'in {key}: nothing was published'
+                )
+
+
+def _write_warmup(folder, model_name, requests):
+    """Requests that a server runs before it takes traffic."""
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError:
+        print(
+            'no warm-up requests were written: pip install "tfgen[serving]"'
+        )
+        return
+    file = folder / 'assets.extra' / 'tf_serving_warmup_requests'
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for name, inputs in requests.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model_name
+            request.model_spec.signature_name = name
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())
+
+
+def _versions(model_dir):
+    if not model_dir.is_dir():
+        return []
+    return sorted(
+        int(f.name)
+        for f in model_dir.iterdir()
+        if f.name.isdigit() and f.is_dir()
+    )
+
+
+def _next_version(model_dir):
+    return max(_versions(model_dir), default=0) + 1

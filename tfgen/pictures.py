@@ -1,0 +1,179 @@
+"""What to draw from a model, by its served functions alone.
+
+A workdir and an exported model give the same pictures: each function takes
+`functions` of serving.functions or export.load and the run's `config`, and
+returns images float32 [N, H, W, C] with the number of columns of their grid.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import ImageData
+from tfgen.errors import UserError
+from tfgen.workdir import Config
+
+COLUMNS = 10
+Functions = dict[str, Callable]
+Pictures = tuple[np.ndarray, int]
+
+
+def samples(
+    functions: Functions,
+    config: Config,
+    labels: Sequence[int] | None,
+    count: int,
+    seed: int,
+) -> Pictures:
+    """`count` samples of the seeds seed, seed + 1, ...; labels repeat."""
+    inputs = {'seed': np.arange(seed, seed + count, dtype=np.int64)}
+    inputs |= _labels(config, labels, count)
+    return _call(functions, 'sample', inputs)['image'], COLUMNS
+
+
+def interpolation(
+    functions: Functions,
+    config: Config,
+    labels: Sequence[int] | None,
+    seed: int,
+) -> Pictures:
+    """Ten rows, each a straight line between two draws from the prior."""
+    _require(functions, 'decode', 'interpolation')
+    ends = np.random.default_rng(seed).standard_normal(
+        [2, COLUMNS, 1, config.preset.latent_size]
+    )
+    weights = np.linspace(0, 1, COLUMNS)[:, None]
+    z = ends[0] * (1 - weights) + ends[1] * weights
+    return _decode(functions, config, z, labels), COLUMNS
+
+
+def manifold(
+    functions: Functions,
+    config: Config,
+    labels: Sequence[int] | None,
+    size: int = 20,
+) -> Pictures:
+    """The plane of the first two latents, the others 0; one label.
+
+    At normal quantiles, so that equal steps are equally probable (Kingma and
+    Welling 2014, appendix A).
+    """
+    _require(functions, 'decode', 'manifold')
+    if config.preset.latent_size < 2:
+        raise UserError('a manifold needs latent_size 2 or more')
+    quantiles = tf.math.ndtri((np.arange(size) + 0.5) / size).numpy()
+    z = np.zeros([size, size, config.preset.latent_size])
+    z[..., 0] = quantiles
+    z[..., 1] = -quantiles[:, None]
+    one_label = None if labels is None else labels[:1]
+    if one_label is None and config.preset.conditional:
+        one_label = [0]
+    return _decode(functions, config, z, one_label), size
+
+
+def reconstruction(
+    functions: Functions, config: Config, images: ImageData
+) -> Pictures:
+    """Test images, each row above its reconstructions."""
+    _require(functions, 'reconstruct', 'reconstruction')
+    batch = _real(config, images, 4 * COLUMNS)
+    decoded = _call(functions, 'reconstruct', batch)['image']
+    rows = np.stack([_rows(batch['image']), _rows(decoded)], axis=1)
+    return rows.reshape(-1, *config.spec.image_shape), COLUMNS
+
+
+def styles(
+    functions: Functions, config: Config, images: ImageData
+) -> Pictures:
+    """A test image, then every label in its style (the notes' other digit).
+
+    z is the mean of q(z | image, its label), decoded with each label.
+    """
+    _require(functions, 'encode', 'styles')
+    if not config.preset.conditional:
+        raise UserError(
+            'styles needs a conditional model: train with '
+            '--set conditional=true'
+        )
+    batch = _real(config, images, COLUMNS)
+    mean = _call(functions, 'encode', batch)['mean']
+    classes = config.spec.num_classes
+    z = np.repeat(mean[None], classes, axis=0)
+    decoded = _decode(functions, config, z, range(classes))
+    decoded = decoded.reshape(classes, -1, *config.spec.image_shape)
+    grid = np.concatenate([batch['image'][None], decoded]).swapaxes(0, 1)
+    return grid.reshape(-1, *config.spec.image_shape), classes + 1
+
+
+def completion(
+    functions: Functions, config: Config, images: ImageData, seed: int
+) -> Pictures:
+    """Rows of: a test image, its upper half, eight completions of that."""
+    _require(functions, 'complete', 'completion')
+    tries = COLUMNS - 2
+    batch = _real(config, images, COLUMNS)
+    image = batch['image']
+    batch['mask'] = np.ones([*image.shape[:3], 1], np.float32)
+    batch['mask'][:, image.shape[1] // 2 :] = 0.0
+    hidden = image * batch['mask'] + 0.5 * (1.0 - batch['mask'])
+    inputs = {k: np.repeat(v, tries, axis=0) for k, v in batch.items()}
+    inputs['seed'] = seed + np.arange(len(inputs['image']))
+    drawn = _call(functions, 'complete', inputs)['image']
+    grid = np.concatenate(
+        [image[:, None], hidden[:, None], _rows(drawn, tries)], axis=1
+    )
+    return grid.reshape(-1, *image.shape[1:]), COLUMNS
+
+
+def _call(functions, name, inputs):
+    outputs = functions[name](
+        **{k: tf.constant(v) for k, v in inputs.items()}
+    )
+    return {k: v.numpy() for k, v in outputs.items()}
+
+
+def _decode(functions, config, z, labels):
+    """z [rows, columns, K], a label for each row -> images."""
+    inputs = {'z': z.reshape(-1, z.shape[-1]).astype(np.float32)}
+    row_labels = _labels(config, labels, len(z))
+    inputs |= {k: np.repeat(v, z.shape[1]) for k, v in row_labels.items()}
+    return _call(functions, 'decode', inputs)['image']
+
+
+def _labels(config, labels, count):
+    """{'label': int32 [count]}, by default all classes in turn."""
+    if not config.preset.conditional:
+        if labels is not None:
+            raise UserError(
+                f'labels {list(labels)}: this model is not conditional, leave '
+                '--labels out'
+            )
+        return {}
+    classes = config.spec.num_classes
+    labels = list(range(classes)) if labels is None else list(labels)
+    if any(not 0 <= label < classes for label in labels):
+        raise UserError(f'labels {labels}: use 0 to {classes - 1}')
+    return {'label': np.resize(labels, count).astype(np.int32)}
+
+
+def _real(config, images, count):
+    batch = next(iter(images.evaluation('test', count)))
+    batch = {k: v.numpy() for k, v in batch.items()}
+    if not config.preset.conditional:
+        batch.pop('label', None)
+    # A whole number of rows, however small the test split.
+    whole = max(1, len(batch['image']) // COLUMNS) * COLUMNS
+    return {k: np.resize(v, (whole, *v.shape[1:])) for k, v in batch.items()}
+
+
+def _rows(images, columns=COLUMNS):
+    return images.reshape(-1, columns, *images.shape[1:])
+
+
+def _require(functions, name, kind):
+    if name not in functions:
+        raise UserError(
+            f'this model cannot draw {kind}: it serves '
+            f'{", ".join(sorted(functions))}'
+        )
