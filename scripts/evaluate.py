@@ -1,6 +1,6 @@
 """Measures a trained model and writes metrics.json into its workdir.
 
-    python scripts/evaluate.py --workdir=runs/cvae_digits
+python scripts/evaluate.py --workdir=runs/cvae_digits
 """
 
 import datetime

@@ -1,7 +1,7 @@
 """Draws a PNG grid from a workdir or from an exported model.
 
-    python scripts/sample.py --workdir=runs/cvae_digits --kind=styles
-    python scripts/sample.py --model_dir=exports/cvae_digits --labels=7,8
+python scripts/sample.py --workdir=runs/cvae_digits --kind=styles
+python scripts/sample.py --model_dir=exports/cvae_digits --labels=7,8
 """
 
 import pathlib
@@ -18,10 +18,11 @@ _KINDS = (
     'styles',
     'completion',
 )
+_NEED_IMAGES = {'reconstruction', 'styles', 'completion'}
 cli.workdir_flag()
 cli.data_flag()
 flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
-flags.DEFINE_string('kind', 'samples', ', '.join(_KINDS))
+flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
 flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
 flags.DEFINE_integer('count', 100, 'How many samples.')
 flags.DEFINE_integer('seed', 0, 'Of the first sample.')
@@ -31,40 +32,52 @@ flags.DEFINE_string(
 
 
 def main() -> None:
-    from tfgen import pictures, plots, workdir
+    from tfgen import plots, workdir
     from tfgen.errors import UserError
 
-    kind, seed = flags.FLAGS.kind, flags.FLAGS.seed
-    if kind not in _KINDS:
-        raise UserError(f'unknown kind {kind!r}: use one of {", ".join(_KINDS)}')
+    kinds = flags.FLAGS.kind
+    unknown = [kind for kind in kinds if kind not in _KINDS]
+    if unknown or not kinds:
+        raise UserError(
+            f'unknown kind {",".join(unknown)!r}: use {", ".join(_KINDS)}'
+        )
+    if flags.FLAGS.output and len(kinds) > 1:
+        raise UserError(f'--output is one file: pass one --kind, not {kinds}')
     if flags.FLAGS.count < 1:
         raise UserError(f'count is {flags.FLAGS.count}: use 1 or more')
     labels = _labels()
     functions, config, directory = _open()
-    if kind in ('reconstruction', 'styles', 'completion'):
+    images = None
+    if not _NEED_IMAGES.isdisjoint(kinds):
         images = workdir.load_data(config.preset, flags.FLAGS.data_dir)
+    for kind in kinds:
+        drawn = _draw(kind, functions, config, labels, images)
+        file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')
+        try:
+            plots.write_png(file, plots.grid(*drawn))
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f'{str(file)!r} cannot be written ({error}): '
+                'name another --output'
+            ) from None
+        print(file)
+
+
+def _draw(kind, functions, config, labels, images):
+    from tfgen import pictures
+
+    count, seed = flags.FLAGS.count, flags.FLAGS.seed
     if kind == 'samples':
-        drawn = pictures.samples(
-            functions, config, labels, flags.FLAGS.count, seed
-        )
-    elif kind == 'interpolation':
-        drawn = pictures.interpolation(functions, config, labels, seed)
-    elif kind == 'manifold':
-        drawn = pictures.manifold(functions, config, labels)
-    elif kind == 'reconstruction':
-        drawn = pictures.reconstruction(functions, config, images)
-    elif kind == 'styles':
-        drawn = pictures.styles(functions, config, images)
-    else:
-        drawn = pictures.completion(functions, config, images, seed)
-    file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')
-    try:
-        plots.write_png(file, plots.grid(*drawn))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f'{str(file)!r} cannot be written ({error}): name another --output'
-        ) from None
-    print(file)
+        return pictures.samples(functions, config, labels, count, seed)
+    if kind == 'interpolation':
+        return pictures.interpolation(functions, config, labels, seed)
+    if kind == 'manifold':
+        return pictures.manifold(functions, config, labels)
+    if kind == 'reconstruction':
+        return pictures.reconstruction(functions, config, images)
+    if kind == 'styles':
+        return pictures.styles(functions, config, images)
+    return pictures.completion(functions, config, images, seed)
 
 
 def _labels():

@@ -1,6 +1,6 @@
 """Trains a preset, or continues a run that was stopped.
 
-    python scripts/train.py --preset=cvae_digits --workdir=runs/cvae_digits
+python scripts/train.py --preset=cvae_digits --workdir=runs/cvae_digits
 """
 
 from absl import flags
@@ -12,9 +12,7 @@ cli.data_flag()
 flags.DEFINE_string('preset', None, 'What to train; see --list_presets.')
 flags.DEFINE_multi_string('set', [], 'field=value: changes one preset field.')
 flags.DEFINE_string('dataset', None, 'Short for --set dataset=...')
-flags.DEFINE_integer(
-    'seed', 0, 'Weights, order and noise.', 0, 2**31 - 1
-)
+flags.DEFINE_integer('seed', 0, 'Weights, order and noise.', 0, 2**31 - 1)
 flags.DEFINE_string('strategy', 'auto', 'auto, one, mirrored, multiworker, tpu')
 flags.DEFINE_integer(
     'replicas', 0, 'Devices of mirrored; 0: all GPUs, or 2 logical CPUs.', 0

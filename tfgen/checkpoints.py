@@ -64,8 +64,7 @@ def restore(
         damage = _damage(prefix)
         if damage:
             logging.warning(
-                'checkpoint %s is damaged (%s): falling back to the one '
-                'before',
+                'checkpoint %s is damaged (%s): falling back to the one before',
                 prefix,
                 damage,
             )

@@ -7,9 +7,9 @@ import sys
 # TensorFlow's C++ notes would hide our own lines.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from absl import app, flags, logging  # noqa: E402
+from absl import app, flags, logging
 
-from tfgen.errors import UserError  # noqa: E402
+from tfgen.errors import UserError
 
 
 def run(main) -> None:
@@ -28,7 +28,7 @@ def workdir_flag() -> None:
 def data_flag() -> None:
     """Defines --data_dir."""
     flags.DEFINE_string(
-        'data_dir', None, 'Folder of prepared TFDS data sets; default: TFDS\'s.'
+        'data_dir', None, "Folder of prepared TFDS data sets; default: TFDS's."
     )
 
 

@@ -138,20 +138,16 @@ class ImageData:
         """
         context = context or tf.distribute.InputContext()
         rows = context.get_per_replica_batch_size(batch_size)
-        local = (
-            context.num_replicas_in_sync // context.num_input_pipelines
-        )
+        local = context.num_replicas_in_sync // context.num_input_pipelines
 
         def element(index):
             number = index // local
             replica = context.input_pipeline_id * local + index % local
             first = replica * rows
-            positions = number * batch_size + first + tf.range(
-                rows, dtype=tf.int64
+            positions = (
+                number * batch_size + first + tf.range(rows, dtype=tf.int64)
             )
-            indices = shuffled(
-                positions, self.spec.split_sizes['train'], seed
-            )
+            indices = shuffled(positions, self.spec.split_sizes['train'], seed)
             noise = BatchNoise(
                 tf.stack([tf.constant(seed, tf.int64), number]),
                 batch_size,

@@ -87,9 +87,11 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     Raises:
       UserError: there is no exported model.
     """
-    versions = [model_dir] if (model_dir / 'saved_model.pb').exists() else [
-        model_dir / str(n) for n in _versions(model_dir)
-    ]
+    versions = (
+        [model_dir]
+        if (model_dir / 'saved_model.pb').exists()
+        else [model_dir / str(n) for n in _versions(model_dir)]
+    )
     if not versions:
         raise UserError(
             f'{str(model_dir)!r} holds no exported model: pass the '
@@ -179,9 +181,7 @@ def _write_warmup(folder, model_name, requests):
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
-        print(
-            'no warm-up requests were written: pip install "tfgen[serving]"'
-        )
+        print('no warm-up requests were written: pip install "tfgen[serving]"')
         return
     file = folder / 'assets.extra' / 'tf_serving_warmup_requests'
     with tf.io.TFRecordWriter(str(file)) as writer:

@@ -118,7 +118,7 @@ def lstm_scan(
     *_, hs, cs = tf.while_loop(
         lambda t, *_: t < num_steps,
         forward,
-        [0, zeros, zeros, _array(num_steps), _array(num_steps)],
+        (0, zeros, zeros, _array(num_steps), _array(num_steps)),
         maximum_iterations=num_steps,
     )
     hs, cs = hs.stack(), cs.stack()
@@ -158,7 +158,7 @@ def lstm_scan(
         *_, d_gates = tf.while_loop(
             lambda t, *_: t >= 0,
             backward,
-            [num_steps - 1, zeros, zeros, _array(num_steps)],
+            (num_steps - 1, zeros, zeros, _array(num_steps)),
             maximum_iterations=num_steps,
         )
         d_gates = d_gates.stack()
@@ -189,16 +189,14 @@ def gru_scan(
     steps = _unstack(inputs)
 
     def forward(t, h, hs):
-        h = _gru_cell(
-            steps.read(t), h @ recurrent_kernel + recurrent_bias, h
-        )
+        h = _gru_cell(steps.read(t), h @ recurrent_kernel + recurrent_bias, h)
         return t + 1, h, hs.write(t, h)
 
     zeros = tf.zeros([batch, units])
     *_, hs = tf.while_loop(
         lambda t, *_: t < num_steps,
         forward,
-        [0, zeros, _array(num_steps)],
+        (0, zeros, _array(num_steps)),
         maximum_iterations=num_steps,
     )
     hs = hs.stack()
@@ -226,14 +224,12 @@ def gru_scan(
         *_, dhs = tf.while_loop(
             lambda t, *_: t >= 0,
             backward,
-            [num_steps - 1, zeros, _array(num_steps)],
+            (num_steps - 1, zeros, _array(num_steps)),
             maximum_iterations=num_steps,
         )
         dhs = dhs.stack()
         d_inputs = tf.concat([dhs * d_z, dhs * d_r, dhs * d_n], axis=-1)
-        d_recurrent = tf.concat(
-            [dhs * d_z, dhs * d_r, dhs * d_n * r], axis=-1
-        )
+        d_recurrent = tf.concat([dhs * d_z, dhs * d_r, dhs * d_n * r], axis=-1)
         return (
             d_inputs,
             tf.einsum('tbk,tbg->kg', h_before, d_recurrent),

@@ -83,9 +83,7 @@ def reconstruction(
     return rows.reshape(-1, *config.spec.image_shape), COLUMNS
 
 
-def styles(
-    functions: Functions, config: Config, images: ImageData
-) -> Pictures:
+def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
     """A test image, then every label in its style (the notes' other digit).
 
     z is the mean of q(z | image, its label), decoded with each label.
@@ -127,9 +125,7 @@ def completion(
 
 
 def _call(functions, name, inputs):
-    outputs = functions[name](
-        **{k: tf.constant(v) for k, v in inputs.items()}
-    )
+    outputs = functions[name](**{k: tf.constant(v) for k, v in inputs.items()})
     return {k: v.numpy() for k, v in outputs.items()}
 
 

@@ -290,9 +290,7 @@ def restore(name: str, fields: dict) -> Preset:
 def _parse(field, text, kind):
     """Text -> value of type `kind`: int, float, bool, str, tuple, or None."""
     options = (
-        typing.get_args(kind)
-        if isinstance(kind, types.UnionType)
-        else (kind,)
+        typing.get_args(kind) if isinstance(kind, types.UnionType) else (kind,)
     )
     if type(None) in options and text.lower() == 'none':
         return None

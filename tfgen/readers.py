@@ -5,9 +5,11 @@ A set that fits is decoded once into memory (gathering from memory is 100
 times faster than decoding); a larger one is read by random access.
 """
 
+import contextlib
 import dataclasses
+import io
 import pathlib
-import socket
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -74,9 +76,7 @@ class InMemory:
 class RandomAccess:
     """A split that is decoded when it is asked for."""
 
-    def __init__(
-        self, source, rows: Sequence[int], keys, size, image_shape
-    ):
+    def __init__(self, source, rows: Sequence[int], keys, size, image_shape):
         self._source = source
         self._rows = rows
         self._image_key, self._label_key = keys
@@ -99,7 +99,9 @@ class RandomAccess:
             [self._rows[int(i)] for i in indices]
         )
         images = [fit(e[self._image_key], self._size) for e in examples]
-        labels = [e[self._label_key] if self._label_key else 0 for e in examples]
+        labels = [
+            e[self._label_key] if self._label_key else 0 for e in examples
+        ]
         return np.stack(images), np.asarray(labels, np.int32)
 
 
@@ -204,9 +206,7 @@ def _keys(name, features):
         if isinstance(feature, tfds.features.Image)
     ]
     if not images:
-        raise UserError(
-            f'data set {name!r} has no image: use a TFDS image set'
-        )
+        raise UserError(f'data set {name!r} has no image: use a TFDS image set')
     key = 'image' if 'image' in images else images[0]
     if features[key].np_dtype != np.uint8:
         raise UserError(
@@ -231,8 +231,11 @@ def _prepare(name, builder):
                 'use the embedded set digits'
             )
         break
+    # Nothing worth reporting happens while the embedded set is written.
+    quiet = io.StringIO() if name == 'digits' else sys.stdout
     try:
-        builder.download_and_prepare()
+        with contextlib.redirect_stdout(quiet):
+            builder.download_and_prepare()
     except Exception as error:  # TFDS raises all kinds
         raise UserError(
             f'data set {name!r} cannot be prepared in {builder.data_dir}: '
@@ -246,7 +249,7 @@ def _reachable(url):
         urllib.request.urlopen(request, timeout=5).close()
     except urllib.error.HTTPError:
         return True  # a server answered; TFDS will say what it thinks of it
-    except (urllib.error.URLError, socket.timeout, OSError):
+    except OSError:  # URLError and time-outs among them
         return False
     return True
 
@@ -281,14 +284,9 @@ def _hold_out(count):
 
 def _decode(name, builder, split, image_key, label_key, size):
     shape = builder.info.features[image_key].shape
-    same_shape = None not in shape[:2]
-    # Batches decode twice as fast, but only images of one shape make a batch.
-    examples = builder.as_dataset(
-        split=split, batch_size=1000 if same_shape else 1
-    )
     images, labels = [], []
     try:
-        for batch in tfds.as_numpy(examples):
+        for batch in _batches(builder, split, None not in shape[:2]):
             if size is None:
                 images.extend(batch[image_key])
             else:
@@ -301,6 +299,20 @@ def _decode(name, builder, split, image_key, label_key, size):
             f'{_one_line(error)}'
         ) from None
     return _stack(name, images), np.asarray(labels, np.int32)
+
+
+def _batches(builder, split, same_shape):
+    """Examples of a stored split in order, stacked along a first axis."""
+    if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
+        source = builder.as_data_source(split=split)
+        for index in range(len(source)):
+            yield {k: np.asarray(v)[None] for k, v in source[index].items()}
+        return
+    # Batches decode twice as fast, but only images of one shape make a batch.
+    examples = builder.as_dataset(
+        split=split, batch_size=1000 if same_shape else 1
+    )
+    yield from tfds.as_numpy(examples)
 
 
 def _data_source(name, builder, split):

@@ -75,9 +75,7 @@ def train(
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
     if chief:
         workdir.write_config(directory, config)
-    manager = checkpoints.manager(
-        checkpoint, directory / 'checkpoints', chief
-    )
+    manager = checkpoints.manager(checkpoint, directory / 'checkpoints', chief)
     done = int(step.numpy())
     if restored:
         print(f'continuing at step {done} from {restored}', flush=True)
@@ -199,9 +197,7 @@ def make_loop(
                     ]
                 )
                 terms, gradients = loss(batches[number], key, start)
-                optimizers[objective.name].apply(
-                    gradients, objective.variables
-                )
+                optimizers[objective.name].apply(gradients, objective.variables)
                 for term, value in terms.items():
                     name = f'{objective.name}/{term}'
                     share = value / objective.updates

@@ -41,7 +41,5 @@ def evaluate(
     if hasattr(model, 'log_prob'):
         return likelihood.exact(model, batches, images.spec)
     if hasattr(model, 'log_weights'):
-        return likelihood.bounds(
-            model, batches, images.spec, num_samples, seed
-        )
+        return likelihood.bounds(model, batches, images.spec, num_samples, seed)
     return likelihood.diagnostics(model, batches, seed)

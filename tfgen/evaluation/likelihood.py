@@ -56,9 +56,7 @@ def bounds(
         chunk = max(1, min(num_samples, _ROWS // batch['image'].shape[0]))
         sums, logs = [], []
         for first in range(0, num_samples, chunk):
-            key = tf.constant(
-                [seed, number * num_samples + first], tf.int64
-            )
+            key = tf.constant([seed, number * num_samples + first], tf.int64)
             one, two = draw(batch, key, min(chunk, num_samples - first))
             sums.append(one.numpy())
             logs.append(two.numpy())
@@ -69,9 +67,7 @@ def bounds(
     discretize = getattr(model, 'likelihood', '') == 'gaussian'
     figures = {
         'negative_elbo': _nats(np.concatenate(elbos), spec, discretize),
-        'importance_bound': _nats(
-            np.concatenate(importance), spec, discretize
-        ),
+        'importance_bound': _nats(np.concatenate(importance), spec, discretize),
     }
     for figure in figures.values():
         figure['num_samples'] = num_samples

@@ -81,9 +81,7 @@ class GenerativeModel(keras.Model, abc.ABC):
         """The players, in the order in which they move in each step."""
 
     @abc.abstractmethod
-    def sample(
-        self, noise: Noise, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """float32 [B, H, W, C] in [0, 1]; B is the noise's."""
 
     @abc.abstractmethod

@@ -109,9 +109,7 @@ class DCGAN(base.GenerativeModel):
         """
         return self.discriminator(image, self.one_hot(label), noise=noise)
 
-    def sample(
-        self, noise: Noise, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """G(z) for z ~ N(0, 1)."""
         return self.generate(noise.normal('z', [self.latent_size]), label)
 

@@ -56,9 +56,7 @@ class PixelRNN(base.GenerativeModel):
     ):
         super().__init__(image_shape, num_classes)
         if cell not in CELLS:
-            raise UserError(
-                f'unknown cell {cell!r}: use {" or ".join(CELLS)}'
-            )
+            raise UserError(f'unknown cell {cell!r}: use {" or ".join(CELLS)}')
         if not 2 <= levels <= 256:
             raise UserError(f'levels is {levels}: use 2 to 256')
         if not 0.0 <= dropout < 1.0:
@@ -148,9 +146,7 @@ class PixelRNN(base.GenerativeModel):
 
     def _context(self, label):
         """What does not depend on pixels: [T, 1 or B, units]."""
-        context = tf.reshape(
-            self.rows + self.columns, [self.num_steps, 1, -1]
-        )
+        context = tf.reshape(self.rows + self.columns, [self.num_steps, 1, -1])
         one_hot = self.one_hot(label)
         if one_hot is None:
             return context
@@ -158,9 +154,7 @@ class PixelRNN(base.GenerativeModel):
 
     # Sampling.
 
-    def sample(
-        self, noise: Noise, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """One draw per row, each channel value at one of the levels."""
         uniforms = self._uniforms(noise)
         drawn = self._generate(uniforms, label, None, None)
@@ -228,7 +222,7 @@ class PixelRNN(base.GenerativeModel):
         *_, drawn = tf.while_loop(
             lambda t, *_: t < self.num_steps,
             step,
-            [0, past, states, drawn],
+            (0, past, states, drawn),
             maximum_iterations=self.num_steps,
         )
         return drawn.stack()

@@ -106,9 +106,7 @@ class CVAE(base.GenerativeModel):
                 keras.layers.Reshape(grid),
             ]
             + [
-                keras.layers.Conv2DTranspose(
-                    f, 3, 2, 'same', activation='relu'
-                )
+                keras.layers.Conv2DTranspose(f, 3, 2, 'same', activation='relu')
                 for f in reversed(filters)
             ]
             + [
@@ -126,9 +124,7 @@ class CVAE(base.GenerativeModel):
         one_hot = self.one_hot(label)
         if one_hot is not None:
             height, width, _ = self.image_shape
-            maps = tf.tile(
-                one_hot[:, None, None, :], [1, height, width, 1]
-            )
+            maps = tf.tile(one_hot[:, None, None, :], [1, height, width, 1])
             image = tf.concat([image, maps], axis=-1)
         return tf.split(self.encoder(image), 2, axis=1)
 
@@ -139,9 +135,7 @@ class CVAE(base.GenerativeModel):
         eps = noise.normal('eps', [self.latent_size])
         return eps * tf.exp(logvar * 0.5) + mean
 
-    def decode(
-        self, z: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """p(x|z): [B, K] -> logits (Bernoulli) or means: [B, H, W, C]."""
         return self.decoder(base.concat_features(z, self.one_hot(label)))
 
@@ -151,9 +145,7 @@ class CVAE(base.GenerativeModel):
             return tf.sigmoid(logits)
         return tf.clip_by_value(logits, 0.0, 1.0)
 
-    def sample(
-        self, noise: Noise, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Draws z ~ p(z) and returns the mean of p(x|z), as the notes do."""
         z = noise.normal('z', [self.latent_size])
         return self.to_image(self.decode(z, label))

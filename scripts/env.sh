@@ -1,0 +1,30 @@
+# Sourced by demo.sh and test.sh: a virtual environment that installs once.
+#
+#   make_env EXTRAS    makes .venv, installs tfgen[EXTRAS] into it, and puts it
+#                      first on PATH; does nothing if that has been done.
+
+make_env() {
+  local python stamp wanted
+  if [ ! -x .venv/bin/python ]; then
+    for python in python3 python3.11 python3.12 python3.13; do
+      if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+          2>/dev/null; then
+        "$python" -m venv .venv
+        break
+      fi
+    done
+    if [ ! -x .venv/bin/python ]; then
+      echo "error: no Python 3.11 or later found: install one" >&2
+      return 2
+    fi
+  fi
+  # One stamp per set of extras, holding what it was made from.
+  stamp=".venv/installed-${1//,/-}"
+  wanted=$(cat setup.py constraints.txt | cksum)
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+      --constraint constraints.txt --editable ".[$1]"
+    echo "$wanted" > "$stamp"
+  fi
+  PATH="$PWD/.venv/bin:$PATH"
+}

@@ -1,0 +1,42 @@
+"""Packaging of tfgen. Tool settings are in pyproject.toml.
+
+Why each dependency is there:
+  tensorflow, keras      what tfgen is about; 3.11 is the floor of keras 3.12+
+  tensorflow-datasets    any image set by name
+  importlib_resources    tensorflow-datasets imports it without declaring it
+  absl-py                flags of the scripts
+  numpy, pillow          arrays and PNG files
+  scikit-learn           ships the embedded digits
+  tensorboard            reads the summaries that training writes
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name='tfgen',
+    version='0.1.0',
+    description='Deep generative models for TensorFlow and Keras',
+    long_description=Path('README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    packages=find_packages(include=['tfgen', 'tfgen.*']),
+    python_requires='>=3.11',
+    install_requires=[
+        'tensorflow>=2.20',
+        'keras>=3.12',
+        'tensorflow-datasets>=4.9.9',
+        'importlib_resources>=6',
+        'absl-py>=2.1',
+        'numpy>=1.26',
+        'pillow>=10',
+        'scikit-learn>=1.5',
+        'tensorboard>=2.20',
+    ],
+    extras_require={
+        # Warm-up records of an export.
+        'serving': ['tensorflow-serving-api>=2.19'],
+        'test': ['pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.12'],
+    },
+)

@@ -1,0 +1,217 @@
+"""Data sets: values, order, binarization, folders, errors."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from tfgen import data, digits, readers
+from tfgen.errors import UserError
+
+
+@pytest.fixture(scope='module')
+def embedded(data_dir):
+    return data.load('digits', data_dir)
+
+
+def _positions(*positions):
+    return tf.constant(positions, tf.int64)
+
+
+def _folder(path, count, size=(10, 12), mode='RGB'):
+    path.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    shape = size if mode == 'L' else (*size, 3)
+    for i in range(count):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        Image.fromarray(pixels, mode).save(path / f'{i:03}.png')
+
+
+def test_digits_are_scikit_learns(embedded):
+    from sklearn import datasets
+
+    source = datasets.load_digits()
+    read = {
+        split: list(embedded.evaluation(split, 1000).unbatch())
+        for split in ('train', 'test')
+    }
+    assert (len(read['train']), len(read['test'])) == (1500, 297)
+    pixels = sorted(
+        (np.round(x['image'].numpy()[..., 0] * 16).tobytes(), int(x['label']))
+        for split in read.values()
+        for x in split
+    )
+    expected = sorted(
+        (image.astype(np.float32).tobytes(), label)
+        for image, label in zip(source.images, source.target, strict=True)
+    )
+    assert pixels == expected
+    assert embedded.spec.levels == digits.LEVELS
+
+
+def test_every_epoch_sees_each_example_once():
+    size = 37
+    for epoch in range(3):
+        positions = tf.range(epoch * size, (epoch + 1) * size, dtype=tf.int64)
+        indices = data.shuffled(positions, size, seed=5).numpy()
+        assert sorted(indices) == list(range(size))
+
+
+def test_epochs_and_seeds_differ_and_batches_do_not_matter():
+    size = 200
+    whole = data.shuffled(tf.range(400, dtype=tf.int64), size, 1).numpy()
+    assert np.mean(whole[:200] == whole[200:]) < 0.1
+    other = data.shuffled(tf.range(400, dtype=tf.int64), size, 2).numpy()
+    assert np.mean(whole == other) < 0.1
+    some = data.shuffled(_positions(399, 5, 200), size, 1).numpy()
+    np.testing.assert_array_equal(some, whole[[399, 5, 200]])
+
+
+def test_stream_resumes_at_any_batch(data_dir):
+    embedded = data.load('digits', data_dir, 'dynamic')
+    whole = list(embedded.train(3, 32).take(60))
+    for start in (1, 47, 59):  # 47 is beyond the first epoch
+        (resumed,) = embedded.train(3, 32, start).take(1)
+        for key, value in resumed.items():
+            np.testing.assert_array_equal(value, whole[start][key])
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_replicas_share_out_the_global_batch(data_dir, workers):
+    embedded = data.load('digits', data_dir, 'dynamic')
+    whole = list(embedded.train(0, 12).take(2))
+    parts = []
+    for worker in range(workers):
+        context = tf.distribute.InputContext(workers, worker, 4)
+        local = 4 // workers
+        parts.append(
+            list(embedded.train(0, 12, context=context).take(2 * local))
+        )
+    for number in range(2):
+        local = 4 // workers
+        images = [
+            part['image']
+            for worker in parts
+            for part in worker[number * local : (number + 1) * local]
+        ]
+        np.testing.assert_array_equal(
+            tf.concat(images, 0), whole[number]['image']
+        )
+
+
+def test_binarizations(data_dir):
+    grey = data.load('digits', data_dir).evaluation('test', 297)
+    (grey,) = grey
+    drawn = {
+        name: data.load('digits', data_dir, name)
+        for name in ('dynamic', 'threshold')
+    }
+    (threshold,) = drawn['threshold'].evaluation('test', 297)
+    np.testing.assert_array_equal(threshold['image'], grey['image'] > 0.5)
+    (dynamic,) = drawn['dynamic'].evaluation('test', 297)
+    assert set(np.unique(dynamic['image'])) == {0.0, 1.0}
+    assert abs(np.mean(dynamic['image'] - grey['image'])) < 0.01
+    # One fixed image per example, whatever the batch.
+    first = next(iter(drawn['dynamic'].evaluation('test', 10)))
+    np.testing.assert_array_equal(first['image'], dynamic['image'][:10])
+
+
+def test_dynamic_binarization_is_fresh_in_every_epoch(data_dir):
+    embedded = data.load('digits', data_dir, 'dynamic')
+    (one,) = embedded.train(0, 1500).take(1)
+    (two,) = embedded.train(0, 1500, start=1).take(1)
+    order = [
+        data.shuffled(tf.range(s, s + 1500, dtype=tf.int64), 1500, 0).numpy()
+        for s in (0, 1500)
+    ]
+    images = [np.empty([1500, 64]) for _ in range(2)]
+    for batch, rows, image in zip((one, two), order, images, strict=True):
+        image[rows] = batch['image'].numpy().reshape(1500, 64)
+    differing = np.mean(images[0] != images[1])
+    assert 0.05 < differing < 0.3
+
+
+def test_static_requires_a_binary_set(data_dir, prepared):
+    with pytest.raises(UserError, match='17 levels'):
+        data.load('digits', data_dir, 'static')
+    spec = data.load('binarized_mnist', prepared, 'static').spec
+    assert (spec.levels, spec.num_classes) == (2, 0)
+    assert spec.split_sizes == {'train': 50_000, 'test': 10_000}
+
+
+def test_a_prepared_tfds_set_is_read_whole(prepared):
+    mnist = data.load('mnist', prepared)
+    assert mnist.spec.image_shape == (28, 28, 1)
+    assert mnist.spec.split_sizes == {'train': 60_000, 'test': 10_000}
+    batch = next(iter(mnist.evaluation('test', 100)))
+    assert batch['image'].shape == (100, 28, 28, 1)
+    assert batch['label'].numpy()[:5].tolist() == [2, 0, 4, 8, 7]
+
+
+@pytest.mark.parametrize('layout', ['flat', 'classes', 'splits'])
+def test_folder_layouts(tmp_path, layout):
+    if layout == 'flat':
+        _folder(tmp_path / 'x', 20)
+    elif layout == 'classes':
+        _folder(tmp_path / 'x' / 'cat', 15)
+        _folder(tmp_path / 'x' / 'dog', 5)
+    else:
+        _folder(tmp_path / 'x' / 'train' / 'cat', 9)
+        _folder(tmp_path / 'x' / 'train' / 'dog', 9)
+        _folder(tmp_path / 'x' / 'test' / 'dog', 2)
+    spec = data.load(f'folder:{tmp_path}/x').spec
+    assert spec.split_sizes == {'train': 18, 'test': 2}
+    assert spec.image_shape == (10, 12, 3)
+    assert spec.num_classes == (0 if layout == 'flat' else 2)
+
+
+def test_images_of_a_folder_keep_their_values(tmp_path):
+    _folder(tmp_path / 'x', 20, mode='L')
+    (test,) = data.load(f'folder:{tmp_path}/x').evaluation('test', 10)
+    first = np.asarray(Image.open(tmp_path / 'x' / '000.png'))
+    np.testing.assert_array_equal(
+        np.round(test['image'][0, ..., 0] * 255), first
+    )
+
+
+def test_images_of_many_sizes_need_image_size(tmp_path):
+    _folder(tmp_path / 'x' / 'a', 6, (8, 20))
+    _folder(tmp_path / 'x' / 'b', 6, (30, 16))
+    with pytest.raises(UserError, match='image_size'):
+        data.load(f'folder:{tmp_path}/x')
+    resized = data.load(f'folder:{tmp_path}/x', image_size=(8, 8))
+    assert resized.spec.image_shape == (8, 8, 3)
+
+
+def test_fit_crops_the_centre():
+    image = np.zeros([4, 10, 1], np.uint8)
+    image[:, 3:7] = 200
+    np.testing.assert_array_equal(
+        readers.fit(image, (2, 2)), np.full([2, 2, 1], 200)
+    )
+
+
+def test_a_set_too_large_for_memory_is_read_by_random_access(tmp_path):
+    builder = digits.Digits(data_dir=str(tmp_path), file_format='array_record')
+    builder.download_and_prepare()
+    source = readers.open_source(
+        'digits', str(tmp_path), None, memory_limit=1000
+    )
+    assert isinstance(source.splits['train'], readers.RandomAccess)
+    in_memory = readers.open_source('digits', str(tmp_path), None)
+    indices = _positions(5, 1, 1400)
+    for ours, theirs in zip(
+        source.gather('train', indices),
+        in_memory.gather('train', indices),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    spec = data.load('digits', str(tmp_path)).spec
+    (batch,) = data.ImageData(spec, source).train(0, 8).take(1)
+    (same,) = data.ImageData(spec, in_memory).train(0, 8).take(1)
+    np.testing.assert_array_equal(batch['image'], same['image'])
+
+
+def test_a_set_that_is_not_there_fails_fast(tmp_path):
+    with pytest.raises(UserError, match='tfds build cifar10'):
+        data.load('cifar10', str(tmp_path))

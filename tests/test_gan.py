@@ -1,0 +1,134 @@
+"""DCGAN: the players, the label, the reports."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgen.errors import UserError
+from tfgen.models.gan import DCGAN
+from tfgen.noise import BatchNoise, RowNoise
+
+RNG = np.random.default_rng(5)
+
+
+def _model(shape=(8, 8, 1), **options):
+    sizes = {'latent_size': 6, 'generator_filters': (8, 6)}
+    return DCGAN(shape, discriminator_filters=(6, 8), **sizes | options)
+
+
+def _noise(rows):
+    return BatchNoise(tf.constant([0, 0]), rows)
+
+
+def _batch(rows, classes=0):
+    batch = {'image': tf.constant(RNG.random([rows, 8, 8, 1]), tf.float32)}
+    if classes:
+        batch['label'] = tf.range(rows) % classes
+    return batch
+
+
+@pytest.mark.parametrize('shape', [(4, 4, 1), (28, 20, 1), (32, 32, 3)])
+def test_image_sizes(shape):
+    model = _model(shape)
+    sample = model.sample(_noise(3)).numpy()
+    assert sample.shape == (3, *shape)
+    assert sample.min() >= 0 and sample.max() <= 1
+    assert model.score(tf.constant(sample)).shape == (3,)
+
+
+def test_other_image_sizes_are_refused_with_the_remedy():
+    with pytest.raises(UserError, match='image_size=32,28'):
+        _model((30, 28, 1))
+
+
+def test_label_reaches_every_score():
+    model = _model(num_classes=4)
+    for v in model.discriminator.trainable_variables:
+        v.assign(RNG.normal(size=v.shape) * 0.3)
+    image = tf.constant(RNG.random([20, 8, 8, 1]), tf.float32)
+    scores = np.stack(
+        [model.score(image, tf.fill([20], y)).numpy() for y in range(4)]
+    )
+    for a in range(4):
+        for b in range(a):
+            assert np.abs(scores[a] - scores[b]).min() > 1e-4
+    # Each row by its own label, not by its neighbours'.
+    mixed = model.score(image, tf.range(20) % 4).numpy()
+    np.testing.assert_allclose(
+        mixed, scores[np.arange(20) % 4, np.arange(20)], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_label_reaches_the_generator():
+    model = _model(num_classes=4)
+    z = tf.tile(tf.constant(RNG.normal(size=[1, 6]), tf.float32), [4, 1])
+    images = model.generate(z, tf.range(4)).numpy()
+    for a in range(4):
+        for b in range(a):
+            assert np.abs(images[a] - images[b]).max() > 1e-5
+
+
+def test_each_player_moves_its_own_variables_alone():
+    model = _model()
+    discriminator, generator = model.objectives()
+    ids = [{id(v) for v in o.variables} for o in (discriminator, generator)]
+    assert not ids[0] & ids[1]
+    assert len(ids[0]) + len(ids[1]) == len(model.trainable_variables)
+    with tf.GradientTape() as tape:
+        loss = tf.add_n(
+            list(discriminator.loss_terms(_batch(4), _noise(4)).values())
+        )
+    gradients = tape.gradient(loss, model.generator.trainable_variables)
+    assert all(g is None for g in gradients)
+
+
+def test_discriminator_loss_is_minus_the_value():
+    model = _model()
+    batch, noise = _batch(5), _noise(5)
+    terms = model.discriminator_loss_terms(batch, noise)
+    d_real = tf.sigmoid(model.score(batch['image']))
+    np.testing.assert_allclose(terms['real'], -np.log(d_real), rtol=1e-5)
+
+
+def test_minimax_and_non_saturating_losses():
+    batch, noise = _batch(5), _noise(5)
+    values = {}
+    for name in ('minimax', 'non_saturating'):
+        keras.utils.set_random_seed(0)
+        model = _model(generator_loss=name)
+        values[name] = model.generator_loss_terms(batch, noise)['fool'].numpy()
+    # log(1 - D) and -log D of the same D.
+    np.testing.assert_allclose(
+        np.exp(values['minimax']) + np.exp(-values['non_saturating']),
+        1.0,
+        rtol=1e-5,
+    )
+
+
+def test_diagnostics_at_equilibrium():
+    model = _model()
+    for v in model.discriminator.score.trainable_variables:
+        v.assign(tf.zeros_like(v))
+    reports = model.diagnostics(_batch(6), _noise(6))
+    np.testing.assert_allclose(reports['d_real'], 0.5)
+    np.testing.assert_allclose(reports['d_fake'], 0.5)
+    np.testing.assert_allclose(reports['jensen_shannon'], 0.0, atol=1e-6)
+
+
+def test_dropout_differs_between_real_and_fake():
+    model = _model(dropout=0.5)
+    image = tf.constant(RNG.random([4, 8, 8, 1]), tf.float32)
+    noise = _noise(4)
+    real = model.score(image, noise=noise.scope('real'))
+    fake = model.score(image, noise=noise.scope('fake'))
+    assert np.abs(real - fake).min() > 0
+    np.testing.assert_array_equal(model.score(image), model.score(image))
+
+
+def test_a_sample_depends_on_its_own_seed_alone():
+    model = _model()
+    model.generate(tf.constant(RNG.normal(size=[9, 6]), tf.float32), None, True)
+    whole = model.sample(RowNoise(tf.range(9))).numpy()
+    one = model.sample(RowNoise(tf.constant([5]))).numpy()
+    np.testing.assert_allclose(one[0], whole[5], atol=1e-6)

@@ -1,0 +1,176 @@
+"""CVAE: bounds against a model whose integral is known, shapes, the label."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import stats
+
+from tfgen import probability
+from tfgen.errors import UserError
+from tfgen.models.vae import CVAE
+from tfgen.noise import BatchNoise
+
+RNG = np.random.default_rng(3)
+D, K = 5, 2
+
+
+def _noise(rows, seed=0):
+    return BatchNoise(tf.constant([seed, 0]), rows)
+
+
+class LinearGaussian:
+    """x = W z + b + s e: every term of the lecture in closed form.
+
+    The real CVAE class, with linear networks put in place of its own.
+    """
+
+    def __init__(self, exact_posterior):
+        self.w = RNG.normal(size=[D, K]) * 0.5
+        self.b = RNG.normal(size=D)
+        self.variance = 0.3
+        precision = np.eye(K) + self.w.T @ self.w / self.variance
+        self.posterior_cov = np.linalg.inv(precision)
+        self.model = CVAE([1, 1, D], K, likelihood='gaussian')
+        self.model.image_logvar.assign(np.log(self.variance))
+        self.model.decoder = self._decode
+        if exact_posterior:
+            # q must be diagonal to be exact.
+            q, _ = np.linalg.qr(self.w)
+            self.w = q * [0.9, 0.4]
+            precision = np.eye(K) + self.w.T @ self.w / self.variance
+            self.posterior_cov = np.linalg.inv(precision)
+        self.model.encoder = self._encode
+        self.x = RNG.normal(size=[40, 1, 1, D]).astype(np.float32)
+
+    def posterior_mean(self, x):
+        return (x - self.b) @ self.w @ self.posterior_cov / self.variance
+
+    def log_prob(self):
+        cov = self.w @ self.w.T + self.variance * np.eye(D)
+        return stats.multivariate_normal(self.b, cov).logpdf(
+            self.x.reshape(-1, D)
+        )
+
+    def gap(self):
+        """KL(q(z|x) || p(z|x)) for diagonal q of `_encode`, per example."""
+        variances = np.diag(self.posterior_cov)
+        inverse = np.linalg.inv(self.posterior_cov)
+        kl = 0.5 * (
+            np.sum(np.diag(inverse) * variances)
+            - K
+            + np.linalg.slogdet(self.posterior_cov)[1]
+            - np.sum(np.log(variances))
+        )
+        return np.full(len(self.x), kl)
+
+    def _decode(self, z):
+        means = tf.cast(z, tf.float64) @ self.w.T + self.b
+        return tf.cast(means, tf.float32)[:, None, None, :]
+
+    def _encode(self, image):
+        mean = self.posterior_mean(np.reshape(image, [-1, D]))
+        logvar = np.log(np.diag(self.posterior_cov)) + 0 * mean
+        return tf.constant(np.concatenate([mean, logvar], 1), tf.float32)
+
+
+def test_log_prob_is_the_bound_plus_the_posterior_gap():
+    linear = LinearGaussian(exact_posterior=False)
+    assert linear.gap()[0] > 0.01
+    weights = linear.model.log_weights(
+        tf.constant(linear.x), None, _noise(40), 20_000
+    ).numpy()
+    error = weights.std(0) / np.sqrt(len(weights))
+    difference = weights.mean(0) + linear.gap() - linear.log_prob()
+    assert np.all(np.abs(difference) < 5 * error + 1e-4)
+
+
+def test_elbo_below_importance_bound_below_exact_log_prob():
+    linear = LinearGaussian(exact_posterior=False)
+    weights = linear.model.log_weights(
+        tf.constant(linear.x), None, _noise(40), 5000
+    )
+    elbo = tf.reduce_mean(weights, 0).numpy().mean()
+    few = tf.reshape(weights, [1000, 5, 40])
+    few = tf.reduce_mean(probability.log_mean_exp(few, axis=1)).numpy()
+    many = probability.log_mean_exp(weights).numpy().mean()
+    exact = linear.log_prob().mean()
+    assert elbo < few < many < exact + 2e-3
+    assert exact - many < 2e-3
+
+
+def test_every_weight_is_the_log_prob_if_q_is_the_posterior():
+    linear = LinearGaussian(exact_posterior=True)
+    weights = linear.model.log_weights(
+        tf.constant(linear.x), None, _noise(40), 10
+    )
+    expected = np.tile(linear.log_prob(), [10, 1])
+    np.testing.assert_allclose(weights, expected, atol=2e-4)
+
+
+def test_monte_carlo_and_analytic_kl_have_the_same_expectation():
+    image = tf.constant(RNG.random([4, 8, 8, 1]) > 0.5, tf.float32)
+    analytic = CVAE([8, 8, 1], 3, (4, 4))
+    estimate = CVAE([8, 8, 1], 3, (4, 4), kl='monte_carlo')
+    mean, logvar = analytic.encode(image)
+    mean, logvar = mean * 5, logvar * 5 - 0.7
+    repeated = [tf.repeat(v, 20_000, 0) for v in (mean, logvar)]
+    z = estimate.reparameterize(*repeated, _noise(80_000))
+    draws = tf.reshape(estimate.rate(*repeated, z), [4, -1]).numpy()
+    exact = analytic.rate(mean, logvar, None).numpy()
+    error = draws.std(1) / np.sqrt(draws.shape[1])
+    assert np.all(np.abs(draws.mean(1) - exact) < 4 * error)
+    assert draws.std() > 0.1
+
+
+def test_reparameterize_has_mean_and_variance():
+    mean = tf.tile([[1.0, -2.0]], [50_000, 1])
+    logvar = tf.tile([[0.0, -1.0]], [50_000, 1])
+    model = CVAE([8, 8, 1], 2, (4, 4))
+    z = model.reparameterize(mean, logvar, _noise(50_000)).numpy()
+    np.testing.assert_allclose(z.mean(0), [1, -2], atol=0.02)
+    np.testing.assert_allclose(z.var(0), np.exp([0, -1]), rtol=0.03)
+
+
+def test_loss_terms_are_the_negative_elbo():
+    model = CVAE([8, 8, 1], 3, (4, 4))
+    batch = {'image': tf.constant(RNG.random([4, 8, 8, 1]) > 0.5, tf.float32)}
+    terms = model.loss_terms(batch, _noise(4))
+    elbo = model.elbo(batch['image'], None, _noise(4))
+    np.testing.assert_allclose(-elbo, terms['distortion'] + terms['rate'])
+    assert set(terms) == {'distortion', 'rate'}
+
+
+@pytest.mark.parametrize(
+    'shape', [(8, 8, 1), (28, 20, 1), (32, 32, 3), (5, 7, 3), (1, 1, 1)]
+)
+def test_any_image_size_and_channels(shape):
+    model = CVAE(shape, 2, (4, 8))
+    image = tf.zeros([3, *shape])
+    mean, logvar = model.encode(image)
+    assert mean.shape == logvar.shape == (3, 2)
+    assert model.decode(mean).shape == (3, *shape)
+    assert model.reconstruct(image).shape == (3, *shape)
+    sample = model.sample(_noise(3)).numpy()
+    assert sample.shape == (3, *shape)
+    assert sample.min() >= 0 and sample.max() <= 1
+
+
+def test_label_reaches_encoder_and_decoder():
+    model = CVAE([8, 8, 1], 2, (4, 4), num_classes=3)
+    image = tf.constant(RNG.random([1, 8, 8, 1]), tf.float32)
+    means = [model.encode(image, tf.constant([y]))[0] for y in range(3)]
+    logits = [model.decode(means[0], tf.constant([y])) for y in range(3)]
+    for values in (means, logits):
+        assert np.abs(values[0] - values[1]).max() > 1e-4
+        assert np.abs(values[1] - values[2]).max() > 1e-4
+
+
+def test_a_conditional_model_requires_a_label():
+    model = CVAE([8, 8, 1], 2, (4, 4), num_classes=3)
+    with pytest.raises(ValueError, match='pass label'):
+        model.encode(tf.zeros([1, 8, 8, 1]))
+
+
+def test_unknown_likelihood_is_refused():
+    with pytest.raises(UserError, match='poisson'):
+        CVAE([8, 8, 1], likelihood='poisson')
