@@ -234,7 +234,6 @@ def _loss(objective, batch_size, rows, jit):
     GLOBAL batch: adding them over replicas gives the average.
     """
 
-    @tf.function(jit_compile=jit or None)
     def loss(batch, key, start):
         noise = BatchNoise(key, batch_size, start, rows, f'{objective.name}/')
         with tf.GradientTape() as tape:
@@ -245,7 +244,8 @@ def _loss(objective, batch_size, rows, jit):
             total = tf.add_n(list(terms.values()))
         return terms, tape.gradient(total, list(objective.variables))
 
-    return loss
+    # Without XLA no function of its own: replicas cannot meet inside one.
+    return tf.function(loss, jit_compile=True) if jit else loss
 
 
 def _batches_per_step(model):

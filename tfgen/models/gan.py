@@ -254,7 +254,8 @@ class Discriminator(keras.layers.Layer):
         scores = self.score(tf.reshape(x, [-1, self.score.kernel.shape[0]]))
         if one_hot is None:
             return scores[:, 0]
-        return scores[:, 0] + tf.reduce_sum(scores[:, 1:] * one_hot, axis=-1)
+        fit = scores[:, 1:] * tf.cast(one_hot, scores.dtype)
+        return scores[:, 0] + tf.reduce_sum(fit, axis=-1)
 
 
 def _initializer():

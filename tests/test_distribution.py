@@ -1,0 +1,147 @@
+"""Several replicas and several workers follow one device.
+
+Each run is a process of its own: a process can hold one strategy only.
+"""
+
+import json
+import os
+import socket
+import subprocess
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+STEPS = 20
+FLAGS = [
+    f'--set=steps={STEPS}',
+    f'--set=checkpoint_every={STEPS}',
+    '--set=log_every=1',
+    '--jit=off',
+]
+
+
+def _losses(directory):
+    """Term -> [STEPS], from the run's TensorBoard summaries."""
+    losses = {}
+    for file in sorted((directory / 'summaries').iterdir()):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for v in event.summary.value:
+                if '/' in v.tag and v.tag != 'images_per_second':
+                    value = float(tf.make_ndarray(v.tensor))
+                    losses.setdefault(v.tag, {})[event.step] = value
+    return {
+        tag: np.array([values[s + 1] for s in range(STEPS)])
+        for tag, values in losses.items()
+    }
+
+
+@pytest.fixture(scope='module')
+def one_device(tmp_path_factory, data_dir):
+    """Losses of each model on one device."""
+    made = {}
+
+    def losses(model):
+        if model not in made:
+            path = tmp_path_factory.mktemp(model)
+            tiny.load(model, data_dir)  # prepares the data set once
+            tiny.run(
+                tiny.train_command(
+                    model, path / 'run', data_dir, *FLAGS, '--strategy=one'
+                )
+            )
+            made[model] = _losses(path / 'run')
+        return made[model]
+
+    return losses
+
+
+def _assert_follows(losses, reference):
+    assert losses.keys() == reference.keys()
+    for tag, values in reference.items():
+        # Relative to the term's size, for a term may pass through zero.
+        error = np.abs(losses[tag] - values).max() / np.abs(values).max()
+        assert error < 1e-4, tag
+
+
+@pytest.mark.parametrize('model', tiny.MODELS)
+def test_two_replicas_follow_one(model, one_device, tmp_path, data_dir):
+    reference = one_device(model)
+    tiny.run(
+        tiny.train_command(
+            model, tmp_path, data_dir, *FLAGS, '--strategy=mirrored'
+        )
+    )
+    _assert_follows(_losses(tmp_path), reference)
+
+
+def _free_ports(count):
+    sockets = [socket.socket() for _ in range(count)]
+    for s in sockets:
+        s.bind(('127.0.0.1', 0))
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def _run_workers(model, directory, data_dir, *flags):
+    cluster = {'worker': [f'127.0.0.1:{p}' for p in _free_ports(2)]}
+    processes = []
+    for index in range(2):
+        task = {'type': 'worker', 'index': index}
+        config = json.dumps({'cluster': cluster, 'task': task})
+        processes.append(
+            subprocess.Popen(
+                tiny.train_command(
+                    model,
+                    directory,
+                    data_dir,
+                    *FLAGS,
+                    '--strategy=multiworker',
+                    *flags,
+                ),
+                env=os.environ | {'TF_CONFIG': config},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        )
+    try:
+        outputs = [p.communicate(timeout=240)[0] for p in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    for process, output in zip(processes, outputs, strict=True):
+        assert process.returncode == 0, output
+    return outputs
+
+
+@pytest.mark.parametrize('model', tiny.MODELS)
+def test_two_workers_follow_one(model, one_device, tmp_path, data_dir):
+    reference = one_device(model)
+    chief, other = _run_workers(model, tmp_path, data_dir)
+    _assert_follows(_losses(tmp_path), reference)
+    # The chief alone reports and writes.
+    assert f'step {STEPS}/{STEPS}' in chief and 'step' not in other
+    assert len(list((tmp_path / 'summaries').iterdir())) == 1
+
+
+def test_workers_resume_from_the_chiefs_checkpoint(
+    one_device, tmp_path, data_dir
+):
+    reference = one_device('dcgan')
+    half = ['--set=schedule=constant', '--set=steps=10']
+    _run_workers('dcgan', tmp_path, data_dir, *half)
+    outputs = _run_workers(
+        'dcgan', tmp_path, data_dir, '--set=schedule=constant'
+    )
+    for output in outputs:
+        assert 'continuing at step 10' in output
+    losses = _losses(tmp_path)
+    # The schedule differs from the reference's, the first steps hardly.
+    for tag, values in reference.items():
+        np.testing.assert_allclose(losses[tag][:5], values[:5], rtol=5e-3)
+        assert np.all(np.isfinite(losses[tag]))

@@ -1,0 +1,248 @@
+"""The loop: exact resume, kills, damage, non-finite losses, progress."""
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from tfgen import checkpoints, strategies, training, workdir
+from tfgen.errors import UserError
+from tfgen.progress import Progress
+
+RUNS = [(m, j) for m in tiny.MODELS for j in ('on', 'off')]
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory, data_dir):
+    """Directory of an undisturbed run by (model, jit), trained on demand."""
+    made = {}
+
+    def directory(model, jit):
+        if (model, jit) not in made:
+            path = tmp_path_factory.mktemp(f'{model}_{jit}') / 'run'
+            config, images = tiny.load(model, data_dir)
+            training.train(config, images, path, jit=jit)
+            made[model, jit] = path
+        return made[model, jit]
+
+    return directory
+
+
+@pytest.mark.parametrize('model,jit', RUNS)
+def test_a_killed_run_ends_bit_for_bit_as_an_undisturbed_one(
+    model, jit, uninterrupted, tmp_path, data_dir
+):
+    command = tiny.train_command(model, tmp_path, data_dir, f'--jit={jit}')
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    # Somewhere between the first checkpoint and the end.
+    for line in process.stdout:
+        if line.startswith('step 15/'):
+            break
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert checkpoints.newest_first(tmp_path / 'checkpoints')
+    output = tiny.run(command).stdout
+    assert re.search(r'continuing at step [12]0 ', output)
+    tiny.assert_equal_weights(
+        tiny.weights(tmp_path, 30), tiny.weights(uninterrupted(model, jit), 30)
+    )
+
+
+@pytest.mark.parametrize('model', tiny.MODELS)
+def test_no_three_gradients_meet_at_one_tensor(model, data_dir):
+    # TensorFlow adds three or more in an order that it does not fix.
+    config, _ = tiny.load(model, data_dir)
+    training.make_repeatable()
+    built = config.build()
+    batch = {
+        'image': tf.TensorSpec([16, *config.spec.image_shape]),
+        'label': tf.TensorSpec([16], tf.int32),
+    }
+    key = tf.TensorSpec([2], tf.int64)
+    for objective in built.objectives():
+        loss = tf.function(training._loss(objective, 16, 16, False))
+        graph = loss.get_concrete_function(batch, key, 0).graph
+        wide = [
+            op.name
+            for op in graph.get_operations()
+            if op.type == 'AddN' and len(op.inputs) > 2
+        ]
+        assert not wide
+
+
+def test_a_wide_sum_of_gradients_would_be_seen():
+    @tf.function
+    def loss(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.sin(x) + tf.cos(x) + tf.exp(x)
+        return tape.gradient(y, x)
+
+    graph = loss.get_concrete_function(tf.TensorSpec([3])).graph
+    assert any(
+        op.type == 'AddN' and len(op.inputs) > 2
+        for op in graph.get_operations()
+    )
+
+
+def test_steps_per_call_do_not_matter(tmp_path, uninterrupted, data_dir):
+    config, images = tiny.load('cvae', data_dir, 'log_every=1')
+    training.train(config, images, tmp_path, jit='off')
+    tiny.assert_equal_weights(
+        tiny.weights(tmp_path, 30),
+        tiny.weights(uninterrupted('cvae', 'off'), 30),
+    )
+
+
+def _copy_of_run(uninterrupted, tmp_path):
+    path = tmp_path / 'run'
+    shutil.copytree(uninterrupted('cvae', 'off'), path)
+    return path
+
+
+@pytest.mark.parametrize('damage', ['data', 'index', 'empty', 'list'])
+def test_a_damaged_newest_checkpoint_falls_back(
+    damage, uninterrupted, tmp_path, data_dir, caplog
+):
+    path = _copy_of_run(uninterrupted, tmp_path)
+    good = tiny.weights(path, 30)
+    newest = path / 'checkpoints' / 'checkpoint-30'
+    if damage == 'list':
+        (path / 'checkpoints' / 'checkpoint').write_text('damaged {')
+    else:
+        suffix = '.index' if damage == 'index' else '.data-00000-of-00001'
+        file = newest.with_name(newest.name + suffix)
+        content = file.read_bytes()
+        file.write_bytes(
+            b'' if damage == 'empty' else content[: len(content) // 2]
+        )
+    config, images = tiny.load('cvae', data_dir)
+    with caplog.at_level('WARNING', logger='absl'):
+        training.train(config, images, path, jit='off')
+    assert ('falling back' in caplog.text) == (damage != 'list')
+    tiny.assert_equal_weights(good, tiny.weights(path, 30))
+
+
+def test_if_all_checkpoints_are_damaged_nothing_is_overwritten(
+    uninterrupted, tmp_path, data_dir
+):
+    path = _copy_of_run(uninterrupted, tmp_path)
+    for file in (path / 'checkpoints').glob('*.data*'):
+        file.write_bytes(b'')
+    before = _snapshot(path)
+    config, images = tiny.load('cvae', data_dir)
+    with pytest.raises(UserError, match='all 3 checkpoints'):
+        training.train(config, images, path)
+    assert _snapshot(path) == before
+
+
+def _snapshot(path):
+    return {
+        str(f.relative_to(path)): f.read_bytes()
+        for f in sorted(path.rglob('*'))
+        if f.is_file()
+    }
+
+
+def test_a_longer_run_continues_a_shorter_one(tmp_path, data_dir):
+    constant = 'schedule=constant'
+    whole, images = tiny.load('dcgan', data_dir, constant)
+    training.train(whole, images, tmp_path / 'whole')
+    for steps in ('steps=13', 'steps=30'):
+        config, _ = tiny.load('dcgan', data_dir, constant, steps)
+        training.train(config, images, tmp_path / 'parts')
+    tiny.assert_equal_weights(
+        tiny.weights(tmp_path / 'whole', 30),
+        tiny.weights(tmp_path / 'parts', 30),
+    )
+
+
+def test_a_restored_model_has_every_variable(uninterrupted):
+    for model in tiny.MODELS:
+        path = uninterrupted(model, 'off')
+        config = workdir.read_config(path)
+        fresh = config.build()
+        initial = [v.numpy() for v in fresh.variables]
+        restored, step = config.restore(path)
+        assert step == 30
+        for variable, before in zip(restored.variables, initial, strict=True):
+            if variable.trainable:
+                assert np.any(variable.numpy() != before), variable.path
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, data_dir):
+    config, images = tiny.load('cvae', data_dir, 'learning_rate=1e30')
+    with pytest.raises(
+        UserError, match=r'model/\w+ is .* at step \d+'
+    ) as error:
+        training.train(config, images, tmp_path)
+    assert 'learning_rate' in str(error.value)
+    for prefix in checkpoints.newest_first(tmp_path / 'checkpoints'):
+        reader = tf.train.load_checkpoint(str(prefix))
+        for name in reader.get_variable_to_shape_map():
+            if name.startswith('model/'):
+                assert np.all(np.isfinite(reader.get_tensor(name)))
+
+
+def test_a_workdir_holds_what_the_readme_says(uninterrupted):
+    path = uninterrupted('dcgan', 'off')
+    assert (path / 'config.json').is_file()
+    assert (path / 'samples' / 'step_0000030.png').is_file()
+    tags = set()
+    for file in (path / 'summaries').iterdir():
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            tags |= {v.tag for v in event.summary.value}
+    assert tags >= {
+        'discriminator/real',
+        'discriminator/fake',
+        'generator/fool',
+        'images_per_second',
+        'samples',
+    }
+
+
+def test_mixed_precision_trains(tmp_path, data_dir):
+    for model in tiny.MODELS:
+        config, images = tiny.load(model, data_dir, precision='mixed_bfloat16')
+        training.train(config, images, tmp_path / model)
+        for name, value in tiny.weights(tmp_path / model, 30).items():
+            if name.startswith('model/'):
+                assert value.dtype == np.float32, name
+
+
+def test_jit_is_chosen_by_kind(data_dir):
+    strategy = strategies.make('one')
+    chosen = {}
+    for model in tiny.MODELS:
+        config, _ = tiny.load(model, data_dir)
+        chosen[model] = training.use_jit('auto', config.build(), strategy)
+    if not tf.config.list_logical_devices('GPU'):
+        assert chosen == {'cvae': False, 'pixelrnn': True, 'dcgan': False}
+
+
+def test_progress_rewrites_its_line_on_a_terminal():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    for stream, mark in ((Terminal(), '\r'), (io.StringIO(), '\n')):
+        progress = Progress(0, 100, 32, stream)
+        time.sleep(0.01)
+        progress.show(10, {'model/rate': 1.5})
+        progress.show(20, {'model/rate': 1.25})
+        progress.close()
+        text = stream.getvalue()
+        assert text.count(mark) == 2
+        assert 'step 20/100  model/rate 1.25' in text
+        assert 'images/s' in text and 'left' in text
