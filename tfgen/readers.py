@@ -117,19 +117,20 @@ def open_source(
     return _open_tfds(name, data_dir, image_size, memory_limit)
 
 
-def fit(image: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     """The largest centred crop of `size`'s shape, resized to `size`.
 
-    uint8 [h, w, C] -> uint8 [H, W, C]; averages pixels when it shrinks.
+    uint8 [..., h, w, C] -> uint8 [..., H, W, C]; averages pixels when it
+    shrinks.
     """
-    if size is None or image.shape[:2] == tuple(size):
-        return image
-    height, width = image.shape[:2]
+    height, width = images.shape[-3:-1]
+    if size is None or (height, width) == tuple(size):
+        return images
     scale = min(height / size[0], width / size[1])
     crop = [max(1, round(size[0] * scale)), max(1, round(size[1] * scale))]
     top, left = (height - crop[0]) // 2, (width - crop[1]) // 2
-    image = image[top : top + crop[0], left : left + crop[1]]
-    resized = tf.image.resize(image, size, antialias=True).numpy()
+    images = images[..., top : top + crop[0], left : left + crop[1], :]
+    resized = tf.image.resize(images, size, antialias=True).numpy()
     return np.clip(np.round(resized), 0, 255).astype(np.uint8)
 
 
@@ -219,7 +220,7 @@ def _keys(name, features):
 
 
 def _prepare(name, builder):
-    if builder.is_prepared():
+    if (builder.data_path / 'dataset_info.json').exists():
         return
     for url in getattr(builder, 'url_infos', None) or ():
         # TFDS itself retries for minutes before it gives up.
@@ -287,10 +288,7 @@ def _decode(name, builder, split, image_key, label_key, size):
     images, labels = [], []
     try:
         for batch in _batches(builder, split, None not in shape[:2]):
-            if size is None:
-                images.extend(batch[image_key])
-            else:
-                images.extend(fit(image, size) for image in batch[image_key])
+            images.extend(fit(batch[image_key], size))
             if label_key:
                 labels.extend(batch[label_key])
     except tf.errors.OpError as error:

@@ -1,0 +1,139 @@
+"""Every model keeps every promise of the contract."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from tfgen import data, training
+from tfgen.noise import BatchNoise, RowNoise
+
+MODELS = pytest.mark.parametrize('model', tiny.MODELS)
+
+
+def _built(model, data_dir, *extra):
+    config, images = tiny.load(model, data_dir, *extra)
+    built = config.build()
+    (batch,) = images.train(0, 16).take(1)
+    return built, batch
+
+
+def _noise(rows=16):
+    return BatchNoise(tf.constant([1, 2]), rows)
+
+
+@MODELS
+def test_eager_graph_and_jit_agree(model, data_dir):
+    built, batch = _built(model, data_dir)
+    for objective in built.objectives():
+        terms = functools.partial(objective.loss_terms, batch, _noise())
+        eager = terms()
+        for other in (
+            tf.function(lambda: terms())(),  # noqa: B023
+            tf.function(lambda: terms(), jit_compile=True)(),  # noqa: B023
+        ):
+            for name, value in eager.items():
+                np.testing.assert_allclose(
+                    other[name], value, rtol=1e-4, atol=1e-4
+                )
+
+
+@MODELS
+def test_terms_are_one_float_per_example(model, data_dir):
+    built, batch = _built(model, data_dir)
+    groups = [o.loss_terms(batch, _noise()) for o in built.objectives()]
+    for group in [*groups, built.diagnostics(batch, _noise())]:
+        for value in group.values():
+            assert value.shape == (16,) and value.dtype == tf.float32
+
+
+@MODELS
+def test_loss_falls_on_one_batch(model, data_dir):
+    # Of a GAN, the discriminator alone: the players' losses rise and fall.
+    built, batch = _built(model, data_dir)
+    objective = built.objectives()[0]
+    config, _ = tiny.load(
+        model, data_dir, 'learning_rate=0.01', 'schedule=constant'
+    )
+    optimizer = training.make_optimizers(built, config.preset)[objective.name]
+    loss = tf.function(training._loss(objective, 16, 16, False))
+    totals = []
+    for _ in range(40):
+        terms, gradients = loss(batch, tf.constant([0, 0], tf.int64), 0)
+        optimizer.apply(gradients, objective.variables)
+        totals.append(float(tf.add_n(list(terms.values()))))
+    assert totals[-1] < totals[0] - 0.05 * abs(totals[0])
+
+
+@MODELS
+def test_samples_have_the_datas_shape_and_range(model, data_dir):
+    built, batch = _built(model, data_dir)
+    for noise in (_noise(), RowNoise(tf.range(16))):
+        sample = built.sample(noise, batch['label']).numpy()
+        assert sample.shape == (16, 8, 8, 1) and sample.dtype == np.float32
+        assert sample.min() >= 0 and sample.max() <= 1
+
+
+@MODELS
+def test_every_gradient_arrives(model, data_dir):
+    built, batch = _built(model, data_dir)
+    for objective in built.objectives():
+        with tf.GradientTape() as tape:
+            terms = objective.loss_terms(batch, _noise())
+            total = tf.add_n([tf.reduce_sum(v) for v in terms.values()])
+        gradients = tape.gradient(total, list(objective.variables))
+        for variable, gradient in zip(
+            objective.variables, gradients, strict=True
+        ):
+            assert gradient is not None, variable.path
+            assert np.all(np.isfinite(gradient)), variable.path
+
+
+@MODELS
+def test_it_trains_on_sets_it_has_never_seen(
+    model, tmp_path, prepared, data_dir
+):
+    sets = {
+        'fashion_mnist': prepared,
+        f'folder:{_colour_folder(tmp_path)}': None,
+        'digits': data_dir,
+    }
+    for number, (name, where) in enumerate(sets.items()):
+        extra = [f'dataset={name}', 'steps=2']
+        if name == 'digits':
+            extra.append('image_size=28,20')
+        if model == 'pixelrnn':
+            extra.append('levels=16')
+        config, images = tiny.load(model, where, *extra)
+        trained = training.train(config, images, tmp_path / f'run{number}')
+        label = tf.zeros([2], tf.int32)
+        sample = trained.sample(_noise(2), label).numpy()
+        assert sample.shape == (2, *images.spec.image_shape)
+        assert np.all(np.isfinite(sample))
+
+
+def _colour_folder(path):
+    random = np.random.default_rng(0)
+    for kind in ('a', 'b'):
+        folder = path / 'colour' / kind
+        folder.mkdir(parents=True)
+        for i in range(12):
+            pixels = random.integers(0, 256, [32, 32, 3], dtype=np.uint8)
+            png = tf.io.encode_png(pixels).numpy()
+            (folder / f'{i}.png').write_bytes(png)
+    return path / 'colour'
+
+
+def test_models_accept_what_data_makes(data_dir):
+    for binarization in data.BINARIZATIONS:
+        if binarization == 'static':
+            continue
+        for model in tiny.MODELS:
+            built, batch = _built(
+                model, data_dir, f'binarization={binarization}'
+            )
+            objective = built.objectives()[0]
+            terms = objective.loss_terms(batch, _noise())
+            assert all(np.all(np.isfinite(v)) for v in terms.values())

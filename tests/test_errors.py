@@ -1,0 +1,290 @@
+"""Every mistake of a user's: one line, exit status 2, nothing lost."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from tfgen import export, training, workdir
+
+P = '--preset=cvae_digits'
+NEW = '--workdir={new}'
+RUN = '--workdir={run}'
+# name -> script, arguments, what the line must say. {run} is a trained run,
+# {new} a path that does not exist; other folders are made by `places`.
+CASES = {
+    # train.py
+    'no preset': ('train', [NEW], '--preset is missing'),
+    'no workdir': ('train', [P], '--workdir is missing'),
+    'unknown preset': ('train', ['--preset=vae', NEW], "preset 'vae'"),
+    'unknown flag': ('train', [P, NEW, '--epochs=3'], 'epochs'),
+    'stray argument': ('train', [P, NEW, 'steps=3'], "'steps=3'"),
+    'unknown field': ('train', [P, NEW, '--set=depth=3'], "'depth'"),
+    'no value': ('train', [P, NEW, '--set=steps'], 'field=value'),
+    'not an int': ('train', [P, NEW, '--set=steps=ten'], 'steps=ten'),
+    'not a float': (
+        'train',
+        [P, NEW, '--set=learning_rate=fast'],
+        'learning_rate=fast',
+    ),
+    'not a bool': (
+        'train',
+        [P, NEW, '--set=conditional=maybe'],
+        'conditional=maybe',
+    ),
+    'not a pair': ('train', [P, NEW, '--set=image_size=8'], 'image_size=8'),
+    'batch 0': ('train', [P, NEW, '--set=batch_size=0'], 'batch_size is 0'),
+    'steps 0': ('train', [P, NEW, '--set=steps=0'], 'steps is 0'),
+    'log_every 0': ('train', [P, NEW, '--set=log_every=0'], 'log_every is 0'),
+    'rate 0': ('train', [P, NEW, '--set=learning_rate=0'], 'rate is 0.0'),
+    'beta 1': ('train', [P, NEW, '--set=beta_1=1'], 'beta_1 is 1.0'),
+    'latent 0': ('train', [P, NEW, '--set=latent_size=0'], 'size is 0'),
+    'filters 0': ('train', [P, NEW, '--set=filters=8,0'], 'filters is'),
+    'schedule': ('train', [P, NEW, '--set=schedule=step'], "'step'"),
+    'likelihood': ('train', [P, NEW, '--set=likelihood=l2'], "'l2'"),
+    'kl': ('train', [P, NEW, '--set=kl=exact'], "'exact'"),
+    'cell': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=cell=rnn'],
+        "'rnn'",
+    ),
+    'levels 1': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=levels=1'],
+        'levels is 1',
+    ),
+    'generator loss': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--set=generator_loss=hinge'],
+        "'hinge'",
+    ),
+    'dropout 1': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--set=dropout=1'],
+        'dropout is 1.0',
+    ),
+    'size not a multiple of 4': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--set=image_size=10,10'],
+        'image_size=12,12',
+    ),
+    'binarization': ('train', [P, NEW, '--set=binarization=hard'], "'hard'"),
+    'static on grey': (
+        'train',
+        [P, NEW, '--set=binarization=static'],
+        'binarized_mnist',
+    ),
+    'bernoulli on grey': (
+        'train',
+        [P, NEW, '--set=likelihood=bernoulli'],
+        'binarization=dynamic',
+    ),
+    'unknown set': ('train', [P, NEW, '--dataset=minst'], "'minst'"),
+    'set without network': (
+        'train',
+        [P, NEW, '--dataset=cifar10', '--data_dir={empty}'],
+        'tfds build cifar10',
+    ),
+    'set without images': ('train', [P, NEW, '--dataset=iris'], "'iris'"),
+    'no folder': ('train', [P, NEW, '--dataset=folder:{new}'], 'not exist'),
+    'empty folder': (
+        'train',
+        [P, NEW, '--dataset=folder:{empty}'],
+        'holds no images',
+    ),
+    'corrupt image': (
+        'train',
+        [P, NEW, '--dataset=folder:{corrupt}'],
+        '1.png',
+    ),
+    'images of two sizes': (
+        'train',
+        [P, NEW, '--dataset=folder:{sizes}'],
+        '--set image_size=',
+    ),
+    'one image': ('train', [P, NEW, '--dataset=folder:{one}'], 'too few'),
+    'conditional without labels': (
+        'train',
+        [P, NEW, '--dataset=folder:{flat}'],
+        'conditional=false',
+    ),
+    'unwritable workdir': (
+        'train',
+        [P, '--workdir=/proc/tfgen'],
+        'cannot be written',
+    ),
+    'workdir is a file': ('train', [P, '--workdir={file}'], 'is a file'),
+    'workdir is not empty': ('train', [P, '--workdir={flat}'], 'no run'),
+    'workdir of another preset': (
+        'train',
+        ['--preset=dcgan_digits', RUN],
+        "belongs to preset 'cvae_digits'",
+    ),
+    'workdir of other settings': (
+        'train',
+        [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')]]
+        + ['--set=latent_size=9'],
+        'latent_size=3, not 9',
+    ),
+    'other seed': (
+        'train',
+        [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')], '--seed=1'],
+        'seed=0, not 1',
+    ),
+    'damaged config': ('train', [P, '--workdir={damaged}'], 'config.json'),
+    'unknown strategy': ('train', [P, NEW, '--strategy=two'], "'two'"),
+    'no TF_CONFIG': ('train', [P, NEW, '--strategy=multiworker'], 'TF_CONFIG'),
+    'no TPU': ('train', [P, NEW, '--strategy=tpu'], 'no TPU'),
+    'batch not divisible': (
+        'train',
+        [P, NEW, '--strategy=mirrored', '--set=batch_size=3'],
+        'batch_size=4',
+    ),
+    'jit on over replicas': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--strategy=mirrored', '--jit=on'],
+        '--jit=auto',
+    ),
+    'unknown jit': ('train', [P, NEW, '--jit=yes'], "'yes'"),
+    'unknown precision': ('train', [P, NEW, '--precision=half'], "'half'"),
+    'negative seed': ('train', [P, NEW, '--seed=-1'], '-1'),
+    # evaluate.py
+    'evaluate nothing': ('evaluate', [NEW], 'is no workdir'),
+    'evaluate untrained': ('evaluate', ['--workdir={untrained}'], 'train it'),
+    'unknown split': ('evaluate', [RUN, '--split=dev'], "'dev'"),
+    'no samples': ('evaluate', [RUN, '--num_samples=0'], 'num_samples is 0'),
+    'batch of 0': ('evaluate', [RUN, '--batch_size=0'], 'batch_size is 0'),
+    'checkpoint of another shape': (
+        'evaluate',
+        ['--workdir={reshaped}'],
+        'belongs to another model',
+    ),
+    # sample.py
+    'sample from nothing': ('sample', [], 'either --workdir or --model_dir'),
+    'unknown kind': ('sample', [RUN, '--kind=movie'], "'movie'"),
+    'label out of range': ('sample', [RUN, '--labels=3,10'], 'use 0 to 9'),
+    'label not a number': ('sample', [RUN, '--labels=cat'], 'whole numbers'),
+    'count 0': ('sample', [RUN, '--count=0'], 'count is 0'),
+    'no completion': ('sample', [RUN, '--kind=completion'], 'cannot draw'),
+    'unwritable output': (
+        'sample',
+        [RUN, '--output=/proc/x.png'],
+        'cannot be written',
+    ),
+    'not an export': ('sample', ['--model_dir={empty}'], 'no exported model'),
+    'damaged export': ('sample', ['--model_dir={broken}'], 'export it again'),
+    # export.py
+    'export nowhere': ('export', [RUN], '--model_dir is missing'),
+    'unwritable export': (
+        'export',
+        [RUN, '--model_dir=/proc/x'],
+        'cannot be written',
+    ),
+    'export untrained': (
+        'export',
+        ['--workdir={untrained}', '--model_dir={new}'],
+        'train it',
+    ),
+}
+
+
+def _png(file, size):
+    Image.fromarray(np.zeros(size, np.uint8)).save(file)
+
+
+@pytest.fixture(scope='module')
+def places(tmp_path_factory, data_dir):
+    """name -> path of what the cases need."""
+    root = tmp_path_factory.mktemp('places')
+    names = 'empty flat corrupt sizes one damaged untrained broken'
+    paths = {name: root / name for name in names.split()}
+    for path in paths.values():
+        path.mkdir()
+    paths |= {n: root / n for n in ('new', 'run', 'file', 'reshaped')}
+    config, images = tiny.load('cvae', data_dir)
+    model = training.train(config, images, paths['run'])
+    for i in range(12):
+        _png(paths['flat'] / f'{i}.png', [8, 8])
+        _png(paths['corrupt'] / f'{i}.png', [8, 8])
+        _png(paths['sizes'] / f'{i}.png', [8, 8 + i])
+    _png(paths['one'] / 'a.png', [8, 8])
+    (paths['corrupt'] / '1.png').write_bytes(b'not a picture')
+    (paths['damaged'] / 'config.json').write_text('{"preset": ')
+    paths['file'].write_text('')
+    workdir.write_config(paths['untrained'], config)
+    shutil.copytree(paths['run'], paths['reshaped'])
+    file = paths['reshaped'] / 'config.json'
+    stored = json.loads(file.read_text())
+    stored['fields']['latent_size'] = 4
+    file.write_text(json.dumps(stored))
+    export.export(model, config, 30, images, paths['broken'])
+    (paths['broken'] / '1' / 'saved_model.pb').write_bytes(b'damaged')
+    return paths
+
+
+@pytest.fixture(scope='module')
+def outcomes(places, data_dir, tmp_path_factory):
+    """Runs all cases: name -> (exit status, stderr); checks the folders."""
+    cases = []
+    for script, arguments, _ in CASES.values():
+        arguments = [a.format(**places) for a in arguments]
+        if not any(a.startswith('--data_dir') for a in arguments):
+            arguments.append(f'--data_dir={data_dir}')
+        cases.append([f'{script}.py', arguments])
+    before = _snapshot(places)
+    file = tmp_path_factory.mktemp('outcomes') / 'outcomes.json'
+    runner = tiny.ROOT / 'tests' / 'wrong_uses.py'
+    subprocess.run(
+        [sys.executable, str(runner), str(file)],
+        input=json.dumps(cases),
+        text=True,
+        check=True,
+    )
+    results = dict(zip(CASES, json.loads(file.read_text()), strict=True))
+    results['unchanged'] = before == _snapshot(places)
+    return results
+
+
+def _snapshot(places):
+    return {
+        str(f): f.read_bytes() if f.is_file() else None
+        for path in places.values()
+        for f in [path, *sorted(path.rglob('*'))]
+        if f.exists()
+    }
+
+
+def test_there_are_at_least_forty_wrong_uses():
+    assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize('name', CASES)
+def test_a_wrong_use_is_one_clear_line_and_status_2(name, outcomes):
+    status, stderr = outcomes[name]
+    lines = stderr.strip().splitlines()
+    assert len(lines) == 1, stderr
+    assert lines[0].startswith('error: ')
+    assert CASES[name][2] in lines[0]
+    assert status == 2
+
+
+def test_wrong_uses_leave_every_folder_as_it_was(outcomes):
+    assert outcomes['unchanged']
+
+
+def test_the_same_from_a_fresh_process(tmp_path):
+    script = str(tiny.ROOT / 'scripts' / 'train.py')
+    done = subprocess.run(
+        [sys.executable, script, '--preset=vae', f'--workdir={tmp_path}/x'],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: unknown preset 'vae'")
+    assert done.stderr.count('\n') == 1
+    assert not (tmp_path / 'x').exists()

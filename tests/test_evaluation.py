@@ -1,0 +1,105 @@
+"""Figures against direct computation."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from tfgen import evaluation
+from tfgen.data import DataSpec
+from tfgen.errors import UserError
+from tfgen.evaluation import likelihood
+
+
+@pytest.fixture(scope='module')
+def made(data_dir):
+    """model -> (model with fresh weights, data)."""
+
+    def make(model, *extra):
+        config, images = tiny.load(model, data_dir, *extra)
+        return config.build(), images
+
+    return make
+
+
+def test_exact_likelihood_is_the_mean_over_the_split(made):
+    model, images = made('pixelrnn')
+    figure = evaluation.evaluate(model, images, batch_size=100)
+    figure = figure['negative_log_likelihood']
+    (batch,) = images.evaluation('test', 297)
+    nats = -model.log_prob(batch['image'], batch['label']).numpy()
+    assert figure['mean'] == pytest.approx(nats.mean(), rel=1e-5)
+    error = nats.std(ddof=1) / math.sqrt(297)
+    assert figure['standard_error'] == pytest.approx(error, rel=1e-4)
+    bits = nats.mean() / (64 * math.log(2))
+    assert figure['bits_per_dim'] == pytest.approx(bits, rel=1e-5)
+
+
+def test_importance_bound_is_tighter_and_batches_do_not_matter(made):
+    model, images = made('cvae', 'likelihood=bernoulli', 'binarization=dynamic')
+    runs = [
+        evaluation.evaluate(model, images, batch_size=b, num_samples=200)
+        for b in (50, 297)
+    ]
+    for run in runs:
+        elbo, bound = run['negative_elbo'], run['importance_bound']
+        assert bound['mean'] < elbo['mean']
+        assert bound['num_samples'] == 200
+    assert runs[0]['importance_bound']['mean'] == pytest.approx(
+        runs[1]['importance_bound']['mean'], abs=0.02
+    )
+
+
+def test_one_sample_makes_the_bound_the_elbo(made):
+    model, images = made('cvae')
+    figures = evaluation.evaluate(model, images, num_samples=1)
+    assert figures['negative_elbo']['mean'] == pytest.approx(
+        figures['importance_bound']['mean'], rel=1e-5
+    )
+
+
+def test_chunks_of_samples_make_one_mean():
+    # 3000 samples of 2 rows do not fit one chunk; constant weights.
+    class Constant:
+        def log_weights(self, image, label, noise, count):
+            return tf.fill([count, tf.shape(image)[0]], -7.0)
+
+    spec = DataSpec('x', 1, 1, 1, 2, 0, 'none', {})
+    batch = {'image': tf.zeros([2, 1, 1, 1])}
+    figures = likelihood.bounds(Constant(), [batch], spec, 3001)
+    for figure in figures.values():
+        assert figure['mean'] == pytest.approx(7.0, rel=1e-5)
+
+
+def test_gaussian_bits_count_the_width_of_a_grey_level(made):
+    model, images = made('cvae')
+    figure = evaluation.evaluate(model, images, num_samples=2)['negative_elbo']
+    nats = figure['mean'] + 64 * math.log(16)
+    assert figure['bits_per_dim'] == pytest.approx(nats / 64 / math.log(2))
+
+
+def test_gan_figures_are_probabilities(made):
+    model, images = made('dcgan')
+    figures = evaluation.evaluate(model, images)
+    assert set(figures) == {'d_real', 'd_fake', 'jensen_shannon'}
+    for name in ('d_real', 'd_fake'):
+        assert 0 < figures[name]['mean'] < 1
+    assert figures['jensen_shannon']['mean'] < math.log(2)
+
+
+def test_limit_takes_the_first_examples(made):
+    model, images = made('pixelrnn')
+    figure = evaluation.evaluate(model, images, limit=10)
+    (batch,) = images.evaluation('test', 10, limit=10)
+    nats = -model.log_prob(batch['image'], batch['label']).numpy()
+    assert figure['negative_log_likelihood']['mean'] == pytest.approx(
+        np.mean(nats), rel=1e-5
+    )
+
+
+def test_an_unknown_split_is_refused(made):
+    model, images = made('pixelrnn')
+    with pytest.raises(UserError, match="no split 'dev'"):
+        evaluation.evaluate(model, images, 'dev')

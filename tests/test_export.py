@@ -1,0 +1,258 @@
+"""Exports: round trip in a process without keras, rows, bad input, warm-up."""
+
+import json
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from tfgen import export, serving, training, workdir
+from tfgen.errors import UserError
+
+SIGNATURES = {
+    'cvae': {
+        'sample',
+        'sample_png',
+        'encode',
+        'decode',
+        'decode_png',
+        'reconstruct',
+        'reconstruct_png',
+        'elbo',
+    },
+    'pixelrnn': {
+        'sample',
+        'sample_png',
+        'log_prob',
+        'complete',
+        'complete_png',
+    },
+    'dcgan': {'sample', 'sample_png', 'decode', 'decode_png'},
+}
+EVERY = [(m, s) for m, names in SIGNATURES.items() for s in sorted(names)]
+
+
+@pytest.fixture(scope='module')
+def exported(tmp_path_factory, data_dir):
+    """model -> (live functions, export's folder, a request's rows)."""
+    made = {}
+
+    def get(model):
+        if model not in made:
+            path = tmp_path_factory.mktemp(model)
+            config, images = tiny.load(model, data_dir)
+            training.train(config, images, path / 'run')
+            restored, step = config.restore(path / 'run')
+            export.export(restored, config, step, images, path / 'export')
+            live = serving.functions(restored)
+            made[model] = live, path / 'export', _rows(restored, images)
+        return made[model]
+
+    return get
+
+
+def _rows(model, images, count=64):
+    """One value of each input, for `count` rows."""
+    (batch,) = images.evaluation('test', count).take(1)
+    random = np.random.default_rng(0)
+    mask = random.integers(0, 2, [count, *model.image_shape[:2], 1])
+    rows = {
+        'seed': np.arange(count) * 7919,
+        'image': batch['image'].numpy(),
+        'label': batch['label'].numpy(),
+        'mask': mask.astype(np.float32),
+        'z': random.normal(size=[count, model.latent_size]),
+    }
+    specs = model.request_specs()
+    return {
+        k: v.astype(specs[k].dtype.as_numpy_dtype)
+        for k, v in rows.items()
+        if k in specs
+    }
+
+
+def _call(function, rows, pick):
+    names = function.structured_input_signature[1]
+    inputs = {n: tf.constant(rows[n][pick]) for n in names}
+    return {k: v.numpy() for k, v in function(**inputs).items()}
+
+
+def test_each_model_serves_its_signatures(exported):
+    for model, names in SIGNATURES.items():
+        _, folder, _ = exported(model)
+        loaded = tf.saved_model.load(str(folder / '1'))
+        assert set(loaded.signatures) == names | {'serving_default'}
+
+
+@pytest.mark.parametrize('model,signature', EVERY)
+def test_a_row_depends_on_its_own_input_alone(model, signature, exported):
+    live, folder, rows = exported(model)
+    loaded = tf.saved_model.load(str(folder / '1'))
+    function = loaded.signatures[signature]
+    whole = _call(live[signature], rows, np.arange(64))
+    for pick in ([5], [63, 0], [9, 9, 2, 1, 60, 33, 9], np.arange(64)[::-1]):
+        served = _call(function, rows, np.asarray(pick))
+        for key, value in served.items():
+            assert len(value) == len(pick)
+            if value.dtype == object:
+                np.testing.assert_array_equal(value, whole[key][pick])
+            else:
+                np.testing.assert_allclose(
+                    value, whole[key][pick], rtol=1e-4, atol=1e-5
+                )
+
+
+@pytest.mark.parametrize(
+    'model,signature', [e for e in EVERY if e[1].endswith('_png')]
+)
+def test_png_twins_decode_to_the_same_pixels(model, signature, exported):
+    live, _, rows = exported(model)
+    pick = np.arange(8)
+    image = _call(live[signature[: -len('_png')]], rows, pick)['image']
+    pngs = _call(live[signature], rows, pick)['image_bytes']
+    for png, pixels in zip(pngs, image, strict=True):
+        np.testing.assert_array_equal(
+            tf.io.decode_png(png).numpy(), np.round(pixels * 255)
+        )
+
+
+def test_equal_seeds_give_equal_pictures_and_others_do_not(exported):
+    for model in tiny.MODELS:
+        live, _, rows = exported(model)
+        rows = {k: np.repeat(v[:1], 4, axis=0) for k, v in rows.items()}
+        rows['seed'] = np.array([5, 6, 5, 7])
+        image = _call(live['sample'], rows, np.arange(4))['image']
+        np.testing.assert_allclose(image[0], image[2], atol=1e-6)
+        assert np.abs(image[0] - image[1]).max() > 1e-3
+        assert np.abs(image[0] - image[3]).max() > 1e-3
+
+
+def test_it_loads_without_tfgen_and_keras(exported):
+    folders = [exported(model)[1] for model in tiny.MODELS]
+    script = tiny.ROOT / 'scripts' / 'load_export.py'
+    output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
+    assert output.count('same in another batch') == 3
+    for folder in folders:
+        picture = tf.io.decode_png((folder / 'first_sample.png').read_bytes())
+        assert picture.shape == (8, 8, 1)
+
+
+def test_saved_model_cli_runs_it(exported, tmp_path):
+    _, folder, _ = exported('pixelrnn')
+    np.save(tmp_path / 'seed.npy', np.array([1, 2]))
+    np.save(tmp_path / 'label.npy', np.array([3, 4], np.int32))
+    inputs = ';'.join(f'{k}={tmp_path}/{k}.npy' for k in ('seed', 'label'))
+    command = [
+        str(pathlib.Path(sys.executable).with_name('saved_model_cli')),
+        'run',
+        *('--dir', str(folder / '1'), '--tag_set', 'serve'),
+        *('--signature_def', 'sample', '--inputs', inputs),
+    ]
+    assert 'Result for output key image' in tiny.run(command).stdout
+
+
+BAD = [
+    ('cvae', 'sample', 'label', 10, 'label must be in 0..9'),
+    ('cvae', 'sample', 'label', -1, 'label must be in 0..9'),
+    ('cvae', 'encode', 'image', 1.5, r'values in \[0, 1\]'),
+    ('cvae', 'encode', 'image', -0.1, r'values in \[0, 1\]'),
+    ('cvae', 'elbo', 'image', np.nan, r'values in \[0, 1\]'),
+    ('cvae', 'decode', 'z', np.inf, 'z must be finite'),
+    ('pixelrnn', 'complete', 'mask', 0.5, 'mask must be 1'),
+    ('pixelrnn', 'complete', 'mask', np.nan, 'mask must be 1'),
+    ('pixelrnn', 'log_prob', 'label', 99, 'label must be in 0..9'),
+    ('dcgan', 'sample', 'label', 10, 'label must be in 0..9'),
+]
+
+
+@pytest.mark.parametrize('model,signature,name,value,message', BAD)
+def test_bad_input_is_refused_and_the_next_request_served(
+    model, signature, name, value, message, exported
+):
+    _, folder, rows = exported(model)
+    function = tf.saved_model.load(str(folder / '1')).signatures[signature]
+    bad = {k: v.copy() for k, v in rows.items()}
+    bad[name].reshape(-1)[3] = value
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        _call(function, bad, np.arange(4))
+    _call(function, rows, np.arange(4))
+
+
+def test_inputs_of_unequal_length_are_refused(exported):
+    live, _, rows = exported('cvae')
+    with pytest.raises(tf.errors.InvalidArgumentError, match='same number'):
+        live['sample'](
+            seed=tf.constant(rows['seed'][:3]),
+            label=tf.constant(rows['label'][:2]),
+        )
+
+
+def test_warm_up_records_name_every_signature(exported):
+    prediction_log_pb2 = pytest.importorskip(
+        'tensorflow_serving.apis.prediction_log_pb2'
+    )
+    for model, names in SIGNATURES.items():
+        live, folder, _ = exported(model)
+        file = folder / '1' / 'assets.extra' / 'tf_serving_warmup_requests'
+        seen = set()
+        for record in tf.data.TFRecordDataset(str(file)):
+            log = prediction_log_pb2.PredictionLog.FromString(record.numpy())
+            request = log.predict_log.request
+            assert request.model_spec.name == 'export'
+            inputs = {
+                k: tf.constant(tf.make_ndarray(v))
+                for k, v in request.inputs.items()
+            }
+            live[request.model_spec.signature_name](**inputs)
+            seen.add(request.model_spec.signature_name)
+        assert seen == names
+
+
+def test_a_gan_is_exported_without_its_discriminator(exported):
+    _, folder, _ = exported('dcgan')
+    info = json.loads((folder / '1' / export.INFO).read_text())
+    model = workdir.Config.from_dict(info).build()
+    loaded = tf.saved_model.load(str(folder / '1'))
+    saved = sum(int(tf.size(v)) for v in loaded.used)
+    assert saved == sum(int(tf.size(v)) for v in model.generator.variables)
+
+
+def test_versions_count_up_and_nothing_half_made_remains(
+    tmp_path, data_dir, monkeypatch
+):
+    config, images = tiny.load('dcgan', data_dir)
+    model = config.build()
+    for version in ('1', '2'):
+        made = export.export(model, config, 0, images, tmp_path / 'x')
+        assert made == tmp_path / 'x' / version
+    monkeypatch.setattr(export, '_verify', _fail)
+    with pytest.raises(RuntimeError):
+        export.export(model, config, 0, images, tmp_path / 'x')
+    assert sorted(f.name for f in (tmp_path / 'x').iterdir()) == ['1', '2']
+    functions, info = export.load(tmp_path / 'x')
+    assert info['preset'] == 'dcgan_digits'
+    assert set(functions) == SIGNATURES['dcgan']
+
+
+def _fail(*_):
+    raise RuntimeError
+
+
+def test_verification_notices_a_changed_model(tmp_path, data_dir):
+    config, images = tiny.load('dcgan', data_dir)
+    model = config.build()
+    functions = serving.functions(model)
+    requests = export.example_requests(model, functions, images)
+    export._save(functions, tmp_path)
+    export._verify(functions, tmp_path, requests)
+    model.generator.paint.bias.assign([1.0])
+    with pytest.raises(RuntimeError, match='differs from the live model'):
+        export._verify(functions, tmp_path, requests)
+
+
+def test_an_export_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match='holds no exported model'):
+        export.load(tmp_path)

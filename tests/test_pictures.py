@@ -1,0 +1,117 @@
+"""Grids, and what is drawn into them."""
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from tfgen import pictures, plots, serving
+from tfgen.errors import UserError
+
+
+@pytest.fixture(scope='module')
+def served(data_dir):
+    made = {}
+
+    def get(model):
+        if model not in made:
+            config, images = tiny.load(model, data_dir)
+            made[model] = serving.functions(config.build()), config, images
+        return made[model]
+
+    return get
+
+
+def test_grid_magnifies_every_pixel_equally_and_leaves_gutters():
+    images = np.zeros([3, 8, 8, 1])
+    images[1, 0, 0] = 1.0
+    grid = plots.grid(images, 2)
+    scale, gutter = 8, 5
+    assert grid.shape == (2 * 64 + 3 * gutter, 2 * 64 + 3 * gutter, 1)
+    left = gutter + 64 + gutter
+    np.testing.assert_array_equal(
+        grid[gutter : gutter + scale, left : left + scale], 255
+    )
+    assert (grid == 255).sum() == scale * scale
+    assert np.all(grid[:gutter] == grid[0, 0])
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_png_files_hold_the_grid(tmp_path, channels):
+    images = np.random.default_rng(0).random([4, 8, 8, channels])
+    grid = plots.grid(images, 2)
+    plots.write_png(tmp_path / 'new' / 'x.png', grid)
+    read = np.asarray(Image.open(tmp_path / 'new' / 'x.png'))
+    np.testing.assert_array_equal(read.reshape(grid.shape), grid)
+
+
+def test_samples_repeat_labels_and_follow_seeds(served):
+    functions, config, _ = served('dcgan')
+    images, columns = pictures.samples(functions, config, [3, 1], 6, seed=10)
+    assert images.shape == (6, 8, 8, 1) and columns == pictures.COLUMNS
+    later, _ = pictures.samples(functions, config, [3, 1], 2, seed=14)
+    np.testing.assert_allclose(images[4:], later, atol=1e-6)
+
+
+def test_interpolation_is_between_its_ends(served):
+    functions, config, _ = served('cvae')
+    images, columns = pictures.interpolation(functions, config, [7], 0)
+    rows = images.reshape(-1, columns, 64)
+    # A step of a line is smaller than the line.
+    steps = np.abs(np.diff(rows, axis=1)).sum(-1)
+    whole = np.abs(rows[:, -1] - rows[:, 0]).sum(-1)
+    assert np.all(steps.max(1) < whole)
+
+
+def test_manifold_varies_along_both_axes(served):
+    functions, config, _ = served('cvae')
+    images, size = pictures.manifold(functions, config, None, size=5)
+    plane = images.reshape(size, size, 64)
+    assert np.abs(np.diff(plane, axis=0)).max() > 1e-6
+    assert np.abs(np.diff(plane, axis=1)).max() > 1e-6
+
+
+def test_styles_show_the_image_and_every_label(served):
+    functions, config, images = served('cvae')
+    drawn, columns = pictures.styles(functions, config, images)
+    assert columns == 11
+    rows = drawn.reshape(-1, columns, 8, 8, 1)
+    (batch,) = images.evaluation('test', 10).take(1)
+    np.testing.assert_array_equal(rows[:, 0], batch['image'])
+    # The column of the image's own label is its reconstruction.
+    inputs = {'image': batch['image'], 'label': batch['label']}
+    reconstructed = functions['reconstruct'](**inputs)['image'].numpy()
+    own = 1 + batch['label'].numpy()
+    np.testing.assert_allclose(
+        rows[np.arange(10), own], reconstructed, atol=1e-5
+    )
+
+
+def test_completion_keeps_the_upper_half(served):
+    functions, config, images = served('pixelrnn')
+    drawn, columns = pictures.completion(functions, config, images, 0)
+    rows = drawn.reshape(-1, columns, 8, 8, 1)
+    for column in range(2, columns):
+        np.testing.assert_array_equal(rows[:, column, :4], rows[:, 0, :4])
+    assert np.abs(rows[:, 2, 4:] - rows[:, 3, 4:]).max() > 0
+
+
+def test_reconstruction_puts_images_above_their_copies(served):
+    functions, config, images = served('cvae')
+    drawn, columns = pictures.reconstruction(functions, config, images)
+    rows = drawn.reshape(-1, 2, columns, 8, 8, 1)
+    (batch,) = images.evaluation('test', 40).take(1)
+    np.testing.assert_array_equal(
+        rows[:, 0].reshape(-1, 8, 8, 1), batch['image']
+    )
+
+
+def test_what_a_model_cannot_draw_is_refused(served):
+    functions, config, images = served('pixelrnn')
+    with pytest.raises(UserError, match='cannot draw interpolation'):
+        pictures.interpolation(functions, config, None, 0)
+    functions, config, _ = served('dcgan')
+    with pytest.raises(UserError, match='cannot draw completion'):
+        pictures.completion(functions, config, images, 0)
+    with pytest.raises(UserError, match='use 0 to 9'):
+        pictures.samples(functions, config, [10], 3, 0)
