@@ -29,16 +29,30 @@ echo '== a process with TensorFlow alone, as a server would load them'
 python scripts/load_export.py demo/exports/*_digits
 
 python - "$((SECONDS - begin))" <<'PYTHON'
-import json, pathlib, sys
+import json
+import pathlib
+import sys
 
-print(f'\n{"model":16} {"figure (test split)":26} {"value":>22}  made')
-for folder in sorted(pathlib.Path('demo').glob('*_digits')):
+from PIL import Image
+
+folders = [pathlib.Path('demo', f'{m}_digits') for m in ('cvae', 'pixelrnn', 'dcgan')]
+print(f'\n{"model":16} {"figure (test split)":24} {"value":>24}   made')
+for folder in folders:
     metrics = json.loads((folder / 'metrics.json').read_text())
-    made = [f'{folder}/*.png', f'demo/exports/{folder.name}/']
+    made = [f'{folder}/*.png', f'demo/exports/{folder.name}/', '']
     for name, figure in metrics['figures'].items():
         value = f'{figure["mean"]:.3f} +- {figure["standard_error"]:.3f}'
         value += f' {figure.get("unit", ""):4}'
-        print(f'{folder.name:16} {name:26} {value:>22}  {"".join(made[:1])}')
-        made = made[1:]
-print(f'\n{sys.argv[1]} seconds after the installation')
+        print(f'{folder.name:16} {name:24} {value:>24}   {made.pop(0)}')
+    print(f'{"":66}   {made.pop(0)}')
+
+grids = [Image.open(folder / 'samples.png') for folder in folders]
+gap = 24
+joined = Image.new('L', (sum(g.width + gap for g in grids) - gap, grids[0].height), 255)
+left = 0
+for grid in grids:
+    joined.paste(grid, (left, 0))
+    left += grid.width + gap
+joined.save('demo/demo.png')
+print(f'\nall samples: demo/demo.png; {sys.argv[1]} seconds after the installation')
 PYTHON

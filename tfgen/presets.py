@@ -213,7 +213,7 @@ PRESETS = {
         binarization='static',
         units=128,
         num_layers=1,
-        steps=5000,
+        steps=2500,
         learning_rate=3e-3,
         schedule='cosine',
         checkpoint_every=250,
@@ -222,7 +222,7 @@ PRESETS = {
     'dcgan_mnist': DCGANPreset(
         dataset='mnist',
         batch_size=128,
-        steps=8000,
+        steps=6000,
         checkpoint_every=500,
         log_every=100,
     ),
