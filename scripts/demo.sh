@@ -36,15 +36,14 @@ import sys
 from PIL import Image
 
 folders = [pathlib.Path('demo', f'{m}_digits') for m in ('cvae', 'pixelrnn', 'dcgan')]
-print(f'\n{"model":16} {"figure (test split)":24} {"value":>24}   made')
+print(f'\n{"model":16} {"figure (test split)":24} {"value":>24}   pictures in')
 for folder in folders:
     metrics = json.loads((folder / 'metrics.json').read_text())
-    made = [f'{folder}/*.png', f'demo/exports/{folder.name}/', '']
     for name, figure in metrics['figures'].items():
         value = f'{figure["mean"]:.3f} +- {figure["standard_error"]:.3f}'
         value += f' {figure.get("unit", ""):4}'
-        print(f'{folder.name:16} {name:24} {value:>24}   {made.pop(0)}')
-    print(f'{"":66}   {made.pop(0)}')
+        print(f'{folder.name:16} {name:24} {value:>24}   {folder}/')
+print('\nexports for TensorFlow Serving: demo/exports/')
 
 grids = [Image.open(folder / 'samples.png') for folder in folders]
 gap = 24
@@ -54,5 +53,5 @@ for grid in grids:
     joined.paste(grid, (left, 0))
     left += grid.width + gap
 joined.save('demo/demo.png')
-print(f'\nall samples: demo/demo.png; {sys.argv[1]} seconds after the installation')
+print(f'all samples: demo/demo.png\n{sys.argv[1]} seconds after the installation')
 PYTHON

@@ -152,8 +152,6 @@ def _save(functions, folder):
         module,
         str(folder),
         signatures=functions | {'serving_default': functions['sample']},
-        # Nobody trains a served model; gradients would double the graph.
-        options=tf.saved_model.SaveOptions(experimental_custom_gradients=False),
     )
 
 

@@ -180,8 +180,9 @@ PRESETS = {
         conditional=True,
         likelihood='gaussian',
         latent_size=8,
-        steps=5000,
+        steps=4000,
         schedule='cosine',
+        log_every=500,
     ),
     'pixelrnn_digits': PixelRNNPreset(
         dataset='digits',
@@ -189,14 +190,16 @@ PRESETS = {
         units=96,
         num_layers=1,
         dropout=0.4,
-        steps=2000,
+        steps=1500,
         learning_rate=3e-3,
         schedule='cosine',
+        log_every=250,
     ),
     'dcgan_digits': DCGANPreset(
         dataset='digits',
         conditional=True,
         steps=5000,
+        log_every=500,
     ),
     'cvae_mnist': CVAEPreset(
         dataset='binarized_mnist',
