@@ -26,7 +26,7 @@ def main() -> None:
 
     directory = cli.workdir()
     config = workdir.read_config(directory)
-    images = workdir.load_data(config.preset, flags.FLAGS.data_dir)
+    images = config.load_data(flags.FLAGS.data_dir)
     model, step = config.restore(directory)
     begin = time.monotonic()
     figures = evaluation.evaluate(

@@ -21,7 +21,7 @@ def main() -> None:
     model_dir = pathlib.Path(cli.required('model_dir')).expanduser()
     directory = cli.workdir()
     config = workdir.read_config(directory)
-    images = workdir.load_data(config.preset, flags.FLAGS.data_dir)
+    images = config.load_data(flags.FLAGS.data_dir)
     model, step = config.restore(directory)
     version = export.export(model, config, step, images, model_dir)
     print(version.resolve())

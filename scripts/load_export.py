@@ -6,6 +6,7 @@ Neither tfgen nor keras can be imported in this process: what works here works
 in TensorFlow Serving, which has neither.
 """
 
+import json
 import os
 import pathlib
 import sys
@@ -20,13 +21,19 @@ tf.get_logger().setLevel('ERROR')
 
 
 def main() -> None:
+    if len(sys.argv) == 1:
+        sys.exit('usage: load_export.py MODEL_DIR ...')
     for folder in map(pathlib.Path, sys.argv[1:]):
-        version = max(int(f.name) for f in folder.iterdir() if f.name.isdigit())
-        loaded = tf.saved_model.load(str(folder / str(version)))
+        versions = [f for f in folder.glob('*') if f.name.isdigit()]
+        if not versions:
+            sys.exit(f'error: {folder} holds no exported model')
+        version = max(versions, key=lambda f: int(f.name))
+        loaded = tf.saved_model.load(str(version))
+        info = json.loads((version / 'assets.extra/tfgen.json').read_text())
         sample = loaded.signatures['sample_png']
         inputs = {'seed': tf.range(10, dtype=tf.int64)}
         if 'label' in sample.structured_input_signature[1]:
-            inputs['label'] = tf.range(10)
+            inputs['label'] = tf.range(10) % info['spec']['num_classes']
         pictures = sample(**inputs)['image_bytes'].numpy()
         again = sample(**{k: v[:3] for k, v in inputs.items()})
         # A row depends on its own seed, not on its neighbours.
@@ -34,7 +41,7 @@ def main() -> None:
         file = folder / 'first_sample.png'
         file.write_bytes(pictures[0])
         print(
-            f'{folder} version {version}: {len(pictures)} samples, '
+            f'{folder} version {version.name}: {len(pictures)} samples, '
             f'{"same" if repeats else "DIFFERENT"} in another batch, '
             f'first one in {file}'
         )

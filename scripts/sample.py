@@ -25,14 +25,14 @@ flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
 flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
 flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
 flags.DEFINE_integer('count', 100, 'How many samples.')
-flags.DEFINE_integer('seed', 0, 'Of the first sample.')
+flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0)
 flags.DEFINE_string(
     'output', None, 'PNG file; default: KIND.png in the workdir or model_dir.'
 )
 
 
 def main() -> None:
-    from tfgen import plots, workdir
+    from tfgen import plots
     from tfgen.errors import UserError
 
     kinds = flags.FLAGS.kind
@@ -49,7 +49,7 @@ def main() -> None:
     functions, config, directory = _open()
     images = None
     if not _NEED_IMAGES.isdisjoint(kinds):
-        images = workdir.load_data(config.preset, flags.FLAGS.data_dir)
+        images = config.load_data(flags.FLAGS.data_dir)
     for kind in kinds:
         drawn = _draw(kind, functions, config, labels, images)
         file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')

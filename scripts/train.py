@@ -3,6 +3,8 @@
 python scripts/train.py --preset=cvae_digits --workdir=runs/cvae_digits
 """
 
+import os
+
 from absl import flags
 
 from tfgen import cli
@@ -42,9 +44,15 @@ def main() -> None:
     name = cli.required('preset')
     directory = cli.workdir()
     preset = presets.get(name, settings)
-    images = workdir.load_data(preset, flags.FLAGS.data_dir)
+    data_dir = flags.FLAGS.data_dir
+    images = workdir.load_data(preset, data_dir)
     config = workdir.Config(
-        name, preset, flags.FLAGS.seed, flags.FLAGS.precision, images.spec
+        name,
+        preset,
+        flags.FLAGS.seed,
+        flags.FLAGS.precision,
+        images.spec,
+        data_dir and os.path.abspath(data_dir),
     )
     workdir.check(directory, config)
     training.train(config, images, directory, strategy, flags.FLAGS.jit)

@@ -212,6 +212,24 @@ def test_a_set_too_large_for_memory_is_read_by_random_access(tmp_path):
     np.testing.assert_array_equal(batch['image'], same['image'])
 
 
-def test_a_set_that_is_not_there_fails_fast(tmp_path):
+def test_a_set_that_is_not_there_fails_fast(tmp_path, monkeypatch):
+    monkeypatch.setattr(readers, '_reachable', lambda url: False)
     with pytest.raises(UserError, match='tfds build cifar10'):
         data.load('cifar10', str(tmp_path))
+
+
+def test_loose_images_beside_classes_are_refused(tmp_path):
+    _folder(tmp_path / 'x' / 'a', 6)
+    _folder(tmp_path / 'x' / 'b', 6)
+    Image.new('RGB', (12, 10)).save(tmp_path / 'x' / 'loose.png')
+    with pytest.raises(UserError, match='loose images'):
+        data.load(f'folder:{tmp_path}/x')
+
+
+@pytest.mark.parametrize('suffix', ['bmp', 'jpg', 'png'])
+def test_grey_pictures_of_every_format_are_read(tmp_path, suffix):
+    for i in range(4):
+        Image.new('L', (8, 8), 100).save(tmp_path / f'{i}.{suffix}')
+    (batch,) = data.load(f'folder:{tmp_path}').evaluation('test', 4).take(1)
+    assert batch['image'].shape == (1, 8, 8, 1)
+    np.testing.assert_allclose(batch['image'] * 255, 100, atol=1)

@@ -1,6 +1,7 @@
 """Every mistake of a user's: one line, exit status 2, nothing lost."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -107,6 +108,12 @@ CASES = {
         [P, NEW, '--dataset=folder:{sizes}'],
         '--set image_size=',
     ),
+    'unknown version': ('train', [P, NEW, '--dataset=mnist:9.9.9'], '9.9.9'),
+    'classes in train alone': (
+        'train',
+        [P, NEW, '--dataset=folder:{half}'],
+        'loose images',
+    ),
     'one image': ('train', [P, NEW, '--dataset=folder:{one}'], 'too few'),
     'conditional without labels': (
         'train',
@@ -136,6 +143,8 @@ CASES = {
         [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')], '--seed=1'],
         'seed=0, not 1',
     ),
+    'binary config': ('train', [P, '--workdir={binary}'], 'config.json'),
+    'config of nonsense': ('evaluate', ['--workdir={odd}'], 'incomplete'),
     'damaged config': ('train', [P, '--workdir={damaged}'], 'config.json'),
     'unknown strategy': ('train', [P, NEW, '--strategy=two'], "'two'"),
     'no TF_CONFIG': ('train', [P, NEW, '--strategy=multiworker'], 'TF_CONFIG'),
@@ -154,6 +163,12 @@ CASES = {
     'unknown precision': ('train', [P, NEW, '--precision=half'], "'half'"),
     'negative seed': ('train', [P, NEW, '--seed=-1'], '-1'),
     # evaluate.py
+    'evaluate changed data': (
+        'evaluate',
+        ['--workdir={moved}'],
+        'has changed since the training',
+    ),
+    'evaluate one example': ('evaluate', [RUN, '--limit=1'], 'two or more'),
     'evaluate nothing': ('evaluate', [NEW], 'is no workdir'),
     'evaluate untrained': ('evaluate', ['--workdir={untrained}'], 'train it'),
     'unknown split': ('evaluate', [RUN, '--split=dev'], "'dev'"),
@@ -167,6 +182,7 @@ CASES = {
     # sample.py
     'sample from nothing': ('sample', [], 'either --workdir or --model_dir'),
     'unknown kind': ('sample', [RUN, '--kind=movie'], "'movie'"),
+    'negative sample seed': ('sample', [RUN, '--seed=-1'], '-1'),
     'label out of range': ('sample', [RUN, '--labels=3,10'], 'use 0 to 9'),
     'label not a number': ('sample', [RUN, '--labels=cat'], 'whole numbers'),
     'count 0': ('sample', [RUN, '--count=0'], 'count is 0'),
@@ -202,10 +218,11 @@ def places(tmp_path_factory, data_dir):
     """name -> path of what the cases need."""
     root = tmp_path_factory.mktemp('places')
     names = 'empty flat corrupt sizes one damaged untrained broken'
+    names += ' binary odd half'
     paths = {name: root / name for name in names.split()}
     for path in paths.values():
         path.mkdir()
-    paths |= {n: root / n for n in ('new', 'run', 'file', 'reshaped')}
+    paths |= {n: root / n for n in ('new', 'run', 'file', 'reshaped', 'moved')}
     config, images = tiny.load('cvae', data_dir)
     model = training.train(config, images, paths['run'])
     for i in range(12):
@@ -215,9 +232,21 @@ def places(tmp_path_factory, data_dir):
     _png(paths['one'] / 'a.png', [8, 8])
     (paths['corrupt'] / '1.png').write_bytes(b'not a picture')
     (paths['damaged'] / 'config.json').write_text('{"preset": ')
+    (paths['binary'] / 'config.json').write_bytes(b'\xff\xfe\x00')
+    (paths['odd'] / 'config.json').write_text(
+        '{"preset": "cvae_digits", "fields": [1]}'
+    )
+    for place in ('train/a', 'train/b', 'test'):
+        (paths['half'] / place).mkdir(parents=True)
+        _png(paths['half'] / place / '0.png', [8, 8])
     paths['file'].write_text('')
     workdir.write_config(paths['untrained'], config)
     shutil.copytree(paths['run'], paths['reshaped'])
+    shutil.copytree(paths['run'], paths['moved'])
+    file = paths['moved'] / 'config.json'
+    stored = json.loads(file.read_text())
+    stored['spec']['split_sizes']['train'] += 1
+    file.write_text(json.dumps(stored))
     file = paths['reshaped'] / 'config.json'
     stored = json.loads(file.read_text())
     stored['fields']['latent_size'] = 4
@@ -244,6 +273,9 @@ def outcomes(places, data_dir, tmp_path_factory):
         input=json.dumps(cases),
         text=True,
         check=True,
+        # No network, on any machine.
+        env=os.environ
+        | dict.fromkeys(['http_proxy', 'https_proxy'], 'http://127.0.0.1:9'),
     )
     results = dict(zip(CASES, json.loads(file.read_text()), strict=True))
     results['unchanged'] = before == _snapshot(places)

@@ -163,7 +163,6 @@ class ImageData:
         self,
         split: str,
         batch_size: int,
-        seed: int = 0,
         limit: int | None = None,
     ) -> tf.data.Dataset:
         """Every example of a split once, in the set's own order.
@@ -171,9 +170,9 @@ class ImageData:
         Args:
           split: 'train' or 'test'.
           batch_size: rows of a batch; the last may be smaller.
-          seed: of dynamic binarization, which here draws one fixed image per
-            example, whatever the batch size.
           limit: only the first `limit` examples.
+
+        Dynamic binarization draws one fixed image per example here.
         """
         if split not in self.spec.split_sizes:
             raise UserError(
@@ -185,8 +184,7 @@ class ImageData:
             count = min(count, limit)
 
         def element(indices):
-            noise = RowNoise(indices + tf.constant(seed, tf.int64) * count)
-            return self._batch(split, indices, noise)
+            return self._batch(split, indices, RowNoise(indices))
 
         indices = tf.data.Dataset.range(count).batch(batch_size)
         return indices.map(element).prefetch(2)

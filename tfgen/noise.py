@@ -73,7 +73,7 @@ class BatchNoise(Noise):
       seed: integer [2], for example (seed of the run, step).
       size: rows in the global batch.
       start: first row of this replica; an int or an integer tensor.
-      count: rows of this replica; defaults to `size`.
+      count: rows of this replica; None for all.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class BatchNoise(Noise):
         self._seed = tf.cast(seed, tf.int64)
         self._size = size
         self._start = start
-        self._count = size if count is None else count
+        self._count = count
 
     def scope(self, name: str) -> 'BatchNoise':
         return BatchNoise(
@@ -111,7 +111,7 @@ class BatchNoise(Noise):
             dtype=tf.uint32,
             alg=_ALGORITHM,
         )
-        if self._count == self._size:
+        if self._count is None:
             return rows
         begin = [self._start] + [0] * len(shape)
         return tf.slice(rows, begin, [self._count, *shape])

@@ -32,7 +32,8 @@ class Preset:
       beta_1: of Adam.
       conditional: on the label of the data set.
       log_every, checkpoint_every: in steps.
-      expect: the figure that the record of the run shows; not a setting.
+      parameters, expect: trainable numbers and the figure that the record of
+        the run shows; not settings.
     """
 
     dataset: str = 'digits'
@@ -46,6 +47,7 @@ class Preset:
     conditional: bool = False
     log_every: int = 100
     checkpoint_every: int = 1000
+    parameters: int = 0
     expect: str = ''
 
     def __post_init__(self):
@@ -183,6 +185,8 @@ PRESETS = {
         steps=4000,
         schedule='cosine',
         log_every=500,
+        parameters=86354,
+        expect='EXPECT_cvae_digits',
     ),
     'pixelrnn_digits': PixelRNNPreset(
         dataset='digits',
@@ -194,12 +198,16 @@ PRESETS = {
         learning_rate=3e-3,
         schedule='cosine',
         log_every=250,
+        parameters=88049,
+        expect='EXPECT_pixelrnn_digits',
     ),
     'dcgan_digits': DCGANPreset(
         dataset='digits',
         conditional=True,
         steps=5000,
         log_every=500,
+        parameters=308300,
+        expect='EXPECT_dcgan_digits',
     ),
     'cvae_mnist': CVAEPreset(
         dataset='binarized_mnist',
@@ -210,6 +218,8 @@ PRESETS = {
         schedule='cosine',
         checkpoint_every=2000,
         log_every=500,
+        parameters=378753,
+        expect='EXPECT_cvae_mnist',
     ),
     'pixelrnn_mnist': PixelRNNPreset(
         dataset='binarized_mnist',
@@ -221,6 +231,8 @@ PRESETS = {
         schedule='cosine',
         checkpoint_every=250,
         log_every=50,
+        parameters=156162,
+        expect='EXPECT_pixelrnn_mnist',
     ),
     'dcgan_mnist': DCGANPreset(
         dataset='mnist',
@@ -228,6 +240,8 @@ PRESETS = {
         steps=6000,
         checkpoint_every=500,
         log_every=100,
+        parameters=672450,
+        expect='EXPECT_dcgan_mnist',
     ),
 }
 
@@ -244,7 +258,7 @@ def get(name: str, settings: typing.Sequence[str] = ()) -> Preset:
         )
     preset = PRESETS[name]
     types_of = typing.get_type_hints(type(preset))
-    del types_of['expect']
+    del types_of['parameters'], types_of['expect']
     changes = {}
     for setting in settings:
         field, equals, text = setting.partition('=')
@@ -267,7 +281,8 @@ def print_table() -> None:
         print(
             f'{name:16} {type(preset).__name__[:-6]:9}'
             f'{preset.dataset:16} {preset.binarization:10}'
-            f'{preset.steps:6} steps of {preset.batch_size:3}  '
+            f'{preset.parameters:9,} parameters '
+            f'{preset.steps:6} steps of {preset.batch_size:3}   '
             f'{preset.expect}'
         )
 

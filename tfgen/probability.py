@@ -70,9 +70,10 @@ def log_bernoulli(image: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         the notes' cross-entropy, which is no longer a log-probability.
       logits: float [B, ...], log-odds of a 1.
     """
-    return -sum_event(
-        tf.nn.sigmoid_cross_entropy_with_logits(labels=image, logits=logits)
-    )
+    # log sigmoid(l) = l - softplus(l) and log(1 - sigmoid(l)) = -softplus(l).
+    # (TensorFlow's own cross-entropy uses the logits four times, and adds the
+    # gradients in no fixed order: see training.py.)
+    return sum_event(image * logits - tf.nn.softplus(logits))
 
 
 def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:

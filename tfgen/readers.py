@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
+from PIL import Image
 
 from tfgen import digits
 from tfgen.errors import UserError
@@ -113,7 +114,8 @@ def open_source(
 ) -> Source:
     """Opens 'digits', a TFDS set or 'folder:PATH'; see data.load."""
     if name.startswith('folder:'):
-        return _open_folder(pathlib.Path(name[len('folder:') :]), image_size)
+        path = pathlib.Path(name[len('folder:') :]).expanduser()
+        return _open_folder(path, image_size)
     return _open_tfds(name, data_dir, image_size, memory_limit)
 
 
@@ -140,7 +142,7 @@ def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 def _open_tfds(name, data_dir, size, memory_limit):
     builder = _builder(name, data_dir)
     image_key, label_key = _keys(name, builder.info.features)
-    _prepare(name, builder)
+    builder = _prepared(name, builder, data_dir)
     levels = _LEVELS.get(builder.name, 256)
     channels = builder.info.features[image_key].shape[-1]
     shape = (*(size or builder.info.features[image_key].shape[:2]), channels)
@@ -164,8 +166,8 @@ def _open_tfds(name, data_dir, size, memory_limit):
         }
         splits = {
             split: InMemory(
-                decoded[stored][0][r],
-                None if label_key is None else decoded[stored][1][r],
+                _take(decoded[stored][0], r),
+                None if label_key is None else _take(decoded[stored][1], r),
             )
             for split, (stored, r) in rows.items()
         }
@@ -192,7 +194,13 @@ def _builder(name, data_dir):
             f'unknown data set {name!r}: use digits, folder:PATH, or a TFDS '
             'name such as mnist, fashion_mnist, cifar10'
         ) from None
-    except (ValueError, KeyError, OSError, ImportError) as error:
+    except (
+        ValueError,
+        KeyError,
+        OSError,
+        ImportError,
+        AssertionError,
+    ) as error:
         raise UserError(
             f'data set {name!r} in {data_dir or "the TFDS default folder"} '
             f'cannot be opened: {_one_line(error)}'
@@ -219,9 +227,10 @@ def _keys(name, features):
     return key, 'label' if has_label else None
 
 
-def _prepare(name, builder):
-    if (builder.data_path / 'dataset_info.json').exists():
-        return
+def _prepared(name, builder, data_dir):
+    info = builder.data_path / 'dataset_info.json'
+    if info.exists():
+        return builder
     for url in getattr(builder, 'url_infos', None) or ():
         # TFDS itself retries for minutes before it gives up.
         if not _reachable(url):
@@ -238,10 +247,13 @@ def _prepare(name, builder):
         with contextlib.redirect_stdout(quiet):
             builder.download_and_prepare()
     except Exception as error:  # TFDS raises all kinds
-        raise UserError(
-            f'data set {name!r} cannot be prepared in {builder.data_dir}: '
-            f'{_one_line(error)}'
-        ) from None
+        # Another process, say another worker, may have been faster.
+        if not info.exists():
+            raise UserError(
+                f'data set {name!r} cannot be prepared in {builder.data_dir}: '
+                f'{_one_line(error)}'
+            ) from None
+    return _builder(name, data_dir)
 
 
 def _reachable(url):
@@ -273,6 +285,11 @@ def _split_rows(builder):
     return {k: (train, rows) for k, rows in _hold_out(sizes[train]).items()}
 
 
+def _take(values, rows):
+    # A split that is used whole is not copied.
+    return values if len(rows) == len(values) else values[rows]
+
+
 def _hold_out(count):
     rows = np.arange(count)
     if count < 2:
@@ -289,6 +306,8 @@ def _decode(name, builder, split, image_key, label_key, size):
     try:
         for batch in _batches(builder, split, None not in shape[:2]):
             images.extend(fit(batch[image_key], size))
+            if images[-1].shape != images[0].shape:
+                break  # _stack will say so
             if label_key:
                 labels.extend(batch[label_key])
     except tf.errors.OpError as error:
@@ -320,7 +339,8 @@ def _data_source(name, builder, split):
         raise UserError(
             f'data set {name!r} is too large for memory and its files have no '
             f'random access: run `tfds build {name} '
-            '--file_format=array_record`, or set a smaller image_size'
+            '--file_format=array_record --data_dir=OTHER` and pass '
+            '--data_dir=OTHER, or set a smaller image_size'
         ) from None
 
 
@@ -350,7 +370,14 @@ def _open_folder(path, size):
                 f'folder {str(path)!r} holds no images for {split}: put .png '
                 f'or .jpg files into it or into one folder per class'
             )
-    classes = sorted({c for files in listed.values() for _, c in files} - {''})
+    classes = sorted({c for files in listed.values() for _, c in files})
+    if classes == ['']:
+        classes = []
+    elif '' in classes:
+        raise UserError(
+            f'folder {str(path)!r} has classes in one place and loose images '
+            'in another: put every image into the folder of its class'
+        )
     channels = _folder_channels(listed['train'][0][0])
     arrays = {}
     for split, files in listed.items():
@@ -377,17 +404,14 @@ def _open_folder(path, size):
 
 
 def _listed(folder):
-    """[(file, class)], by name; the class is '' in a flat folder."""
+    """[(file, class)], by name; the class of a loose file is ''."""
 
     def files(where):
         return sorted(
             f for f in where.iterdir() if f.suffix.lower() in _SUFFIXES
         )
 
-    flat = files(folder)
-    if flat:
-        return [(f, '') for f in flat]
-    return [
+    return [(f, '') for f in files(folder)] + [
         (f, sub.name)
         for sub in sorted(folder.iterdir())
         if sub.is_dir()
@@ -396,16 +420,24 @@ def _listed(folder):
 
 
 def _folder_channels(file):
-    image = _decode_file(file, 0)
-    return 1 if image.shape[-1] in (1, 2) else 3
+    """1 or 3, as the first image."""
+    grey = {'1', 'L', 'LA', 'I', 'I;16', 'F'}
+    with _opened(file) as image:
+        return 1 if image.mode in grey else 3
 
 
 def _decode_file(file, channels):
+    with _opened(file) as image:
+        pixels = np.asarray(image.convert('L' if channels == 1 else 'RGB'))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+@contextlib.contextmanager
+def _opened(file):
     try:
-        return tf.io.decode_image(
-            tf.io.read_file(str(file)), channels, expand_animations=False
-        ).numpy()
-    except tf.errors.OpError:
+        with Image.open(file) as image:
+            yield image
+    except (OSError, ValueError, SyntaxError):  # what Pillow raises
         raise UserError(
             f'image {str(file)!r} cannot be decoded: replace or remove it'
         ) from None

@@ -91,8 +91,11 @@ def _multiworker():
         cluster = json.loads(os.environ.get('TF_CONFIG') or '')
         workers = cluster['cluster']['worker']
         task = cluster['task']
-        complete = bool(workers) and 'index' in task and 'type' in task
-    except (json.JSONDecodeError, KeyError, TypeError):
+        known = task['type'] in ('worker', 'chief') and (
+            0 <= task['index'] < len(cluster['cluster'][task['type']])
+        )
+        complete = bool(workers) and known
+    except (json.JSONDecodeError, LookupError, TypeError):
         complete = False
     if not complete:
         raise UserError(
@@ -105,9 +108,13 @@ def _multiworker():
 
 def _tpu():
     """All that is special about a TPU, in one place."""
+    # A TPU VM has its chips attached; TPU_NAME names a remote TPU.
+    name = os.environ.get('TPU_NAME') or 'local'
     try:
-        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
-    except (ValueError, tf.errors.OpError) as error:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect(
+            name
+        )
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
         raise UserError(
             f'no TPU found ({" ".join(str(error).split())[:120]}): run on a '
             'TPU VM with tensorflow-tpu (up to 2.20), or use --strategy=auto'

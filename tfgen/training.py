@@ -1,12 +1,13 @@
 """The one training loop: any model, any number of players and replicas.
 
 Exactness. Two runs of the same configuration give the same weights bit for
-bit, and so does a run that was killed and resumed: data and noise are pure
-functions of (seed, step), and the checkpoint holds everything else. One trap
-remains: where three or more gradients meet at one tensor, TensorFlow's CPU
-kernels add them in an order that depends on which buffer is free. Therefore
-the models let gradients meet in pairs (tf.identity where a function uses a
-tensor several times), and `train` stops Grappler from merging the pairs.
+bit, and so does a run that was killed and resumed (on a GPU to float
+tolerance): data and noise are pure functions of (seed, step), and the
+checkpoint holds everything else. One trap remains: where three or more
+gradients meet at one tensor, TensorFlow's CPU kernels add them in an order
+that depends on which buffer is free. Therefore the models let gradients meet
+in pairs (tf.identity where a function uses a tensor several times), and
+`train` stops Grappler from merging the pairs.
 """
 
 import math
@@ -273,7 +274,7 @@ def _require_finite(history, done):
         offset, name = min(bad)
         raise UserError(
             f'the loss term {name} is {history[name][offset]} at step '
-            f'{done + offset}: the last checkpoint is good; try a smaller '
+            f'{done + offset}: nothing of it was saved; try a smaller '
             'learning_rate in a new workdir, or --precision=float32'
         )
 
@@ -283,7 +284,7 @@ def _require_finite_weights(model, done):
         if not np.all(np.isfinite(variable.numpy())):
             raise UserError(
                 f'the variable {variable.path} is not finite after step '
-                f'{done}: the last checkpoint is good; try a smaller '
+                f'{done}: nothing of it was saved; try a smaller '
                 'learning_rate in a new workdir, or --precision=float32'
             )
 

@@ -19,7 +19,7 @@ from tfgen.presets import Preset
 PRECISIONS = ('float32', 'mixed_bfloat16')
 # Fields that a continued run may change: they do not alter a step (but a
 # cosine schedule ties the learning rate to `steps`).
-_FREE = ('steps', 'log_every', 'checkpoint_every', 'expect')
+_FREE = ('steps', 'log_every', 'checkpoint_every', 'parameters', 'expect')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,8 @@ class Config:
       seed: decides initial weights, order and noise.
       precision: 'float32' or 'mixed_bfloat16'.
       spec: of the data.
+      data_dir: where the data was found; None is TFDS's default. Not part of
+        what the run is: it may change.
     """
 
     name: str
@@ -39,6 +41,23 @@ class Config:
     seed: int
     precision: str
     spec: DataSpec
+    data_dir: str | None = None
+
+    def load_data(self, data_dir: str | None = None) -> data.ImageData:
+        """The run's data set, by default from where it was found.
+
+        Raises:
+          UserError: it is not there, or is no longer what it was.
+        """
+        images = load_data(self.preset, data_dir or self.data_dir)
+        if images.spec != self.spec:
+            raise UserError(
+                f'data set {self.spec.name!r} has changed since the training: '
+                f'{images.spec.image_shape} and {images.spec.split_sizes} '
+                f'instead of {self.spec.image_shape} and '
+                f'{self.spec.split_sizes}: restore it or train again'
+            )
+        return images
 
     def build(self) -> GenerativeModel:
         """The run's model with its initial weights."""
@@ -74,6 +93,7 @@ class Config:
             'seed': self.seed,
             'precision': self.precision,
             'spec': dataclasses.asdict(self.spec),
+            'data_dir': self.data_dir,
             'versions': {
                 'tfgen': tfgen.__version__,
                 'tensorflow': tf.__version__,
@@ -83,14 +103,25 @@ class Config:
 
     @staticmethod
     def from_dict(stored: dict) -> 'Config':
-        """The inverse of `as_dict`."""
-        return Config(
-            stored['preset'],
-            presets.restore(stored['preset'], stored['fields']),
-            stored['seed'],
-            stored['precision'],
-            DataSpec(**stored['spec']),
-        )
+        """The inverse of `as_dict`.
+
+        Raises:
+          UserError: `stored` is something else.
+        """
+        try:
+            return Config(
+                stored['preset'],
+                presets.restore(stored['preset'], stored['fields']),
+                stored['seed'],
+                stored['precision'],
+                DataSpec(**stored['spec']),
+                stored.get('data_dir'),
+            )
+        except (LookupError, TypeError, AttributeError) as error:
+            raise UserError(
+                f'a stored configuration is incomplete ({error!r}): restore '
+                'its file, or train and export again'
+            ) from None
 
 
 def load_data(preset: Preset, data_dir: str | None = None) -> data.ImageData:
@@ -112,7 +143,10 @@ def check(path: pathlib.Path, config: Config) -> None:
         raise UserError(
             f'workdir {str(path)!r} is a file: name a folder with --workdir'
         )
-    elif path.is_dir() and any(path.iterdir()):
+    # Hidden files may be left of a configuration that was being written.
+    elif path.is_dir() and any(
+        not f.name.startswith('.') for f in path.iterdir()
+    ):
         raise UserError(
             f'workdir {str(path)!r} is not empty and holds no run: '
             'name a new folder'
@@ -150,7 +184,9 @@ def read_config(path: pathlib.Path) -> Config:
             f'{str(path)!r} is no workdir (it has no config.json): pass the '
             '--workdir of scripts/train.py'
         ) from None
-    except (OSError, json.JSONDecodeError, LookupError, TypeError) as error:
+    except UserError:
+        raise
+    except (OSError, ValueError) as error:
         raise UserError(
             f'{str(file)!r} cannot be read ({type(error).__name__}): '
             'restore the file or train in a new workdir'
@@ -178,7 +214,7 @@ def _check_same(path, stored, asked):
 def _flat(config):
     content = config.as_dict()
     fields, spec = content.pop('fields'), content.pop('spec')
-    del content['versions']
+    del content['versions'], content['data_dir']
     # The spec says whether the data, say a folder, has changed.
     return fields | content | spec
 
@@ -187,7 +223,7 @@ def write_json(file: pathlib.Path, content: dict) -> None:
     """Writes `file` whole or not at all."""
     handle, temporary = tempfile.mkstemp(dir=file.parent, prefix='.')
     with os.fdopen(handle, 'w') as stream:
-        json.dump(content, stream, indent=2)
+        json.dump(content, stream, indent=2, allow_nan=False)
         stream.write('\n')
     os.chmod(temporary, 0o644)
     os.replace(temporary, file)

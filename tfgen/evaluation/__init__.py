@@ -37,7 +37,11 @@ def evaluate(
     ):
         if value is not None and value < 1:
             raise UserError(f'{name} is {value}: use 1 or more')
-    batches = images.evaluation(split, batch_size, limit=limit)
+    batches = images.evaluation(split, batch_size, limit)
+    if min(images.spec.split_sizes[split], limit or 2) < 2:
+        raise UserError(
+            'one example has no standard error: evaluate two or more'
+        )
     if hasattr(model, 'log_prob'):
         return likelihood.exact(model, batches, images.spec)
     if hasattr(model, 'log_weights'):

@@ -310,7 +310,9 @@ class Readout(keras.layers.Layer):
             shape=[self.channels, self.units, self.levels], name='kernel'
         )
         self.bias = self.add_weight(
-            shape=[self.channels, self.levels], name='bias'
+            shape=[self.channels, self.levels],
+            name='bias',
+            initializer='zeros',
         )
 
     def call(self, h, values):
