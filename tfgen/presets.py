@@ -236,8 +236,9 @@ PRESETS = {
     ),
     'dcgan_mnist': DCGANPreset(
         dataset='mnist',
+        conditional=True,
         batch_size=128,
-        steps=6000,
+        steps=5000,
         checkpoint_every=500,
         log_every=100,
         parameters=672450,
