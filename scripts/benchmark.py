@@ -125,11 +125,12 @@ def _plain_loop():
 def _tfgen_loop():
     import tensorflow as tf
 
-    from tfgen import data, readers, training
+    from tfgen import data, training
+    from tfgen.readers import base
 
     config = _config()
-    split = readers.InMemory(_images(), None)
-    source = readers.Source(_SHAPE, 2, 0, {'train': split, 'test': split})
+    split = base.InMemory(_images(), None)
+    source = base.Source(_SHAPE, 2, 0, {'train': split, 'test': split})
     images = data.ImageData(config.spec, source)
     strategy = tf.distribute.get_strategy()
     training.make_repeatable()

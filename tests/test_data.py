@@ -7,6 +7,7 @@ from PIL import Image
 
 from tfgen import data, digits, readers
 from tfgen.errors import UserError
+from tfgen.readers import base, catalog
 
 
 @pytest.fixture(scope='module')
@@ -187,7 +188,7 @@ def test_fit_crops_the_centre():
     image = np.zeros([4, 10, 1], np.uint8)
     image[:, 3:7] = 200
     np.testing.assert_array_equal(
-        readers.fit(image, (2, 2)), np.full([2, 2, 1], 200)
+        base.fit(image, (2, 2)), np.full([2, 2, 1], 200)
     )
 
 
@@ -197,7 +198,7 @@ def test_a_set_too_large_for_memory_is_read_by_random_access(tmp_path):
     source = readers.open_source(
         'digits', str(tmp_path), None, memory_limit=1000
     )
-    assert isinstance(source.splits['train'], readers.RandomAccess)
+    assert isinstance(source.splits['train'], base.RandomAccess)
     in_memory = readers.open_source('digits', str(tmp_path), None)
     indices = _positions(5, 1, 1400)
     for ours, theirs in zip(
@@ -213,7 +214,7 @@ def test_a_set_too_large_for_memory_is_read_by_random_access(tmp_path):
 
 
 def test_a_set_that_is_not_there_fails_fast(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, '_reachable', lambda url: False)
+    monkeypatch.setattr(catalog, '_reachable', lambda url: False)
     with pytest.raises(UserError, match='tfds build cifar10'):
         data.load('cifar10', str(tmp_path))
 

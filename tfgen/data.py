@@ -18,6 +18,7 @@ import tensorflow as tf
 from tfgen import readers
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
+from tfgen.readers.base import Source
 
 # Third word of the seed, so that no other draw shares the order's numbers.
 _ORDER = 0x07DE7
@@ -113,7 +114,7 @@ def load(
 class ImageData:
     """The batches of one data set; made by `load`."""
 
-    def __init__(self, spec: DataSpec, source: readers.Source):
+    def __init__(self, spec: DataSpec, source: Source):
         self.spec = spec
         self._source = source
 

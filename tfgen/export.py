@@ -179,7 +179,10 @@ def _write_warmup(folder, model_name, requests):
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
-        print('no warm-up requests were written: pip install "tfgen[serving]"')
+        print(
+            'no warm-up requests were written: '
+            'pip install tensorflow-serving-api'
+        )
         return
     file = folder / 'assets.extra' / 'tf_serving_warmup_requests'
     with tf.io.TFRecordWriter(str(file)) as writer:
