@@ -7,13 +7,13 @@ from scipy import stats
 
 from tfgen.noise import BatchNoise, RowNoise
 
-SEEDS = tf.range(2000, dtype=tf.int64)
+SEEDS = tf.range(500, dtype=tf.int64)
 
 
 @pytest.fixture(params=['batch', 'row'])
 def noise(request):
     if request.param == 'batch':
-        return BatchNoise(tf.constant([3, 4]), 2000)
+        return BatchNoise(tf.constant([3, 4]), 500)
     return RowNoise(SEEDS)
 
 

@@ -241,7 +241,7 @@ PRESETS = {
         steps=5000,
         checkpoint_every=500,
         log_every=100,
-        parameters=672450,
+        parameters=797900,
         expect='EXPECT_dcgan_mnist',
     ),
 }
