@@ -6,12 +6,13 @@
 make_env() {
   local python stamp wanted
   if [ ! -x .venv/bin/python ]; then
-    for python in python3 python3.11 python3.12 python3.13; do
+    # The tested version first; python3 may be newer than TensorFlow knows.
+    for python in python3.11 python3.12 python3.13 python3; do
       if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-          2>/dev/null; then
-        "$python" -m venv .venv
+          2>/dev/null && "$python" -m venv .venv; then
         break
       fi
+      rm -rf .venv
     done
     if [ ! -x .venv/bin/python ]; then
       echo "error: no Python 3.11 or later found: install one" >&2

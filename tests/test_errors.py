@@ -320,3 +320,12 @@ def test_the_same_from_a_fresh_process(tmp_path):
     assert done.stderr.startswith("error: unknown preset 'vae'")
     assert done.stderr.count('\n') == 1
     assert not (tmp_path / 'x').exists()
+
+
+@pytest.mark.parametrize('script', ['train', 'evaluate', 'sample', 'export'])
+def test_help_shows_the_flags_that_must_be_given(script):
+    file = str(tiny.ROOT / 'scripts' / f'{script}.py')
+    done = subprocess.run(
+        [sys.executable, file, '--help'], capture_output=True, text=True
+    )
+    assert '--workdir:' in done.stdout and '--data_dir:' in done.stdout

@@ -22,13 +22,18 @@ def run(main) -> None:
 
 def workdir_flag() -> None:
     """Defines --workdir."""
-    flags.DEFINE_string('workdir', None, 'Folder of the run.')
+    flags.DEFINE_string(
+        'workdir', None, 'Folder of the run.', module_name=sys.argv[0]
+    )
 
 
 def data_flag() -> None:
     """Defines --data_dir."""
     flags.DEFINE_string(
-        'data_dir', None, "Folder of prepared TFDS data sets; default: TFDS's."
+        'data_dir',
+        None,
+        "Folder of prepared TFDS data sets; default: TFDS's.",
+        module_name=sys.argv[0],  # --help shows the flags of this module
     )
 
 

@@ -282,7 +282,8 @@ def print_table() -> None:
     for name, preset in PRESETS.items():
         print(
             f'{name:16} {type(preset).__name__[:-6]:9}'
-            f'{preset.dataset:16} {preset.binarization:10}'
+            f'{preset.dataset:16} {preset.binarization:8}'
+            f'{"given label" if preset.conditional else "":12}'
             f'{preset.parameters:9,} parameters '
             f'{preset.steps:6} steps of {preset.batch_size:3}   '
             f'{preset.expect}'
