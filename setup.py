@@ -1,7 +1,7 @@
 """Packaging of tfgen. Tool settings are in pyproject.toml.
 
 Why each dependency is there:
-  tensorflow, keras      what tfgen is about; 3.11 is the floor of keras 3.12+
+  tensorflow, keras      what tfgen is about; Python 3.11 is the floor
   tensorflow-datasets    any image set by name
   importlib_resources    tensorflow-datasets imports it without declaring it
   absl-py                flags of the scripts

@@ -15,13 +15,11 @@ NUM_TRAIN = 1500
 class Digits(tfds.core.GeneratorBasedBuilder):
     """TFDS builder of `digits`: uint8 [8, 8, 1] in 0..16, label 0..9.
 
-    The last 297 examples are the test split. The source lists its writers
-    one after the other, so those digits come from hands that are rare or
-    absent in training.
+    The last 297 examples, in the source's order, are the test split: the
+    source names no split of its own.
     """
 
     VERSION = tfds.core.Version('1.0.0')
-    MANUAL_DOWNLOAD_INSTRUCTIONS = None
 
     def _info(self):
         return tfds.core.DatasetInfo(

@@ -12,7 +12,7 @@ device. Who seeds the rows is not the model's business:
 
 Floats are made here from integer bits, because TensorFlow's own stateless
 floats differ between XLA and the other kernels (their bits do not): uniforms
-and Gumbels are then equal bit for bit and normals to within 2e-6.
+are then equal bit for bit and normals to within 2e-6.
 """
 
 import math
