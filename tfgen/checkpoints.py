@@ -11,10 +11,12 @@ from absl import logging
 from tfgen.errors import UserError
 
 _NAME = 'checkpoint'
+# Name of the moving averages of the weights in a checkpoint.
+AVERAGES = 'averages'
 
 
 def of(model: keras.Model, step: tf.Variable, **others) -> tf.train.Checkpoint:
-    """The checkpoint of a model, its step, and any optimizers by name.
+    """The checkpoint of a model, its step, optimizers and averages by name.
 
     The model's variables are saved as one list, in the order in which the
     model makes them. (Tracked as an object, a Keras 3 model silently leaves
@@ -22,6 +24,13 @@ def of(model: keras.Model, step: tf.Variable, **others) -> tf.train.Checkpoint:
     """
     return tf.train.Checkpoint(
         model=[v.value for v in model.variables], step=step, **others
+    )
+
+
+def of_averages(model: keras.Model, step: tf.Variable) -> tf.train.Checkpoint:
+    """Reads the averages of the weights in place of the weights."""
+    return tf.train.Checkpoint(
+        step=step, **{AVERAGES: [v.value for v in model.variables]}
     )
 
 

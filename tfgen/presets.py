@@ -31,6 +31,8 @@ class Preset:
       learning_rate: of Adam, at the start.
       schedule: 'constant', or 'cosine' down to 0 at the last step.
       beta_1: of Adam.
+      ema: decay of a moving average of the weights, which evaluation and
+        export then use; 0 for none.
       conditional: on the label of the data set.
       log_every, checkpoint_every: in steps.
       parameters, expect: trainable numbers and the figure that the record of
@@ -45,6 +47,7 @@ class Preset:
     learning_rate: float = 1e-3
     schedule: str = 'constant'
     beta_1: float = 0.9
+    ema: float = 0.0
     conditional: bool = False
     log_every: int = 100
     checkpoint_every: int = 1000
@@ -63,6 +66,8 @@ class Preset:
             )
         if not 0 <= self.beta_1 < 1:
             raise UserError(f'beta_1 is {self.beta_1}: use 0 up to below 1')
+        if not 0 <= self.ema < 1:
+            raise UserError(f'ema is {self.ema}: use 0 up to below 1')
         if self.schedule not in SCHEDULES:
             raise UserError(
                 f'unknown schedule {self.schedule!r}: use '
@@ -137,6 +142,8 @@ class PixelRNNPreset(Preset):
     cell: str = 'lstm'
     units: int = 128
     num_layers: int = 2
+    kernel_size: int = 7
+    gated: bool = False
     dropout: float = 0.0
 
     def build(self, spec: DataSpec) -> PixelRNN:
@@ -146,6 +153,8 @@ class PixelRNNPreset(Preset):
             self.cell,
             self.units,
             self.num_layers,
+            self.kernel_size,
+            self.gated,
             self.dropout,
             self.num_classes(spec),
         )
@@ -234,6 +243,22 @@ PRESETS = {
         log_every=50,
         parameters=156162,
         expect='84.0 nats',
+    ),
+    'diagonal_bilstm_mnist': PixelRNNPreset(
+        dataset='binarized_mnist',
+        binarization='static',
+        cell='diagonal_bilstm',
+        units=32,
+        num_layers=1,
+        batch_size=32,
+        steps=20_000,
+        learning_rate=3e-3,
+        schedule='cosine',
+        ema=0.999,
+        checkpoint_every=500,
+        log_every=100,
+        parameters=45570,
+        expect='',
     ),
     'dcgan_mnist': DCGANPreset(
         dataset='mnist',

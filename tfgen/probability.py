@@ -86,6 +86,19 @@ def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
     return tf.reduce_logsumexp(values, axis=axis) - tf.math.log(count)
 
 
+def categorical(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
+    """Draws by inverting the distribution function: [B, N], [B] -> int32 [B].
+
+    One uniform in (0, 1) per draw, so that equal uniforms give equal draws
+    however the logits were computed.
+    """
+    cumulative = tf.cumsum(tf.nn.softmax(logits), axis=-1)
+    # The last bound is 1 but for rounding: leaving it out keeps N - 1 the
+    # largest answer.
+    below = cumulative[:, :-1] <= uniforms[:, None]
+    return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
+
+
 def entropy(p: tf.Tensor) -> tf.Tensor:
     """H(P) = -sum P log P: [..., N] -> [...]; 0 log 0 counts as 0."""
     return -tf.reduce_sum(tf.math.xlogy(p, p), axis=-1)

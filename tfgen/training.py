@@ -48,7 +48,7 @@ def train(
         with it.
 
     Returns:
-      The trained model.
+      The trained model; with `ema`, of the averaged weights.
 
     Raises:
       UserError: the workdir belongs to another run, the batch cannot be
@@ -68,11 +68,13 @@ def train(
     with strategy.scope():
         model = config.build()
         optimizers = make_optimizers(model, preset)
+        averages = make_averages(model, preset)
     compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    checkpoint = checkpoints.of(
-        model, step, **{f'{k}_optimizer': v for k, v in optimizers.items()}
-    )
+    saved = {f'{k}_optimizer': v for k, v in optimizers.items()}
+    if averages:
+        saved[checkpoints.AVERAGES] = averages
+    checkpoint = checkpoints.of(model, step, **saved)
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
     if chief:
         workdir.write_config(directory, config)
@@ -82,8 +84,9 @@ def train(
         print(f'continuing at step {done} from {restored}', flush=True)
     if done >= preset.steps:
         print(f'{directory} is already trained to step {done}')
+        _use_averages(model, averages)
         return model
-    loop = make_loop(strategy, model, optimizers, config, compiled)
+    loop = make_loop(strategy, model, optimizers, config, compiled, averages)
     batches = batch_iterator(strategy, model, images, config, done)
     with _Reporter(directory, model, preset, done, chief) as report:
         while done < preset.steps:
@@ -97,6 +100,7 @@ def train(
                 _require_finite_weights(model, done)
                 manager.save(checkpoint_number=done)
                 report.samples(done)
+    _use_averages(model, averages)
     return model
 
 
@@ -125,6 +129,22 @@ def make_optimizers(
         optimizer.build(objective.variables)
         optimizers[objective.name] = optimizer
     return optimizers
+
+
+def make_averages(model: GenerativeModel, preset: Preset) -> list[tf.Variable]:
+    """A copy of every weight, for its moving average; none without `ema`.
+
+    Call it inside the strategy's scope.
+    """
+    if not preset.ema:
+        return []
+    return [tf.Variable(v.value, trainable=False) for v in model.variables]
+
+
+def _use_averages(model, averages):
+    if averages:
+        for variable, average in zip(model.variables, averages, strict=True):
+            variable.assign(average)
 
 
 def use_jit(
@@ -171,6 +191,7 @@ def make_loop(
     optimizers: dict[str, keras.optimizers.Optimizer],
     config: workdir.Config,
     jit: bool,
+    averages: list[tf.Variable] = (),
 ):
     """The compiled loop: (batches, first step, count) -> history.
 
@@ -206,6 +227,18 @@ def make_loop(
         names[:] = totals
         return tf.stack(list(totals.values()))
 
+    def average(step):
+        """Moves the averages towards the weights."""
+        if not averages:
+            return
+        # The first steps are averaged over a shorter time, not to drag the
+        # initial weights along.
+        done = tf.cast(step, tf.float32)
+        decay = tf.minimum(config.preset.ema, (1.0 + done) / (10.0 + done))
+        for mean, variable in zip(averages, model.variables, strict=True):
+            value = tf.convert_to_tensor(variable.value)
+            mean.assign(value + decay * (mean - value))
+
     @tf.function
     def run(batches, first, count):
         history = tf.TensorArray(tf.float32, count)
@@ -214,6 +247,7 @@ def make_loop(
             step = first + tf.cast(i, tf.int64)
             totals = strategy.run(update, (taken, step))
             totals = strategy.reduce('SUM', totals, axis=None)
+            average(step)
             history = history.write(i, totals)
         return history.stack()
 

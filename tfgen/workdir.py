@@ -68,13 +68,16 @@ class Config:
     def restore(self, path: pathlib.Path) -> tuple[GenerativeModel, int]:
         """The trained model of the workdir `path`, and its step.
 
+        With `ema` in the preset, the averaged weights.
+
         Raises:
           UserError: there is no checkpoint that can be read.
         """
         model = self.build()
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
+        of = checkpoints.of_averages if self.preset.ema else checkpoints.of
         found = checkpoints.restore(
-            checkpoints.of(model, step),
+            of(model, step),
             path / 'checkpoints',
             partial=True,
         )

@@ -1,14 +1,20 @@
-"""PixelRNN as the notes draw it: an LSTM that reads the pixels in raster order.
+"""PixelRNN and PixelCNN: an image as a sequence of pixels, exactly.
 
-p(x) = product over t of p(x_t | x_1 .. x_(t-1)), exact. Training runs the
-LSTM over a whole image at once; sampling and completion are one in-graph loop
-that carries the cell states, one cell step a pixel.
+p(x) = product over t of p(x_t | x_1 .. x_(t-1)), pixels in raster order and
+within a pixel R, then G, then B. One network in five variants:
 
-Source: van den Oord et al. 2016 for the factorisation over pixels and colour
-channels and the softmax over grey levels; the notes for the plain LSTM.
-Departure: besides the previous pixel the first layer sees the three nearest
-pixels of the row above and its own position, which a plain LSTM would have to
-remember and to count over a whole row.
+  lstm, gru         the notes' recurrence over the pixels in raster order
+  row_lstm          a convolutional LSTM from row to row
+  diagonal_bilstm   two LSTMs along the diagonals, which see every earlier pixel
+  pixelcnn          masked convolutions; `gated` for gated units
+
+Training sees whole images at once; sampling and completion are one in-graph
+loop that computes for each pixel only what is new (see pixel_layers.py).
+
+Source: van den Oord et al. 2016, "Pixel recurrent neural networks".
+Departures: every variant knows the position of a pixel (a learned vector for
+its row and its column is added after the first layer); the label, if any,
+enters there as well. Grey values enter as numbers.
 """
 
 from collections.abc import Sequence
@@ -16,33 +22,41 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen import layers
+from tfgen import layers, pixel_layers, probability
 from tfgen.errors import UserError
 from tfgen.models import base
 from tfgen.noise import Noise
 
-CELLS = {'lstm': layers.LSTM, 'gru': layers.GRU}
+CELLS = {
+    'lstm': pixel_layers.RasterLSTM,
+    'gru': pixel_layers.RasterGRU,
+    'row_lstm': pixel_layers.RowLSTM,
+    'diagonal_bilstm': pixel_layers.DiagonalBiLSTM,
+    'pixelcnn': pixel_layers.ResidualConv,
+}
 
 
 class PixelRNN(base.GenerativeModel):
-    """Stacked LSTM or GRU layers over the pixels, exact log-likelihood.
+    """An autoregressive model of images with an exact log-likelihood.
 
-    Pixels are steps t = 0 .. T-1, T = H * W. Within a pixel, R is predicted
-    from the earlier pixels, G from these and R, B from these, R and G.
+    A masked convolution, residual layers of one kind, and two 1x1
+    convolutions to a softmax over the levels of each channel (Table 1 of the
+    paper; for two levels the softmax is its sigmoid).
 
     Args:
       image_shape: (H, W, C).
-      levels: N, grey values per channel. A value v in [0, 1] means level
+      levels: N, values per channel. A value v in [0, 1] means level
         round(v * (N - 1)); images with more levels are rounded to these.
-      cell: 'lstm' or 'gru'.
-      units: width of each recurrent layer.
-      num_layers: recurrent layers.
-      dropout: rate on each recurrent layer's output in training; one mask per
-        image, the same at every step (Gal and Ghahramani 2016).
+      cell: one of CELLS, the kind of the residual layers.
+      units: K, width of each layer; the maps between layers have 2 K features
+        (the paper's h and 2h).
+      num_layers: residual layers.
+      kernel_size: of the first convolution, odd.
+      gated: gated units; pixelcnn only.
+      dropout: rate on each layer's units in training; one mask per image, the
+        same at every pixel (Gal and Ghahramani 2016).
       num_classes: see GenerativeModel.
     """
-
-    recurrent = True
 
     def __init__(
         self,
@@ -51,43 +65,66 @@ class PixelRNN(base.GenerativeModel):
         cell: str = 'lstm',
         units: int = 128,
         num_layers: int = 2,
+        kernel_size: int = 7,
+        gated: bool = False,
         dropout: float = 0.0,
         num_classes: int = 0,
     ):
         super().__init__(image_shape, num_classes)
+        height, width, channels = self.image_shape
         if cell not in CELLS:
-            raise UserError(f'unknown cell {cell!r}: use {" or ".join(CELLS)}')
+            raise UserError(f'unknown cell {cell!r}: use {", ".join(CELLS)}')
         if not 2 <= levels <= 256:
             raise UserError(f'levels is {levels}: use 2 to 256')
         if not 0.0 <= dropout < 1.0:
             raise UserError(f'dropout is {dropout}: use 0 up to below 1')
+        if kernel_size < 3 or kernel_size % 2 == 0:
+            raise UserError(
+                f'kernel_size is {kernel_size}: use an odd number from 3'
+            )
+        if units < channels:
+            raise UserError(
+                f'units is {units}: use at least one for each of the '
+                f'{channels} channels'
+            )
+        if gated and cell != 'pixelcnn':
+            raise UserError(
+                f'gated is for cell=pixelcnn, not {cell}: leave it out'
+            )
         self.levels = levels
+        self.units = units
         self.dropout = dropout
-        height, width, channels = self.image_shape
-        self.num_steps = height * width
-        # How far back in raster order the first layer looks: the previous
-        # pixel and those above right, above, above left. Across the image's
-        # border these are other pixels, all the same earlier ones; the
-        # position tells the network.
-        self.lags = sorted({1, max(width - 1, 1), width, width + 1})
-        self.embed = keras.layers.Dense(units, dtype='float32')
-        self.embed.build([None, len(self.lags) * channels])
+        self.recurrent = cell != 'pixelcnn'
+        features = 2 * units
+        self.input_conv = pixel_layers.InputConv(
+            channels, features, kernel_size
+        )
         self.rows = self.add_weight(
-            shape=[height, 1, 1, units], name='rows', dtype='float32'
+            shape=[height, 1, features], name='rows', dtype='float32'
         )
         self.columns = self.add_weight(
-            shape=[1, width, 1, units], name='columns', dtype='float32'
+            shape=[1, width, features], name='columns', dtype='float32'
         )
         if num_classes:
             self.embed_label = keras.layers.Dense(
-                units, use_bias=False, dtype='float32'
+                features, use_bias=False, dtype='float32'
             )
             self.embed_label.build([None, num_classes])
-        self.cells = [CELLS[cell](units) for _ in range(num_layers)]
-        for recurrent in self.cells:
-            recurrent.build([None, None, units])
-        self.readout = Readout(channels, units, levels)
-        self.readout.build([None, units])
+        options = {'gated': gated} if cell == 'pixelcnn' else {}
+        self.blocks = [
+            CELLS[cell](features, units, channels, **options)
+            for _ in range(num_layers)
+        ]
+        self.hidden = pixel_layers.Masked(
+            features,
+            features,
+            pixel_layers.channel_mask(features, features, channels),
+        )
+        self.readout = pixel_layers.Masked(
+            features,
+            channels * levels,
+            pixel_layers.channel_mask(features, channels * levels, channels),
+        )
 
     # Exact likelihood.
 
@@ -104,11 +141,7 @@ class PixelRNN(base.GenerativeModel):
 
         [B, H, W, C] -> float32 [B, H, W, C, N].
         """
-        logits = self._logits(self._scaled(self._to_levels(image)), label)
-        return tf.reshape(
-            tf.transpose(logits, [1, 0, 2, 3]),
-            [-1, *self.image_shape, self.levels],
-        )
+        return self._logits(self._scaled(self._to_levels(image)), label)
 
     def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
         """-log p(x) in nats: [B]."""
@@ -116,49 +149,44 @@ class PixelRNN(base.GenerativeModel):
         return {'negative_log_likelihood': -log_prob}
 
     def _log_prob(self, image, label, noise):
-        level = self._to_levels(image)  # [T, B, C]
+        level = self._to_levels(image)
         logits = self._logits(self._scaled(level), label, noise)
         return -tf.reduce_sum(
             tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits),
-            axis=[0, 2],
+            axis=[1, 2, 3],
         )
 
     def _logits(self, values, label, noise=None):
-        """Values in [-1, 1] [T, B, C] -> [T, B, C, N], all steps at once.
+        """Values [B, H, W, C] in [-1, 1] -> [B, H, W, C, N].
 
         With `noise`, under dropout.
         """
-        past = tf.pad(values, [[self.lags[-1], 0], [0, 0], [0, 0]])
-        neighbours = tf.concat(
-            [
-                past[self.lags[-1] - lag :][: self.num_steps]
-                for lag in self.lags
-            ],
-            axis=-1,
-        )
-        h = self.embed(neighbours) + self._context(label)
-        for number, cell in enumerate(self.cells):
-            h = cell(h)
+        x = self.input_conv(values) + self._context(label)
+        for number, block in enumerate(self.blocks):
+            keep = None
             if noise is not None and self.dropout:
-                mask = tf.ones([1, cell.units])
-                h *= layers.dropout(mask, self.dropout, noise, f'h{number}')
-        return self.readout(h, values)
+                ones = tf.ones([1, self.units])
+                keep = layers.dropout(ones, self.dropout, noise, f'h{number}')
+            x = block(x, keep=keep)
+        logits = self.readout(self._hidden(x))
+        return tf.reshape(logits, [-1, *self.image_shape, self.levels])
+
+    def _hidden(self, x):
+        return tf.nn.relu(self.hidden(tf.nn.relu(x)))
 
     def _context(self, label):
-        """What does not depend on pixels: [T, 1 or B, units]."""
-        context = tf.reshape(self.rows + self.columns, [self.num_steps, 1, -1])
+        """What does not depend on pixels: [1 or B, H, W, F]."""
+        context = (self.rows + self.columns)[None]
         one_hot = self.one_hot(label)
         if one_hot is None:
             return context
-        return context + self.embed_label(one_hot)
+        return context + self.embed_label(one_hot)[:, None, None, :]
 
     # Sampling.
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """One draw per row, each channel value at one of the levels."""
-        uniforms = self._uniforms(noise)
-        drawn = self._generate(uniforms, label, None, None)
-        return self._to_image(drawn)
+        return self._to_image(self._generate(noise, label))
 
     def complete(
         self,
@@ -184,68 +212,122 @@ class PixelRNN(base.GenerativeModel):
           [B, H, W, C]; known pixels are those of `image`, bit for bit.
         """
         drawn = self._generate(
-            self._uniforms(noise),
-            label,
-            self._to_levels(image),
-            tf.cast(self._to_steps(mask) > 0.5, tf.bool),
+            noise, label, self._to_levels(image), mask > 0.5
         )
         return tf.where(mask > 0.5, image, self._to_image(drawn))
 
-    def _uniforms(self, noise):
-        uniforms = noise.uniform(
-            'pixels', [self.num_steps, self.image_shape[-1]]
+    def _generate(self, noise, label, given=None, known=None):
+        """The loop over rows and, in it, pixels: int32 [B, H, W, C].
+
+        `given` levels stand where `known`, [B, H, W, 1], is true.
+        """
+        height, width, channels = self.image_shape
+        uniforms = noise.uniform('pixels', [height * width, channels])
+        batch = tf.shape(uniforms)[0]
+        pixels = [tf.reshape(uniforms, [-1, height, width, channels])]
+        pixels += [] if given is None else [given, known]
+        # [H, W, B, ...]: indexed by pixel.
+        pixels = [tf.transpose(x, [1, 2, 0, 3]) for x in pixels]
+        context = tf.transpose(self._context(label), [1, 2, 0, 3])
+        stack = [self.input_conv, *self.blocks]
+
+        def next_row(y, memories, rows):
+            started = [
+                layer.row(memory)
+                for layer, memory in zip(stack, memories, strict=True)
+            ]
+            aboves = tuple(above for above, _ in started)
+            lefts = tuple(left for _, left in started)
+
+            def next_pixel(x, lefts, records, levels):
+                level, lefts, made = self._draw_pixel(
+                    [p[y, x] for p in pixels],
+                    context[y, x],
+                    tf.nest.map_structure(lambda a: a[x], aboves),
+                    lefts,
+                )
+                records = tf.nest.map_structure(
+                    lambda array, record: array.write(x, record), records, made
+                )
+                return x + 1, lefts, records, levels.write(x, level)
+
+            records = tuple(
+                tuple(
+                    tf.TensorArray(tf.float32, width)
+                    for _ in range(layer.num_records)
+                )
+                for layer in stack
+            )
+            _, lefts, records, levels = tf.while_loop(
+                lambda x, *_: x < width,
+                next_pixel,
+                (0, lefts, records, tf.TensorArray(tf.int32, width)),
+                maximum_iterations=width,
+            )
+            records = tf.nest.map_structure(lambda r: r.stack(), records)
+            memories = tuple(
+                layer.finish(*of_layer)
+                for layer, *of_layer in zip(
+                    stack, memories, records, lefts, strict=True
+                )
+            )
+            return y + 1, memories, rows.write(y, levels.stack())
+
+        *_, rows = tf.while_loop(
+            lambda y, *_: y < height,
+            next_row,
+            (
+                0,
+                tuple(layer.memory(width, batch) for layer in stack),
+                tf.TensorArray(tf.int32, height),
+            ),
+            maximum_iterations=height,
         )
-        return tf.transpose(uniforms, [1, 0, 2])
+        return tf.transpose(rows.stack(), [2, 0, 1, 3])
 
-    def _generate(self, uniforms, label, given, known):
-        """The loop: uniforms [T, B, C] -> levels int32 [T, B, C]."""
-        batch, channels = tf.shape(uniforms)[1], self.image_shape[-1]
-        context = self._context(label)
-        past = tf.zeros([self.lags[-1], batch, channels])
-        states = [cell.zero_state(batch) for cell in self.cells]
-        drawn = tf.TensorArray(tf.int32, self.num_steps)
-
-        def step(t, past, states, drawn):
-            # past[-lag] is the pixel `lag` steps ago.
-            neighbours = tf.concat([past[-lag] for lag in self.lags], axis=-1)
-            h = self.embed(neighbours) + context[t]
+    def _draw_pixel(self, pixel, context, aboves, lefts):
+        """One pixel, channel after channel: int32 [B, C], lefts, records."""
+        uniforms, *given = pixel
+        channels = self.image_shape[-1]
+        unknown = tf.zeros(tf.shape(uniforms)[:1], tf.int32)
+        levels = [unknown] * channels
+        for c in range(channels):
+            # What has not been drawn yet reaches nothing that is used.
+            values = self._scaled(tf.stack(levels, axis=-1))
+            x = self.input_conv.step(values, aboves[0], lefts[0]) + context
             after = []
-            for cell, state in zip(self.cells, states, strict=True):
-                h, state = cell.step(h, state)
-                after.append(state)
-            level = self.readout.draw(h, uniforms[t], self._scaled)
-            if given is not None:
-                level = tf.where(known[t], given[t], level)
-            past = tf.concat([past[1:], self._scaled(level)[None]], axis=0)
-            return t + 1, past, after, drawn.write(t, level)
-
-        *_, drawn = tf.while_loop(
-            lambda t, *_: t < self.num_steps,
-            step,
-            (0, past, states, drawn),
-            maximum_iterations=self.num_steps,
+            for block, above, left in zip(
+                self.blocks, aboves[1:], lefts[1:], strict=True
+            ):
+                x, *made = block.step(x, above, left)
+                after.append(made)
+            own = slice(c * self.levels, (c + 1) * self.levels)
+            logits = self._hidden(x) @ self.readout.kernel[:, own]
+            levels[c] = probability.categorical(
+                logits + self.readout.bias[own], uniforms[:, c]
+            )
+            if given:
+                image, known = given
+                levels[c] = tf.where(known[:, 0], image[:, c], levels[c])
+        level = tf.stack(levels, axis=-1)
+        values = self._scaled(level)
+        lefts = (
+            self.input_conv.move(values, lefts[0]),
+            *(left for left, _ in after),
         )
-        return drawn.stack()
+        return level, lefts, ((values,), *(record for _, record in after))
 
-    # Between images [B, H, W, C] and steps [T, B, C].
-
-    def _to_steps(self, image):
-        steps = tf.reshape(image, [-1, self.num_steps, image.shape[-1]])
-        return tf.transpose(steps, [1, 0, 2])
+    # Between images and levels.
 
     def _to_levels(self, image):
-        level = tf.round(self._to_steps(image) * (self.levels - 1))
-        return tf.cast(level, tf.int32)
+        return tf.cast(tf.round(image * (self.levels - 1)), tf.int32)
 
     def _scaled(self, level):
         """Levels -> what the network sees, in [-1, 1]; 0 is 'no pixel'."""
         return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
 
     def _to_image(self, level):
-        image = tf.cast(level, tf.float32) / (self.levels - 1)
-        return tf.reshape(
-            tf.transpose(image, [1, 0, 2]), [-1, *self.image_shape]
-        )
+        return tf.cast(level, tf.float32) / (self.levels - 1)
 
     # The contract.
 
@@ -277,78 +359,3 @@ class PixelRNN(base.GenerativeModel):
 
     def _serve_complete(self, image, mask, noise, label=None):
         return {'image': self.complete(image, mask, noise, label)}
-
-
-class Readout(keras.layers.Layer):
-    """Hidden state -> softmax over levels of each channel, in turn.
-
-    Channel c has its own hidden layer, which sees the state and, through a
-    masked kernel, the values of channels 0 .. c-1 of the same pixel.
-    """
-
-    def __init__(self, channels, units, levels):
-        super().__init__(dtype='float32')
-        self.channels, self.units, self.levels = channels, units, levels
-
-    def build(self, input_shape):
-        width = self.channels * self.units
-        self.hidden = keras.layers.Dense(width, dtype='float32')
-        self.hidden.build(input_shape)
-        if self.channels > 1:
-            self.earlier = self.add_weight(
-                shape=[self.channels, width], name='earlier'
-            )
-            allowed = [
-                [float(before < c)] * self.units
-                for before in range(self.channels)
-                for c in range(self.channels)
-            ]
-            self.mask = tf.constant(
-                allowed, shape=[self.channels, width], dtype=tf.float32
-            )
-        self.kernel = self.add_weight(
-            shape=[self.channels, self.units, self.levels], name='kernel'
-        )
-        self.bias = self.add_weight(
-            shape=[self.channels, self.levels],
-            name='bias',
-            initializer='zeros',
-        )
-
-    def call(self, h, values):
-        """[T, B, K] and values [T, B, C] -> logits [T, B, C, N]."""
-        hidden = self.hidden(h)
-        if self.channels > 1:
-            hidden += tf.tensordot(values, self.earlier * self.mask, 1)
-        shape = tf.concat(
-            [tf.shape(h)[:-1], [self.channels, self.units]], axis=0
-        )
-        hidden = tf.nn.relu(tf.reshape(hidden, shape))
-        return tf.einsum('tbck,ckn->tbcn', hidden, self.kernel) + self.bias
-
-    def draw(self, h, uniforms, scaled):
-        """Draws channel after channel: [B, K], [B, C] -> int32 [B, C]."""
-        hidden = self.hidden(h)
-        drawn = []
-        for c in range(self.channels):
-            own = slice(c * self.units, (c + 1) * self.units)
-            active = hidden[:, own]
-            for before in range(c):
-                value = scaled(drawn[before])[:, None]
-                active += value * self.earlier[before, own]
-            logits = tf.nn.relu(active) @ self.kernel[c] + self.bias[c]
-            drawn.append(categorical(logits, uniforms[:, c]))
-        return tf.stack(drawn, axis=-1)
-
-
-def categorical(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
-    """Inverts the distribution function: [B, N], [B] in (0, 1) -> int32 [B].
-
-    One uniform per draw, so that equal uniforms give equal images however the
-    logits were computed.
-    """
-    cumulative = tf.cumsum(tf.nn.softmax(logits), axis=-1)
-    # The last bound is 1 but for rounding: leaving it out keeps N - 1 the
-    # largest answer.
-    below = cumulative[:, :-1] <= uniforms[:, None]
-    return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)

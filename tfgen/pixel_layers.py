@@ -1,0 +1,528 @@
+"""The layers of PixelRNN: a whole image at once, or one pixel at a time.
+
+Every layer maps features [B, H, W, F] to features of the same shape, so that
+pixel (y, x) depends on the rows above, on the pixels to its left and on
+itself, and within a pixel, features of a colour channel on those of the same
+and of earlier channels alone (mask B).
+
+For sampling a layer works pixel by pixel and computes only what is new. What
+it needs of the past lies in three places:
+
+  memory  what the finished rows leave; made by `memory`, then by `finish`.
+  above   what the rows above give to each pixel of a row, made for the whole
+          row at its start by `row`.
+  left    what the pixels to the left in the same row give; `step` hands it on.
+
+Source: van den Oord et al. 2016, sections 2 and 3; 2016b ("Conditional image
+generation with PixelCNN decoders") for the gated unit.
+
+Shape letters: F features of a map, K units inside a layer.
+"""
+
+import abc
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tfgen import scans
+
+# Diagonal BiLSTM: so many images side by side share the skewed map's ends.
+_IMAGES_PER_STREAM = 4
+
+
+def channel_mask(
+    inputs: int, outputs: int, channels: int, strict: bool = False
+) -> tf.Tensor | None:
+    """Which input feature may reach which output: [inputs, outputs] of 0, 1.
+
+    Features are dealt to the C colour channels in equal shares, R first. Mask
+    B lets a channel see itself and the earlier ones, mask A (`strict`) the
+    earlier ones alone. None where nothing is masked.
+    """
+    if channels == 1 and not strict:
+        return None
+    before = tf.range(inputs) * channels // inputs
+    after = tf.range(outputs) * channels // outputs
+    seen = before[:, None] < after if strict else before[:, None] <= after
+    return tf.cast(seen, tf.float32)
+
+
+class Masked(keras.layers.Layer):
+    """A matrix [.., inputs, outputs] and bias, under a mask of its own.
+
+    Args:
+      inputs, outputs: features.
+      mask: broadcastable to the kernel, or None.
+      leading: dimensions before these two, such as taps.
+    """
+
+    def __init__(self, inputs, outputs, mask=None, leading=(), bias=True):
+        super().__init__(dtype='float32')
+        self.built = True  # the weights below need no input shape
+        fan_in = inputs * math.prod(leading)
+        if mask is not None:
+            shape = [*leading, inputs, outputs]
+            open_share = tf.reduce_mean(tf.broadcast_to(mask, shape))
+            fan_in = max(1.0, fan_in * float(open_share))
+        # Glorot and Bengio 2010, by the connections that are there.
+        limit = math.sqrt(6.0 / (fan_in + outputs))
+        self._kernel = self.add_weight(
+            shape=[*leading, inputs, outputs],
+            name='kernel',
+            initializer=keras.initializers.RandomUniform(-limit, limit),
+        )
+        self.bias = None
+        if bias:
+            self.bias = self.add_weight(
+                shape=[outputs], name='bias', initializer='zeros'
+            )
+        self._mask = mask
+
+    @property
+    def kernel(self) -> tf.Tensor:
+        """The masked kernel."""
+        kernel = tf.convert_to_tensor(self._kernel)
+        return kernel if self._mask is None else kernel * self._mask
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """[..., inputs] -> [..., outputs]."""
+        y = tf.tensordot(x, self.kernel, 1)
+        return y if self.bias is None else y + self.bias
+
+
+class PixelLayer(keras.layers.Layer, abc.ABC):
+    """What `PixelRNN` stacks; see the head of this file."""
+
+    # Tensors [B, ...] that each pixel leaves for `finish`.
+    num_records = 0
+
+    def __init__(self):
+        super().__init__(dtype='float32')
+        self.built = True  # the weights below need no input shape
+
+    @abc.abstractmethod
+    def call(self, x: tf.Tensor, keep: tf.Tensor | None = None) -> tf.Tensor:
+        """The whole map: [B, H, W, F] -> [B, H, W, F].
+
+        `keep`, [B, K], scales the units (dropout).
+        """
+
+    @abc.abstractmethod
+    def memory(self, width: int, batch: int | tf.Tensor):
+        """What the rows above the first leave: nothing."""
+
+    @abc.abstractmethod
+    def row(self, memory):
+        """Starts a row: memory -> (above [W, B, ...], left [B, ...])."""
+
+    @abc.abstractmethod
+    def step(self, x: tf.Tensor, above, left):
+        """One pixel: [B, F] -> [B, F], the next pixel's left, records."""
+
+    @abc.abstractmethod
+    def finish(self, memory, records, left):
+        """Ends a row: the pixels' records, each [W, B, ...] -> memory."""
+
+
+class InputConv(keras.layers.Layer):
+    """The first layer, mask A: pixel values [B, H, W, C] -> [B, H, W, F].
+
+    Pixel (y, x) sees the values of earlier pixels in a k x k window and the
+    earlier channels of its own. Pixel by pixel it works as a PixelLayer, but
+    its `step` may run before all channels are known; `move` ends the pixel.
+    """
+
+    num_records = 1
+
+    def __init__(self, channels: int, features: int, size: int):
+        super().__init__(dtype='float32')
+        self.built = True  # the weights below need no input shape
+        self.radius = size // 2
+        mask = np.ones([self.radius + 1, size, channels, features], np.float32)
+        mask[-1, self.radius] = channel_mask(channels, features, channels, True)
+        mask[-1, self.radius + 1 :] = 0.0
+        self.window = Masked(
+            channels, features, mask, leading=[self.radius + 1, size]
+        )
+
+    def call(self, x):
+        r = self.radius
+        x = tf.pad(x, [[0, 0], [r, 0], [r, r], [0, 0]])
+        y = tf.nn.conv2d(x, self.window.kernel, 1, 'VALID')
+        return y + self.window.bias
+
+    def memory(self, width, batch):
+        channels = self.window.kernel.shape[2]
+        return tf.zeros([self.radius, width, batch, channels])
+
+    def row(self, memory):
+        r = self.radius
+        rows = tf.pad(memory, [[0, 0], [r, r], [0, 0], [0, 0]])
+        rows = tf.transpose(rows, [2, 0, 1, 3])  # [B, r, W + 2r, C]
+        above = tf.nn.conv2d(rows, self.window.kernel[:r], 1, 'VALID')
+        above = tf.transpose(above[:, 0], [1, 0, 2]) + self.window.bias
+        return above, tf.zeros_like(memory[:, 0])
+
+    def step(self, x, above, left):
+        """Values [B, C], of which the earlier channels count, -> [B, F]."""
+        r = self.radius
+        kernel = self.window.kernel[r]
+        return above + x @ kernel[r] + tf.einsum('rbc,rcf->bf', left, kernel[:r])
+
+    def move(self, x, left):
+        """The pixel's values [B, C] -> left of the next one."""
+        return tf.concat([left[1:], x[None]], axis=0)
+
+    def finish(self, memory, records, left):
+        return tf.concat([memory[1:], records[0][None]], axis=0)
+
+
+class RasterLSTM(PixelLayer):
+    """The notes' LSTM, over the pixels in raster order, with a residual.
+
+    The state goes on from the end of a row to the beginning of the next.
+    """
+
+    gates = 4
+
+    def __init__(self, features: int, units: int, channels: int):
+        super().__init__()
+        self.units = units
+        self.inputs = Masked(
+            features,
+            self.gates * units,
+            _gate_mask(features, units, channels, self.gates),
+        )
+        self.inputs.bias.assign(self._initial_bias())
+        self.recurrent_kernel = self.add_weight(
+            shape=[units, self.gates * units],
+            name='recurrent_kernel',
+            initializer='orthogonal',
+        )
+        self.outputs = Masked(
+            units, features, channel_mask(units, features, channels)
+        )
+
+    def _initial_bias(self):
+        # A forget gate that starts open (Jozefowicz et al. 2015).
+        return np.repeat([0.0, 1.0, 0.0, 0.0], self.units)
+
+    def call(self, x, keep=None):
+        height, width = x.shape[1:3]
+        gates = self.inputs(x)
+        gates = tf.reshape(gates, [-1, height * width, gates.shape[-1]])
+        h = self._scan(tf.transpose(gates, [1, 0, 2]))
+        h = tf.transpose(h, [1, 0, 2])
+        h = tf.reshape(h, [-1, height, width, self.units])
+        return x + self.outputs(_kept(h, keep))
+
+    def _scan(self, gates):
+        return scans.lstm_scan(
+            gates, tf.convert_to_tensor(self.recurrent_kernel)
+        )
+
+    def memory(self, width, batch):
+        return (tf.zeros([batch, self.units]),) * 2
+
+    def row(self, memory):
+        return (), memory
+
+    def step(self, x, above, left):
+        h, c = left
+        h, c = scans.lstm_cell(self.inputs(x) + h @ self.recurrent_kernel, c)
+        return x + self.outputs(h), (h, c), ()
+
+    def finish(self, memory, records, left):
+        return left
+
+
+class RasterGRU(RasterLSTM):
+    """`RasterLSTM` with a GRU in place of the LSTM."""
+
+    gates = 3
+
+    def __init__(self, features: int, units: int, channels: int):
+        super().__init__(features, units, channels)
+        self.recurrent_bias = self.add_weight(
+            shape=[self.gates * units],
+            name='recurrent_bias',
+            initializer='zeros',
+        )
+
+    def _initial_bias(self):
+        return np.zeros([self.gates * self.units])
+
+    def _scan(self, gates):
+        return scans.gru_scan(
+            gates,
+            tf.convert_to_tensor(self.recurrent_kernel),
+            tf.convert_to_tensor(self.recurrent_bias),
+        )
+
+    def memory(self, width, batch):
+        return (tf.zeros([batch, self.units]),)
+
+    def step(self, x, above, left):
+        (h,) = left
+        recurrent = h @ self.recurrent_kernel + self.recurrent_bias
+        h = scans.gru_cell(self.inputs(x), recurrent, h)
+        return x + self.outputs(h), (h,), ()
+
+
+class RowLSTM(PixelLayer):
+    """A convolutional LSTM from row to row, with a residual (section 3.1).
+
+    A row reads the one above through a state-to-state convolution of width 3
+    and, through the masked input-to-state convolution, its own pixel and the
+    one to the left. The context of a pixel is a triangle above it.
+    """
+
+    num_records = 2
+
+    def __init__(self, features: int, units: int, channels: int):
+        super().__init__()
+        self.units = units
+        mask = _gate_mask(features, units, channels)
+        if mask is not None:
+            mask = tf.stack([tf.ones_like(mask), mask])
+        self.inputs = Masked(features, 4 * units, mask, leading=[2])
+        self.inputs.bias.assign(_open_forget_gate(units))
+        self.states = Masked(units, 4 * units, leading=[3], bias=False)
+        self.outputs = Masked(
+            units, features, channel_mask(units, features, channels)
+        )
+
+    def call(self, x, keep=None):
+        height, width = x.shape[1:3]
+        batch = tf.shape(x)[0]
+        left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
+        gates = tf.transpose(self._gates(left, x), [1, 3, 2, 0])
+        gates = tf.reshape(gates, [height, 4 * self.units, width * batch])
+        h = scans.line_lstm_scan(gates, self.states.kernel, (1, 0, -1), batch)
+        h = tf.reshape(h, [height, self.units, width, batch])
+        h = tf.transpose(h, [3, 0, 2, 1])
+        return x + self.outputs(_kept(h, keep))
+
+    def _gates(self, left, x):
+        kernel = self.inputs.kernel
+        return (
+            tf.tensordot(left, kernel[0], 1)
+            + tf.tensordot(x, kernel[1], 1)
+            + self.inputs.bias
+        )
+
+    def memory(self, width, batch):
+        return (tf.zeros([width, batch, self.units]),) * 2
+
+    def row(self, memory):
+        h, c = memory
+        h = tf.pad(h, [[1, 1], [0, 0], [0, 0]])
+        kernel = self.states.kernel
+        above = sum(
+            tf.tensordot(h[tap : tap + c.shape[0]], kernel[tap], 1)
+            for tap in range(3)
+        )
+        features = self.inputs.kernel.shape[1]
+        return (above, c), tf.zeros([tf.shape(c)[1], features])
+
+    def step(self, x, above, left):
+        gates, c = above
+        h, c = scans.line_lstm_cell(self._gates(left, x) + gates, c)
+        return x + self.outputs(h), x, (h, c)
+
+    def finish(self, memory, records, left):
+        return records
+
+
+class DiagonalBiLSTM(PixelLayer):
+    """Two LSTMs along the diagonals, with a residual (section 3.2).
+
+    The left-to-right LSTM reads the states of the pixels to the left and
+    above; the right-to-left one those to the right and above, and its map is
+    then shifted down by a row. Together they see every earlier pixel.
+    """
+
+    num_records = 2
+
+    def __init__(self, features: int, units: int, channels: int):
+        super().__init__()
+        self.units = units
+        mask = _gate_mask(features, units, channels)
+        # Both directions side by side.
+        self.inputs = Masked(
+            features,
+            8 * units,
+            None if mask is None else tf.tile(mask, [1, 2]),
+        )
+        self.inputs.bias.assign(np.tile(_open_forget_gate(units), 2))
+        # Taps: the pixel beside, the pixel above.
+        self.rightward = Masked(units, 4 * units, leading=[2], bias=False)
+        self.leftward = Masked(units, 4 * units, leading=[2], bias=False)
+        self.outputs = Masked(
+            units, features, channel_mask(units, features, channels)
+        )
+
+    def call(self, x, keep=None):
+        rightward, leftward = tf.split(self.inputs(x), 2, axis=-1)
+        h = _diagonal_scan(rightward, self.rightward.kernel)
+        from_right = tf.reverse(
+            _diagonal_scan(tf.reverse(leftward, [2]), self.leftward.kernel),
+            [2],
+        )
+        h += tf.pad(from_right[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
+        return x + self.outputs(_kept(h, keep))
+
+    def memory(self, width, batch):
+        return (tf.zeros([width, batch, self.units]),) * 2
+
+    def row(self, memory):
+        h, from_right = memory
+        above = tf.tensordot(h, self.rightward.kernel[1], 1)
+        return (above, from_right), (tf.zeros_like(h[0]),) * 2
+
+    def step(self, x, above, left):
+        h, c = left
+        gates, from_right = above
+        rightward, leftward = tf.split(self.inputs(x), 2, axis=-1)
+        gates += rightward + h @ self.rightward.kernel[0]
+        h, c = scans.line_lstm_cell(gates, c)
+        return x + self.outputs(h + from_right), (h, c), (h, leftward)
+
+    def finish(self, memory, records, left):
+        _, from_right = memory
+        h, gates = records
+        gates += tf.tensordot(from_right, self.leftward.kernel[1], 1)
+        # A line of one position, from the right end of the row.
+        gates = tf.transpose(tf.reverse(gates, [0]), [0, 2, 1])
+        from_right = scans.line_lstm_scan(
+            gates, self.leftward.kernel[:1], (0,), 0
+        )
+        return h, tf.reverse(tf.transpose(from_right, [0, 2, 1]), [0])
+
+
+class ResidualConv(PixelLayer):
+    """PixelCNN's residual block: 1x1, masked 3x3, 1x1 convolutions.
+
+    Args:
+      gated: the 3x3 convolution is followed by tanh(a) * sigmoid(b) (2016b,
+        equation 2) in place of a rectifier. The vertical stack of that paper
+        is left out: pixels to the upper right beyond the windows' reach stay
+        unseen.
+    """
+
+    num_records = 1
+
+    def __init__(
+        self, features: int, units: int, channels: int, gated: bool = False
+    ):
+        super().__init__()
+        self.units, self.gated = units, gated
+        width = 2 * units if gated else units
+        own = channel_mask(units, units, channels)
+        self.inputs = Masked(
+            features, units, channel_mask(features, units, channels)
+        )
+        mask = np.ones([2, 3, units, width], np.float32)
+        if own is not None:
+            mask[1, 1] = np.tile(own, [1, width // units])
+        mask[1, 2] = 0.0
+        self.window = Masked(units, width, mask, leading=[2, 3])
+        self.outputs = Masked(
+            units, features, channel_mask(units, features, channels)
+        )
+
+    def call(self, x, keep=None):
+        a = self._reduced(x)
+        a = tf.pad(a, [[0, 0], [1, 0], [1, 1], [0, 0]])
+        z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
+        h = self._activated(z + self.window.bias)
+        return x + self.outputs(_kept(h, keep))
+
+    def _reduced(self, x):
+        return tf.nn.relu(self.inputs(tf.nn.relu(x)))
+
+    def _activated(self, z):
+        if not self.gated:
+            return tf.nn.relu(z)
+        candidate, gate = tf.split(z, 2, axis=-1)
+        return tf.tanh(candidate) * tf.sigmoid(gate)
+
+    def memory(self, width, batch):
+        return tf.zeros([width, batch, self.units])
+
+    def row(self, memory):
+        a = tf.transpose(tf.pad(memory, [[1, 1], [0, 0], [0, 0]]), [1, 0, 2])
+        kernel = self.window.kernel[0]  # [3, K, K]
+        above = tf.nn.conv1d(a, kernel, 1, 'VALID') + self.window.bias
+        return tf.transpose(above, [1, 0, 2]), tf.zeros_like(memory[0])
+
+    def step(self, x, above, left):
+        a = self._reduced(x)
+        _, kernel = tf.unstack(self.window.kernel)
+        h = self._activated(above + left @ kernel[0] + a @ kernel[1])
+        return x + self.outputs(h), a, (a,)
+
+    def finish(self, memory, records, left):
+        return records[0]
+
+
+def _gate_mask(features, units, channels, gates=4):
+    mask = channel_mask(features, units, channels)
+    return None if mask is None else tf.tile(mask, [1, gates])
+
+
+def _open_forget_gate(units):
+    """The bias of a line LSTM; see RasterLSTM."""
+    return np.repeat([0.0, 1.0, 0.0, 0.0], units)
+
+
+def _kept(h, keep):
+    """[B, H, W, K] under the dropout mask [B, K]."""
+    return h if keep is None else h * keep[:, None, None, :]
+
+
+def _diagonal_scan(gates, kernel):
+    """[B, H, W, 4K] -> [B, H, W, K], from the upper left to the lower right.
+
+    The map is skewed, row y shifted right by y, so that a column holds what
+    does not depend on each other. Several images stand side by side in one
+    map: the triangles at its ends, which hold no pixel, are then paid once for
+    all of them.
+    """
+    height, width, size = gates.shape[1:]
+    units = size // 4
+    batch = gates.shape[0]
+    images = 1 if batch is None else math.gcd(batch, _IMAGES_PER_STREAM)
+    streams = tf.shape(gates)[0] // images if batch is None else batch // images
+    columns = images * width
+    lines = columns + height - 1
+    # [H, columns, 4K, streams]
+    x = tf.reshape(gates, [streams, images, height, width, size])
+    x = tf.transpose(x, [2, 1, 3, 4, 0])
+    x = tf.reshape(x, [height, columns, size * streams])
+    # Each row is `lines` + 1 long, but read as `lines`: one more to the right.
+    x = tf.pad(x, [[0, 0], [0, height], [0, 0]])
+    x = tf.reshape(x, [height * (lines + 1), size * streams])
+    x = tf.reshape(x[: height * lines], [height, lines, size, streams])
+    x = tf.transpose(x, [1, 2, 0, 3])
+    x = tf.reshape(x, [lines, size, height * streams])
+
+    column = np.arange(lines)[:, None] - np.arange(height)
+    keep = tf.constant(column % width != 0, tf.float32)[:, None, :, None]
+    keep = tf.broadcast_to(keep, [lines, 1, height, streams])
+    keep = tf.reshape(keep, [lines, 1, height * streams])
+    h = scans.line_lstm_scan(x, kernel, (0, 1), streams, keep)
+
+    h = tf.transpose(
+        tf.reshape(h, [lines, units, height, streams]), [2, 0, 1, 3]
+    )
+    h = tf.reshape(h, [height * lines, units * streams])
+    h = tf.reshape(
+        tf.pad(h, [[0, height], [0, 0]]),
+        [height, lines + 1, units * streams],
+    )
+    h = tf.reshape(h[:, :columns], [height, images, width, units, streams])
+    h = tf.transpose(h, [4, 1, 0, 2, 3])
+    return tf.reshape(h, [-1, height, width, units])
