@@ -1,7 +1,7 @@
 """The layers of PixelRNN: a whole image at once, or one pixel at a time.
 
-Every layer maps features [B, H, W, F] to features of the same shape, so that
-pixel (y, x) depends on the rows above, on the pixels to its left and on
+Every layer is one branch of a residual network: it maps features [B, H, W, F]
+to what is added to them, of the same shape, so that pixel (y, x) depends on the rows above, on the pixels to its left and on
 itself, and within a pixel, features of a colour channel on those of the same
 and of earlier channels alone (mask B).
 
@@ -103,11 +103,8 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
         self.built = True  # the weights below need no input shape
 
     @abc.abstractmethod
-    def call(self, x: tf.Tensor, keep: tf.Tensor | None = None) -> tf.Tensor:
-        """The whole map: [B, H, W, F] -> [B, H, W, F].
-
-        `keep`, [B, K], scales the units (dropout).
-        """
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """The whole map: [B, H, W, F] -> [B, H, W, F]."""
 
     @abc.abstractmethod
     def memory(self, width: int, batch: int | tf.Tensor):
@@ -180,7 +177,7 @@ class InputConv(keras.layers.Layer):
 
 
 class RasterLSTM(PixelLayer):
-    """The notes' LSTM, over the pixels in raster order, with a residual.
+    """The notes' LSTM, over the pixels in raster order.
 
     The state goes on from the end of a row to the beginning of the next.
     """
@@ -209,14 +206,14 @@ class RasterLSTM(PixelLayer):
         # A forget gate that starts open (Jozefowicz et al. 2015).
         return np.repeat([0.0, 1.0, 0.0, 0.0], self.units)
 
-    def call(self, x, keep=None):
+    def call(self, x):
         height, width = x.shape[1:3]
         gates = self.inputs(x)
         gates = tf.reshape(gates, [-1, height * width, gates.shape[-1]])
         h = self._scan(tf.transpose(gates, [1, 0, 2]))
         h = tf.transpose(h, [1, 0, 2])
         h = tf.reshape(h, [-1, height, width, self.units])
-        return x + self.outputs(_kept(h, keep))
+        return self.outputs(h)
 
     def _scan(self, gates):
         return scans.lstm_scan(
@@ -232,7 +229,7 @@ class RasterLSTM(PixelLayer):
     def step(self, x, above, left):
         h, c = left
         h, c = scans.lstm_cell(self.inputs(x) + h @ self.recurrent_kernel, c)
-        return x + self.outputs(h), (h, c), ()
+        return self.outputs(h), (h, c), ()
 
     def finish(self, memory, records, left):
         return left
@@ -268,11 +265,11 @@ class RasterGRU(RasterLSTM):
         (h,) = left
         recurrent = h @ self.recurrent_kernel + self.recurrent_bias
         h = scans.gru_cell(self.inputs(x), recurrent, h)
-        return x + self.outputs(h), (h,), ()
+        return self.outputs(h), (h,), ()
 
 
 class RowLSTM(PixelLayer):
-    """A convolutional LSTM from row to row, with a residual (section 3.1).
+    """A convolutional LSTM from row to row (section 3.1).
 
     A row reads the one above through a state-to-state convolution of width 3
     and, through the masked input-to-state convolution, its own pixel and the
@@ -291,19 +288,29 @@ class RowLSTM(PixelLayer):
         self.inputs.bias.assign(_open_forget_gate(units))
         self.states = Masked(units, 4 * units, leading=[3], bias=False)
         self.outputs = Masked(
-            units, features, channel_mask(units, features, channels)
+            units,
+            features,
+            channel_mask(units, features, channels),
+            bias=False,
         )
 
-    def call(self, x, keep=None):
-        height, width = x.shape[1:3]
+    def call(self, x):
+        height, width, features = x.shape[1:]
         batch = tf.shape(x)[0]
+        x = tf.identity(x)  # gradients meet in pairs: see training.py
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
-        gates = tf.transpose(self._gates(left, x), [1, 3, 2, 0])
-        gates = tf.reshape(gates, [height, 4 * self.units, width * batch])
-        h = scans.line_lstm_scan(gates, self.states.kernel, (1, 0, -1), batch)
-        h = tf.reshape(h, [height, self.units, width, batch])
-        h = tf.transpose(h, [3, 0, 2, 1])
-        return x + self.outputs(_kept(h, keep))
+        both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
+        y = scans.line_lstm_scan(
+            tf.reshape(both, [height, width * batch, 2 * features]),
+            tf.reshape(self.inputs.kernel, [2 * features, 4 * self.units]),
+            tf.convert_to_tensor(self.inputs.bias),
+            self.states.kernel,
+            self.outputs.kernel,
+            shifts=(1, 0, -1),
+            stride=batch,
+        )
+        y = tf.reshape(y, [height, width, batch, features])
+        return tf.transpose(y, [2, 0, 1, 3])
 
     def _gates(self, left, x):
         kernel = self.inputs.kernel
@@ -330,14 +337,14 @@ class RowLSTM(PixelLayer):
     def step(self, x, above, left):
         gates, c = above
         h, c = scans.line_lstm_cell(self._gates(left, x) + gates, c)
-        return x + self.outputs(h), x, (h, c)
+        return h @ self.outputs.kernel, x, (h, c)
 
     def finish(self, memory, records, left):
         return records
 
 
 class DiagonalBiLSTM(PixelLayer):
-    """Two LSTMs along the diagonals, with a residual (section 3.2).
+    """Two LSTMs along the diagonals (section 3.2).
 
     The left-to-right LSTM reads the states of the pixels to the left and
     above; the right-to-left one those to the right and above, and its map is
@@ -350,56 +357,73 @@ class DiagonalBiLSTM(PixelLayer):
         super().__init__()
         self.units = units
         mask = _gate_mask(features, units, channels)
-        # Both directions side by side.
-        self.inputs = Masked(
-            features,
-            8 * units,
-            None if mask is None else tf.tile(mask, [1, 2]),
-        )
-        self.inputs.bias.assign(np.tile(_open_forget_gate(units), 2))
-        # Taps: the pixel beside, the pixel above.
-        self.rightward = Masked(units, 4 * units, leading=[2], bias=False)
-        self.leftward = Masked(units, 4 * units, leading=[2], bias=False)
+        self.inputs, self.states = [], []
+        for _ in ('rightward', 'leftward'):
+            inputs = Masked(features, 4 * units, mask)
+            inputs.bias.assign(_open_forget_gate(units))
+            self.inputs.append(inputs)
+            # Taps: the pixel beside, the pixel above.
+            self.states.append(
+                Masked(units, 4 * units, leading=[2], bias=False)
+            )
         self.outputs = Masked(
-            units, features, channel_mask(units, features, channels)
+            units,
+            features,
+            channel_mask(units, features, channels),
+            bias=False,
         )
 
-    def call(self, x, keep=None):
-        rightward, leftward = tf.split(self.inputs(x), 2, axis=-1)
-        h = _diagonal_scan(rightward, self.rightward.kernel)
-        from_right = tf.reverse(
-            _diagonal_scan(tf.reverse(leftward, [2]), self.leftward.kernel),
-            [2],
+    def call(self, x):
+        rightward, leftward = (
+            (i.kernel, tf.convert_to_tensor(i.bias), s.kernel)
+            for i, s in zip(self.inputs, self.states, strict=True)
         )
-        h += tf.pad(from_right[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
-        return x + self.outputs(_kept(h, keep))
+        outputs = self.outputs.kernel
+        x = tf.identity(x)  # gradients meet in pairs: see training.py
+        mirrored = tf.reverse(x, [2])
+        y = _diagonal_scan(x, *rightward, outputs)
+        from_right = _diagonal_scan(mirrored, *leftward, outputs)
+        from_right = tf.reverse(from_right, [2])[:, :-1]
+        return y + tf.pad(from_right, [[0, 0], [1, 0], [0, 0], [0, 0]])
 
     def memory(self, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
     def row(self, memory):
         h, from_right = memory
-        above = tf.tensordot(h, self.rightward.kernel[1], 1)
+        above = tf.tensordot(h, self.states[0].kernel[1], 1)
         return (above, from_right), (tf.zeros_like(h[0]),) * 2
 
     def step(self, x, above, left):
         h, c = left
         gates, from_right = above
-        rightward, leftward = tf.split(self.inputs(x), 2, axis=-1)
-        gates += rightward + h @ self.rightward.kernel[0]
+        gates += self.inputs[0](x) + h @ self.states[0].kernel[0]
         h, c = scans.line_lstm_cell(gates, c)
-        return x + self.outputs(h + from_right), (h, c), (h, leftward)
+        y = (h + from_right) @ self.outputs.kernel
+        return y, (h, c), (h, x)
 
     def finish(self, memory, records, left):
-        _, from_right = memory
-        h, gates = records
-        gates += tf.tensordot(from_right, self.leftward.kernel[1], 1)
-        # A line of one position, from the right end of the row.
-        gates = tf.transpose(tf.reverse(gates, [0]), [0, 2, 1])
-        from_right = scans.line_lstm_scan(
-            gates, self.leftward.kernel[:1], (0,), 0
+        """The right-to-left pass over the row, now that it is known."""
+        _, above = memory
+        h, x = records
+        beside, from_above = tf.unstack(self.states[1].kernel)
+        gates = self.inputs[1](x) + tf.tensordot(above, from_above, 1)
+        gates = tf.TensorArray(tf.float32, gates.shape[0]).unstack(gates)
+        width = x.shape[0]
+
+        def move(n, h, c, from_right):
+            position = width - 1 - n
+            h, c = scans.line_lstm_cell(gates.read(position) + h @ beside, c)
+            return n + 1, h, c, from_right.write(position, h)
+
+        zeros = tf.zeros_like(h[0])
+        *_, from_right = tf.while_loop(
+            lambda n, *_: n < width,
+            move,
+            (0, zeros, zeros, tf.TensorArray(tf.float32, width)),
+            maximum_iterations=width,
         )
-        return h, tf.reverse(tf.transpose(from_right, [0, 2, 1]), [0])
+        return h, from_right.stack()
 
 
 class ResidualConv(PixelLayer):
@@ -433,12 +457,12 @@ class ResidualConv(PixelLayer):
             units, features, channel_mask(units, features, channels)
         )
 
-    def call(self, x, keep=None):
+    def call(self, x):
         a = self._reduced(x)
         a = tf.pad(a, [[0, 0], [1, 0], [1, 1], [0, 0]])
         z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
         h = self._activated(z + self.window.bias)
-        return x + self.outputs(_kept(h, keep))
+        return self.outputs(h)
 
     def _reduced(self, x):
         return tf.nn.relu(self.inputs(tf.nn.relu(x)))
@@ -462,7 +486,7 @@ class ResidualConv(PixelLayer):
         a = self._reduced(x)
         _, kernel = tf.unstack(self.window.kernel)
         h = self._activated(above + left @ kernel[0] + a @ kernel[1])
-        return x + self.outputs(h), a, (a,)
+        return self.outputs(h), a, (a,)
 
     def finish(self, memory, records, left):
         return records[0]
@@ -478,51 +502,48 @@ def _open_forget_gate(units):
     return np.repeat([0.0, 1.0, 0.0, 0.0], units)
 
 
-def _kept(h, keep):
-    """[B, H, W, K] under the dropout mask [B, K]."""
-    return h if keep is None else h * keep[:, None, None, :]
-
-
-def _diagonal_scan(gates, kernel):
-    """[B, H, W, 4K] -> [B, H, W, K], from the upper left to the lower right.
+def _diagonal_scan(x, inputs, bias, states, outputs):
+    """[B, H, W, F] -> [B, H, W, F], from the upper left to the lower right.
 
     The map is skewed, row y shifted right by y, so that a column holds what
     does not depend on each other. Several images stand side by side in one
     map: the triangles at its ends, which hold no pixel, are then paid once for
     all of them.
     """
-    height, width, size = gates.shape[1:]
-    units = size // 4
-    batch = gates.shape[0]
+    height, width, features = x.shape[1:]
+    batch = x.shape[0]
     images = 1 if batch is None else math.gcd(batch, _IMAGES_PER_STREAM)
-    streams = tf.shape(gates)[0] // images if batch is None else batch // images
+    streams = tf.shape(x)[0] // images if batch is None else batch // images
     columns = images * width
     lines = columns + height - 1
-    # [H, columns, 4K, streams]
-    x = tf.reshape(gates, [streams, images, height, width, size])
-    x = tf.transpose(x, [2, 1, 3, 4, 0])
-    x = tf.reshape(x, [height, columns, size * streams])
-    # Each row is `lines` + 1 long, but read as `lines`: one more to the right.
-    x = tf.pad(x, [[0, 0], [0, height], [0, 0]])
-    x = tf.reshape(x, [height * (lines + 1), size * streams])
-    x = tf.reshape(x[: height * lines], [height, lines, size, streams])
-    x = tf.transpose(x, [1, 2, 0, 3])
-    x = tf.reshape(x, [lines, size, height * streams])
 
+    x = tf.reshape(x, [streams, images, height, width, features])
+    x = tf.transpose(x, [2, 1, 3, 0, 4])
+    x = tf.reshape(x, [height, columns, streams * features])
+    # Rows of `lines` + 1, read as rows of `lines`: each one further right.
+    x = tf.pad(x, [[0, 0], [0, height], [0, 0]])
+    x = tf.reshape(x, [height * (lines + 1), streams * features])
+    x = tf.reshape(x[: height * lines], [height, lines, streams * features])
+    x = tf.transpose(x, [1, 0, 2])
+    x = tf.reshape(x, [lines, height * streams, features])
+
+    # The left neighbour of an image's first pixel is another image's last.
     column = np.arange(lines)[:, None] - np.arange(height)
     keep = tf.constant(column % width != 0, tf.float32)[:, None, :, None]
     keep = tf.broadcast_to(keep, [lines, 1, height, streams])
     keep = tf.reshape(keep, [lines, 1, height * streams])
-    h = scans.line_lstm_scan(x, kernel, (0, 1), streams, keep)
+    y = scans.line_lstm_scan(
+        x, inputs, bias, states, outputs, (0, 1), streams, keep
+    )
 
-    h = tf.transpose(
-        tf.reshape(h, [lines, units, height, streams]), [2, 0, 1, 3]
+    y = tf.reshape(y, [lines, height, streams * features])
+    y = tf.reshape(
+        tf.transpose(y, [1, 0, 2]), [height * lines, streams * features]
     )
-    h = tf.reshape(h, [height * lines, units * streams])
-    h = tf.reshape(
-        tf.pad(h, [[0, height], [0, 0]]),
-        [height, lines + 1, units * streams],
+    y = tf.reshape(
+        tf.pad(y, [[0, height], [0, 0]]),
+        [height, lines + 1, streams * features],
     )
-    h = tf.reshape(h[:, :columns], [height, images, width, units, streams])
-    h = tf.transpose(h, [4, 1, 0, 2, 3])
-    return tf.reshape(h, [-1, height, width, units])
+    y = tf.reshape(y[:, :columns], [height, images, width, streams, features])
+    y = tf.transpose(y, [3, 1, 0, 2, 4])
+    return tf.reshape(y, [-1, height, width, features])

@@ -168,8 +168,11 @@ def gru_scan(
 
 
 def line_lstm_scan(
+    x: tf.Tensor,
     inputs: tf.Tensor,
-    kernel: tf.Tensor,
+    bias: tf.Tensor,
+    states: tf.Tensor,
+    outputs: tf.Tensor,
     shifts: Sequence[int],
     stride: int | tf.Tensor,
     keep: tf.Tensor | None = None,
@@ -180,14 +183,19 @@ def line_lstm_scan(
     the cell state stays at its position. A line is a row of an image (Row
     LSTM) or a diagonal (Diagonal BiLSTM).
 
-    Source: van den Oord et al. 2016, equation 3. The layout, positions and
-    batch in the last dimension, lets gates be split and stacked as blocks of
-    memory.
+    The products with `inputs` and `outputs` could stand outside the loop.
+    Inside, nothing 4K wide leaves the cache but the gates, and the matrix
+    products turn x and y, [N, F], into the [K, N] of the states on their way:
+    there, gates are split and stacked as blocks of memory.
+
+    Source: van den Oord et al. 2016, equation 3.
 
     Args:
-      inputs: float32 [L, 4K, N], the input's share of the gates, with bias, in
-        the order of `line_lstm_cell`; N is positions times `stride`.
-      kernel: float32 [taps, K, 4K].
+      x: float32 [L, N, F]; N is positions times `stride`.
+      inputs: float32 [F, 4K], gates in the order of `line_lstm_cell`.
+      bias: float32 [4K].
+      states: float32 [taps, K, 4K].
+      outputs: float32 [K, F'].
       shifts: of each tap: position p reads position p - shift, or 0 beyond the
         border.
       stride: examples per position.
@@ -195,52 +203,42 @@ def line_lstm_scan(
         state and the tap of shift 0 read 0. None: nowhere.
 
     Returns:
-      float32 [L, K, N], the hidden states.
+      float32 [L, N, F'], the hidden states times `outputs`.
     """
-    keep = tf.ones([1, 1, 1]) if keep is None else keep
-    masked = keep.shape[0] != 1
+
+    def kept(value, t):
+        return value if keep is None else value * keep[t]
 
     def taps(h, t):
         """[K, N] -> [taps * K, N]."""
-        shifted = [_shift(h, s, stride) for s in shifts]
-        if masked:
-            shifted = [
-                x if s else x * keep[t]
-                for s, x in zip(shifts, shifted, strict=True)
-            ]
-        return tf.concat(shifted, axis=0)
+        return tf.concat(
+            [_shift(h, s, stride) if s else kept(h, t) for s in shifts], axis=0
+        )
 
-    def untaps(d_taps, t):
-        """The transpose of `taps`."""
+    def taps_transposed(d_taps, t):
         d_shifted = tf.split(d_taps, len(shifts), axis=0)
-        if masked:
-            d_shifted = [
-                x if s else x * keep[t]
-                for s, x in zip(shifts, d_shifted, strict=True)
-            ]
         # Two at a time: see training.py.
         return functools.reduce(
             tf.add,
             [
-                _shift(x, -s, stride)
-                for s, x in zip(shifts, d_shifted, strict=True)
+                _shift(d, -s, stride) if s else kept(d, t)
+                for s, d in zip(shifts, d_shifted, strict=True)
             ],
         )
 
     @tf.custom_gradient
-    def scan(inputs, kernel):
-        num_lines, units = inputs.shape[0], kernel.shape[1]
-        weights = tf.reshape(kernel, [-1, 4 * units])
-        weights_t = tf.transpose(weights)
-        lines = _unstack(inputs)
-        zeros = tf.zeros([units, tf.shape(inputs)[2]])
+    def scan(x, inputs, bias, states, outputs):
+        num_lines, units = x.shape[0], outputs.shape[0]
+        from_taps = tf.reshape(states, [-1, 4 * units])
+        lines = _unstack(x)
+        zeros = tf.zeros([units, tf.shape(x)[1]])
 
-        def kept(c, t):
-            return c * keep[t] if masked else c
-
-        def forward(t, h, c, hs, cs, gates):
+        def forward(t, h, c, hs, cs, gates, ys):
             activations = _line_activations(
-                weights_t @ taps(h, t) + lines.read(t), axis=0
+                tf.matmul(inputs, lines.read(t), True, True)
+                + tf.matmul(from_taps, taps(h, t), transpose_a=True)
+                + bias[:, None],
+                axis=0,
             )
             h, c = _line_outputs(activations, kept(c, t), axis=0)
             return (
@@ -250,66 +248,70 @@ def line_lstm_scan(
                 hs.write(t + 1, h),
                 cs.write(t + 1, c),
                 gates.write(t, activations),
+                ys.write(t, tf.matmul(h, outputs, transpose_a=True)),
             )
 
-        def states():
+        def before_first():
             return _array(num_lines + 1).write(0, zeros)
 
-        *_, hs, cs, gates = tf.while_loop(
+        *_, hs, cs, gates, ys = tf.while_loop(
             lambda t, *_: t < num_lines,
             forward,
-            (0, zeros, zeros, states(), states(), _array(num_lines)),
+            (0, zeros, zeros, before_first(), before_first())
+            + (_array(num_lines), _array(num_lines)),
             maximum_iterations=num_lines,
         )
         # Entry t is the state before line t.
         hs, cs, gates = hs.stack(), cs.stack(), gates.stack()
 
-        def gradient(d_hs):
-            h_before, cells = _unstack(hs), _unstack(cs)
-            activations, d_outs = _unstack(gates), _unstack(d_hs)
+        def gradient(d_ys):
+            # The arrays of the forward loop cannot be read from outside it.
+            h_before, c_before = _unstack(hs), _unstack(cs)
+            activations, d_lines = _unstack(gates), _unstack(d_ys)
 
-            def backward(t, dh, dc, d_weights, d_inputs):
+            def backward(t, dh, dc, d_inputs, d_bias, d_taps, d_outputs, d_xs):
                 i, f, o, g = tf.split(activations.read(t), 4, axis=0)
-                tanh_c = tf.tanh(cells.read(t + 1))
-                dh = dh + d_outs.read(t)
+                tanh_c = tf.tanh(c_before.read(t + 1))
+                d_y = d_lines.read(t)
+                dh = dh + tf.matmul(outputs, d_y, transpose_b=True)
                 dc = dc + dh * o * (1.0 - tanh_c**2)
                 d_gates = tf.concat(
                     [
                         dc * g * i * (1.0 - i),
-                        dc * kept(cells.read(t), t) * f * (1.0 - f),
+                        dc * kept(c_before.read(t), t) * f * (1.0 - f),
                         dh * tanh_c * o * (1.0 - o),
                         dc * i * (1.0 - g**2),
                     ],
                     axis=0,
                 )
-                d_weights += tf.matmul(
-                    taps(h_before.read(t), t), d_gates, transpose_b=True
-                )
                 return (
                     t - 1,
-                    untaps(weights @ d_gates, t),
+                    taps_transposed(from_taps @ d_gates, t),
                     kept(dc * f, t),
-                    d_weights,
-                    d_inputs.write(t, d_gates),
+                    d_inputs + tf.matmul(lines.read(t), d_gates, True, True),
+                    d_bias + tf.reduce_sum(d_gates, axis=1),
+                    d_taps
+                    + tf.matmul(
+                        taps(h_before.read(t), t), d_gates, transpose_b=True
+                    ),
+                    d_outputs + h_before.read(t + 1) @ d_y,
+                    d_xs.write(t, tf.matmul(d_gates, inputs, True, True)),
                 )
 
-            *_, d_weights, d_inputs = tf.while_loop(
+            sums = [tf.zeros_like(w) for w in (inputs, bias, from_taps)]
+            _, _, _, d_inputs, d_bias, d_taps, d_outputs, d_xs = tf.while_loop(
                 lambda t, *_: t >= 0,
                 backward,
-                (
-                    num_lines - 1,
-                    zeros,
-                    zeros,
-                    tf.zeros_like(weights),
-                    _array(num_lines),
-                ),
+                (num_lines - 1, zeros, zeros, *sums)
+                + (tf.zeros_like(outputs), _array(num_lines)),
                 maximum_iterations=num_lines,
             )
-            return d_inputs.stack(), tf.reshape(d_weights, kernel.shape)
+            d_states = tf.reshape(d_taps, states.shape)
+            return d_xs.stack(), d_inputs, d_bias, d_states, d_outputs
 
-        return hs[1:], gradient
+        return ys.stack(), gradient
 
-    return scan(inputs, kernel)
+    return scan(x, inputs, bias, states, outputs)
 
 
 def line_lstm_cell(
@@ -337,8 +339,6 @@ def _line_outputs(activations, c, axis):
 
 def _shift(h, positions, stride):
     """[K, N]: position p takes position p - `positions`, or 0 beyond."""
-    if positions == 0:
-        return h
     count, size = abs(positions) * stride, tf.shape(h)[1]
     if positions > 0:
         return tf.pad(h[:, : size - count], [[0, 0], [count, 0]])

@@ -53,8 +53,8 @@ class PixelRNN(base.GenerativeModel):
       num_layers: residual layers.
       kernel_size: of the first convolution, odd.
       gated: gated units; pixelcnn only.
-      dropout: rate on each layer's units in training; one mask per image, the
-        same at every pixel (Gal and Ghahramani 2016).
+      dropout: rate on what each layer adds, in training; one mask per image,
+        the same at every pixel (Gal and Ghahramani 2016).
       num_classes: see GenerativeModel.
     """
 
@@ -163,11 +163,12 @@ class PixelRNN(base.GenerativeModel):
         """
         x = self.input_conv(values) + self._context(label)
         for number, block in enumerate(self.blocks):
-            keep = None
-            if noise is not None and self.dropout:
-                ones = tf.ones([1, self.units])
-                keep = layers.dropout(ones, self.dropout, noise, f'h{number}')
-            x = block(x, keep=keep)
+            y = block(x)
+            if noise is not None:
+                # One mask for the whole image.
+                ones = tf.ones([1, 1, 1, y.shape[-1]])
+                y *= layers.dropout(ones, self.dropout, noise, f'h{number}')
+            x += y
         logits = self.readout(self._hidden(x))
         return tf.reshape(logits, [-1, *self.image_shape, self.levels])
 
@@ -299,7 +300,8 @@ class PixelRNN(base.GenerativeModel):
             for block, above, left in zip(
                 self.blocks, aboves[1:], lefts[1:], strict=True
             ):
-                x, *made = block.step(x, above, left)
+                y, *made = block.step(x, above, left)
+                x += y
                 after.append(made)
             own = slice(c * self.levels, (c + 1) * self.levels)
             logits = self._hidden(x) @ self.readout.kernel[:, own]
