@@ -141,3 +141,11 @@ def test_jensen_shannon_is_log_2_where_supports_are_disjoint():
 def test_bits_per_dim_of_uniform_bytes_is_eight():
     nats = 28 * 28 * math.log(256)
     assert probability.bits_per_dim(nats, (28, 28, 1)) == pytest.approx(8.0)
+
+
+def test_categorical_inverts_the_distribution_function():
+    p = np.array([0.1, 0.0, 0.6, 0.3])
+    logits = tf.constant(np.log(p + 1e-30), tf.float32)[None]
+    u = tf.constant([1e-6, 0.09, 0.11, 0.69, 0.71, 1 - 1e-7])
+    drawn = probability.categorical(tf.tile(logits, [6, 1]), u)
+    np.testing.assert_array_equal(drawn, [0, 0, 2, 2, 3, 3])

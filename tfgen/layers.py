@@ -1,4 +1,4 @@
-"""Layers that Keras does not have: dropout from noise, synchronised batch norm."""
+"""Layers that Keras does not have: dropout from noise, batch norm in step."""
 
 import keras
 import tensorflow as tf

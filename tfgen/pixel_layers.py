@@ -1,9 +1,9 @@
 """The layers of PixelRNN: a whole image at once, or one pixel at a time.
 
 Every layer is one branch of a residual network: it maps features [B, H, W, F]
-to what is added to them, of the same shape, so that pixel (y, x) depends on the rows above, on the pixels to its left and on
-itself, and within a pixel, features of a colour channel on those of the same
-and of earlier channels alone (mask B).
+to what is added to them. Pixel (y, x) depends on the rows above, on the pixels
+to its left and on itself, and within a pixel, features of a colour channel on
+those of the same and of earlier channels alone (mask B).
 
 For sampling a layer works pixel by pixel and computes only what is new. What
 it needs of the past lies in three places:
@@ -166,7 +166,9 @@ class InputConv(keras.layers.Layer):
         """Values [B, C], of which the earlier channels count, -> [B, F]."""
         r = self.radius
         kernel = self.window.kernel[r]
-        return above + x @ kernel[r] + tf.einsum('rbc,rcf->bf', left, kernel[:r])
+        return (
+            above + x @ kernel[r] + tf.einsum('rbc,rcf->bf', left, kernel[:r])
+        )
 
     def move(self, x, left):
         """The pixel's values [B, C] -> left of the next one."""

@@ -345,9 +345,7 @@ def _shift(h, positions, stride):
     return tf.pad(h[:, count:], [[0, 0], [0, count]])
 
 
-def lstm_cell(
-    gates: tf.Tensor, c: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
+def lstm_cell(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """One step of `lstm_scan`: [B, 4K], [B, K] -> h, c."""
     i, f, g, o = tf.split(gates, 4, axis=-1)
     c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)

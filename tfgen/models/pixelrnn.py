@@ -212,9 +212,7 @@ class PixelRNN(base.GenerativeModel):
         Returns:
           [B, H, W, C]; known pixels are those of `image`, bit for bit.
         """
-        drawn = self._generate(
-            noise, label, self._to_levels(image), mask > 0.5
-        )
+        drawn = self._generate(noise, label, self._to_levels(image), mask > 0.5)
         return tf.where(mask > 0.5, image, self._to_image(drawn))
 
     def _generate(self, noise, label, given=None, known=None):
