@@ -26,26 +26,26 @@ def main() -> None:
 
     directory = cli.workdir()
     config = workdir.read_config(directory)
-    images = config.load_data(flags.FLAGS.data_dir)
+    examples = config.load_data(flags.FLAGS.data_dir)
     model, step = config.restore(directory)
     begin = time.monotonic()
     figures = evaluation.evaluate(
         model,
-        images,
+        examples,
         flags.FLAGS.split,
         flags.FLAGS.batch_size,
         flags.FLAGS.num_samples,
         flags.FLAGS.seed,
         flags.FLAGS.limit,
     )
-    size = images.spec.split_sizes[flags.FLAGS.split]
+    size = examples.spec.split_sizes[flags.FLAGS.split]
     metrics = {
         'preset': config.name,
         'step': step,
         'seed': config.seed,
         'dataset': config.preset.dataset,
         'split': flags.FLAGS.split,
-        'binarization': config.preset.binarization,
+        'binarization': getattr(config.spec, 'binarization', None),
         'conditional': config.preset.conditional,
         'num_examples': min(size, flags.FLAGS.limit or size),
         'num_parameters': model.num_parameters(),
@@ -64,8 +64,9 @@ def main() -> None:
         line = f'  {name}: {figure["mean"]:.4f}'
         line += f' +- {figure["standard_error"]:.4f}'
         line += f' {figure.get("unit", "")}'
-        if 'bits_per_dim' in figure:
-            line += f', {figure["bits_per_dim"]:.4f} bits/dim'
+        for rate in ('bits_per_dim', 'bits_per_sample', 'nats_per_second'):
+            if rate in figure:
+                line += f', {figure[rate]:.4f} {rate.replace("_per_", "/")}'
         print(line)
 
 

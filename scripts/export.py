@@ -21,9 +21,9 @@ def main() -> None:
     model_dir = pathlib.Path(cli.required('model_dir')).expanduser()
     directory = cli.workdir()
     config = workdir.read_config(directory)
-    images = config.load_data(flags.FLAGS.data_dir)
+    examples = config.load_data(flags.FLAGS.data_dir)
     model, step = config.restore(directory)
-    version = export.export(model, config, step, images, model_dir)
+    version = export.export(model, config, step, examples, model_dir)
     print(version.resolve())
 
 

@@ -1,5 +1,7 @@
 """Draws a PNG grid from a workdir or from an exported model.
 
+A model of sounds gives a grid of spectrograms and a folder of WAV files.
+
 python scripts/sample.py --workdir=runs/cvae_digits --kind=styles
 python scripts/sample.py --model_dir=exports/cvae_digits --labels=7,8
 """
@@ -24,7 +26,10 @@ cli.data_flag()
 flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
 flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
 flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
-flags.DEFINE_integer('count', 100, 'How many samples.')
+flags.DEFINE_integer(
+    'count', None, 'How many samples, or rows of completion; default: 100, 10.'
+)
+flags.DEFINE_integer('tries', 8, 'Completions of each example.', 1)
 flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0)
 flags.DEFINE_string(
     'output', None, 'PNG file; default: KIND.png in the workdir or model_dir.'
@@ -32,7 +37,6 @@ flags.DEFINE_string(
 
 
 def main() -> None:
-    from tfgen import plots
     from tfgen.errors import UserError
 
     kinds = flags.FLAGS.kind
@@ -43,7 +47,7 @@ def main() -> None:
         )
     if flags.FLAGS.output and len(kinds) > 1:
         raise UserError(f'--output is one file: pass one --kind, not {kinds}')
-    if flags.FLAGS.count < 1:
+    if flags.FLAGS.count is not None and flags.FLAGS.count < 1:
         raise UserError(f'count is {flags.FLAGS.count}: use 1 or more')
     labels = _labels()
     functions, config, directory = _open()
@@ -54,7 +58,7 @@ def main() -> None:
         drawn = _draw(kind, functions, config, labels, images)
         file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')
         try:
-            plots.write_png(file, plots.grid(*drawn))
+            _write(file, config.spec, *drawn)
         except (OSError, ValueError) as error:
             raise UserError(
                 f'{str(file)!r} cannot be written ({error}): '
@@ -63,12 +67,28 @@ def main() -> None:
         print(file)
 
 
+def _write(file, spec, drawn, columns):
+    """A grid of pictures; of sounds, their spectra, and a WAV of each."""
+    from tfgen import plots, serving
+
+    if drawn.ndim == 4:
+        plots.write_png(file, plots.grid(drawn, columns, spec.palette))
+        return
+    plots.write_png(file, plots.grid(plots.spectrograms(drawn), columns))
+    folder = file.with_suffix('')
+    folder.mkdir(exist_ok=True)
+    encoded = serving.encode_wav(drawn, spec.sample_rate).numpy()
+    for index, sound in enumerate(encoded):
+        row, column = divmod(index, columns)
+        (folder / f'row{row:02d}_column{column}.wav').write_bytes(sound)
+
+
 def _draw(kind, functions, config, labels, images):
     from tfgen import pictures
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed
     if kind == 'samples':
-        return pictures.samples(functions, config, labels, count, seed)
+        return pictures.samples(functions, config, labels, count or 100, seed)
     if kind == 'interpolation':
         return pictures.interpolation(functions, config, labels, seed)
     if kind == 'manifold':
@@ -77,7 +97,9 @@ def _draw(kind, functions, config, labels, images):
         return pictures.reconstruction(functions, config, images)
     if kind == 'styles':
         return pictures.styles(functions, config, images)
-    return pictures.completion(functions, config, images, seed)
+    return pictures.completion(
+        functions, config, images, count or 10, flags.FLAGS.tries, seed
+    )
 
 
 def _labels():

@@ -45,17 +45,17 @@ def main() -> None:
     directory = cli.workdir()
     preset = presets.get(name, settings)
     data_dir = flags.FLAGS.data_dir
-    images = workdir.load_data(preset, data_dir)
+    examples = preset.load_data(data_dir)
     config = workdir.Config(
         name,
         preset,
         flags.FLAGS.seed,
         flags.FLAGS.precision,
-        images.spec,
+        examples.spec,
         data_dir and os.path.abspath(data_dir),
     )
     workdir.check(directory, config)
-    training.train(config, images, directory, strategy, flags.FLAGS.jit)
+    training.train(config, examples, directory, strategy, flags.FLAGS.jit)
 
 
 if __name__ == '__main__':

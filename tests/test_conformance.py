@@ -107,7 +107,7 @@ def test_it_trains_on_sets_it_has_never_seen(
     config, images = tiny.load(model, data_dir, *extra)
     trained = training.train(config, images, tmp_path / 'run')
     sample = trained.sample(_noise(2), tf.zeros([2], tf.int32)).numpy()
-    assert sample.shape == (2, *images.spec.image_shape)
+    assert sample.shape == (2, *images.spec.shape)
     assert np.all(np.isfinite(sample))
 
 

@@ -142,7 +142,7 @@ def test_static_requires_a_binary_set(data_dir, prepared):
 
 def test_a_prepared_tfds_set_is_read_whole(prepared):
     mnist = data.load('mnist', prepared)
-    assert mnist.spec.image_shape == (28, 28, 1)
+    assert mnist.spec.shape == (28, 28, 1)
     assert mnist.spec.split_sizes == {'train': 60_000, 'test': 10_000}
     batch = next(iter(mnist.evaluation('test', 100)))
     assert batch['image'].shape == (100, 28, 28, 1)
@@ -162,7 +162,7 @@ def test_folder_layouts(tmp_path, layout):
         _folder(tmp_path / 'x' / 'test' / 'dog', 2)
     spec = data.load(f'folder:{tmp_path}/x').spec
     assert spec.split_sizes == {'train': 18, 'test': 2}
-    assert spec.image_shape == (10, 12, 3)
+    assert spec.shape == (10, 12, 3)
     assert spec.num_classes == (0 if layout == 'flat' else 2)
 
 
@@ -181,7 +181,7 @@ def test_images_of_many_sizes_need_image_size(tmp_path):
     with pytest.raises(UserError, match='image_size'):
         data.load(f'folder:{tmp_path}/x')
     resized = data.load(f'folder:{tmp_path}/x', image_size=(8, 8))
-    assert resized.spec.image_shape == (8, 8, 3)
+    assert resized.spec.shape == (8, 8, 3)
 
 
 def test_fit_crops_the_centre():

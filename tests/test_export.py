@@ -58,7 +58,7 @@ def _rows(model, images, count=64):
     """One value of each input, for `count` rows."""
     (batch,) = images.evaluation('test', count).take(1)
     random = np.random.default_rng(0)
-    mask = random.integers(0, 2, [count, *model.image_shape[:2], 1])
+    mask = random.integers(0, 2, [count, *model.example_shape[:2], 1])
     rows = {
         'seed': np.arange(count) * 7919,
         'image': batch['image'].numpy(),

@@ -104,7 +104,7 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     config = dataclasses.replace(config, spec=spec)
     training.make_repeatable()
     batch = {
-        'image': tf.TensorSpec([16, *spec.image_shape]),
+        'image': tf.TensorSpec([16, *spec.shape]),
         'label': tf.TensorSpec([16], tf.int32),
     }
     key = tf.TensorSpec([2], tf.int64)

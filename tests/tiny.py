@@ -40,7 +40,7 @@ def load(model: str, data_dir: str, *extra: str, precision='float32'):
     """The Config and data of a small run of '<model>_digits'."""
     name = f'{model}_digits'
     preset = presets.get(name, [*settings(model), *extra])
-    images = workdir.load_data(preset, data_dir)
+    images = preset.load_data(data_dir)
     return workdir.Config(name, preset, 0, precision, images.spec), images
 
 

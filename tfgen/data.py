@@ -1,7 +1,8 @@
 """A data set by name: its spec, and its batches in an order that is a formula.
 
-A batch is `{'image': float32 [B, H, W, C] in [0, 1], 'label': int32 [B]}`;
-`label` only where the set has one.
+A batch is `{'image': float32 [B, H, W, C] in [0, 1], 'label': int32 [B]}`, or
+`{'audio': float32 [B, T] in [-1, 1], 'label': ...}`; `label` only where the set
+has one.
 
 The example at position p of the training stream is a pure function of
 (seed, p): every epoch is its own pseudo-random permutation of the indices.
@@ -9,13 +10,14 @@ Nothing of the pipeline needs saving, a run resumes at any step at no cost,
 and the order is the same for 1 or 8 replicas.
 """
 
+import abc
 import dataclasses
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen import readers
+from tfgen import probability, readers
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
 from tfgen.readers.base import Source
@@ -28,7 +30,7 @@ BINARIZATIONS = ('none', 'static', 'dynamic', 'threshold')
 
 @dataclasses.dataclass(frozen=True)
 class DataSpec:
-    """What a model may know about a data set.
+    """What a model may know about a set of images.
 
     Attributes:
       name: as given to `load`.
@@ -38,6 +40,7 @@ class DataSpec:
       num_classes: 0 where the set has no label.
       binarization: one of BINARIZATIONS.
       split_sizes: examples in 'train' and 'test'.
+      palette: RGB bytes of each level, where levels are names of colours.
     """
 
     name: str
@@ -48,15 +51,61 @@ class DataSpec:
     num_classes: int
     binarization: str
     split_sizes: dict[str, int]
+    palette: tuple[tuple[int, int, int], ...] | None = None
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, C)."""
         return (self.height, self.width, self.channels)
 
     @property
     def dimensions(self) -> int:
         """Values per image: H * W * C."""
-        return math.prod(self.image_shape)
+        return math.prod(self.shape)
+
+    def rates(self, nats: float) -> dict[str, float]:
+        """Nats per image in the units that papers compare."""
+        return {'bits_per_dim': probability.bits_per_dim(nats, self.shape)}
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioSpec:
+    """What a model may know about a set of sounds.
+
+    Attributes:
+      name: as given to `load_audio`.
+      length: T, samples; a shorter sound ends in silence.
+      sample_rate: samples per second.
+      num_classes, split_sizes: see DataSpec.
+    """
+
+    name: str
+    length: int
+    sample_rate: int
+    num_classes: int
+    split_sizes: dict[str, int]
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(T,)."""
+        return (self.length,)
+
+    def rates(self, nats: float) -> dict[str, float]:
+        """Nats per sound in the units that papers compare."""
+        return {
+            'bits_per_sample': probability.bits_per_dim(nats, self.shape),
+            'nats_per_second': nats * self.sample_rate / self.length,
+        }
+
+
+def spec_from_dict(fields: dict) -> DataSpec | AudioSpec:
+    """The inverse of dataclasses.asdict, also after a way through JSON."""
+    if 'sample_rate' in fields:
+        return AudioSpec(**fields)
+    if fields.get('palette'):
+        palette = tuple(tuple(colour) for colour in fields['palette'])
+        fields = fields | {'palette': palette}
+    return DataSpec(**fields)
 
 
 def load(
@@ -69,7 +118,8 @@ def load(
 
     Args:
       name: 'digits' (embedded), any TFDS image set ('mnist',
-        'cifar10', 'cats_vs_dogs', 'builder/config'), or 'folder:PATH'.
+        'cifar10', 'cats_vs_dogs', 'builder/config'), 'folder:PATH', or
+        'palette:PATH' (see readers/palette.py).
       data_dir: where TFDS keeps prepared sets; its own default if None.
       binarization: 'none' leaves the values as they are;
         'static' requires a set that is binary already (binarized_mnist);
@@ -89,15 +139,19 @@ def load(
             f'unknown binarization {binarization!r}: use one of '
             f'{", ".join(BINARIZATIONS)}'
         )
-    source = readers.open_source(name, data_dir, image_size)
+    source = readers.open_images(name, data_dir, image_size)
     levels = source.levels
+    if source.palette and binarization != 'none':
+        raise UserError(
+            f'binarization={binarization} of a palette has no meaning: use none'
+        )
     if binarization == 'static' and levels != 2:
         raise UserError(
             f'binarization=static needs a set of zeros and ones, {name!r} has '
             f'{levels} levels: use dynamic or threshold, or '
             'the set binarized_mnist'
         )
-    height, width, channels = source.image_shape
+    height, width, channels = source.shape
     spec = DataSpec(
         name=name,
         height=height,
@@ -107,14 +161,40 @@ def load(
         num_classes=source.num_classes,
         binarization=binarization,
         split_sizes={k: len(v) for k, v in source.splits.items()},
+        palette=source.palette,
     )
     return ImageData(spec, source)
 
 
-class ImageData:
-    """The batches of one data set; made by `load`."""
+def load_audio(
+    name: str, data_dir: str | None = None, audio_length: int = 4096
+) -> 'AudioData':
+    """Opens a set of sounds.
 
-    def __init__(self, spec: DataSpec, source: Source):
+    Args:
+      name: 'tones' (embedded) or any TFDS set of 16-bit sounds
+        ('spoken_digit').
+      data_dir: see `load`.
+      audio_length: T; a longer sound is cut, a shorter one ends in silence.
+
+    Raises:
+      UserError: see `load`.
+    """
+    source = readers.open_sounds(name, data_dir, audio_length)
+    spec = AudioSpec(
+        name=name,
+        length=audio_length,
+        sample_rate=source.sample_rate,
+        num_classes=source.num_classes,
+        split_sizes={k: len(v) for k, v in source.splits.items()},
+    )
+    return AudioData(spec, source)
+
+
+class Data(abc.ABC):
+    """The batches of one data set; made by `load` and `load_audio`."""
+
+    def __init__(self, spec: DataSpec | AudioSpec, source: Source):
         self.spec = spec
         self._source = source
 
@@ -191,17 +271,35 @@ class ImageData:
         return indices.map(element).prefetch(2)
 
     def _batch(self, split, indices, noise):
-        images, labels = self._source.gather(split, indices)
+        examples, labels = self._source.gather(split, indices)
+        batch = self._scaled(examples, noise)
+        return batch if labels is None else batch | {'label': labels}
+
+    @abc.abstractmethod
+    def _scaled(self, examples, noise):
+        """Integers of the source -> the batch without its labels."""
+
+
+class ImageData(Data):
+    """Batches of images."""
+
+    def _scaled(self, examples, noise):
         scale = 1.0 / (self._source.levels - 1)
-        image = tf.cast(images, tf.float32) * scale
+        image = tf.cast(examples, tf.float32) * scale
         if self.spec.binarization == 'dynamic':
-            drawn = noise.uniform('binarize', self.spec.image_shape) < image
+            drawn = noise.uniform('binarize', self.spec.shape) < image
             image = tf.cast(drawn, tf.float32)
         elif self.spec.binarization == 'threshold':
             image = tf.cast(image > 0.5, tf.float32)
-        if labels is None:
-            return {'image': image}
-        return {'image': image, 'label': labels}
+        return {'image': image}
+
+
+class AudioData(Data):
+    """Batches of sounds: sample k is k / 2^15, exactly."""
+
+    def _scaled(self, examples, noise):
+        scale = 2.0 / self._source.levels
+        return {'audio': tf.cast(examples, tf.float32) * scale}
 
 
 def shuffled(positions: tf.Tensor, size: int, seed: int) -> tf.Tensor:

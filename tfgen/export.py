@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import serving
-from tfgen.data import ImageData
+from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.workdir import Config, write_json
@@ -34,7 +34,7 @@ def export(
     model: GenerativeModel,
     config: Config,
     step: int,
-    images: ImageData,
+    examples: Data,
     model_dir: pathlib.Path,
 ) -> pathlib.Path:
     """Publishes `model` as the next version in `model_dir`.
@@ -42,7 +42,7 @@ def export(
     Args:
       model: trained.
       config, step: of its run; both are noted in the export.
-      images: the run's data, for real inputs.
+      examples: the run's data, for real inputs.
       model_dir: the folder that a server watches, one per model.
 
     Returns:
@@ -65,7 +65,7 @@ def export(
         ) from None
     try:
         _save(functions, staging)
-        requests = example_requests(model, functions, images)
+        requests = example_requests(model, functions, examples)
         _verify(functions, staging, requests)
         (staging / INFO).parent.mkdir()
         write_json(staging / INFO, config.as_dict() | {'step': step})
@@ -115,17 +115,18 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
 
 
 def example_requests(
-    model: GenerativeModel, functions: dict[str, Callable], images: ImageData
+    model: GenerativeModel, functions: dict[str, Callable], examples: Data
 ) -> dict[str, dict[str, np.ndarray]]:
     """One small real request per signature: name -> inputs."""
-    batch = next(iter(images.evaluation('test', _ROWS)))
-    rows = batch['image'].shape[0]
-    height = model.image_shape[0]
-    mask = np.ones([rows, *model.image_shape[:2], 1], np.float32)
-    mask[:, height // 2 :] = 0.0
+    batch = next(iter(examples.evaluation('test', _ROWS)))
+    example = batch[model.kind].numpy()
+    rows = len(example)
+    # The first half is known: the upper half of an image, a sound's beginning.
+    mask = np.ones([rows, *model.mask_shape()], np.float32)
+    mask[:, mask.shape[1] // 2 :] = 0.0
     values = {
         'seed': np.arange(rows, dtype=np.int64),
-        'image': batch['image'].numpy(),
+        model.kind: example,
         'mask': mask,
         'z': np.linspace(-1, 1, rows * model.latent_size)
         .reshape(rows, -1)

@@ -1,8 +1,8 @@
-"""What to draw from a model, by its served functions alone.
+"""What to draw, or to hear, from a model, by its served functions alone.
 
 A workdir and an exported model give the same pictures: each function takes
 `functions` of serving.functions or export.load and the run's `config`, and
-returns images float32 [N, H, W, C] with the number of columns of their grid.
+returns examples float32 [N, ...] with the number of columns of their grid.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import ImageData
+from tfgen.data import Data, ImageData
 from tfgen.errors import UserError
 from tfgen.workdir import Config
 
@@ -29,7 +29,8 @@ def samples(
     """`count` samples of the seeds seed, seed + 1, ...; labels repeat."""
     inputs = {'seed': np.arange(seed, seed + count, dtype=np.int64)}
     inputs |= _labels(config, labels, count)
-    return _call(functions, 'sample', inputs)['image'], COLUMNS
+    (drawn,) = _call(functions, 'sample', inputs).values()
+    return drawn, COLUMNS
 
 
 def interpolation(
@@ -80,7 +81,7 @@ def reconstruction(
     batch = _real(config, images, 4 * COLUMNS)
     decoded = _call(functions, 'reconstruct', batch)['image']
     rows = np.stack([_rows(batch['image']), _rows(decoded)], axis=1)
-    return rows.reshape(-1, *config.spec.image_shape), COLUMNS
+    return rows.reshape(-1, *config.spec.shape), COLUMNS
 
 
 def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
@@ -99,29 +100,39 @@ def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
     classes = config.spec.num_classes
     z = np.repeat(mean[None], classes, axis=0)
     decoded = _decode(functions, config, z, range(classes))
-    decoded = decoded.reshape(classes, -1, *config.spec.image_shape)
+    decoded = decoded.reshape(classes, -1, *config.spec.shape)
     grid = np.concatenate([batch['image'][None], decoded]).swapaxes(0, 1)
-    return grid.reshape(-1, *config.spec.image_shape), classes + 1
+    return grid.reshape(-1, *config.spec.shape), classes + 1
 
 
 def completion(
-    functions: Functions, config: Config, images: ImageData, seed: int
+    functions: Functions,
+    config: Config,
+    examples: Data,
+    count: int,
+    tries: int,
+    seed: int,
 ) -> Pictures:
-    """Rows of: a test image, its upper half, eight completions of that."""
+    """`count` rows of: a test example, its first half, `tries` completions.
+
+    The first half is the upper half of an image or the beginning of a sound.
+    """
     _require(functions, 'complete', 'completion')
-    tries = COLUMNS - 2
-    batch = _real(config, images, COLUMNS)
-    image = batch['image']
-    batch['mask'] = np.ones([*image.shape[:3], 1], np.float32)
-    batch['mask'][:, image.shape[1] // 2 :] = 0.0
-    hidden = image * batch['mask'] + 0.5 * (1.0 - batch['mask'])
+    batch = _real(config, examples, count)
+    (kind,) = batch.keys() - {'label'}
+    real = batch[kind]
+    batch['mask'] = np.ones(real.shape, np.float32)[..., :1]
+    if kind == 'audio':
+        batch['mask'] = np.ones(real.shape, np.float32)
+    batch['mask'][:, real.shape[1] // 2 :] = 0.0
+    blank = 0.5 if kind == 'image' else 0.0
+    hidden = np.where(batch['mask'] == 1, real, np.float32(blank))
     inputs = {k: np.repeat(v, tries, axis=0) for k, v in batch.items()}
-    inputs['seed'] = seed + np.arange(len(inputs['image']))
-    drawn = _call(functions, 'complete', inputs)['image']
-    grid = np.concatenate(
-        [image[:, None], hidden[:, None], _rows(drawn, tries)], axis=1
-    )
-    return grid.reshape(-1, *image.shape[1:]), COLUMNS
+    inputs['seed'] = seed + np.arange(len(inputs[kind]))
+    drawn = _call(functions, 'complete', inputs)[kind]
+    drawn = drawn.reshape(len(real), tries, *real.shape[1:])
+    grid = np.concatenate([real[:, None], hidden[:, None], drawn], axis=1)
+    return grid.reshape(-1, *real.shape[1:]), 2 + tries
 
 
 def _call(functions, name, inputs):
@@ -153,14 +164,13 @@ def _labels(config, labels, count):
     return {'label': np.resize(labels, count).astype(np.int32)}
 
 
-def _real(config, images, count):
-    batch = next(iter(images.evaluation('test', count)))
+def _real(config, examples, count):
+    """The first `count` test examples, repeated if there are fewer."""
+    batch = next(iter(examples.evaluation('test', count)))
     batch = {k: v.numpy() for k, v in batch.items()}
     if not config.preset.conditional:
         batch.pop('label', None)
-    # A whole number of rows, however small the test split.
-    whole = max(1, len(batch['image']) // COLUMNS) * COLUMNS
-    return {k: np.resize(v, (whole, *v.shape[1:])) for k, v in batch.items()}
+    return {k: np.resize(v, (count, *v.shape[1:])) for k, v in batch.items()}
 
 
 def _rows(images, columns=COLUMNS):

@@ -27,6 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import scans
+from tfgen.layers import Linear
 
 # Diagonal BiLSTM: so many images side by side share the skewed map's ends.
 _IMAGES_PER_STREAM = 4
@@ -47,49 +48,6 @@ def channel_mask(
     after = tf.range(outputs) * channels // outputs
     seen = before[:, None] < after if strict else before[:, None] <= after
     return tf.cast(seen, tf.float32)
-
-
-class Masked(keras.layers.Layer):
-    """A matrix [.., inputs, outputs] and bias, under a mask of its own.
-
-    Args:
-      inputs, outputs: features.
-      mask: broadcastable to the kernel, or None.
-      leading: dimensions before these two, such as taps.
-    """
-
-    def __init__(self, inputs, outputs, mask=None, leading=(), bias=True):
-        super().__init__(dtype='float32')
-        self.built = True  # the weights below need no input shape
-        fan_in = inputs * math.prod(leading)
-        if mask is not None:
-            shape = [*leading, inputs, outputs]
-            open_share = tf.reduce_mean(tf.broadcast_to(mask, shape))
-            fan_in = max(1.0, fan_in * float(open_share))
-        # Glorot and Bengio 2010, by the connections that are there.
-        limit = math.sqrt(6.0 / (fan_in + outputs))
-        self._kernel = self.add_weight(
-            shape=[*leading, inputs, outputs],
-            name='kernel',
-            initializer=keras.initializers.RandomUniform(-limit, limit),
-        )
-        self.bias = None
-        if bias:
-            self.bias = self.add_weight(
-                shape=[outputs], name='bias', initializer='zeros'
-            )
-        self._mask = mask
-
-    @property
-    def kernel(self) -> tf.Tensor:
-        """The masked kernel."""
-        kernel = tf.convert_to_tensor(self._kernel)
-        return kernel if self._mask is None else kernel * self._mask
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[..., inputs] -> [..., outputs]."""
-        y = tf.tensordot(x, self.kernel, 1)
-        return y if self.bias is None else y + self.bias
 
 
 class PixelLayer(keras.layers.Layer, abc.ABC):
@@ -124,24 +82,28 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
 
 
 class InputConv(keras.layers.Layer):
-    """The first layer, mask A: pixel values [B, H, W, C] -> [B, H, W, F].
+    """The first layer, mask A: pixel values [B, H, W, C * E] -> [B, H, W, F].
 
-    Pixel (y, x) sees the values of earlier pixels in a k x k window and the
-    earlier channels of its own. Pixel by pixel it works as a PixelLayer, but
-    its `step` may run before all channels are known; `move` ends the pixel.
+    E numbers stand for the value of each channel. Pixel (y, x) sees the values
+    of earlier pixels in a k x k window and the earlier channels of its own.
+    Pixel by pixel it works as a PixelLayer, but its `step` may run before all
+    channels are known; `move` ends the pixel.
     """
 
     num_records = 1
 
-    def __init__(self, channels: int, features: int, size: int):
+    def __init__(
+        self, channels: int, value_size: int, features: int, size: int
+    ):
         super().__init__(dtype='float32')
         self.built = True  # the weights below need no input shape
         self.radius = size // 2
-        mask = np.ones([self.radius + 1, size, channels, features], np.float32)
-        mask[-1, self.radius] = channel_mask(channels, features, channels, True)
+        inputs = channels * value_size
+        mask = np.ones([self.radius + 1, size, inputs, features], np.float32)
+        mask[-1, self.radius] = channel_mask(inputs, features, channels, True)
         mask[-1, self.radius + 1 :] = 0.0
-        self.window = Masked(
-            channels, features, mask, leading=[self.radius + 1, size]
+        self.window = Linear(
+            inputs, features, mask, leading=[self.radius + 1, size]
         )
 
     def call(self, x):
@@ -151,8 +113,8 @@ class InputConv(keras.layers.Layer):
         return y + self.window.bias
 
     def memory(self, width, batch):
-        channels = self.window.kernel.shape[2]
-        return tf.zeros([self.radius, width, batch, channels])
+        inputs = self.window.kernel.shape[2]
+        return tf.zeros([self.radius, width, batch, inputs])
 
     def row(self, memory):
         r = self.radius
@@ -163,7 +125,7 @@ class InputConv(keras.layers.Layer):
         return above, tf.zeros_like(memory[:, 0])
 
     def step(self, x, above, left):
-        """Values [B, C], of which the earlier channels count, -> [B, F]."""
+        """Values [B, C * E], of which the earlier channels count: [B, F]."""
         r = self.radius
         kernel = self.window.kernel[r]
         return (
@@ -171,7 +133,7 @@ class InputConv(keras.layers.Layer):
         )
 
     def move(self, x, left):
-        """The pixel's values [B, C] -> left of the next one."""
+        """The pixel's values [B, C * E] -> left of the next one."""
         return tf.concat([left[1:], x[None]], axis=0)
 
     def finish(self, memory, records, left):
@@ -189,7 +151,7 @@ class RasterLSTM(PixelLayer):
     def __init__(self, features: int, units: int, channels: int):
         super().__init__()
         self.units = units
-        self.inputs = Masked(
+        self.inputs = Linear(
             features,
             self.gates * units,
             _gate_mask(features, units, channels, self.gates),
@@ -200,7 +162,7 @@ class RasterLSTM(PixelLayer):
             name='recurrent_kernel',
             initializer='orthogonal',
         )
-        self.outputs = Masked(
+        self.outputs = Linear(
             units, features, channel_mask(units, features, channels)
         )
 
@@ -286,10 +248,10 @@ class RowLSTM(PixelLayer):
         mask = _gate_mask(features, units, channels)
         if mask is not None:
             mask = tf.stack([tf.ones_like(mask), mask])
-        self.inputs = Masked(features, 4 * units, mask, leading=[2])
+        self.inputs = Linear(features, 4 * units, mask, leading=[2])
         self.inputs.bias.assign(_open_forget_gate(units))
-        self.states = Masked(units, 4 * units, leading=[3], bias=False)
-        self.outputs = Masked(
+        self.states = Linear(units, 4 * units, leading=[3], bias=False)
+        self.outputs = Linear(
             units,
             features,
             channel_mask(units, features, channels),
@@ -361,14 +323,14 @@ class DiagonalBiLSTM(PixelLayer):
         mask = _gate_mask(features, units, channels)
         self.inputs, self.states = [], []
         for _ in ('rightward', 'leftward'):
-            inputs = Masked(features, 4 * units, mask)
+            inputs = Linear(features, 4 * units, mask)
             inputs.bias.assign(_open_forget_gate(units))
             self.inputs.append(inputs)
             # Taps: the pixel beside, the pixel above.
             self.states.append(
-                Masked(units, 4 * units, leading=[2], bias=False)
+                Linear(units, 4 * units, leading=[2], bias=False)
             )
-        self.outputs = Masked(
+        self.outputs = Linear(
             units,
             features,
             channel_mask(units, features, channels),
@@ -447,15 +409,15 @@ class ResidualConv(PixelLayer):
         self.units, self.gated = units, gated
         width = 2 * units if gated else units
         own = channel_mask(units, units, channels)
-        self.inputs = Masked(
+        self.inputs = Linear(
             features, units, channel_mask(features, units, channels)
         )
         mask = np.ones([2, 3, units, width], np.float32)
         if own is not None:
             mask[1, 1] = np.tile(own, [1, width // units])
         mask[1, 2] = 0.0
-        self.window = Masked(units, width, mask, leading=[2, 3])
-        self.outputs = Masked(
+        self.window = Linear(units, width, mask, leading=[2, 3])
+        self.outputs = Linear(
             units, features, channel_mask(units, features, channels)
         )
 

@@ -10,12 +10,14 @@ import dataclasses
 import types
 import typing
 
-from tfgen.data import DataSpec
+from tfgen import data
+from tfgen.data import AudioSpec, DataSpec
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.models.gan import DCGAN
 from tfgen.models.pixelrnn import PixelRNN
 from tfgen.models.vae import CVAE
+from tfgen.models.wavenet import WaveNet
 
 SCHEDULES = ('constant', 'cosine')
 
@@ -25,7 +27,7 @@ class Preset:
     """The fields that every run has.
 
     Attributes:
-      dataset, binarization, image_size: see data.load.
+      dataset: see data.load and data.load_audio.
       batch_size: examples per update, over all replicas.
       steps: training steps; in a step every player makes its updates.
       learning_rate: of Adam, at the start.
@@ -40,8 +42,6 @@ class Preset:
     """
 
     dataset: str = 'digits'
-    binarization: str = 'none'
-    image_size: tuple[int, int] | None = None
     batch_size: int = 64
     steps: int = 1000
     learning_rate: float = 1e-3
@@ -79,11 +79,15 @@ class Preset:
             if any(s is not None and s < 1 for s in sizes):
                 raise UserError(f'{name} is {size}: use 1 or more')
 
-    def build(self, spec: DataSpec) -> GenerativeModel:
-        """The model for images of `spec`, with fresh variables."""
+    def load_data(self, data_dir: str | None = None) -> data.Data:
+        """The data set."""
         raise NotImplementedError
 
-    def num_classes(self, spec: DataSpec) -> int:
+    def build(self, spec: DataSpec | AudioSpec) -> GenerativeModel:
+        """The model for examples of `spec`, with fresh variables."""
+        raise NotImplementedError
+
+    def num_classes(self, spec: DataSpec | AudioSpec) -> int:
         """The model's `num_classes`; 0 if it is not conditional."""
         if not self.conditional:
             return 0
@@ -98,6 +102,10 @@ class Preset:
 # Fields of the model presets that must be positive.
 _SIZES = {
     'image_size',
+    'audio_length',
+    'skip_units',
+    'num_stacks',
+    'layers_per_stack',
     'latent_size',
     'filters',
     'units',
@@ -109,7 +117,24 @@ _SIZES = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CVAEPreset(Preset):
+class ImagePreset(Preset):
+    """The fields of every model of images.
+
+    Attributes:
+      binarization, image_size: see data.load.
+    """
+
+    binarization: str = 'none'
+    image_size: tuple[int, int] | None = None
+
+    def load_data(self, data_dir: str | None = None) -> data.ImageData:
+        return data.load(
+            self.dataset, data_dir, self.binarization, self.image_size
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CVAEPreset(ImagePreset):
     """See models.vae.CVAE."""
 
     latent_size: int = 16
@@ -118,6 +143,7 @@ class CVAEPreset(Preset):
     kl: str = 'analytic'
 
     def build(self, spec: DataSpec) -> CVAE:
+        _require_grey_values(self, spec)
         if self.likelihood == 'bernoulli' and spec.levels != 2:
             raise UserError(
                 f'likelihood=bernoulli needs binary images, {spec.name!r} has '
@@ -125,7 +151,7 @@ class CVAEPreset(Preset):
                 '--set likelihood=gaussian'
             )
         return CVAE(
-            spec.image_shape,
+            spec.shape,
             self.latent_size,
             self.filters,
             self.likelihood,
@@ -135,8 +161,13 @@ class CVAEPreset(Preset):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PixelRNNPreset(Preset):
-    """See models.pixelrnn.PixelRNN; levels=0 takes those of the data."""
+class PixelRNNPreset(ImagePreset):
+    """See models.pixelrnn.PixelRNN.
+
+    Attributes:
+      levels: 0 takes those of the data.
+      embedding_size: of the vector that each level of a palette is given.
+    """
 
     levels: int = 0
     cell: str = 'lstm'
@@ -144,11 +175,12 @@ class PixelRNNPreset(Preset):
     num_layers: int = 2
     kernel_size: int = 7
     gated: bool = False
+    embedding_size: int = 16
     dropout: float = 0.0
 
     def build(self, spec: DataSpec) -> PixelRNN:
         return PixelRNN(
-            spec.image_shape,
+            spec.shape,
             self.levels or spec.levels,
             self.cell,
             self.units,
@@ -157,11 +189,13 @@ class PixelRNNPreset(Preset):
             self.gated,
             self.dropout,
             self.num_classes(spec),
+            spec.palette,
+            self.embedding_size,
         )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DCGANPreset(Preset):
+class DCGANPreset(ImagePreset):
     """See models.gan.DCGAN."""
 
     latent_size: int = 64
@@ -174,8 +208,9 @@ class DCGANPreset(Preset):
     beta_1: float = 0.5  # Radford et al. 2016
 
     def build(self, spec: DataSpec) -> DCGAN:
+        _require_grey_values(self, spec)
         return DCGAN(
-            spec.image_shape,
+            spec.shape,
             self.latent_size,
             self.generator_filters,
             self.discriminator_filters,
@@ -183,6 +218,41 @@ class DCGANPreset(Preset):
             self.discriminator_updates,
             self.dropout,
             self.num_classes(spec),
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WaveNetPreset(Preset):
+    """See models.wavenet.WaveNet; audio_length: see data.load_audio."""
+
+    dataset: str = 'tones'
+    audio_length: int = 4096
+    units: int = 32
+    skip_units: int = 64
+    num_stacks: int = 2
+    layers_per_stack: int = 9
+
+    def load_data(self, data_dir: str | None = None) -> data.AudioData:
+        return data.load_audio(self.dataset, data_dir, self.audio_length)
+
+    def build(self, spec: AudioSpec) -> WaveNet:
+        return WaveNet(
+            spec.length,
+            spec.sample_rate,
+            self.units,
+            self.skip_units,
+            self.num_stacks,
+            self.layers_per_stack,
+            self.num_classes(spec),
+        )
+
+
+def _require_grey_values(preset, spec):
+    if spec.palette:
+        raise UserError(
+            f'data set {spec.name!r} names colours by index, which '
+            f'{type(preset).__name__[:-6]} would take for shades: use a '
+            'PixelRNN preset'
         )
 
 
@@ -258,6 +328,50 @@ PRESETS = {
         checkpoint_every=500,
         log_every=100,
         parameters=44802,
+        expect='',
+    ),
+    'pixelrnn_palette': PixelRNNPreset(
+        dataset='palette:pokemon_creation',
+        cell='diagonal_bilstm',
+        units=48,
+        num_layers=2,
+        dropout=0.3,
+        batch_size=16,
+        steps=6000,
+        learning_rate=2e-3,
+        schedule='cosine',
+        ema=0.995,
+        checkpoint_every=500,
+        log_every=100,
+        parameters=0,
+        expect='',
+    ),
+    'wavenet_tones': WaveNetPreset(
+        dataset='tones',
+        audio_length=2048,
+        conditional=True,
+        units=16,
+        skip_units=32,
+        num_stacks=1,
+        batch_size=8,
+        steps=1000,
+        learning_rate=3e-3,
+        schedule='cosine',
+        ema=0.99,
+        parameters=0,
+        expect='',
+    ),
+    'wavenet_spoken_digit': WaveNetPreset(
+        dataset='spoken_digit',
+        conditional=True,
+        batch_size=8,
+        steps=4000,
+        learning_rate=2e-3,
+        schedule='cosine',
+        ema=0.999,
+        checkpoint_every=500,
+        log_every=50,
+        parameters=0,
         expect='',
     ),
     'dcgan_mnist': DCGANPreset(

@@ -9,7 +9,7 @@ class Progress:
 
     Args:
       start, total: first step of this process, and last step of the run.
-      batch_size: images per step.
+      batch_size: examples per step.
       stream: where to write.
     """
 
@@ -19,7 +19,7 @@ class Progress:
         self._stream = stream or sys.stdout
         self._time = time.monotonic()
         self._seconds_per_step = None
-        self.images_per_second = 0.0
+        self.examples_per_second = 0.0
 
     def show(self, step: int, terms: dict[str, float]) -> None:
         """Reports that `step` steps are done."""
@@ -32,12 +32,12 @@ class Progress:
         else:
             self._seconds_per_step += 0.3 * (pace - self._seconds_per_step)
         self._step, self._time = step, now
-        self.images_per_second = self._batch_size / pace
+        self.examples_per_second = self._batch_size / pace
         left = (self.total - step) * self._seconds_per_step
         values = '  '.join(f'{k} {v:.4g}' for k, v in terms.items())
         line = (
             f'step {step}/{self.total}  {values}  '
-            f'{self.images_per_second:.0f} images/s  {_clock(left)} left'
+            f'{self.examples_per_second:.0f} examples/s  {_clock(left)} left'
         )
         if self._stream.isatty():
             self._stream.write(f'\r\x1b[K{line}')

@@ -4,37 +4,42 @@ The same functions are exported as a SavedModel and draw the pictures of
 scripts/sample.py, so that what is served is what was seen.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
+from tfgen import plots
 from tfgen.models.base import GenerativeModel, Signature
 from tfgen.noise import RowNoise
 
 
 def functions(model: GenerativeModel) -> dict[str, Callable]:
-    """The model's signatures, and a `*_png` twin of each that makes images.
+    """The model's signatures, and a twin of each that makes images or sounds.
 
     Every function takes keyword tensors with the batch as first dimension and
     returns a dict of such tensors. Bad input (a value out of range, NaN, rows
     that do not match) raises InvalidArgumentError with a message that names
-    the input. A twin returns 'image_bytes', one encoded PNG per row, in
-    place of 'image'.
+    the input. A twin `*_png` returns 'image_bytes', one encoded PNG per row, in
+    place of 'image'; a twin `*_wav` returns 'audio_bytes'.
     """
     served = {}
     for name, signature in model.signatures().items():
-        served[name] = _function(model, signature, png=False)
-        if signature.makes_image:
-            served[f'{name}_png'] = _function(model, signature, png=True)
+        served[name] = _function(model, signature, None)
+        if signature.makes:
+            ending, encode = _ENCODERS[signature.makes]
+            served[f'{name}_{ending}'] = _function(model, signature, encode)
     return served
 
 
-def encode_png(images: tf.Tensor) -> tf.Tensor:
+def encode_png(
+    images: tf.Tensor, palette: Sequence[Sequence[int]] | None = None
+) -> tf.Tensor:
     """[B, H, W, C] in [0, 1] -> string [B]; C is 1 or 3.
 
-    A value v becomes the byte round(255 v).
+    A value v becomes the byte round(255 v), or with a palette of N colours,
+    colour round((N - 1) v).
     """
-    pixels = tf.cast(tf.round(images * 255.0), tf.uint8)
+    pixels = tf.cast(plots.pixels(images, palette), tf.uint8)
     return tf.map_fn(
         tf.io.encode_png,
         pixels,
@@ -42,7 +47,25 @@ def encode_png(images: tf.Tensor) -> tf.Tensor:
     )
 
 
-def _function(model: GenerativeModel, signature: Signature, png: bool):
+def encode_wav(audio: tf.Tensor, sample_rate: int) -> tf.Tensor:
+    """[B, T] in [-1, 1] -> string [B], 16-bit mono.
+
+    A value v becomes round(2^15 v), at most 2^15 - 1.
+    """
+    return tf.map_fn(
+        lambda sound: tf.audio.encode_wav(sound[:, None], sample_rate),
+        audio,
+        fn_output_signature=tf.TensorSpec([], tf.string),
+    )
+
+
+_ENCODERS = {
+    'image': ('png', lambda model, x: encode_png(x, model.palette)),
+    'audio': ('wav', lambda model, x: encode_wav(x, model.sample_rate)),
+}
+
+
+def _function(model: GenerativeModel, signature: Signature, encode):
     specs = model.request_specs()
 
     def call(**inputs):
@@ -53,8 +76,9 @@ def _function(model: GenerativeModel, signature: Signature, png: bool):
         if 'seed' in inputs:
             inputs['noise'] = RowNoise(inputs.pop('seed'))
         outputs = signature.function(**inputs)
-        if png:
-            outputs = {'image_bytes': encode_png(outputs['image'])}
+        if encode:
+            made = signature.makes
+            outputs = {f'{made}_bytes': encode(model, outputs[made])}
         return outputs
 
     # Concrete now: a signature is traced once, for any batch size. No XLA:
@@ -90,6 +114,14 @@ def _check_image(model, image):
     )
 
 
+def _check_audio(model, audio):
+    tf.debugging.Assert(
+        tf.reduce_all((audio >= -1.0) & (audio <= 1.0)),
+        ['audio must have samples in [-1, 1], got', tf.reduce_min(audio)]
+        + [tf.reduce_max(audio)],
+    )
+
+
 def _check_mask(model, mask):
     tf.debugging.Assert(
         tf.reduce_all(tf.equal(mask, 0.0) | tf.equal(mask, 1.0)),
@@ -106,6 +138,7 @@ def _check_z(model, z):
 _CHECKS = {
     'label': _check_label,
     'image': _check_image,
+    'audio': _check_audio,
     'mask': _check_mask,
     'z': _check_z,
 }

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import checkpoints, plots, strategies, workdir
-from tfgen.data import ImageData
+from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.noise import BatchNoise, RowNoise
@@ -26,12 +26,12 @@ from tfgen.presets import Preset
 from tfgen.progress import Progress
 
 JITS = ('auto', 'on', 'off')
-_SAMPLES = 64
+_SAMPLES = {'image': 64, 'audio': 16}
 
 
 def train(
     config: workdir.Config,
-    images: ImageData,
+    examples: Data,
     directory: pathlib.Path,
     strategy: tf.distribute.Strategy | None = None,
     jit: str = 'auto',
@@ -40,12 +40,11 @@ def train(
 
     Args:
       config: of the run; `directory` becomes, or must be, its workdir.
-      images: the data set of `config`.
+      examples: the data set of `config`.
       directory: the workdir.
       strategy: of strategies.make; None for one device.
       jit: 'on', 'off', or 'auto': compile loss and gradient with XLA on a TPU
-        and a GPU and for recurrent models; convolutions on a CPU are slower
-        with it.
+        and a GPU, and for models that are faster with it on a CPU.
 
     Returns:
       The trained model; with `ema`, of the averaged weights.
@@ -87,7 +86,7 @@ def train(
         _use_averages(model, averages)
         return model
     loop = make_loop(strategy, model, optimizers, config, compiled, averages)
-    batches = batch_iterator(strategy, model, images, config, done)
+    batches = batch_iterator(strategy, model, examples, config, done)
     with _Reporter(directory, model, preset, done, chief) as report:
         while done < preset.steps:
             count = _until_next_event(done, preset)
@@ -164,13 +163,13 @@ def use_jit(
     if jit != 'auto':
         return jit == 'on'
     on_gpu = bool(tf.config.list_logical_devices('GPU'))
-    return (on_gpu or model.recurrent) and not split
+    return (on_gpu or model.jit_on_cpu) and not split
 
 
 def batch_iterator(
     strategy: tf.distribute.Strategy,
     model: GenerativeModel,
-    images: ImageData,
+    examples: Data,
     config: workdir.Config,
     step: int,
 ):
@@ -178,7 +177,7 @@ def batch_iterator(
     start = step * _batches_per_step(model)
 
     def dataset(context):
-        return images.train(
+        return examples.train(
             config.seed, config.preset.batch_size, start, context
         )
 
@@ -361,15 +360,21 @@ class _Reporter:
             for name, value in means.items():
                 tf.summary.scalar(name, value)
             tf.summary.scalar(
-                'images_per_second', self._progress.images_per_second
+                'examples_per_second', self._progress.examples_per_second
             )
         self._writer.flush()
 
     def samples(self, done):
-        """Writes a grid of samples, always of the same seeds."""
+        """Writes a grid of samples, always of the same seeds.
+
+        Of the weights as they are, not of their averages.
+        """
         if not self._chief:
             return
-        grid = plots.grid(self._draw().numpy(), 8)
+        drawn = self._draw().numpy()
+        if self._model.kind == 'audio':
+            drawn = plots.spectrograms(drawn)
+        grid = plots.grid(drawn, 8, self._model.palette)
         plots.write_png(
             self._directory / 'samples' / f'step_{done:07d}.png', grid
         )
@@ -378,7 +383,7 @@ class _Reporter:
         self._writer.flush()
 
     def _sample(self):
-        seeds = tf.range(_SAMPLES)
+        seeds = tf.range(_SAMPLES[self._model.kind])
         label = None
         if self._model.num_classes:
             label = seeds % self._model.num_classes

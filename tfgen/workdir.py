@@ -11,7 +11,7 @@ import tensorflow as tf
 
 import tfgen
 from tfgen import checkpoints, data, presets
-from tfgen.data import DataSpec
+from tfgen.data import AudioSpec, DataSpec
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.presets import Preset
@@ -40,21 +40,21 @@ class Config:
     preset: Preset
     seed: int
     precision: str
-    spec: DataSpec
+    spec: DataSpec | AudioSpec
     data_dir: str | None = None
 
-    def load_data(self, data_dir: str | None = None) -> data.ImageData:
+    def load_data(self, data_dir: str | None = None) -> data.Data:
         """The run's data set, by default from where it was found.
 
         Raises:
           UserError: it is not there, or is no longer what it was.
         """
-        images = load_data(self.preset, data_dir or self.data_dir)
+        images = self.preset.load_data(data_dir or self.data_dir)
         if images.spec != self.spec:
             raise UserError(
                 f'data set {self.spec.name!r} has changed since the training: '
-                f'{images.spec.image_shape} and {images.spec.split_sizes} '
-                f'instead of {self.spec.image_shape} and '
+                f'{images.spec.shape} and {images.spec.split_sizes} '
+                f'instead of {self.spec.shape} and '
                 f'{self.spec.split_sizes}: restore it or train again'
             )
         return images
@@ -117,7 +117,7 @@ class Config:
                 presets.restore(stored['preset'], stored['fields']),
                 stored['seed'],
                 stored['precision'],
-                DataSpec(**stored['spec']),
+                data.spec_from_dict(stored['spec']),
                 stored.get('data_dir'),
             )
         except (LookupError, TypeError, AttributeError) as error:
@@ -125,13 +125,6 @@ class Config:
                 f'a stored configuration is incomplete ({error!r}): restore '
                 'its file, or train and export again'
             ) from None
-
-
-def load_data(preset: Preset, data_dir: str | None = None) -> data.ImageData:
-    """The data set of a preset."""
-    return data.load(
-        preset.dataset, data_dir, preset.binarization, preset.image_size
-    )
 
 
 def check(path: pathlib.Path, config: Config) -> None:

@@ -1,6 +1,6 @@
 """What a trained model is worth: figures for metrics.json."""
 
-from tfgen.data import ImageData
+from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.evaluation import likelihood
 from tfgen.models.base import GenerativeModel
@@ -8,7 +8,7 @@ from tfgen.models.base import GenerativeModel
 
 def evaluate(
     model: GenerativeModel,
-    images: ImageData,
+    examples: Data,
     split: str = 'test',
     batch_size: int = 100,
     num_samples: int = 500,
@@ -20,7 +20,7 @@ def evaluate(
     Args:
       model: a model with `log_prob` gives its exact likelihood, one with
         `log_weights` its bounds, one with `diagnostics` their means.
-      images: the data.
+      examples: the data.
       split: 'test' or 'train'.
       batch_size: does not change a figure but for the noise of a bound.
       num_samples: S of the importance weighted bound.
@@ -37,13 +37,15 @@ def evaluate(
     ):
         if value is not None and value < 1:
             raise UserError(f'{name} is {value}: use 1 or more')
-    batches = images.evaluation(split, batch_size, limit)
-    if min(images.spec.split_sizes[split], limit or 2) < 2:
+    batches = examples.evaluation(split, batch_size, limit)
+    if min(examples.spec.split_sizes[split], limit or 2) < 2:
         raise UserError(
             'one example has no standard error: evaluate two or more'
         )
     if hasattr(model, 'log_prob'):
-        return likelihood.exact(model, batches, images.spec)
+        return likelihood.exact(model, batches, examples.spec)
     if hasattr(model, 'log_weights'):
-        return likelihood.bounds(model, batches, images.spec, num_samples, seed)
+        return likelihood.bounds(
+            model, batches, examples.spec, num_samples, seed
+        )
     return likelihood.diagnostics(model, batches, seed)

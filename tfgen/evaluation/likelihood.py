@@ -9,8 +9,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfgen import probability
-from tfgen.data import DataSpec
+from tfgen.data import AudioSpec, DataSpec
 from tfgen.models.base import GenerativeModel
 from tfgen.noise import BatchNoise
 
@@ -20,11 +19,13 @@ _ROWS = 2500
 
 
 def exact(
-    model: GenerativeModel, batches: tf.data.Dataset, spec: DataSpec
+    model: GenerativeModel,
+    batches: tf.data.Dataset,
+    spec: DataSpec | AudioSpec,
 ) -> Figures:
-    """-log p(x) of a model with `log_prob`, in nats and bits/dim."""
+    """-log p(x) of a model with `log_prob`, in nats and per value."""
     log_prob = tf.function(model.log_prob, reduce_retracing=True)
-    nats = [-log_prob(b['image'], b.get('label')).numpy() for b in batches]
+    nats = [-log_prob(b[model.kind], b.get('label')).numpy() for b in batches]
     return {'negative_log_likelihood': _nats(np.concatenate(nats), spec)}
 
 
@@ -107,5 +108,4 @@ def _nats(values, spec, discretize=False):
     if discretize:
         # P(level) is about density times the width of a level.
         mean += spec.dimensions * math.log(spec.levels - 1)
-    figure['bits_per_dim'] = probability.bits_per_dim(mean, spec.image_shape)
-    return figure
+    return figure | spec.rates(mean)

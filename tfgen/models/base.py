@@ -44,49 +44,63 @@ class Signature:
       function: takes the tensors of `inputs` by name ('seed' arrives as
         `noise`, one seed per row) and returns named tensors; all have the
         batch as first dimension.
-      inputs: names among 'seed', 'label', 'image', 'mask', 'z'; what they
-        hold is said once, in `GenerativeModel.request_specs`.
-      makes_image: the result has an 'image'; export then adds a `*_png` twin.
+      inputs: names among 'seed', 'label', 'image', 'audio', 'mask', 'z'; what
+        they hold is said once, in `GenerativeModel.request_specs`.
+      makes: 'image' or 'audio' if the result has one; export then adds a twin
+        that returns it as an encoded file (`*_png`, `*_wav`).
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: tuple[str, ...]
-    makes_image: bool = False
+    makes: str = ''
 
 
 class GenerativeModel(keras.Model, abc.ABC):
-    """A generative model of images; every concrete class is final.
+    """A generative model of images or sounds; every concrete class is final.
 
     Args:
-      image_shape: (H, W, C).
-      num_classes: 0 for p(image), or the number of labels for
-        p(image | label); the model then requires a label everywhere.
+      example_shape: (H, W, C) of an image, (T,) of a sound.
+      num_classes: 0 for p(x), or the number of labels for p(x | label); the
+        model then requires a label everywhere.
     """
 
-    # Loops over steps: worth compiling with XLA on a CPU as well.
-    recurrent = False
+    # What an example is, and its name in a batch: 'image' or 'audio'.
+    kind = 'image'
+    # Faster with XLA on a CPU as well: loops, many small operations.
+    jit_on_cpu = False
     # The loss of one replica needs the others (batch statistics): such a loss
     # cannot be compiled by XLA alone.
     cross_replica = False
     # Size K of the latent vector z; 0 without one.
     latent_size = 0
+    # RGB bytes of each level, for data whose levels are names of colours.
+    palette: tuple[tuple[int, int, int], ...] | None = None
+    # Samples per second of a sound.
+    sample_rate = 0
 
-    def __init__(self, image_shape: Sequence[int], num_classes: int = 0):
+    def __init__(self, example_shape: Sequence[int], num_classes: int = 0):
         super().__init__()
-        self.image_shape = tuple(image_shape)
+        self.example_shape = tuple(example_shape)
         self.num_classes = num_classes
 
-    @abc.abstractmethod
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """What a model of one player minimises; see Objective."""
+        raise NotImplementedError
+
     def objectives(self) -> tuple[Objective, ...]:
         """The players, in the order in which they move in each step."""
+        return (Objective('model', self.loss_terms, self.trainable_variables),)
 
     @abc.abstractmethod
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """float32 [B, H, W, C] in [0, 1]; B is the noise's."""
+        """float32 [B, *example_shape] in the data's range; B is the noise's."""
 
     @abc.abstractmethod
     def signatures(self) -> dict[str, Signature]:
         """What the model serves: name -> Signature; 'sample' is required."""
+
+    def _serve_sample(self, noise, label=None):
+        return {self.kind: self.sample(noise, label)}
 
     def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
         """Numbers to watch that are not minimised: named float32 [B]."""
@@ -99,14 +113,14 @@ class GenerativeModel(keras.Model, abc.ABC):
         seed   any integer; decides its row's noise, alone.
         label  0 .. num_classes - 1.
         image  values in [0, 1].
-        mask   1 where a pixel of `image` is known, 0 where it is asked for.
+        audio  samples in [-1, 1].
+        mask   1 where a pixel or sample is known, 0 where it is asked for.
         z      a latent vector, standard normal a priori.
         """
-        height, width, _ = self.image_shape
         specs = {
             'seed': tf.TensorSpec([None], tf.int64),
-            'image': tf.TensorSpec([None, *self.image_shape], tf.float32),
-            'mask': tf.TensorSpec([None, height, width, 1], tf.float32),
+            self.kind: tf.TensorSpec([None, *self.example_shape], tf.float32),
+            'mask': tf.TensorSpec([None, *self.mask_shape()], tf.float32),
         }
         if self.num_classes:
             specs['label'] = tf.TensorSpec([None], tf.int32)
@@ -116,6 +130,12 @@ class GenerativeModel(keras.Model, abc.ABC):
             name: tf.TensorSpec(spec.shape, spec.dtype, name)
             for name, spec in specs.items()
         }
+
+    def mask_shape(self) -> tuple[int, ...]:
+        """(H, W, 1) or (T,)."""
+        if self.kind == 'audio':
+            return self.example_shape
+        return (*self.example_shape[:-1], 1)
 
     def with_label(self, *inputs: str) -> tuple[str, ...]:
         """`inputs`, and 'label' if the model is conditional."""
@@ -139,6 +159,63 @@ class GenerativeModel(keras.Model, abc.ABC):
     def num_parameters(self) -> int:
         """Trainable numbers."""
         return sum(v.shape.num_elements() for v in self.trainable_variables)
+
+
+class ExactModel(GenerativeModel):
+    """A model with an exact likelihood that draws value after value."""
+
+    @abc.abstractmethod
+    def log_prob(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log p(example | label) in nats, exact: -> [B], <= 0."""
+
+    @abc.abstractmethod
+    def complete(
+        self,
+        example: tf.Tensor,
+        mask: tf.Tensor,
+        noise: Noise,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Draws what `mask` hides, each value given all earlier ones.
+
+        A known value behind a hidden one cannot influence it: the model
+        offers no tractable p(x_t | future).
+
+        Args:
+          example: [B, *example_shape].
+          mask: [B, *mask_shape], 1 where known, 0 where drawn.
+          noise: one row per example; equal to that of `sample`, so that an
+            empty mask gives `sample`.
+          label: [B] if the model is conditional.
+
+        Returns:
+          [B, *example_shape]; known values are those of `example`, bit for
+          bit.
+        """
+
+    def signatures(self) -> dict[str, Signature]:
+        return {
+            'sample': Signature(
+                self._serve_sample, self.with_label('seed'), self.kind
+            ),
+            'log_prob': Signature(
+                self._serve_log_prob, self.with_label(self.kind)
+            ),
+            'complete': Signature(
+                self._serve_complete,
+                self.with_label(self.kind, 'mask', 'seed'),
+                self.kind,
+            ),
+        }
+
+    def _serve_log_prob(self, label=None, **example):
+        return {'log_prob': self.log_prob(example[self.kind], label)}
+
+    def _serve_complete(self, mask, noise, label=None, **example):
+        completed = self.complete(example[self.kind], mask, noise, label)
+        return {self.kind: completed}
 
 
 def concat_features(*features: tf.Tensor | None) -> tf.Tensor:

@@ -56,7 +56,7 @@ class DCGAN(base.GenerativeModel):
         num_classes: int = 0,
     ):
         super().__init__(image_shape, num_classes)
-        height, width, _ = self.image_shape
+        height, width, _ = self.example_shape
         if height % 4 or width % 4:
             raise UserError(
                 f'a DCGAN needs image sides that are multiples of 4, not '
@@ -74,10 +74,10 @@ class DCGAN(base.GenerativeModel):
         self.discriminator_updates = discriminator_updates
         self._generator_loss = GENERATOR_LOSSES[generator_loss]
         self.generator = Generator(
-            self.image_shape, latent_size + num_classes, generator_filters
+            self.example_shape, latent_size + num_classes, generator_filters
         )
         self.discriminator = Discriminator(
-            self.image_shape, discriminator_filters, dropout, num_classes
+            self.example_shape, discriminator_filters, dropout, num_classes
         )
 
     def generate(
@@ -179,15 +179,12 @@ class DCGAN(base.GenerativeModel):
     def signatures(self) -> dict[str, base.Signature]:
         return {
             'sample': base.Signature(
-                self._serve_sample, self.with_label('seed'), True
+                self._serve_sample, self.with_label('seed'), 'image'
             ),
             'decode': base.Signature(
-                self._serve_decode, self.with_label('z'), True
+                self._serve_decode, self.with_label('z'), 'image'
             ),
         }
-
-    def _serve_sample(self, noise, label=None):
-        return {'image': self.sample(noise, label)}
 
     def _serve_decode(self, z, label=None):
         return {'image': self.generate(z, label)}

@@ -36,7 +36,7 @@ CELLS = {
 }
 
 
-class PixelRNN(base.GenerativeModel):
+class PixelRNN(base.ExactModel):
     """An autoregressive model of images with an exact log-likelihood.
 
     A masked convolution, residual layers of one kind, and two 1x1
@@ -56,6 +56,9 @@ class PixelRNN(base.GenerativeModel):
       dropout: rate on what each layer adds, in training; one mask per image,
         the same at every pixel (Gal and Ghahramani 2016).
       num_classes: see GenerativeModel.
+      palette: RGB bytes of each level if levels are names of colours. They
+        then enter as learned vectors, and pictures are drawn in colour.
+      embedding_size: of these vectors.
     """
 
     def __init__(
@@ -69,9 +72,11 @@ class PixelRNN(base.GenerativeModel):
         gated: bool = False,
         dropout: float = 0.0,
         num_classes: int = 0,
+        palette: Sequence[Sequence[int]] | None = None,
+        embedding_size: int = 16,
     ):
         super().__init__(image_shape, num_classes)
-        height, width, channels = self.image_shape
+        height, width, channels = self.example_shape
         if cell not in CELLS:
             raise UserError(f'unknown cell {cell!r}: use {", ".join(CELLS)}')
         if not 2 <= levels <= 256:
@@ -94,10 +99,24 @@ class PixelRNN(base.GenerativeModel):
         self.levels = levels
         self.units = units
         self.dropout = dropout
-        self.recurrent = cell != 'pixelcnn'
+        self.jit_on_cpu = cell != 'pixelcnn'
+        self.palette = palette
+        if palette and len(palette) != levels:
+            raise UserError(
+                f'levels is {levels} and the palette has {len(palette)} '
+                'colours: use --set levels=0'
+            )
+        value_size = embedding_size if palette else 1
+        if palette:
+            self.embedding = self.add_weight(
+                shape=[levels, embedding_size],
+                name='embedding',
+                initializer='random_normal',
+                dtype='float32',
+            )
         features = 2 * units
         self.input_conv = pixel_layers.InputConv(
-            channels, features, kernel_size
+            channels, value_size, features, kernel_size
         )
         self.rows = self.add_weight(
             shape=[height, 1, features], name='rows', dtype='float32'
@@ -115,12 +134,12 @@ class PixelRNN(base.GenerativeModel):
             CELLS[cell](features, units, channels, **options)
             for _ in range(num_layers)
         ]
-        self.hidden = pixel_layers.Masked(
+        self.hidden = layers.Linear(
             features,
             features,
             pixel_layers.channel_mask(features, features, channels),
         )
-        self.readout = pixel_layers.Masked(
+        self.readout = layers.Linear(
             features,
             channels * levels,
             pixel_layers.channel_mask(features, channels * levels, channels),
@@ -141,7 +160,7 @@ class PixelRNN(base.GenerativeModel):
 
         [B, H, W, C] -> float32 [B, H, W, C, N].
         """
-        return self._logits(self._scaled(self._to_levels(image)), label)
+        return self._logits(self._values(self._to_levels(image)), label)
 
     def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
         """-log p(x) in nats: [B]."""
@@ -150,14 +169,14 @@ class PixelRNN(base.GenerativeModel):
 
     def _log_prob(self, image, label, noise):
         level = self._to_levels(image)
-        logits = self._logits(self._scaled(level), label, noise)
+        logits = self._logits(self._values(level), label, noise)
         return -tf.reduce_sum(
             tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits),
             axis=[1, 2, 3],
         )
 
     def _logits(self, values, label, noise=None):
-        """Values [B, H, W, C] in [-1, 1] -> [B, H, W, C, N].
+        """Values [B, H, W, C * E] -> [B, H, W, C, N].
 
         With `noise`, under dropout.
         """
@@ -170,7 +189,7 @@ class PixelRNN(base.GenerativeModel):
                 y *= layers.dropout(ones, self.dropout, noise, f'h{number}')
             x += y
         logits = self.readout(self._hidden(x))
-        return tf.reshape(logits, [-1, *self.image_shape, self.levels])
+        return tf.reshape(logits, [-1, *self.example_shape, self.levels])
 
     def _hidden(self, x):
         return tf.nn.relu(self.hidden(tf.nn.relu(x)))
@@ -196,22 +215,7 @@ class PixelRNN(base.GenerativeModel):
         noise: Noise,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Draws the pixels that `mask` hides, one after the other.
-
-        Each is drawn given all earlier ones, known or drawn. A known pixel
-        behind it in raster order cannot influence it: the model offers no
-        tractable p(x_t | future).
-
-        Args:
-          image: [B, H, W, C] in [0, 1].
-          mask: [B, H, W, 1], 1 where the pixel is known, 0 where it is drawn.
-          noise: one row per image; equal to that of `sample`, so that an
-            empty mask gives `sample`.
-          label: [B] if the model is conditional.
-
-        Returns:
-          [B, H, W, C]; known pixels are those of `image`, bit for bit.
-        """
+        """[B, H, W, C] in [0, 1], mask [B, H, W, 1]; see ExactModel."""
         drawn = self._generate(noise, label, self._to_levels(image), mask > 0.5)
         return tf.where(mask > 0.5, image, self._to_image(drawn))
 
@@ -220,7 +224,7 @@ class PixelRNN(base.GenerativeModel):
 
         `given` levels stand where `known`, [B, H, W, 1], is true.
         """
-        height, width, channels = self.image_shape
+        height, width, channels = self.example_shape
         uniforms = noise.uniform('pixels', [height * width, channels])
         batch = tf.shape(uniforms)[0]
         pixels = [tf.reshape(uniforms, [-1, height, width, channels])]
@@ -287,12 +291,12 @@ class PixelRNN(base.GenerativeModel):
     def _draw_pixel(self, pixel, context, aboves, lefts):
         """One pixel, channel after channel: int32 [B, C], lefts, records."""
         uniforms, *given = pixel
-        channels = self.image_shape[-1]
+        channels = self.example_shape[-1]
         unknown = tf.zeros(tf.shape(uniforms)[:1], tf.int32)
         levels = [unknown] * channels
         for c in range(channels):
             # What has not been drawn yet reaches nothing that is used.
-            values = self._scaled(tf.stack(levels, axis=-1))
+            values = self._values(tf.stack(levels, axis=-1))
             x = self.input_conv.step(values, aboves[0], lefts[0]) + context
             after = []
             for block, above, left in zip(
@@ -310,7 +314,7 @@ class PixelRNN(base.GenerativeModel):
                 image, known = given
                 levels[c] = tf.where(known[:, 0], image[:, c], levels[c])
         level = tf.stack(levels, axis=-1)
-        values = self._scaled(level)
+        values = self._values(level)
         lefts = (
             self.input_conv.move(values, lefts[0]),
             *(left for left, _ in after),
@@ -322,40 +326,19 @@ class PixelRNN(base.GenerativeModel):
     def _to_levels(self, image):
         return tf.cast(tf.round(image * (self.levels - 1)), tf.int32)
 
-    def _scaled(self, level):
-        """Levels -> what the network sees, in [-1, 1]; 0 is 'no pixel'."""
-        return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
+    def _values(self, level):
+        """Levels [..., C] -> what the network sees, [..., C * E].
+
+        Numbers in [-1, 1], where 0 is 'no pixel', or learned vectors.
+        """
+        if not self.palette:
+            return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
+        # Not a gather: its gradient adds rows in no fixed order.
+        vectors = tf.one_hot(level, self.levels)
+        vectors = tf.tensordot(vectors, self.embedding, 1)
+        channels, size = vectors.shape[-2:]
+        shape = tf.concat([tf.shape(vectors)[:-2], [channels * size]], axis=0)
+        return tf.reshape(vectors, shape)
 
     def _to_image(self, level):
         return tf.cast(level, tf.float32) / (self.levels - 1)
-
-    # The contract.
-
-    def objectives(self) -> tuple[base.Objective, ...]:
-        return (
-            base.Objective('model', self.loss_terms, self.trainable_variables),
-        )
-
-    def signatures(self) -> dict[str, base.Signature]:
-        return {
-            'sample': base.Signature(
-                self._serve_sample, self.with_label('seed'), True
-            ),
-            'log_prob': base.Signature(
-                self._serve_log_prob, self.with_label('image')
-            ),
-            'complete': base.Signature(
-                self._serve_complete,
-                self.with_label('image', 'mask', 'seed'),
-                True,
-            ),
-        }
-
-    def _serve_sample(self, noise, label=None):
-        return {'image': self.sample(noise, label)}
-
-    def _serve_log_prob(self, image, label=None):
-        return {'log_prob': self.log_prob(image, label)}
-
-    def _serve_complete(self, image, mask, noise, label=None):
-        return {'image': self.complete(image, mask, noise, label)}

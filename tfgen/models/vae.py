@@ -74,7 +74,7 @@ class CVAE(base.GenerativeModel):
             )
 
     def _encoder_network(self, filters):
-        height, width, channels = self.image_shape
+        height, width, channels = self.example_shape
         return keras.Sequential(
             [keras.Input([height, width, channels + self.num_classes])]
             + [
@@ -88,7 +88,7 @@ class CVAE(base.GenerativeModel):
         )
 
     def _decoder_network(self, filters):
-        height, width, channels = self.image_shape
+        height, width, channels = self.example_shape
         scale = 2 ** len(filters)
         # Rounded up, and cropped at the end: any image size will do.
         grid = (-(-height // scale), -(-width // scale), filters[-1])
@@ -123,7 +123,7 @@ class CVAE(base.GenerativeModel):
         """q(z|x): [B, H, W, C] -> mean, logvar, each float32 [B, K]."""
         one_hot = self.one_hot(label)
         if one_hot is not None:
-            height, width, _ = self.image_shape
+            height, width, _ = self.example_shape
             maps = tf.tile(one_hot[:, None, None, :], [1, height, width, 1])
             image = tf.concat([image, maps], axis=-1)
         return tf.split(self.encoder(image), 2, axis=1)
@@ -234,32 +234,24 @@ class CVAE(base.GenerativeModel):
 
     # The contract.
 
-    def objectives(self) -> tuple[base.Objective, ...]:
-        return (
-            base.Objective('model', self.loss_terms, self.trainable_variables),
-        )
-
     def signatures(self) -> dict[str, base.Signature]:
         return {
             'sample': base.Signature(
-                self._serve_sample, self.with_label('seed'), True
+                self._serve_sample, self.with_label('seed'), 'image'
             ),
             'encode': base.Signature(
                 self._serve_encode, self.with_label('image')
             ),
             'decode': base.Signature(
-                self._serve_decode, self.with_label('z'), True
+                self._serve_decode, self.with_label('z'), 'image'
             ),
             'reconstruct': base.Signature(
-                self._serve_reconstruct, self.with_label('image'), True
+                self._serve_reconstruct, self.with_label('image'), 'image'
             ),
             'elbo': base.Signature(
                 self._serve_elbo, self.with_label('image', 'seed')
             ),
         }
-
-    def _serve_sample(self, noise, label=None):
-        return {'image': self.sample(noise, label)}
 
     def _serve_encode(self, image, label=None):
         mean, logvar = self.encode(image, label)

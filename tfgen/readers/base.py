@@ -1,4 +1,4 @@
-"""What every reader makes: images by index, in two splits."""
+"""What every reader makes: examples by index, in two splits."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,45 +14,49 @@ _HOLD_OUT = 10
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Images by index.
+    """Images, or sounds, by index.
 
     Attributes:
-      image_shape: (H, W, C) of every image.
-      levels: values per channel: integers 0 .. levels - 1.
+      shape: of every example: (H, W, C) or (T,).
+      levels: values: integers 0 .. levels - 1, of sounds -levels / 2 ..
+        levels / 2 - 1.
       num_classes: 0 without labels.
-      splits: 'train' and 'test' -> a sequence of (image, label) arrays for a
-        list of indices; see `gather`.
+      splits: 'train' and 'test' -> their examples.
+      palette: RGB bytes of each value, where values are names of colours.
+      sample_rate: of sounds, samples per second.
     """
 
-    image_shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     levels: int
     num_classes: int
     splits: Mapping[str, 'InMemory | RandomAccess']
+    palette: tuple[tuple[int, int, int], ...] | None = None
+    sample_rate: int = 0
 
     def gather(self, split: str, indices: tf.Tensor):
-        """uint8 [B, H, W, C] and int32 [B] (or None) of int64 `indices`."""
+        """Integers [B, *shape], int32 [B] (or None) of int64 `indices`."""
         return self.splits[split].gather(indices)
 
 
 class InMemory:
     """A split that was decoded into arrays."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray | None):
+    def __init__(self, examples: np.ndarray, labels: np.ndarray | None):
         # On the host: an accelerator's memory is for the model.
         with tf.device('CPU'):
-            self._images = tf.constant(images)
+            self._examples = tf.constant(examples)
             self._labels = (
                 None if labels is None else tf.constant(labels, tf.int32)
             )
 
     def __len__(self):
-        return self._images.shape[0]
+        return self._examples.shape[0]
 
     def gather(self, indices):
-        images = tf.gather(self._images, indices)
+        examples = tf.gather(self._examples, indices)
         if self._labels is None:
-            return images, None
-        return images, tf.gather(self._labels, indices)
+            return examples, None
+        return examples, tf.gather(self._labels, indices)
 
 
 class RandomAccess:
@@ -115,7 +119,8 @@ def hold_out(count: int) -> dict[str, np.ndarray]:
     rows = np.arange(count)
     if count < 2:
         raise UserError(
-            f'{count} image is too few: one is needed to train and one to test'
+            f'{count} example is too few: one is needed to train and one to '
+            'test'
         )
     held = rows % _HOLD_OUT == 0
     return {'train': rows[~held], 'test': rows[held]}

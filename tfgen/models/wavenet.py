@@ -1,0 +1,263 @@
+"""WaveNet: a sound as a sequence of samples, exactly.
+
+p(x) = product over t of p(x_t | x_1 .. x_(t-1)), where x_t is one of 256
+levels of the mu-law scale. Causal convolutions whose dilation doubles from
+layer to layer see far back; drawing a sample costs one step of each layer,
+because every layer keeps what it computed in a queue as long as its dilation.
+
+Source: van den Oord et al. 2016, "WaveNet: a generative model for raw audio";
+Le Paine et al. 2016, "Fast WaveNet generation algorithm", for the queues.
+Departure: the first layer is a table of vectors, one per level, which is a
+causal convolution of width 1 over one-hot samples.
+"""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.layers import Linear
+from tfgen.models import base
+from tfgen.noise import Noise
+
+LEVELS = 256
+_MU = LEVELS - 1
+
+
+def mu_law_levels(audio: tf.Tensor) -> tf.Tensor:
+    """[-1, 1] -> int32 0 .. 255 (ITU-T G.711, mu = 255; paper, section 2.2).
+
+    f(x) = sign(x) log(1 + mu |x|) / log(1 + mu), rounded to 256 steps.
+    """
+    magnitude = tf.math.log1p(_MU * tf.abs(audio)) / math.log1p(_MU)
+    return tf.cast(
+        tf.round((tf.sign(audio) * magnitude + 1.0) * (_MU / 2.0)), tf.int32
+    )
+
+
+def mu_law_audio(levels: tf.Tensor) -> tf.Tensor:
+    """int32 0 .. 255 -> [-1, 1], the inverse of `mu_law_levels`."""
+    value = tf.cast(levels, tf.float32) * (2.0 / _MU) - 1.0
+    magnitude = tf.math.expm1(tf.abs(value) * math.log1p(_MU)) / _MU
+    return tf.sign(value) * magnitude
+
+
+class WaveNet(base.ExactModel):
+    """Dilated causal convolutions over mu-law samples.
+
+    Layer i of a stack has dilation 2^i and computes
+
+      z = tanh(W_f * x + V_f y) . sigmoid(W_g * x + V_g y)
+
+    (equations 2 and 3; * is a causal convolution of width 2, y the label),
+    adds a 1x1 convolution of z to its input and another to the skip
+    connections, of which two 1x1 convolutions make the logits (section 2.4).
+
+    Args:
+      length: T, samples per sound.
+      sample_rate: samples per second.
+      units: K, residual channels.
+      skip_units: channels of the skip connections.
+      num_stacks: how often the dilations 1, 2, .. begin anew.
+      layers_per_stack: dilations of a stack, up to 2^(layers_per_stack - 1).
+      num_classes: see GenerativeModel.
+    """
+
+    kind = 'audio'
+    jit_on_cpu = True
+
+    def __init__(
+        self,
+        length: int,
+        sample_rate: int,
+        units: int = 32,
+        skip_units: int = 64,
+        num_stacks: int = 2,
+        layers_per_stack: int = 9,
+        num_classes: int = 0,
+    ):
+        super().__init__([length], num_classes)
+        self.length = length
+        self.sample_rate = sample_rate
+        self.units = units
+        self.dilations = [
+            2**i for _ in range(num_stacks) for i in range(layers_per_stack)
+        ]
+        self.levels_table = self.add_weight(
+            shape=[LEVELS, units],
+            name='levels_table',
+            initializer='random_normal',
+            dtype='float32',
+        )
+        last = len(self.dilations) - 1
+        self.blocks = [
+            Block(d, units, skip_units, num_classes, last=number == last)
+            for number, d in enumerate(self.dilations)
+        ]
+        self.hidden = Linear(skip_units, skip_units)
+        self.readout = Linear(skip_units, LEVELS)
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that the distribution of the next one depends on."""
+        return sum(self.dilations) + 1
+
+    # Exact likelihood.
+
+    def log_prob(
+        self, audio: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log P(mu-law levels of audio | label) in nats: [B, T] -> [B]."""
+        level = mu_law_levels(audio)
+        logits = self._logits(level, label)
+        return -tf.reduce_sum(
+            tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits),
+            axis=1,
+        )
+
+    def logits(
+        self, audio: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log P of each level given the earlier samples, up to a constant.
+
+        [B, T] -> float32 [B, T, 256].
+        """
+        return self._logits(mu_law_levels(audio), label)
+
+    def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
+        """-log p(x) in nats: [B]."""
+        log_prob = self.log_prob(batch['audio'], batch.get('label'))
+        return {'negative_log_likelihood': -log_prob}
+
+    def _logits(self, level, label):
+        one_hot = self.one_hot(label)
+        # Sample t is predicted from those before it; before the first there
+        # is nothing, which is 0.
+        # (A product with one-hot samples: the gradient of a gather adds rows in
+        # no fixed order.)
+        x = tf.one_hot(level[:, :-1], LEVELS)
+        x = tf.tensordot(x, self.levels_table, 1)
+        x = tf.pad(x, [[0, 0], [1, 0], [0, 0]])
+        skip = 0.0
+        for block in self.blocks:
+            x, more = block(x, condition=block.condition(one_hot))
+            skip += more
+        return self._head(skip)
+
+    def _head(self, skip):
+        return self.readout(tf.nn.relu(self.hidden(tf.nn.relu(skip))))
+
+    # Sampling.
+
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
+        """One draw per row, each sample at one of the 256 levels: [B, T]."""
+        return mu_law_audio(self._generate(noise, label))
+
+    def complete(
+        self,
+        audio: tf.Tensor,
+        mask: tf.Tensor,
+        noise: Noise,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """[B, T] in [-1, 1]; a prefix is continued where the mask becomes 0.
+
+        See ExactModel.
+        """
+        known = mask > 0.5
+        drawn = self._generate(noise, label, mu_law_levels(audio), known)
+        return tf.where(known, audio, mu_law_audio(drawn))
+
+    def _generate(self, noise, label, given=None, known=None):
+        """The loop over samples: levels int32 [B, T].
+
+        `given` levels stand where `known`, [B, T], is true.
+        """
+        uniforms = tf.transpose(noise.uniform('samples', [self.length]))
+        batch = tf.shape(uniforms)[1]
+        if given is not None:
+            given, known = tf.transpose(given), tf.transpose(known)
+        one_hot = self.one_hot(label)
+        conditions = [block.condition(one_hot) for block in self.blocks]
+        table = tf.convert_to_tensor(self.levels_table)
+
+        def step(t, x, queues, drawn):
+            skip, after = 0.0, []
+            for block, queue, condition in zip(
+                self.blocks, queues, conditions, strict=True
+            ):
+                # The slot holds the input of `dilation` steps ago.
+                slot = t % block.dilation
+                past = queue.read(slot)
+                after.append(queue.write(slot, x))
+                x, more = block.step(x, past, condition)
+                skip += more
+            level = probability.categorical(self._head(skip), uniforms[t])
+            if given is not None:
+                level = tf.where(known[t], given[t], level)
+            return t + 1, tf.gather(table, level), after, drawn.write(t, level)
+
+        zeros = tf.zeros([batch, self.units])
+        queues = [
+            tf.TensorArray(tf.float32, d, clear_after_read=False).unstack(
+                tf.tile(zeros[None], [d, 1, 1])
+            )
+            for d in self.dilations
+        ]
+        *_, drawn = tf.while_loop(
+            lambda t, *_: t < self.length,
+            step,
+            (0, zeros, queues, tf.TensorArray(tf.int32, self.length)),
+            maximum_iterations=self.length,
+        )
+        return tf.transpose(drawn.stack())
+
+
+class Block(keras.layers.Layer):
+    """One layer: [B, T, K] -> the next layer's input, and a share of skip.
+
+    The last one has no next.
+    """
+
+    def __init__(
+        self,
+        dilation: int,
+        units: int,
+        skip_units: int,
+        num_classes: int,
+        last: bool = False,
+    ):
+        super().__init__(dtype='float32')
+        self.built = True  # the weights below need no input shape
+        self.dilation = dilation
+        # Taps: the sample `dilation` ago, the sample itself; filter and gate.
+        self.gates = Linear(units, 2 * units, leading=[2])
+        self.residual = None if last else Linear(units, units)
+        self.skip = Linear(units, skip_units)
+        if num_classes:
+            self.label = Linear(num_classes, 2 * units, bias=False)
+
+    def condition(self, one_hot: tf.Tensor | None) -> tf.Tensor:
+        """The label's share of the gates, and the bias: [B or 1, 2K]."""
+        bias = tf.convert_to_tensor(self.gates.bias)[None]
+        return bias if one_hot is None else self.label(one_hot) + bias
+
+    def call(self, x: tf.Tensor, condition: tf.Tensor) -> tuple:
+        x = tf.identity(x)  # gradients meet in pairs: see training.py
+        ago = min(self.dilation, x.shape[1])
+        past = tf.pad(x[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
+        return self._outputs(x, past, condition[:, None])
+
+    def step(self, x: tf.Tensor, past: tf.Tensor, condition: tf.Tensor):
+        """One sample: [B, K], and the input of `dilation` samples ago."""
+        return self._outputs(x, past, condition)
+
+    def _outputs(self, x, past, condition):
+        before, now = tf.unstack(self.gates.kernel)
+        gates = tf.tensordot(past, before, 1) + tf.tensordot(x, now, 1)
+        value, gate = tf.split(gates + condition, 2, axis=-1)
+        z = tf.tanh(value) * tf.sigmoid(gate)
+        if self.residual is not None:
+            x += self.residual(z)
+        return x, self.skip(z)

@@ -1,0 +1,76 @@
+"""Pictures as text: palette indices and a colour map.
+
+The format of the lecture's Pokemon creation: a folder with
+
+  pixel_color.txt   a line per picture: the index of each pixel, raster order
+  colormap.txt      a line per index: R G B in 0..255
+
+Pictures are square and have no labels.
+"""
+
+import math
+import pathlib
+
+import numpy as np
+
+from tfgen.errors import UserError
+from tfgen.readers.base import InMemory, Source, hold_out
+
+PIXELS, COLOURS = 'pixel_color.txt', 'colormap.txt'
+
+
+def open_palette(path: pathlib.Path) -> Source:
+    """Opens the folder `path`; every tenth picture is for the test split."""
+    colours = _integers(path / COLOURS)
+    if colours.ndim != 2 or colours.shape[1] != 3:
+        raise UserError(
+            f'{str(path / COLOURS)!r} has {colours.shape[-1]} numbers in a '
+            'line: write R G B'
+        )
+    pictures = _integers(path / PIXELS)
+    side = math.isqrt(pictures.shape[1])
+    if side**2 != pictures.shape[1]:
+        raise UserError(
+            f'{str(path / PIXELS)!r} has {pictures.shape[1]} pixels in a line: '
+            'only square pictures can be read'
+        )
+    if pictures.min() < 0 or pictures.max() >= len(colours):
+        raise UserError(
+            f'{str(path / PIXELS)!r} has an index of {pictures.max()} and '
+            f'{str(path / COLOURS)!r} has {len(colours)} colours: repair one'
+        )
+    if len(colours) > 256 or colours.min() < 0 or colours.max() > 255:
+        raise UserError(
+            f'{str(path / COLOURS)!r} must have at most 256 colours, each '
+            'number in 0..255'
+        )
+    pictures = pictures.astype(np.uint8).reshape(-1, side, side, 1)
+    splits = {
+        split: InMemory(pictures[rows], None)
+        for split, rows in hold_out(len(pictures)).items()
+    }
+    palette = tuple(tuple(int(c) for c in colour) for colour in colours)
+    return Source((side, side, 1), len(colours), 0, splits, palette)
+
+
+def _integers(file):
+    """A text file's lines of whole numbers: [lines, numbers]."""
+    try:
+        lines = file.read_text().strip().splitlines()
+        rows = [[int(number) for number in line.split()] for line in lines]
+    except OSError as error:
+        raise UserError(
+            f'{str(file)!r} cannot be read ({error.strerror}): name a folder '
+            f'with {PIXELS} and {COLOURS}, as palette:PATH'
+        ) from None
+    except ValueError as error:
+        raise UserError(
+            f'{str(file)!r} is not text of whole numbers ({error}): repair it'
+        ) from None
+    lengths = {len(row) for row in rows}
+    if len(lengths) != 1:
+        raise UserError(
+            f'{str(file)!r} has lines of {sorted(lengths)[:3]} numbers: all '
+            'must be equally long'
+        )
+    return np.array(rows)
