@@ -15,6 +15,7 @@ sys.modules['tfgen'] = None
 sys.modules['keras'] = None
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
+import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 tf.get_logger().setLevel('ERROR')
@@ -30,23 +31,46 @@ def main() -> None:
         version = max(versions, key=lambda f: int(f.name))
         loaded = tf.saved_model.load(str(version))
         info = json.loads((version / 'assets.extra/tfgen.json').read_text())
-        sample = loaded.signatures['sample_png']
+        served = loaded.signatures
+        ending = 'wav' if 'sample_wav' in served else 'png'
+        sample = served[f'sample_{ending}']
         inputs = {'seed': tf.range(10, dtype=tf.int64)}
         if 'label' in sample.structured_input_signature[1]:
             inputs['label'] = tf.range(10) % info['spec']['num_classes']
-        pictures = sample(**inputs)['image_bytes'].numpy()
-        again = sample(**{k: v[:3] for k, v in inputs.items()})
+        files = _only(sample(**inputs))
         # A row depends on its own seed, not on its neighbours.
-        repeats = list(again['image_bytes'].numpy()) == list(pictures[:3])
-        file = folder / 'first_sample.png'
-        file.write_bytes(pictures[0])
-        print(
-            f'{folder} version {version.name}: {len(pictures)} samples, '
-            f'{"same" if repeats else "DIFFERENT"} in another batch, '
-            f'first one in {file}'
-        )
+        again = _only(sample(**{k: v[:3] for k, v in inputs.items()}))
+        repeats = list(again) == list(files[:3])
+        file = folder / f'first_sample.{ending}'
+        file.write_bytes(files[0])
+        line = f'{folder} version {version.name}: {len(files)} samples, '
+        line += f'{"same" if repeats else "DIFFERENT"} in another batch'
+        if 'complete' in served:
+            kept = _completes(served, inputs)
+            line += f', {"known half kept" if kept else "KNOWN HALF LOST"}'
+            repeats = repeats and kept
+        print(f'{line}, first one in {file}')
         if not repeats:
             sys.exit(1)
+
+
+def _completes(served, inputs):
+    """Whether completing the first half of samples keeps it bit for bit."""
+    complete = served['complete']
+    (kind,) = complete.structured_outputs
+    examples = _only(served['sample'](**inputs))
+    spec = complete.structured_input_signature[1]['mask']
+    mask = np.ones([len(examples), *spec.shape[1:]], np.float32)
+    half = examples.shape[1] // 2
+    mask[:, half:] = 0.0
+    inputs = inputs | {kind: tf.constant(examples), 'mask': tf.constant(mask)}
+    completed = _only(complete(**inputs))
+    return np.array_equal(completed[:, :half], examples[:, :half])
+
+
+def _only(outputs):
+    (value,) = outputs.values()
+    return value.numpy()
 
 
 if __name__ == '__main__':

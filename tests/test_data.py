@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import PREPARED
 from PIL import Image
 
-from tfgen import data, digits, readers
+from tfgen import data, digits, readers, tones
 from tfgen.errors import UserError
-from tfgen.readers import base, catalog
+from tfgen.readers import base
+from tfgen.readers import prepared as prepared_sets
 
 
 @pytest.fixture(scope='module')
@@ -195,11 +197,11 @@ def test_fit_crops_the_centre():
 def test_a_set_too_large_for_memory_is_read_by_random_access(tmp_path):
     builder = digits.Digits(data_dir=str(tmp_path), file_format='array_record')
     builder.download_and_prepare()
-    source = readers.open_source(
+    source = readers.open_images(
         'digits', str(tmp_path), None, memory_limit=1000
     )
     assert isinstance(source.splits['train'], base.RandomAccess)
-    in_memory = readers.open_source('digits', str(tmp_path), None)
+    in_memory = readers.open_images('digits', str(tmp_path), None)
     indices = _positions(5, 1, 1400)
     for ours, theirs in zip(
         source.gather('train', indices),
@@ -214,7 +216,7 @@ def test_a_set_too_large_for_memory_is_read_by_random_access(tmp_path):
 
 
 def test_a_set_that_is_not_there_fails_fast(tmp_path, monkeypatch):
-    monkeypatch.setattr(catalog, '_reachable', lambda url: False)
+    monkeypatch.setattr(prepared_sets, '_reachable', lambda url: False)
     with pytest.raises(UserError, match='tfds build cifar10'):
         data.load('cifar10', str(tmp_path))
 
@@ -234,3 +236,107 @@ def test_grey_pictures_of_every_format_are_read(tmp_path, suffix):
     (batch,) = data.load(f'folder:{tmp_path}').evaluation('test', 4).take(1)
     assert batch['image'].shape == (1, 8, 8, 1)
     np.testing.assert_allclose(batch['image'] * 255, 100, atol=1)
+
+
+def _palette_folder(path, pixels, colours):
+    path.mkdir()
+    (path / 'pixel_color.txt').write_text(pixels)
+    (path / 'colormap.txt').write_text(colours)
+    return f'palette:{path}'
+
+
+COLOURS = '255 255 255\n10 20 30\n40 50 60\n'
+
+
+def test_a_palette_is_read_as_indices(tmp_path):
+    lines = [f'{i % 3} 1 2 0' for i in range(20)]
+    name = _palette_folder(tmp_path / 'p', '\n'.join(lines) + '\n', COLOURS)
+    images = data.load(name)
+    assert images.spec.palette == ((255, 255, 255), (10, 20, 30), (40, 50, 60))
+    assert images.spec.shape == (2, 2, 1) and images.spec.levels == 3
+    assert images.spec.split_sizes == {'train': 18, 'test': 2}
+    (test,) = images.evaluation('test', 10)
+    index = np.round(test['image'].numpy() * 2).reshape(2, 4)
+    np.testing.assert_array_equal(index, [[0, 1, 2, 0], [10 % 3, 1, 2, 0]])
+    with pytest.raises(UserError, match='binarization=threshold'):
+        data.load(name, binarization='threshold')
+    with pytest.raises(UserError, match='image_size'):
+        data.load(name, image_size=(8, 8))
+
+
+@pytest.mark.parametrize(
+    'pixels,colours,message',
+    [
+        ('0 1 2\n', COLOURS, 'square'),
+        ('0 1 2 3\n' * 2, COLOURS, 'index of 3'),
+        ('0 1 2 -1\n' * 2, COLOURS, 'has an index'),
+        ('0 1 2 0\n0 1\n', COLOURS, 'equally long'),
+        ('0 1 2 x\n', COLOURS, 'whole numbers'),
+        ('', COLOURS, 'equally long'),
+        ('0 1 2 0\n' * 2, '1 2\n', 'R G B'),
+        ('0 1 2 0\n' * 2, COLOURS + '1 2 256\n', '0..255'),
+    ],
+)
+def test_a_broken_palette_is_named(tmp_path, pixels, colours, message):
+    with pytest.raises(UserError, match=message):
+        data.load(_palette_folder(tmp_path / 'p', pixels, colours))
+
+
+def test_the_lectures_own_palette():
+    path = PREPARED.parent / 'pokemon_creation'
+    if not path.is_dir():
+        pytest.skip(f'no {path}')
+    spec = data.load(f'palette:{path}').spec
+    assert spec.shape == (20, 20, 1) and spec.levels == 167
+    assert sum(spec.split_sizes.values()) == 792
+
+
+@pytest.fixture(scope='module')
+def embedded_tones(data_dir):
+    return data.load_audio('tones', data_dir, 2048)
+
+
+def test_tones_have_the_pitch_of_their_label(embedded_tones):
+    (batch,) = embedded_tones.evaluation('test', 100)
+    audio, label = batch['audio'].numpy(), batch['label'].numpy()
+    assert np.abs(audio).max() <= 1 and sorted(set(label)) == list(range(10))
+    spectrum = np.abs(np.fft.rfft(audio, 8 * 2048))
+    frequency = np.arange(spectrum.shape[1]) * 8000 / (8 * 2048)
+    for row, pitch in zip(
+        spectrum, np.array(tones._PITCHES)[label], strict=True
+    ):
+        # The strongest line is one of the harmonics.
+        strongest = frequency[row.argmax()] / pitch
+        assert abs(strongest - round(strongest)) < 0.03
+
+
+def test_sounds_are_cut_and_filled_up(data_dir, embedded_tones):
+    (whole,) = embedded_tones.evaluation('test', 100)
+    for length in (100, 3000):
+        (batch,) = data.load_audio('tones', data_dir, length).evaluation(
+            'test', 100
+        )
+        audio = batch['audio'].numpy()
+        assert audio.shape == (100, length)
+        common = min(length, 2048)
+        np.testing.assert_array_equal(
+            audio[:, :common], whole['audio'].numpy()[:, :common]
+        )
+        np.testing.assert_array_equal(audio[:, common:], 0.0)
+
+
+def test_spoken_digits_are_16_bit_sounds(prepared):
+    sounds = data.load_audio('spoken_digit', prepared, 2000)
+    assert sounds.spec.sample_rate == 8000 and sounds.spec.num_classes == 10
+    assert sounds.spec.split_sizes == {'train': 2250, 'test': 250}
+    (batch,) = sounds.evaluation('test', 250)
+    levels = batch['audio'].numpy() * 2**15
+    np.testing.assert_array_equal(levels, np.round(levels))
+    assert 0.2 < np.abs(batch['audio']).max() <= 1.0
+
+
+def test_an_image_set_has_no_audio(data_dir):
+    with pytest.raises(UserError, match='has no audio'):
+        data.load_audio('digits', data_dir)
+    with pytest.raises(UserError, match='has no image'):
+        data.load('tones', data_dir)

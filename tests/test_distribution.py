@@ -29,7 +29,7 @@ def _losses(directory):
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for v in event.summary.value:
-                if '/' in v.tag and v.tag != 'images_per_second':
+                if '/' in v.tag and v.tag != 'examples_per_second':
                     value = float(tf.make_ndarray(v.tensor))
                     losses.setdefault(v.tag, {})[event.step] = value
     return {
@@ -66,7 +66,7 @@ def _assert_follows(losses, reference):
         assert error < 1e-4, tag
 
 
-@pytest.mark.parametrize('model', tiny.MODELS)
+@pytest.mark.parametrize('model', tiny.FAMILIES)
 def test_two_replicas_follow_one(model, one_device, tmp_path, data_dir):
     reference = one_device(model)
     tiny.run(
@@ -119,7 +119,7 @@ def _run_workers(model, directory, data_dir, *flags):
     return outputs
 
 
-@pytest.mark.parametrize('model', tiny.MODELS)
+@pytest.mark.parametrize('model', tiny.FAMILIES)
 def test_two_workers_follow_one(model, one_device, tmp_path, data_dir):
     reference = one_device(model)
     chief, other = _run_workers(model, tmp_path, data_dir)

@@ -23,14 +23,18 @@ SIGNATURES = {
         'reconstruct_png',
         'elbo',
     },
-    'pixelrnn': {
-        'sample',
-        'sample_png',
-        'log_prob',
-        'complete',
-        'complete_png',
-    },
     'dcgan': {'sample', 'sample_png', 'decode', 'decode_png'},
+}
+PIXELS = {'sample', 'sample_png', 'log_prob', 'complete', 'complete_png'}
+SIGNATURES |= dict.fromkeys(
+    ('pixelrnn', 'row_lstm', 'diagonal_bilstm', 'pixelcnn'), PIXELS
+)
+SIGNATURES['wavenet'] = {
+    'sample',
+    'sample_wav',
+    'log_prob',
+    'complete',
+    'complete_wav',
 }
 EVERY = [(m, s) for m, names in SIGNATURES.items() for s in sorted(names)]
 
@@ -58,10 +62,10 @@ def _rows(model, images, count=64):
     """One value of each input, for `count` rows."""
     (batch,) = images.evaluation('test', count).take(1)
     random = np.random.default_rng(0)
-    mask = random.integers(0, 2, [count, *model.example_shape[:2], 1])
+    mask = random.integers(0, 2, [count, *model.mask_shape()])
     rows = {
         'seed': np.arange(count) * 7919,
-        'image': batch['image'].numpy(),
+        model.kind: batch[model.kind].numpy(),
         'label': batch['label'].numpy(),
         'mask': mask.astype(np.float32),
         'z': random.normal(size=[count, model.latent_size]),
@@ -119,12 +123,30 @@ def test_png_twins_decode_to_the_same_pixels(model, signature, exported):
         )
 
 
+@pytest.mark.parametrize('signature', ['sample', 'complete'])
+def test_wav_twins_decode_to_the_same_samples(signature, exported):
+    live, _, rows = exported('wavenet')
+    pick = np.arange(8)
+    audio = _call(live[signature], rows, pick)['audio']
+    wavs = _call(live[f'{signature}_wav'], rows, pick)['audio_bytes']
+    for wav, samples in zip(wavs, audio, strict=True):
+        decoded, rate = tf.audio.decode_wav(wav)
+        assert rate == 8000
+        # To 16 bits; known samples, which have no more, are equal.
+        np.testing.assert_allclose(decoded[:, 0], samples, atol=2.0**-15)
+        if signature == 'complete':
+            known = rows['mask'][pick] == 1
+            np.testing.assert_array_equal(
+                audio[known], rows['audio'][pick][known]
+            )
+
+
 def test_equal_seeds_give_equal_pictures_and_others_do_not(exported):
     for model in tiny.MODELS:
         live, _, rows = exported(model)
         rows = {k: np.repeat(v[:1], 4, axis=0) for k, v in rows.items()}
         rows['seed'] = np.array([5, 6, 5, 7])
-        image = _call(live['sample'], rows, np.arange(4))['image']
+        (image,) = _call(live['sample'], rows, np.arange(4)).values()
         np.testing.assert_allclose(image[0], image[2], atol=1e-6)
         assert np.abs(image[0] - image[1]).max() > 1e-3
         assert np.abs(image[0] - image[3]).max() > 1e-3
@@ -134,10 +156,16 @@ def test_it_loads_without_tfgen_and_keras(exported):
     folders = [exported(model)[1] for model in tiny.MODELS]
     script = tiny.ROOT / 'scripts' / 'load_export.py'
     output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
-    assert output.count('same in another batch') == 3
-    for folder in folders:
-        picture = tf.io.decode_png((folder / 'first_sample.png').read_bytes())
-        assert picture.shape == (8, 8, 1)
+    assert output.count('same in another batch') == len(tiny.MODELS)
+    assert output.count('known half kept') == 5
+    for model, folder in zip(tiny.MODELS, folders, strict=True):
+        if model == 'wavenet':
+            file = (folder / 'first_sample.wav').read_bytes()
+            sound, rate = tf.audio.decode_wav(file)
+            assert sound.shape == (64, 1) and rate == 8000
+        else:
+            file = (folder / 'first_sample.png').read_bytes()
+            assert tf.io.decode_png(file).shape == (8, 8, 1)
 
 
 def test_saved_model_cli_runs_it(exported, tmp_path):
@@ -164,6 +192,9 @@ BAD = [
     ('pixelrnn', 'complete', 'mask', 0.5, 'mask must be 1'),
     ('pixelrnn', 'complete', 'mask', np.nan, 'mask must be 1'),
     ('pixelrnn', 'log_prob', 'label', 99, 'label must be in 0..9'),
+    ('wavenet', 'log_prob', 'audio', 1.1, r'samples in \[-1, 1\]'),
+    ('wavenet', 'complete', 'audio', np.nan, r'samples in \[-1, 1\]'),
+    ('wavenet', 'complete', 'mask', 0.5, 'mask must be 1'),
     ('dcgan', 'sample', 'label', 10, 'label must be in 0..9'),
 ]
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tiny
 from PIL import Image
 
@@ -89,11 +90,46 @@ def test_styles_show_the_image_and_every_label(served):
 
 def test_completion_keeps_the_upper_half(served):
     functions, config, images = served('pixelrnn')
-    drawn, columns = pictures.completion(functions, config, images, 0)
+    drawn, columns = pictures.completion(functions, config, images, 10, 8, 0)
     rows = drawn.reshape(-1, columns, 8, 8, 1)
     for column in range(2, columns):
         np.testing.assert_array_equal(rows[:, column, :4], rows[:, 0, :4])
     assert np.abs(rows[:, 2, 4:] - rows[:, 3, 4:]).max() > 0
+
+
+def test_completion_continues_sounds(served):
+    functions, config, sounds = served('wavenet')
+    drawn, columns = pictures.completion(functions, config, sounds, 3, 2, 0)
+    assert columns == 4
+    rows = drawn.reshape(3, columns, 64)
+    (batch,) = sounds.evaluation('test', 3).take(1)
+    np.testing.assert_array_equal(rows[:, 0], batch['audio'])
+    for column in (1, 2, 3):
+        np.testing.assert_array_equal(rows[:, column, :32], rows[:, 0, :32])
+    np.testing.assert_array_equal(rows[:, 1, 32:], 0.0)
+    assert np.any(rows[:, 2, 32:] != rows[:, 3, 32:])
+
+
+def test_a_palette_gives_its_colours():
+    palette = ((1, 2, 3), (40, 50, 60), (250, 100, 0))
+    index = np.array([[0, 1], [2, 1]])
+    image = (index / 2).reshape(1, 2, 2, 1).astype(np.float32)
+    (png,) = serving.encode_png(tf.constant(image), palette).numpy()
+    pixels = tf.io.decode_png(png).numpy()
+    np.testing.assert_array_equal(pixels, np.array(palette)[index])
+    grid = plots.grid(image, 1, palette)
+    colours = {tuple(c) for c in grid.reshape(-1, 3)}
+    assert colours == {*palette, tuple(grid[0, 0])}
+
+
+def test_a_spectrogram_shows_pitch_and_time():
+    time = np.arange(4000) / 8000
+    sound = np.where(time < 0.25, np.sin(2 * np.pi * 1000 * time), 0.0)
+    (picture,) = plots.spectrograms(sound[None])[..., 0]
+    assert picture.shape[0] == 128 and picture.max() == 1.0
+    # 1,000 of 4,000 Hz: a quarter up from the bottom row.
+    assert abs(picture[:, 3].argmax() - (127 - 32)) <= 1
+    assert picture[:, -3].max() == 0.0
 
 
 def test_reconstruction_puts_images_above_their_copies(served):
@@ -112,6 +148,6 @@ def test_what_a_model_cannot_draw_is_refused(served):
         pictures.interpolation(functions, config, None, 0)
     functions, config, _ = served('dcgan')
     with pytest.raises(UserError, match='cannot draw completion'):
-        pictures.completion(functions, config, images, 0)
+        pictures.completion(functions, config, images, 10, 8, 0)
     with pytest.raises(UserError, match='use 0 to 9'):
         pictures.samples(functions, config, [10], 3, 0)

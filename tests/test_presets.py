@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from tfgen import presets, workdir
-from tfgen.data import DataSpec
+from tfgen.data import AudioSpec, DataSpec
 from tfgen.errors import UserError
 
 SPECS = {
@@ -16,6 +16,11 @@ SPECS = {
     'binarized_mnist': DataSpec(
         'binarized_mnist', 28, 28, 1, 2, 0, 'static', {}
     ),
+    'palette:pokemon_creation': DataSpec(
+        'palette', 20, 20, 1, 167, 0, 'none', {}, ((0, 0, 0),) * 167
+    ),
+    'tones': AudioSpec('tones', 2048, 8000, 10, {}),
+    'spoken_digit': AudioSpec('spoken_digit', 4096, 8000, 10, {}),
 }
 
 
@@ -40,7 +45,9 @@ def test_settings_are_parsed_by_the_fields_type():
 
 @pytest.mark.parametrize('name', presets.PRESETS)
 def test_a_preset_survives_json(name):
-    preset = presets.get(name, ['image_size=8,8'])
+    preset = presets.PRESETS[name]
+    if isinstance(preset, presets.ImagePreset):
+        preset = presets.get(name, ['image_size=8,8'])
     fields = json.loads(json.dumps(dataclasses.asdict(preset)))
     assert presets.restore(name, fields) == preset
 
@@ -56,6 +63,14 @@ def test_parameter_counts_are_as_recorded(name):
     preset = presets.PRESETS[name]
     model = preset.build(SPECS[preset.dataset])
     assert model.num_parameters() == preset.parameters
+
+
+def test_a_palette_is_for_a_pixelrnn():
+    for name in ('cvae_digits', 'dcgan_digits'):
+        with pytest.raises(UserError, match='names colours by index'):
+            presets.get(name, ['conditional=false']).build(
+                SPECS['palette:pokemon_creation']
+            )
 
 
 def test_bernoulli_needs_binary_images():

@@ -18,7 +18,7 @@ from tfgen import checkpoints, strategies, training, workdir
 from tfgen.errors import UserError
 from tfgen.progress import Progress
 
-RUNS = [(m, j) for m in tiny.MODELS for j in ('on', 'off')]
+RUNS = [(m, j) for m in tiny.FAMILIES for j in ('on', 'off')]
 
 
 @pytest.fixture(scope='module')
@@ -87,9 +87,16 @@ VARIANTS = [
     ('cvae', ['kl=monte_carlo']),
     ('cvae', [*BINARY, 'kl=analytic']),
     ('cvae', [*BINARY, 'kl=monte_carlo', 'conditional=false']),
-    ('pixelrnn', ['cell=lstm']),
+    ('pixelrnn', []),
     ('pixelrnn', ['cell=gru', 'dropout=0']),
     ('pixelrnn', ['colour']),
+    ('row_lstm', ['colour']),
+    ('diagonal_bilstm', ['colour']),
+    ('diagonal_bilstm', ['palette']),
+    ('pixelcnn', ['colour']),
+    ('pixelcnn', ['gated=false']),
+    ('wavenet', []),
+    ('wavenet', ['conditional=false']),
     ('dcgan', []),
     ('dcgan', ['generator_loss=minimax', 'dropout=0', 'conditional=false']),
 ]
@@ -98,13 +105,16 @@ VARIANTS = [
 @pytest.mark.parametrize('model,settings', VARIANTS)
 def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     # TensorFlow adds three or more in an order that it does not fix.
-    channels = 3 if 'colour' in settings else 1
     config, _ = tiny.load(model, data_dir, *[s for s in settings if '=' in s])
-    spec = dataclasses.replace(config.spec, channels=channels)
+    spec = config.spec
+    if 'colour' in settings:
+        spec = dataclasses.replace(spec, channels=3)
+    if 'palette' in settings:
+        spec = dataclasses.replace(spec, palette=((0, 0, 0),) * spec.levels)
     config = dataclasses.replace(config, spec=spec)
     training.make_repeatable()
     batch = {
-        'image': tf.TensorSpec([16, *spec.shape]),
+        config.build().kind: tf.TensorSpec([16, *spec.shape]),
         'label': tf.TensorSpec([16], tf.int32),
     }
     key = tf.TensorSpec([2], tf.int64)
@@ -206,6 +216,26 @@ def test_a_longer_run_continues_a_shorter_one(tmp_path, data_dir):
     )
 
 
+def test_averages_follow_their_formula_and_are_what_is_evaluated(
+    tmp_path, data_dir
+):
+    extra = ['checkpoint_every=1', 'steps=3', 'schedule=constant', 'ema=0.2']
+    config, examples = tiny.load('diagonal_bilstm', data_dir, *extra)
+    initial = [v.numpy().astype(np.float64) for v in config.build().variables]
+    trained = training.train(config, examples, tmp_path)
+    expected = initial
+    for step in range(3):
+        decay = min(0.2, (1 + step) / (10 + step))
+        saved = tiny.weights(tmp_path, step + 1)
+        for i in range(len(expected)):
+            now = saved[f'model/{i}/.ATTRIBUTES/VARIABLE_VALUE']
+            expected[i] = decay * expected[i] + (1 - decay) * now
+    restored, _ = config.restore(tmp_path)
+    for model in (trained, restored):
+        for variable, value in zip(model.variables, expected, strict=True):
+            np.testing.assert_allclose(variable, value, rtol=1e-5, atol=1e-6)
+
+
 def test_a_restored_model_has_every_variable(uninterrupted):
     for model in tiny.MODELS:
         path = uninterrupted(model, 'off')
@@ -246,7 +276,7 @@ def test_a_workdir_holds_what_the_readme_says(uninterrupted):
         'discriminator/real',
         'discriminator/fake',
         'generator/fool',
-        'images_per_second',
+        'examples_per_second',
         'samples',
     }
 
@@ -267,7 +297,8 @@ def test_jit_is_chosen_by_kind(data_dir):
         config, _ = tiny.load(model, data_dir)
         chosen[model] = training.use_jit('auto', config.build(), strategy)
     if not tf.config.list_logical_devices('GPU'):
-        assert chosen == {'cvae': False, 'pixelrnn': True, 'dcgan': False}
+        convolutional = ('cvae', 'pixelcnn', 'dcgan')
+        assert chosen == {m: m not in convolutional for m in tiny.MODELS}
 
 
 def test_progress_rewrites_its_line_on_a_terminal():
@@ -284,4 +315,4 @@ def test_progress_rewrites_its_line_on_a_terminal():
         text = stream.getvalue()
         assert text.count(mark) == 2
         assert 'step 20/100  model/rate 1.25' in text
-        assert 'images/s' in text and 'left' in text
+        assert 'examples/s' in text and 'left' in text

@@ -10,17 +10,38 @@ import tensorflow as tf
 from tfgen import presets, workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# Every preset at a size that trains in a second.
+# A preset of every model and variant, at a size that trains in a second.
+_PIXELS = ['units=6', 'num_layers=2', 'dropout=0.2', 'kernel_size=3']
 SETTINGS = {
-    'cvae': ['filters=4,6', 'latent_size=3', 'kl=monte_carlo'],
-    'pixelrnn': ['units=8', 'num_layers=2', 'dropout=0.2'],
-    'dcgan': [
-        'generator_filters=8,6',
-        'discriminator_filters=6,8',
-        'latent_size=5',
-        'dropout=0.2',
-        'discriminator_updates=2',
-    ],
+    'cvae': ('cvae_digits', ['filters=4,6', 'latent_size=3', 'kl=monte_carlo']),
+    'pixelrnn': ('pixelrnn_digits', ['cell=lstm', *_PIXELS]),
+    'row_lstm': ('pixelrnn_digits', ['cell=row_lstm', *_PIXELS]),
+    'diagonal_bilstm': (
+        'pixelrnn_digits',
+        ['cell=diagonal_bilstm', 'ema=0.9', *_PIXELS],
+    ),
+    'pixelcnn': ('pixelrnn_digits', ['cell=pixelcnn', 'gated=true', *_PIXELS]),
+    'wavenet': (
+        'wavenet_tones',
+        [
+            'audio_length=64',
+            'units=4',
+            'skip_units=6',
+            'num_stacks=2',
+            'layers_per_stack=3',
+            'ema=0',
+        ],
+    ),
+    'dcgan': (
+        'dcgan_digits',
+        [
+            'generator_filters=8,6',
+            'discriminator_filters=6,8',
+            'latent_size=5',
+            'dropout=0.2',
+            'discriminator_updates=2',
+        ],
+    ),
 }
 COMMON = [
     'batch_size=16',
@@ -30,15 +51,17 @@ COMMON = [
     'schedule=cosine',
 ]
 MODELS = tuple(SETTINGS)
+# One of each family, where a test is expensive.
+FAMILIES = ('cvae', 'diagonal_bilstm', 'wavenet', 'dcgan')
 
 
 def settings(model: str) -> list[str]:
-    return SETTINGS[model] + COMMON
+    return SETTINGS[model][1] + COMMON
 
 
 def load(model: str, data_dir: str, *extra: str, precision='float32'):
-    """The Config and data of a small run of '<model>_digits'."""
-    name = f'{model}_digits'
+    """The Config and data of a small run."""
+    name = SETTINGS[model][0]
     preset = presets.get(name, [*settings(model), *extra])
     images = preset.load_data(data_dir)
     return workdir.Config(name, preset, 0, precision, images.spec), images
@@ -47,7 +70,7 @@ def load(model: str, data_dir: str, *extra: str, precision='float32'):
 def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
     """The command line of the same run; `extra` are more flags."""
     command = [sys.executable, str(ROOT / 'scripts' / 'train.py')]
-    command += [f'--preset={model}_digits', f'--workdir={directory}']
+    command += [f'--preset={SETTINGS[model][0]}', f'--workdir={directory}']
     command += [f'--data_dir={data_dir}']
     command += [f'--set={setting}' for setting in settings(model)]
     return command + list(extra)

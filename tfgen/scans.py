@@ -374,7 +374,7 @@ def _scan_sizes(inputs, recurrent_kernel):
 
 
 def _array(size):
-    return tf.TensorArray(tf.float32, size)
+    return tf.TensorArray(tf.float32, size, clear_after_read=False)
 
 
 def _unstack(values):

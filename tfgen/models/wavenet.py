@@ -244,20 +244,23 @@ class Block(keras.layers.Layer):
         return bias if one_hot is None else self.label(one_hot) + bias
 
     def call(self, x: tf.Tensor, condition: tf.Tensor) -> tuple:
-        x = tf.identity(x)  # gradients meet in pairs: see training.py
+        now = tf.identity(x)  # gradients meet in pairs: see training.py
         ago = min(self.dilation, x.shape[1])
-        past = tf.pad(x[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
-        return self._outputs(x, past, condition[:, None])
+        past = tf.pad(now[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
+        z, skip = self._activated(now, past, condition[:, None])
+        return self._added(x, z), skip
 
     def step(self, x: tf.Tensor, past: tf.Tensor, condition: tf.Tensor):
         """One sample: [B, K], and the input of `dilation` samples ago."""
-        return self._outputs(x, past, condition)
+        z, skip = self._activated(x, past, condition)
+        return self._added(x, z), skip
 
-    def _outputs(self, x, past, condition):
-        before, now = tf.unstack(self.gates.kernel)
-        gates = tf.tensordot(past, before, 1) + tf.tensordot(x, now, 1)
+    def _activated(self, now, past, condition):
+        of_past, of_now = tf.unstack(self.gates.kernel)
+        gates = tf.tensordot(past, of_past, 1) + tf.tensordot(now, of_now, 1)
         value, gate = tf.split(gates + condition, 2, axis=-1)
         z = tf.tanh(value) * tf.sigmoid(gate)
-        if self.residual is not None:
-            x += self.residual(z)
-        return x, self.skip(z)
+        return z, self.skip(z)
+
+    def _added(self, x, z):
+        return x if self.residual is None else x + self.residual(z)
