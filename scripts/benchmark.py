@@ -2,7 +2,8 @@
 
     python scripts/benchmark.py [--output=results/benchmark.json]
 
-Needs no data set: the images are random. Stop other work on the machine.
+Needs no data set: the examples are random. Stop other work on the machine.
+Every section runs in a process of its own.
 """
 
 import datetime
@@ -11,25 +12,39 @@ import os
 import pathlib
 import platform
 import statistics
+import subprocess
+import sys
 import time
 
 from absl import flags
 
 from tfgen import cli
+from tfgen.errors import UserError
 
 flags.DEFINE_string('output', None, 'JSON file for the figures.')
+flags.DEFINE_string('section', None, 'Only this one, as JSON.')
 _SHAPE = (28, 28, 1)
 
 
 def main() -> None:
-    figures = {
-        'training': training_loop(),
-        'sampling': sampling(),
-        'growth': growth(),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
-    }
-    print(json.dumps(figures, indent=2))
+    section = flags.FLAGS.section
+    if section:
+        if section not in SECTIONS:
+            raise UserError(
+                f'unknown section {section!r}: use {", ".join(SECTIONS)}'
+            )
+        print(json.dumps(SECTIONS[section]()))
+        return
+    figures = {}
+    for name in SECTIONS:
+        command = [sys.executable, __file__, f'--section={name}']
+        output = subprocess.run(
+            command, check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+        figures[name] = json.loads(output.splitlines()[-1])
+        print(name, json.dumps(figures[name], indent=2), flush=True)
+    figures['date'] = datetime.date.today().isoformat()
+    figures['machine'] = f'{platform.machine()}, {os.cpu_count()} CPU cores'
     if flags.FLAGS.output:
         file = pathlib.Path(flags.FLAGS.output)
         file.write_text(json.dumps(figures, indent=2) + '\n')
@@ -145,8 +160,134 @@ def _tfgen_loop():
     return lambda steps: loop(batches, 0, steps)
 
 
-def _sampler(shape, batch):
-    """A PixelRNN of pixelrnn_mnist's size, and its compiled sampler."""
+def bilstm_training() -> dict:
+    """Seven Diagonal BiLSTM layers of 16 units, batch 64, 28x28.
+
+    tfgen's loop on one device, and as two replicas that share the CPU, against
+    the same network with keras.layers.RNN, compiled by XLA and not.
+    """
+    from tfgen import strategies
+
+    # Before anything else: it decides what a device is.
+    replicated = strategies.make('mirrored', 2 if os.cpu_count() > 1 else 1)
+    import tensorflow as tf
+
+    one = tf.distribute.OneDeviceStrategy('CPU:0')
+    runs = {
+        'tfgen_two_replicas': _bilstm_loop(replicated, True),
+        'tfgen': _bilstm_loop(one, True),
+        'keras_rnn': _bilstm_loop(one, False, keras_rnn=True),
+        'keras_rnn_xla': _bilstm_loop(one, True, keras_rnn=True),
+    }
+    seconds = {name: [] for name in runs}
+    for run in runs.values():
+        run(1)
+    for _ in range(5):
+        for name, run in runs.items():
+            seconds[name].append(_seconds(run, 2) / 2)
+    pace = {k: 64 / statistics.median(v) for k, v in seconds.items()}
+    best = max(pace['keras_rnn'], pace['keras_rnn_xla'])
+    return {
+        'images_per_second': {k: round(v, 1) for k, v in pace.items()},
+        'ratio': round(pace['tfgen'] / best, 2),
+        'ratio_two_replicas': round(pace['tfgen_two_replicas'] / best, 2),
+    }
+
+
+def _bilstm_loop(strategy, jit, keras_rnn=False):
+    from tfgen import data, presets, training, workdir
+    from tfgen.readers import base
+
+    preset = presets.get(
+        'diagonal_bilstm_mnist',
+        ['units=16', 'num_layers=7', 'batch_size=64', 'ema=0'],
+    )
+    config = workdir.Config('', preset, 0, 'float32', _config().spec)
+    split = base.InMemory(_images(), None)
+    source = base.Source(_SHAPE, 2, 0, {'train': split, 'test': split})
+    images = data.ImageData(config.spec, source)
+    training.make_repeatable()
+    with strategy.scope():
+        model = config.build()
+        if keras_rnn:
+            for block in model.blocks:
+                _use_keras_rnn(block)
+        optimizers = training.make_optimizers(model, preset)
+    loop = training.make_loop(strategy, model, optimizers, config, jit)
+    batches = training.batch_iterator(strategy, model, images, config, 0)
+    return lambda steps: loop(batches, 0, steps)
+
+
+def _use_keras_rnn(block):
+    """The same arithmetic with keras.layers.RNN and automatic gradients."""
+    import keras
+    import tensorflow as tf
+
+    from tfgen import scans
+
+    class Cell(keras.layers.Layer):
+        """A column of the skewed map; projections stand outside the loop."""
+
+        def __init__(self, states):
+            super().__init__()
+            self.built = True
+            self.kernel = states
+            self.state_size = [keras.KerasTensor([28, 16]).shape] * 2
+
+        def get_initial_state(self, batch_size=None):
+            return [tf.zeros([batch_size, 28, 16])] * 2
+
+        def call(self, gates, states):
+            h, c = states
+            above = tf.pad(h[:, :-1], [[0, 0], [1, 0], [0, 0]])
+            kernel = tf.reshape(self.kernel, [32, 64])
+            taps = tf.concat([h, above], axis=-1)
+            gates = gates + tf.tensordot(taps, kernel, 1)
+            h, c = scans.line_lstm_cell(gates, c)
+            return h, [h, c]
+
+    def scan(x, inputs, states):
+        gates = tf.pad(inputs(x), [[0, 0], [0, 0], [0, 28], [0, 0]])
+        gates = tf.reshape(gates, [-1, 28 * 56, 64])[:, : 28 * 55]
+        gates = tf.transpose(tf.reshape(gates, [-1, 28, 55, 64]), [0, 2, 1, 3])
+        cell = Cell(states.kernel)
+        h = keras.layers.RNN(cell, return_sequences=True)(gates)
+        h = tf.reshape(tf.transpose(h, [0, 2, 1, 3]), [-1, 28 * 55, 16])
+        h = tf.reshape(tf.pad(h, [[0, 0], [0, 28], [0, 0]]), [-1, 28, 56, 16])
+        return h[:, :, :28]
+
+    def call(x):
+        x = tf.identity(x)
+        right = scan(x, block.inputs[0], block.states[0])
+        left = scan(tf.reverse(x, [2]), block.inputs[1], block.states[1])
+        left = tf.reverse(left, [2])[:, :-1]
+        h = right + tf.pad(left, [[0, 0], [1, 0], [0, 0], [0, 0]])
+        return block.outputs(h)
+
+    block.call = call
+
+
+VARIANTS = {
+    'lstm': ['cell=lstm'],
+    'gru': ['cell=gru'],
+    'row_lstm': ['cell=row_lstm'],
+    'diagonal_bilstm': ['cell=diagonal_bilstm'],
+    'diagonal_bilstm, 7 layers of 16': [
+        'cell=diagonal_bilstm',
+        'num_layers=7',
+        'units=16',
+    ],
+    'pixelcnn, 7 layers': ['cell=pixelcnn', 'num_layers=7'],
+    'gated pixelcnn, 7 layers': [
+        'cell=pixelcnn',
+        'num_layers=7',
+        'gated=true',
+    ],
+}
+
+
+def _sampler(shape, batch, settings=('cell=lstm', 'units=128')):
+    """A PixelRNN, and its compiled sampler."""
     import dataclasses
 
     import tensorflow as tf
@@ -155,30 +296,69 @@ def _sampler(shape, batch):
     from tfgen.noise import RowNoise
 
     spec = dataclasses.replace(_config().spec, height=shape[0], width=shape[1])
-    model = presets.get('pixelrnn_mnist').build(spec)
+    model = presets.get('diagonal_bilstm_mnist', settings).build(spec)
     sample = tf.function(lambda: model.sample(RowNoise(tf.range(batch))))
     return model, sample
 
 
 def sampling() -> dict:
-    """Incremental sampling against the whole network for each pixel.
+    """Incremental sampling and completion against the whole network.
 
-    28x28, batch 16. The whole network costs the same for each pixel, so 20 of
-    the 784 are timed and multiplied.
+    28x28, batch 16; the whole network runs once for each pixel. It costs the
+    same for each, so 10 of the 784 are timed and multiplied.
     """
     import tensorflow as tf
 
-    model, sample = _sampler(_SHAPE, 16)
-    logits = tf.function(model.logits)
+    from tfgen.noise import RowNoise
+
     image = tf.zeros([16, *_SHAPE])
-    for run in (sample, lambda: logits(image)):
-        run()
-    fast = statistics.median(_seconds(sample) for _ in range(7))
-    slow = statistics.median(_seconds(logits, image) for _ in range(20))
+    mask = tf.concat([tf.ones([16, 14, 28, 1]), tf.zeros([16, 14, 28, 1])], 1)
+    figures = {}
+    for name, settings in VARIANTS.items():
+        model, sample = _sampler(_SHAPE, 16, settings)
+        noise = RowNoise(tf.range(16))
+        complete = tf.function(lambda: model.complete(image, mask, noise))  # noqa: B023
+        logits = tf.function(model.logits)
+        for run in (sample, complete, lambda: logits(image)):  # noqa: B023
+            run()
+        fast, completed = (
+            statistics.median(_seconds(run) for _ in range(5))
+            for run in (sample, complete)
+        )
+        slow = statistics.median(_seconds(logits, image) for _ in range(10))
+        figures[name] = {
+            'sample_seconds': round(fast, 3),
+            'complete_seconds': round(completed, 3),
+            'whole_network_seconds': round(slow * 784, 1),
+            'ratio': round(slow * 784 / max(fast, completed), 1),
+        }
+    return figures
+
+
+def wavenet_sampling() -> dict:
+    """Queues against the whole network for each sample: 4,096, batch 4.
+
+    Of the whole network, 5 of the 4,096 runs are timed and multiplied.
+    """
+    import tensorflow as tf
+
+    from tfgen import presets
+    from tfgen.data import AudioSpec
+    from tfgen.noise import RowNoise
+
+    preset = presets.get('wavenet_spoken_digit', ['conditional=false'])
+    model = preset.build(AudioSpec('random', 4096, 8000, 0, {}))
+    sample = tf.function(lambda: model.sample(RowNoise(tf.range(4))))
+    logits = tf.function(model.logits)
+    audio = tf.zeros([4, 4096])
+    sample()
+    logits(audio)
+    fast = statistics.median(_seconds(sample) for _ in range(3))
+    slow = statistics.median(_seconds(logits, audio) for _ in range(5))
     return {
-        'incremental_seconds': round(fast, 4),
-        'whole_network_seconds': round(slow * 784, 2),
-        'ratio': round(slow * 784 / fast, 1),
+        'samples_per_second': round(4 * 4096 / fast),
+        'whole_network_seconds': round(slow * 4096, 1),
+        'ratio': round(slow * 4096 / fast, 1),
     }
 
 
@@ -192,6 +372,14 @@ def growth() -> dict:
         microseconds[f'{side}x{side}'] = round(seconds / side**2 * 1e6, 1)
     return {'microseconds_per_pixel': microseconds}
 
+
+SECTIONS = {
+    'training_loop': training_loop,
+    'bilstm_training': bilstm_training,
+    'sampling': sampling,
+    'wavenet_sampling': wavenet_sampling,
+    'growth': growth,
+}
 
 if __name__ == '__main__':
     cli.run(main)

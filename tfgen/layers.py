@@ -57,6 +57,10 @@ class Linear(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self._kernel)
         return kernel if self._mask is None else kernel * self._mask
 
+    def frozen(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The masked kernel and the bias, as plain tensors."""
+        return self.kernel, tf.convert_to_tensor(self.bias)
+
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[..., inputs] -> [..., outputs]."""
         y = tf.tensordot(x, self.kernel, 1)

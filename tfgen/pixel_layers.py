@@ -13,6 +13,9 @@ it needs of the past lies in three places:
           row at its start by `row`.
   left    what the pixels to the left in the same row give; `step` hands it on.
 
+Its weights, masked and put together, are made once, before the loops, by
+`frozen`.
+
 Source: van den Oord et al. 2016, sections 2 and 3; 2016b ("Conditional image
 generation with PixelCNN decoders") for the gated unit.
 
@@ -69,15 +72,19 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
         """What the rows above the first leave: nothing."""
 
     @abc.abstractmethod
-    def row(self, memory):
+    def frozen(self):
+        """The weights of the following functions, as plain tensors."""
+
+    @abc.abstractmethod
+    def row(self, frozen, memory):
         """Starts a row: memory -> (above [W, B, ...], left [B, ...])."""
 
     @abc.abstractmethod
-    def step(self, x: tf.Tensor, above, left):
+    def step(self, frozen, x: tf.Tensor, above, left):
         """One pixel: [B, F] -> [B, F], the next pixel's left, records."""
 
     @abc.abstractmethod
-    def finish(self, memory, records, left):
+    def finish(self, frozen, memory, records, left):
         """Ends a row: the pixels' records, each [W, B, ...] -> memory."""
 
 
@@ -116,27 +123,32 @@ class InputConv(keras.layers.Layer):
         inputs = self.window.kernel.shape[2]
         return tf.zeros([self.radius, width, batch, inputs])
 
-    def row(self, memory):
+    def frozen(self):
+        kernel = self.window.kernel
+        r = self.radius
+        # Rows above; pixels to the left and the pixel itself.
+        beside = tf.reshape(kernel[r, : r + 1], [-1, kernel.shape[-1]])
+        return kernel[:r], beside, tf.convert_to_tensor(self.window.bias)
+
+    def row(self, frozen, memory):
+        kernel, _, bias = frozen
         r = self.radius
         rows = tf.pad(memory, [[0, 0], [r, r], [0, 0], [0, 0]])
-        rows = tf.transpose(rows, [2, 0, 1, 3])  # [B, r, W + 2r, C]
-        above = tf.nn.conv2d(rows, self.window.kernel[:r], 1, 'VALID')
-        above = tf.transpose(above[:, 0], [1, 0, 2]) + self.window.bias
-        return above, tf.zeros_like(memory[:, 0])
+        rows = tf.transpose(rows, [2, 0, 1, 3])  # [B, r, W + 2r, C * E]
+        above = tf.nn.conv2d(rows, kernel, 1, 'VALID') + bias
+        left = tf.zeros([tf.shape(memory)[2], r * memory.shape[-1]])
+        return tf.transpose(above[:, 0], [1, 0, 2]), left
 
-    def step(self, x, above, left):
+    def step(self, frozen, x, above, left):
         """Values [B, C * E], of which the earlier channels count: [B, F]."""
-        r = self.radius
-        kernel = self.window.kernel[r]
-        return (
-            above + x @ kernel[r] + tf.einsum('rbc,rcf->bf', left, kernel[:r])
-        )
+        _, beside, _ = frozen
+        return above + tf.concat([left, x], axis=1) @ beside
 
     def move(self, x, left):
         """The pixel's values [B, C * E] -> left of the next one."""
-        return tf.concat([left[1:], x[None]], axis=0)
+        return tf.concat([left[:, x.shape[1] :], x], axis=1)
 
-    def finish(self, memory, records, left):
+    def finish(self, frozen, memory, records, left):
         return tf.concat([memory[1:], records[0][None]], axis=0)
 
 
@@ -187,15 +199,24 @@ class RasterLSTM(PixelLayer):
     def memory(self, width, batch):
         return (tf.zeros([batch, self.units]),) * 2
 
-    def row(self, memory):
+    def frozen(self):
+        return (
+            tf.concat([self.inputs.kernel, self.recurrent_kernel], axis=0),
+            tf.convert_to_tensor(self.inputs.bias),
+            *self.outputs.frozen(),
+        )
+
+    def row(self, frozen, memory):
         return (), memory
 
-    def step(self, x, above, left):
+    def step(self, frozen, x, above, left):
+        kernel, bias, outputs, outputs_bias = frozen
         h, c = left
-        h, c = scans.lstm_cell(self.inputs(x) + h @ self.recurrent_kernel, c)
-        return self.outputs(h), (h, c), ()
+        gates = tf.concat([x, h], axis=1) @ kernel + bias
+        h, c = scans.lstm_cell(gates, c)
+        return h @ outputs + outputs_bias, (h, c), ()
 
-    def finish(self, memory, records, left):
+    def finish(self, frozen, memory, records, left):
         return left
 
 
@@ -225,11 +246,19 @@ class RasterGRU(RasterLSTM):
     def memory(self, width, batch):
         return (tf.zeros([batch, self.units]),)
 
-    def step(self, x, above, left):
+    def frozen(self):
+        return (
+            *self.inputs.frozen(),
+            tf.convert_to_tensor(self.recurrent_kernel),
+            tf.convert_to_tensor(self.recurrent_bias),
+            *self.outputs.frozen(),
+        )
+
+    def step(self, frozen, x, above, left):
+        inputs, bias, kernel, recurrent_bias, outputs, outputs_bias = frozen
         (h,) = left
-        recurrent = h @ self.recurrent_kernel + self.recurrent_bias
-        h = scans.gru_cell(self.inputs(x), recurrent, h)
-        return self.outputs(h), (h,), ()
+        h = scans.gru_cell(x @ inputs + bias, h @ kernel + recurrent_bias, h)
+        return h @ outputs + outputs_bias, (h,), ()
 
 
 class RowLSTM(PixelLayer):
@@ -276,34 +305,34 @@ class RowLSTM(PixelLayer):
         y = tf.reshape(y, [height, width, batch, features])
         return tf.transpose(y, [2, 0, 1, 3])
 
-    def _gates(self, left, x):
-        kernel = self.inputs.kernel
-        return (
-            tf.tensordot(left, kernel[0], 1)
-            + tf.tensordot(x, kernel[1], 1)
-            + self.inputs.bias
-        )
-
     def memory(self, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def row(self, memory):
-        h, c = memory
-        h = tf.pad(h, [[1, 1], [0, 0], [0, 0]])
-        kernel = self.states.kernel
-        above = sum(
-            tf.tensordot(h[tap : tap + c.shape[0]], kernel[tap], 1)
-            for tap in range(3)
+    def frozen(self):
+        kernel, bias = self.inputs.frozen()
+        return (
+            tf.reshape(kernel, [-1, 4 * self.units]),
+            bias,
+            self.states.kernel,
+            self.outputs.kernel,
         )
-        features = self.inputs.kernel.shape[1]
-        return (above, c), tf.zeros([tf.shape(c)[1], features])
 
-    def step(self, x, above, left):
+    def row(self, frozen, memory):
+        inputs, bias, states, _ = frozen
+        h, c = memory
+        h = tf.transpose(tf.pad(h, [[1, 1], [0, 0], [0, 0]]), [1, 0, 2])
+        above = tf.nn.conv1d(h, states, 1, 'VALID') + bias
+        left = tf.zeros([tf.shape(c)[1], inputs.shape[0] // 2])
+        return (tf.transpose(above, [1, 0, 2]), c), left
+
+    def step(self, frozen, x, above, left):
+        inputs, _, _, outputs = frozen
         gates, c = above
-        h, c = scans.line_lstm_cell(self._gates(left, x) + gates, c)
-        return h @ self.outputs.kernel, x, (h, c)
+        gates += tf.concat([left, x], axis=1) @ inputs
+        h, c = scans.line_lstm_cell(gates, c)
+        return h @ outputs, x, (h, c)
 
-    def finish(self, memory, records, left):
+    def finish(self, frozen, memory, records, left):
         return records
 
 
@@ -353,25 +382,37 @@ class DiagonalBiLSTM(PixelLayer):
     def memory(self, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def row(self, memory):
+    def frozen(self):
+        (inputs, bias), (left_inputs, left_bias) = (
+            i.frozen() for i in self.inputs
+        )
+        beside, above = tf.unstack(self.states[0].kernel)
+        left_beside, left_above = tf.unstack(self.states[1].kernel)
+        rightward = tf.concat([inputs, beside], axis=0), above, bias
+        leftward = left_inputs, left_beside, left_above, left_bias
+        return rightward, leftward, self.outputs.kernel
+
+    def row(self, frozen, memory):
+        (_, from_above, bias), _, _ = frozen
         h, from_right = memory
-        above = tf.tensordot(h, self.states[0].kernel[1], 1)
+        above = tf.tensordot(h, from_above, 1) + bias
         return (above, from_right), (tf.zeros_like(h[0]),) * 2
 
-    def step(self, x, above, left):
+    def step(self, frozen, x, above, left):
+        (kernel, _, _), _, outputs = frozen
         h, c = left
         gates, from_right = above
-        gates += self.inputs[0](x) + h @ self.states[0].kernel[0]
+        gates += tf.concat([x, h], axis=1) @ kernel
         h, c = scans.line_lstm_cell(gates, c)
-        y = (h + from_right) @ self.outputs.kernel
-        return y, (h, c), (h, x)
+        return (h + from_right) @ outputs, (h, c), (h, x)
 
-    def finish(self, memory, records, left):
+    def finish(self, frozen, memory, records, left):
         """The right-to-left pass over the row, now that it is known."""
+        _, (inputs, beside, from_above, bias), _ = frozen
         _, above = memory
         h, x = records
-        beside, from_above = tf.unstack(self.states[1].kernel)
-        gates = self.inputs[1](x) + tf.tensordot(above, from_above, 1)
+        gates = tf.tensordot(x, inputs, 1) + bias
+        gates += tf.tensordot(above, from_above, 1)
         gates = tf.TensorArray(tf.float32, gates.shape[0]).unstack(gates)
         width = x.shape[0]
 
@@ -422,14 +463,11 @@ class ResidualConv(PixelLayer):
         )
 
     def call(self, x):
-        a = self._reduced(x)
+        a = tf.nn.relu(self.inputs(tf.nn.relu(x)))
         a = tf.pad(a, [[0, 0], [1, 0], [1, 1], [0, 0]])
         z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
         h = self._activated(z + self.window.bias)
         return self.outputs(h)
-
-    def _reduced(self, x):
-        return tf.nn.relu(self.inputs(tf.nn.relu(x)))
 
     def _activated(self, z):
         if not self.gated:
@@ -440,19 +478,28 @@ class ResidualConv(PixelLayer):
     def memory(self, width, batch):
         return tf.zeros([width, batch, self.units])
 
-    def row(self, memory):
+    def frozen(self):
+        kernel, bias = self.window.frozen()
+        beside = tf.reshape(kernel[1, :2], [-1, kernel.shape[-1]])
+        return (
+            self.inputs.frozen(),
+            (kernel[0], beside, bias),
+            self.outputs.frozen(),
+        )
+
+    def row(self, frozen, memory):
+        _, (kernel, _, bias), _ = frozen
         a = tf.transpose(tf.pad(memory, [[1, 1], [0, 0], [0, 0]]), [1, 0, 2])
-        kernel = self.window.kernel[0]  # [3, K, K]
-        above = tf.nn.conv1d(a, kernel, 1, 'VALID') + self.window.bias
+        above = tf.nn.conv1d(a, kernel, 1, 'VALID') + bias
         return tf.transpose(above, [1, 0, 2]), tf.zeros_like(memory[0])
 
-    def step(self, x, above, left):
-        a = self._reduced(x)
-        _, kernel = tf.unstack(self.window.kernel)
-        h = self._activated(above + left @ kernel[0] + a @ kernel[1])
-        return self.outputs(h), a, (a,)
+    def step(self, frozen, x, above, left):
+        (inputs, bias), (_, beside, _), (outputs, outputs_bias) = frozen
+        a = tf.nn.relu(tf.nn.relu(x) @ inputs + bias)
+        h = self._activated(above + tf.concat([left, a], axis=1) @ beside)
+        return h @ outputs + outputs_bias, a, (a,)
 
-    def finish(self, memory, records, left):
+    def finish(self, frozen, memory, records, left):
         return records[0]
 
 

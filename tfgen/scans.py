@@ -184,9 +184,9 @@ def line_lstm_scan(
     LSTM) or a diagonal (Diagonal BiLSTM).
 
     The products with `inputs` and `outputs` could stand outside the loop.
-    Inside, nothing 4K wide leaves the cache but the gates, and the matrix
-    products turn x and y, [N, F], into the [K, N] of the states on their way:
-    there, gates are split and stacked as blocks of memory.
+    Inside, x and y, [N, F], are turned into the [K, N] of the states while
+    they are in the cache: there, gates are split and stacked as blocks of
+    memory, and one product serves x and the states before.
 
     Source: van den Oord et al. 2016, equation 3.
 
@@ -229,14 +229,20 @@ def line_lstm_scan(
     @tf.custom_gradient
     def scan(x, inputs, bias, states, outputs):
         num_lines, units = x.shape[0], outputs.shape[0]
-        from_taps = tf.reshape(states, [-1, 4 * units])
+        weights = tf.concat(
+            [inputs, tf.reshape(states, [-1, 4 * units])], axis=0
+        )
         lines = _unstack(x)
         zeros = tf.zeros([units, tf.shape(x)[1]])
+        ones = tf.ones([tf.shape(x)[1], 1])
+
+        def reads(h, t):
+            """What the gates of line t read: [F + taps * K, N]."""
+            return tf.concat([tf.transpose(lines.read(t)), taps(h, t)], axis=0)
 
         def forward(t, h, c, hs, cs, gates, ys):
             activations = _line_activations(
-                tf.matmul(inputs, lines.read(t), True, True)
-                + tf.matmul(from_taps, taps(h, t), transpose_a=True)
+                tf.matmul(weights, reads(h, t), transpose_a=True)
                 + bias[:, None],
                 axis=0,
             )
@@ -269,7 +275,7 @@ def line_lstm_scan(
             h_before, c_before = _unstack(hs), _unstack(cs)
             activations, d_lines = _unstack(gates), _unstack(d_ys)
 
-            def backward(t, dh, dc, d_inputs, d_bias, d_taps, d_outputs, d_xs):
+            def backward(t, dh, dc, d_weights, d_bias, d_outputs, d_xs):
                 i, f, o, g = tf.split(activations.read(t), 4, axis=0)
                 tanh_c = tf.tanh(c_before.read(t + 1))
                 d_y = d_lines.read(t)
@@ -284,30 +290,32 @@ def line_lstm_scan(
                     ],
                     axis=0,
                 )
+                read = reads(h_before.read(t), t)
+                d_read = weights @ d_gates
+                d_x, d_taps = tf.split(d_read, [inputs.shape[0], -1], axis=0)
                 return (
                     t - 1,
-                    taps_transposed(from_taps @ d_gates, t),
+                    taps_transposed(d_taps, t),
                     kept(dc * f, t),
-                    d_inputs + tf.matmul(lines.read(t), d_gates, True, True),
-                    d_bias + tf.reduce_sum(d_gates, axis=1),
-                    d_taps
-                    + tf.matmul(
-                        taps(h_before.read(t), t), d_gates, transpose_b=True
-                    ),
+                    d_weights + tf.matmul(read, d_gates, transpose_b=True),
+                    # (A product, for XLA's sums along rows are slow.)
+                    d_bias + d_gates @ ones,
                     d_outputs + h_before.read(t + 1) @ d_y,
-                    d_xs.write(t, tf.matmul(d_gates, inputs, True, True)),
+                    d_xs.write(t, tf.transpose(d_x)),
                 )
 
-            sums = [tf.zeros_like(w) for w in (inputs, bias, from_taps)]
-            _, _, _, d_inputs, d_bias, d_taps, d_outputs, d_xs = tf.while_loop(
+            sums = [tf.zeros_like(w) for w in (weights, bias[:, None], outputs)]
+            _, _, _, d_weights, d_bias, d_outputs, d_xs = tf.while_loop(
                 lambda t, *_: t >= 0,
                 backward,
-                (num_lines - 1, zeros, zeros, *sums)
-                + (tf.zeros_like(outputs), _array(num_lines)),
+                (num_lines - 1, zeros, zeros, *sums, _array(num_lines)),
                 maximum_iterations=num_lines,
             )
-            d_states = tf.reshape(d_taps, states.shape)
-            return d_xs.stack(), d_inputs, d_bias, d_states, d_outputs
+            d_inputs, d_states = tf.split(
+                d_weights, [inputs.shape[0], -1], axis=0
+            )
+            d_states = tf.reshape(d_states, states.shape)
+            return d_xs.stack(), d_inputs, d_bias[:, 0], d_states, d_outputs
 
         return ys.stack(), gradient
 

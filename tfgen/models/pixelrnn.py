@@ -231,23 +231,30 @@ class PixelRNN(base.ExactModel):
         pixels += [] if given is None else [given, known]
         # [H, W, B, ...]: indexed by pixel.
         pixels = [tf.transpose(x, [1, 2, 0, 3]) for x in pixels]
-        context = tf.transpose(self._context(label), [1, 2, 0, 3])
+        pixels.append(tf.transpose(self._context(label), [1, 2, 0, 3]))
         stack = [self.input_conv, *self.blocks]
+        frozen = [layer.frozen() for layer in stack]
+        head = self._frozen_head()
 
         def next_row(y, memories, rows):
             started = [
-                layer.row(memory)
-                for layer, memory in zip(stack, memories, strict=True)
+                layer.row(weights, memory)
+                for layer, weights, memory in zip(
+                    stack, frozen, memories, strict=True
+                )
             ]
-            aboves = tuple(above for above, _ in started)
             lefts = tuple(left for _, left in started)
+            # Read pixel by pixel.
+            given = _arrays(
+                ([above for above, _ in started], [p[y] for p in pixels])
+            )
 
             def next_pixel(x, lefts, records, levels):
+                aboves, pixel = tf.nest.map_structure(
+                    lambda a: a.read(x), given
+                )
                 level, lefts, made = self._draw_pixel(
-                    [p[y, x] for p in pixels],
-                    context[y, x],
-                    tf.nest.map_structure(lambda a: a[x], aboves),
-                    lefts,
+                    frozen, head, pixel, above, lefts
                 )
                 records = tf.nest.map_structure(
                     lambda array, record: array.write(x, record), records, made
@@ -271,7 +278,7 @@ class PixelRNN(base.ExactModel):
             memories = tuple(
                 layer.finish(*of_layer)
                 for layer, *of_layer in zip(
-                    stack, memories, records, lefts, strict=True
+                    stack, frozen, memories, records, lefts, strict=True
                 )
             )
             return y + 1, memories, rows.write(y, levels.stack())
@@ -288,27 +295,34 @@ class PixelRNN(base.ExactModel):
         )
         return tf.transpose(rows.stack(), [2, 0, 1, 3])
 
-    def _draw_pixel(self, pixel, context, aboves, lefts):
-        """One pixel, channel after channel: int32 [B, C], lefts, records."""
-        uniforms, *given = pixel
+    def _frozen_head(self):
+        """Weights of the 1x1 convolutions, the last one's by channel."""
         channels = self.example_shape[-1]
-        unknown = tf.zeros(tf.shape(uniforms)[:1], tf.int32)
-        levels = [unknown] * channels
-        for c in range(channels):
-            # What has not been drawn yet reaches nothing that is used.
+        kernels = tf.split(self.readout.kernel, channels, axis=1)
+        biases = tf.split(tf.convert_to_tensor(self.readout.bias), channels)
+        return self.hidden.frozen(), list(zip(kernels, biases, strict=True))
+
+    def _draw_pixel(self, frozen, head, pixel, aboves, lefts):
+        """One pixel, channel after channel: int32 [B, C], lefts, records."""
+        uniforms, *given, context = pixel
+        hidden, readouts = head
+        # What has not been drawn yet reaches nothing that is used.
+        levels = [tf.zeros_like(uniforms[:, 0], tf.int32)] * len(readouts)
+        for c, (kernel, bias) in enumerate(readouts):
             values = self._values(tf.stack(levels, axis=-1))
-            x = self.input_conv.step(values, aboves[0], lefts[0]) + context
+            x = self.input_conv.step(frozen[0], values, aboves[0], lefts[0])
+            x += context
             after = []
-            for block, above, left in zip(
-                self.blocks, aboves[1:], lefts[1:], strict=True
+            for block, *of_block in zip(
+                self.blocks, frozen[1:], aboves[1:], lefts[1:], strict=True
             ):
-                y, *made = block.step(x, above, left)
+                weights, above, left = of_block
+                y, *made = block.step(weights, x, above, left)
                 x += y
                 after.append(made)
-            own = slice(c * self.levels, (c + 1) * self.levels)
-            logits = self._hidden(x) @ self.readout.kernel[:, own]
+            x = tf.nn.relu(tf.nn.relu(x) @ hidden[0] + hidden[1])
             levels[c] = probability.categorical(
-                logits + self.readout.bias[own], uniforms[:, c]
+                x @ kernel + bias, uniforms[:, c]
             )
             if given:
                 image, known = given
@@ -342,3 +356,13 @@ class PixelRNN(base.ExactModel):
 
     def _to_image(self, level):
         return tf.cast(level, tf.float32) / (self.levels - 1)
+
+
+def _arrays(values):
+    """A nest of tensors [W, ...] -> of arrays, read by their first index."""
+    return tf.nest.map_structure(
+        lambda v: tf.TensorArray(
+            v.dtype, v.shape[0], clear_after_read=False
+        ).unstack(v),
+        values,
+    )

@@ -179,21 +179,26 @@ class WaveNet(base.ExactModel):
         if given is not None:
             given, known = tf.transpose(given), tf.transpose(known)
         one_hot = self.one_hot(label)
-        conditions = [block.condition(one_hot) for block in self.blocks]
+        frozen = [
+            (block.condition(one_hot), *block.frozen()) for block in self.blocks
+        ]
+        hidden, readout = self.hidden.frozen(), self.readout.frozen()
         table = tf.convert_to_tensor(self.levels_table)
 
         def step(t, x, queues, drawn):
             skip, after = 0.0, []
-            for block, queue, condition in zip(
-                self.blocks, queues, conditions, strict=True
+            for block, queue, weights in zip(
+                self.blocks, queues, frozen, strict=True
             ):
                 # The slot holds the input of `dilation` steps ago.
                 slot = t % block.dilation
                 past = queue.read(slot)
                 after.append(queue.write(slot, x))
-                x, more = block.step(x, past, condition)
+                x, more = block.step(x, past, *weights)
                 skip += more
-            level = probability.categorical(self._head(skip), uniforms[t])
+            x = tf.nn.relu(tf.nn.relu(skip) @ hidden[0] + hidden[1])
+            logits = x @ readout[0] + readout[1]
+            level = probability.categorical(logits, uniforms[t])
             if given is not None:
                 level = tf.where(known[t], given[t], level)
             return t + 1, tf.gather(table, level), after, drawn.write(t, level)
@@ -247,20 +252,40 @@ class Block(keras.layers.Layer):
         now = tf.identity(x)  # gradients meet in pairs: see training.py
         ago = min(self.dilation, x.shape[1])
         past = tf.pad(now[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
-        z, skip = self._activated(now, past, condition[:, None])
-        return self._added(x, z), skip
-
-    def step(self, x: tf.Tensor, past: tf.Tensor, condition: tf.Tensor):
-        """One sample: [B, K], and the input of `dilation` samples ago."""
-        z, skip = self._activated(x, past, condition)
-        return self._added(x, z), skip
-
-    def _activated(self, now, past, condition):
         of_past, of_now = tf.unstack(self.gates.kernel)
         gates = tf.tensordot(past, of_past, 1) + tf.tensordot(now, of_now, 1)
-        value, gate = tf.split(gates + condition, 2, axis=-1)
-        z = tf.tanh(value) * tf.sigmoid(gate)
-        return z, self.skip(z)
+        z = _gated(gates + condition[:, None])
+        if self.residual is not None:
+            x += self.residual(z)
+        return x, self.skip(z)
 
-    def _added(self, x, z):
-        return x if self.residual is None else x + self.residual(z)
+    def frozen(self) -> tuple[tf.Tensor, ...]:
+        """The weights of `step`, put together, as plain tensors."""
+        gates = tf.reshape(self.gates.kernel, [-1, self.gates.kernel.shape[-1]])
+        outputs = [self.skip.frozen()]
+        if self.residual is not None:
+            outputs.insert(0, self.residual.frozen())
+        kernels, biases = zip(*outputs, strict=True)
+        return gates, tf.concat(kernels, axis=1), tf.concat(biases, axis=0)
+
+    def step(
+        self,
+        x: tf.Tensor,
+        past: tf.Tensor,
+        condition: tf.Tensor,
+        gates: tf.Tensor,
+        outputs: tf.Tensor,
+        bias: tf.Tensor,
+    ) -> tuple:
+        """One sample: [B, K], and the input of `dilation` samples ago."""
+        z = _gated(tf.concat([past, x], axis=1) @ gates + condition)
+        y = z @ outputs + bias
+        if self.residual is None:
+            return x, y
+        residual, skip = tf.split(y, [x.shape[1], -1], axis=1)
+        return x + residual, skip
+
+
+def _gated(gates):
+    value, gate = tf.split(gates, 2, axis=-1)
+    return tf.tanh(value) * tf.sigmoid(gate)
