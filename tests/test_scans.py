@@ -57,8 +57,15 @@ def _gru_by_steps(inputs, recurrent, bias):
 L, P, S = 4, 6, 2  # lines, positions, examples per position
 
 
-def _line_by_positions(shifts, keep, x, inputs, bias, states, outputs):
+def _line_by_positions(shifts, keep, x, *weights):
     """The definition of line_lstm_scan, one position after the other."""
+    if len(x.shape) == 4:  # networks side by side
+        networks = [
+            _line_by_positions(shifts, keep, x[:, d], *(w[d] for w in weights))
+            for d in range(x.shape[1])
+        ]
+        return tf.stack(networks, axis=1)
+    inputs, bias, states, outputs = weights
     zeros = tf.zeros([S, K])
     h, c, ys = [zeros] * P, [zeros] * P, []
     for t in range(L):
@@ -81,17 +88,17 @@ def _line_by_positions(shifts, keep, x, inputs, bias, states, outputs):
 
 KEEP = tf.constant(RNG.random([L, 1, P * S]) > 0.3, tf.float32)
 LINE_WEIGHTS = [
-    _random(L, P * S, F),
-    _random(F, 4 * K),
-    _random(4 * K),
-    _random(3, K, 4 * K),
-    _random(K, F),
+    _random(L, 2, P * S, F),
+    _random(2, F, 4 * K),
+    _random(2, 4 * K),
+    _random(2, 3, K, 4 * K),
+    _random(2, K, F),
 ]
 
 
 def _line_case(shifts, keep):
     weights = list(LINE_WEIGHTS)
-    weights[3] = weights[3][: len(shifts)]
+    weights[3] = weights[3][:, : len(shifts)]
     return (
         lambda *w: scans.line_lstm_scan(*w, shifts, S, keep),
         functools.partial(_line_by_positions, shifts, keep),

@@ -294,11 +294,11 @@ class RowLSTM(PixelLayer):
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
         both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
         y = scans.line_lstm_scan(
-            tf.reshape(both, [height, width * batch, 2 * features]),
-            tf.reshape(self.inputs.kernel, [2 * features, 4 * self.units]),
-            tf.convert_to_tensor(self.inputs.bias),
-            self.states.kernel,
-            self.outputs.kernel,
+            tf.reshape(both, [height, 1, width * batch, 2 * features]),
+            tf.reshape(self.inputs.kernel, [1, -1, 4 * self.units]),
+            tf.convert_to_tensor(self.inputs.bias)[None],
+            self.states.kernel[None],
+            self.outputs.kernel[None],
             shifts=(1, 0, -1),
             stride=batch,
         )
@@ -367,17 +367,17 @@ class DiagonalBiLSTM(PixelLayer):
         )
 
     def call(self, x):
-        rightward, leftward = (
-            (i.kernel, tf.convert_to_tensor(i.bias), s.kernel)
-            for i, s in zip(self.inputs, self.states, strict=True)
-        )
-        outputs = self.outputs.kernel
         x = tf.identity(x)  # gradients meet in pairs: see training.py
-        mirrored = tf.reverse(x, [2])
-        y = _diagonal_scan(x, *rightward, outputs)
-        from_right = _diagonal_scan(mirrored, *leftward, outputs)
+        y = _diagonal_scan(
+            tf.stack([x, tf.reverse(x, [2])]),
+            tf.stack([i.kernel for i in self.inputs]),
+            tf.stack([tf.convert_to_tensor(i.bias) for i in self.inputs]),
+            tf.stack([s.kernel for s in self.states]),
+            tf.stack([self.outputs.kernel] * 2),
+        )
+        from_left, from_right = tf.unstack(y)
         from_right = tf.reverse(from_right, [2])[:, :-1]
-        return y + tf.pad(from_right, [[0, 0], [1, 0], [0, 0], [0, 0]])
+        return from_left + tf.pad(from_right, [[0, 0], [1, 0], [0, 0], [0, 0]])
 
     def memory(self, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
@@ -514,29 +514,29 @@ def _open_forget_gate(units):
 
 
 def _diagonal_scan(x, inputs, bias, states, outputs):
-    """[B, H, W, F] -> [B, H, W, F], from the upper left to the lower right.
+    """[D, B, H, W, F] -> the same, from the upper left to the lower right.
 
     The map is skewed, row y shifted right by y, so that a column holds what
     does not depend on each other. Several images stand side by side in one
     map: the triangles at its ends, which hold no pixel, are then paid once for
     all of them.
     """
-    height, width, features = x.shape[1:]
-    batch = x.shape[0]
+    count, batch, height, width, features = x.shape
     images = 1 if batch is None else math.gcd(batch, _IMAGES_PER_STREAM)
-    streams = tf.shape(x)[0] // images if batch is None else batch // images
+    streams = tf.shape(x)[1] // images if batch is None else batch // images
     columns = images * width
     lines = columns + height - 1
 
-    x = tf.reshape(x, [streams, images, height, width, features])
-    x = tf.transpose(x, [2, 1, 3, 0, 4])
-    x = tf.reshape(x, [height, columns, streams * features])
+    x = tf.reshape(x, [count, streams, images, height, width, features])
+    x = tf.transpose(x, [0, 3, 2, 4, 1, 5])
+    x = tf.reshape(x, [count, height, columns, streams * features])
     # Rows of `lines` + 1, read as rows of `lines`: each one further right.
-    x = tf.pad(x, [[0, 0], [0, height], [0, 0]])
-    x = tf.reshape(x, [height * (lines + 1), streams * features])
-    x = tf.reshape(x[: height * lines], [height, lines, streams * features])
-    x = tf.transpose(x, [1, 0, 2])
-    x = tf.reshape(x, [lines, height * streams, features])
+    x = tf.pad(x, [[0, 0], [0, 0], [0, height], [0, 0]])
+    x = tf.reshape(x, [count, height * (lines + 1), streams * features])
+    x = x[:, : height * lines]
+    x = tf.reshape(x, [count, height, lines, streams * features])
+    x = tf.transpose(x, [2, 0, 1, 3])
+    x = tf.reshape(x, [lines, count, height * streams, features])
 
     # The left neighbour of an image's first pixel is another image's last.
     column = np.arange(lines)[:, None] - np.arange(height)
@@ -547,14 +547,12 @@ def _diagonal_scan(x, inputs, bias, states, outputs):
         x, inputs, bias, states, outputs, (0, 1), streams, keep
     )
 
-    y = tf.reshape(y, [lines, height, streams * features])
-    y = tf.reshape(
-        tf.transpose(y, [1, 0, 2]), [height * lines, streams * features]
-    )
-    y = tf.reshape(
-        tf.pad(y, [[0, height], [0, 0]]),
-        [height, lines + 1, streams * features],
-    )
-    y = tf.reshape(y[:, :columns], [height, images, width, streams, features])
-    y = tf.transpose(y, [3, 1, 0, 2, 4])
-    return tf.reshape(y, [-1, height, width, features])
+    y = tf.reshape(y, [lines, count, height, streams * features])
+    y = tf.transpose(y, [1, 2, 0, 3])
+    y = tf.reshape(y, [count, height * lines, streams * features])
+    y = tf.pad(y, [[0, 0], [0, height], [0, 0]])
+    y = tf.reshape(y, [count, height, lines + 1, streams * features])
+    y = y[:, :, :columns]
+    y = tf.reshape(y, [count, height, images, width, streams, features])
+    y = tf.transpose(y, [0, 4, 2, 1, 3, 5])
+    return tf.reshape(y, [count, -1, height, width, features])

@@ -191,11 +191,12 @@ def line_lstm_scan(
     Source: van den Oord et al. 2016, equation 3.
 
     Args:
-      x: float32 [L, N, F]; N is positions times `stride`.
-      inputs: float32 [F, 4K], gates in the order of `line_lstm_cell`.
-      bias: float32 [4K].
-      states: float32 [taps, K, 4K].
-      outputs: float32 [K, F'].
+      x: float32 [L, D, N, F]; N is positions times `stride`. D networks with
+        weights of their own run side by side.
+      inputs: float32 [D, F, 4K], gates in the order of `line_lstm_cell`.
+      bias: float32 [D, 4K].
+      states: float32 [D, taps, K, 4K].
+      outputs: float32 [D, K, F'].
       shifts: of each tap: position p reads position p - shift, or 0 beyond the
         border.
       stride: examples per position.
@@ -203,20 +204,20 @@ def line_lstm_scan(
         state and the tap of shift 0 read 0. None: nowhere.
 
     Returns:
-      float32 [L, N, F'], the hidden states times `outputs`.
+      float32 [L, D, N, F'], the hidden states times `outputs`.
     """
 
     def kept(value, t):
         return value if keep is None else value * keep[t]
 
     def taps(h, t):
-        """[K, N] -> [taps * K, N]."""
+        """[D, K, N] -> [D, taps * K, N]."""
         return tf.concat(
-            [_shift(h, s, stride) if s else kept(h, t) for s in shifts], axis=0
+            [_shift(h, s, stride) if s else kept(h, t) for s in shifts], axis=1
         )
 
     def taps_transposed(d_taps, t):
-        d_shifted = tf.split(d_taps, len(shifts), axis=0)
+        d_shifted = tf.split(d_taps, len(shifts), axis=1)
         # Two at a time: see training.py.
         return functools.reduce(
             tf.add,
@@ -228,25 +229,26 @@ def line_lstm_scan(
 
     @tf.custom_gradient
     def scan(x, inputs, bias, states, outputs):
-        num_lines, units = x.shape[0], outputs.shape[0]
-        weights = tf.concat(
-            [inputs, tf.reshape(states, [-1, 4 * units])], axis=0
-        )
+        num_lines, (count, units) = x.shape[0], outputs.shape[:2]
+        from_taps = tf.reshape(states, [count, -1, 4 * units])
+        weights = tf.concat([inputs, from_taps], axis=1)
         lines = _unstack(x)
-        zeros = tf.zeros([units, tf.shape(x)[1]])
-        ones = tf.ones([tf.shape(x)[1], 1])
+        size = tf.shape(x)[2]
+        zeros = tf.zeros([count, units, size])
+        ones = tf.ones([count, size, 1])
 
         def reads(h, t):
-            """What the gates of line t read: [F + taps * K, N]."""
-            return tf.concat([tf.transpose(lines.read(t)), taps(h, t)], axis=0)
+            """What the gates of line t read: [D, F + taps * K, N]."""
+            x_t = tf.linalg.matrix_transpose(lines.read(t))
+            return tf.concat([x_t, taps(h, t)], axis=1)
 
         def forward(t, h, c, hs, cs, gates, ys):
             activations = _line_activations(
                 tf.matmul(weights, reads(h, t), transpose_a=True)
-                + bias[:, None],
-                axis=0,
+                + bias[:, :, None],
+                axis=1,
             )
-            h, c = _line_outputs(activations, kept(c, t), axis=0)
+            h, c = _line_outputs(activations, kept(c, t), axis=1)
             return (
                 t + 1,
                 h,
@@ -276,7 +278,7 @@ def line_lstm_scan(
             activations, d_lines = _unstack(gates), _unstack(d_ys)
 
             def backward(t, dh, dc, d_weights, d_bias, d_outputs, d_xs):
-                i, f, o, g = tf.split(activations.read(t), 4, axis=0)
+                i, f, o, g = tf.split(activations.read(t), 4, axis=1)
                 tanh_c = tf.tanh(c_before.read(t + 1))
                 d_y = d_lines.read(t)
                 dh = dh + tf.matmul(outputs, d_y, transpose_b=True)
@@ -288,11 +290,11 @@ def line_lstm_scan(
                         dh * tanh_c * o * (1.0 - o),
                         dc * i * (1.0 - g**2),
                     ],
-                    axis=0,
+                    axis=1,
                 )
                 read = reads(h_before.read(t), t)
                 d_read = weights @ d_gates
-                d_x, d_taps = tf.split(d_read, [inputs.shape[0], -1], axis=0)
+                d_x, d_taps = tf.split(d_read, [inputs.shape[1], -1], axis=1)
                 return (
                     t - 1,
                     taps_transposed(d_taps, t),
@@ -301,10 +303,12 @@ def line_lstm_scan(
                     # (A product, for XLA's sums along rows are slow.)
                     d_bias + d_gates @ ones,
                     d_outputs + h_before.read(t + 1) @ d_y,
-                    d_xs.write(t, tf.transpose(d_x)),
+                    d_xs.write(t, tf.linalg.matrix_transpose(d_x)),
                 )
 
-            sums = [tf.zeros_like(w) for w in (weights, bias[:, None], outputs)]
+            sums = [
+                tf.zeros_like(w) for w in (weights, bias[:, :, None], outputs)
+            ]
             _, _, _, d_weights, d_bias, d_outputs, d_xs = tf.while_loop(
                 lambda t, *_: t >= 0,
                 backward,
@@ -312,10 +316,10 @@ def line_lstm_scan(
                 maximum_iterations=num_lines,
             )
             d_inputs, d_states = tf.split(
-                d_weights, [inputs.shape[0], -1], axis=0
+                d_weights, [inputs.shape[1], -1], axis=1
             )
             d_states = tf.reshape(d_states, states.shape)
-            return d_xs.stack(), d_inputs, d_bias[:, 0], d_states, d_outputs
+            return d_xs.stack(), d_inputs, d_bias[:, :, 0], d_states, d_outputs
 
         return ys.stack(), gradient
 
@@ -346,11 +350,11 @@ def _line_outputs(activations, c, axis):
 
 
 def _shift(h, positions, stride):
-    """[K, N]: position p takes position p - `positions`, or 0 beyond."""
-    count, size = abs(positions) * stride, tf.shape(h)[1]
+    """[D, K, N]: position p takes position p - `positions`, or 0 beyond."""
+    count, size = abs(positions) * stride, tf.shape(h)[2]
     if positions > 0:
-        return tf.pad(h[:, : size - count], [[0, 0], [count, 0]])
-    return tf.pad(h[:, count:], [[0, 0], [0, count]])
+        return tf.pad(h[:, :, : size - count], [[0, 0], [0, 0], [count, 0]])
+    return tf.pad(h[:, :, count:], [[0, 0], [0, 0], [0, count]])
 
 
 def lstm_cell(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

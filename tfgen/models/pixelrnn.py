@@ -244,14 +244,12 @@ class PixelRNN(base.ExactModel):
                 )
             ]
             lefts = tuple(left for _, left in started)
-            # Read pixel by pixel.
-            given = _arrays(
-                ([above for above, _ in started], [p[y] for p in pixels])
-            )
+            aboves = [above for above, _ in started]
+            arrays = _arrays((aboves, [p[y] for p in pixels]))
 
             def next_pixel(x, lefts, records, levels):
-                aboves, pixel = tf.nest.map_structure(
-                    lambda a: a.read(x), given
+                above, pixel = tf.nest.map_structure(
+                    lambda array: array.read(x), arrays
                 )
                 level, lefts, made = self._draw_pixel(
                     frozen, head, pixel, above, lefts
