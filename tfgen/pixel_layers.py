@@ -212,9 +212,9 @@ class RasterLSTM(PixelLayer):
     def step(self, frozen, x, above, left):
         kernel, bias, outputs, outputs_bias = frozen
         h, c = left
-        gates = tf.concat([x, h], axis=1) @ kernel + bias
+        gates = tf.nn.bias_add(tf.concat([x, h], axis=1) @ kernel, bias)
         h, c = scans.lstm_cell(gates, c)
-        return h @ outputs + outputs_bias, (h, c), ()
+        return tf.nn.bias_add(h @ outputs, outputs_bias), (h, c), ()
 
     def finish(self, frozen, memory, records, left):
         return left
@@ -258,7 +258,7 @@ class RasterGRU(RasterLSTM):
         inputs, bias, kernel, recurrent_bias, outputs, outputs_bias = frozen
         (h,) = left
         h = scans.gru_cell(x @ inputs + bias, h @ kernel + recurrent_bias, h)
-        return h @ outputs + outputs_bias, (h,), ()
+        return tf.nn.bias_add(h @ outputs, outputs_bias), (h,), ()
 
 
 class RowLSTM(PixelLayer):
@@ -495,9 +495,9 @@ class ResidualConv(PixelLayer):
 
     def step(self, frozen, x, above, left):
         (inputs, bias), (_, beside, _), (outputs, outputs_bias) = frozen
-        a = tf.nn.relu(tf.nn.relu(x) @ inputs + bias)
+        a = tf.nn.relu(tf.nn.bias_add(tf.nn.relu(x) @ inputs, bias))
         h = self._activated(above + tf.concat([left, a], axis=1) @ beside)
-        return h @ outputs + outputs_bias, a, (a,)
+        return tf.nn.bias_add(h @ outputs, outputs_bias), a, (a,)
 
     def finish(self, frozen, memory, records, left):
         return records[0]

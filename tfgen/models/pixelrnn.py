@@ -318,9 +318,10 @@ class PixelRNN(base.ExactModel):
                 y, *made = block.step(weights, x, above, left)
                 x += y
                 after.append(made)
-            x = tf.nn.relu(tf.nn.relu(x) @ hidden[0] + hidden[1])
+            x = tf.nn.relu(x) @ hidden[0]
+            x = tf.nn.relu(tf.nn.bias_add(x, hidden[1]))
             levels[c] = probability.categorical(
-                x @ kernel + bias, uniforms[:, c]
+                tf.nn.bias_add(x @ kernel, bias), uniforms[:, c]
             )
             if given:
                 image, known = given

@@ -196,8 +196,9 @@ class WaveNet(base.ExactModel):
                 after.append(queue.write(slot, x))
                 x, more = block.step(x, past, *weights)
                 skip += more
-            x = tf.nn.relu(tf.nn.relu(skip) @ hidden[0] + hidden[1])
-            logits = x @ readout[0] + readout[1]
+            x = tf.nn.relu(skip) @ hidden[0]
+            x = tf.nn.relu(tf.nn.bias_add(x, hidden[1]))
+            logits = tf.nn.bias_add(x @ readout[0], readout[1])
             level = probability.categorical(logits, uniforms[t])
             if given is not None:
                 level = tf.where(known[t], given[t], level)
@@ -279,7 +280,7 @@ class Block(keras.layers.Layer):
     ) -> tuple:
         """One sample: [B, K], and the input of `dilation` samples ago."""
         z = _gated(tf.concat([past, x], axis=1) @ gates + condition)
-        y = z @ outputs + bias
+        y = tf.nn.bias_add(z @ outputs, bias)
         if self.residual is None:
             return x, y
         residual, skip = tf.split(y, [x.shape[1], -1], axis=1)
