@@ -66,7 +66,7 @@ def grid(
 def spectrograms(audio: np.ndarray) -> np.ndarray:
     """Short-time spectra of sounds as pictures.
 
-    Hann windows of 256 samples, a quarter apart; 70 dB below the
+    Hann windows of 256 samples, an eighth apart; 70 dB below the
     loudest point is black. Time runs to the right, frequency upwards from 0
     to half the sample rate.
 
@@ -80,7 +80,7 @@ def spectrograms(audio: np.ndarray) -> np.ndarray:
     audio = np.pad(audio, [[0, 0], [0, max(0, window - audio.shape[1])]])
     spectrum = tf.abs(
         tf.signal.stft(
-            tf.constant(audio, tf.float32), window, window // 4, window
+            tf.constant(audio, tf.float32), window, window // 8, window
         )
     )
     decibel = 20.0 / np.log(10.0) * tf.math.log(spectrum + 1e-6)

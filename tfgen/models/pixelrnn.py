@@ -53,8 +53,9 @@ class PixelRNN(base.ExactModel):
       num_layers: residual layers.
       kernel_size: of the first convolution, odd.
       gated: gated units; pixelcnn only.
-      dropout: rate on what each layer adds, in training; one mask per image,
-        the same at every pixel (Gal and Ghahramani 2016).
+      dropout: rate on what each layer adds and on the features before the
+        last two convolutions, in training; one mask per image, the same at
+        every pixel (Gal and Ghahramani 2016).
       num_classes: see GenerativeModel.
       palette: RGB bytes of each level if levels are names of colours. They
         then enter as learned vectors, and pictures are drawn in colour.
@@ -182,14 +183,16 @@ class PixelRNN(base.ExactModel):
         """
         x = self.input_conv(values) + self._context(label)
         for number, block in enumerate(self.blocks):
-            y = block(x)
-            if noise is not None:
-                # One mask for the whole image.
-                ones = tf.ones([1, 1, 1, y.shape[-1]])
-                y *= layers.dropout(ones, self.dropout, noise, f'h{number}')
-            x += y
-        logits = self.readout(self._hidden(x))
+            x += self._dropped(block(x), noise, f'h{number}')
+        logits = self.readout(self._hidden(self._dropped(x, noise, 'x')))
         return tf.reshape(logits, [-1, *self.example_shape, self.levels])
+
+    def _dropped(self, x, noise, name):
+        """Dropout, with one mask for the whole image."""
+        if noise is None:
+            return x
+        ones = tf.ones([1, 1, 1, x.shape[-1]])
+        return x * layers.dropout(ones, self.dropout, noise, name)
 
     def _hidden(self, x):
         return tf.nn.relu(self.hidden(tf.nn.relu(x)))
