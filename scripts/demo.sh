@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Trains, evaluates, draws, exports and serves three models on real digits.
+# Trains, evaluates, draws, exports and serves three models on real digits and
+# one on computed tones.
 # Needs Python 3.11 or later and nothing else; makes demo/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,24 +10,24 @@ make_env serving
 begin=$SECONDS
 
 declare -A kinds=(
-  [cvae]=samples,interpolation,manifold,reconstruction,styles
-  [pixelrnn]=samples,completion
-  [dcgan]=samples,interpolation
+  [cvae_digits]=samples,interpolation,reconstruction,styles
+  [pixelrnn_digits]=samples,completion
+  [dcgan_digits]=samples,interpolation
+  [wavenet_tones]=samples,completion
 )
-for model in cvae pixelrnn dcgan; do
-  preset="${model}_digits"
+for preset in cvae_digits pixelrnn_digits dcgan_digits wavenet_tones; do
   workdir="demo/$preset"
   echo
   echo "== $preset"
   python scripts/train.py --preset="$preset" --workdir="$workdir"
   python scripts/evaluate.py --workdir="$workdir"
-  python scripts/sample.py --workdir="$workdir" --kind="${kinds[$model]}"
+  python scripts/sample.py --workdir="$workdir" --kind="${kinds[$preset]}"
   python scripts/export.py --workdir="$workdir" --model_dir="demo/exports/$preset"
 done
 
 echo
 echo '== a process with TensorFlow alone, as a server would load them'
-python scripts/load_export.py demo/exports/*_digits
+python scripts/load_export.py demo/exports/*_*
 
 python - "$((SECONDS - begin))" <<'PYTHON'
 import json
@@ -35,7 +36,8 @@ import sys
 
 from PIL import Image
 
-folders = [pathlib.Path('demo', f'{m}_digits') for m in ('cvae', 'pixelrnn', 'dcgan')]
+names = 'cvae_digits pixelrnn_digits dcgan_digits wavenet_tones'.split()
+folders = [pathlib.Path('demo', name) for name in names]
 print(f'\n{"model":16} {"figure (test split)":24} {"value":>24}   pictures in')
 for folder in folders:
     metrics = json.loads((folder / 'metrics.json').read_text())
@@ -45,7 +47,7 @@ for folder in folders:
         print(f'{folder.name:16} {name:24} {value:>24}   {folder}/')
 print('\nexports for TensorFlow Serving: demo/exports/')
 
-grids = [Image.open(folder / 'samples.png') for folder in folders]
+grids = [Image.open(folder / 'samples.png') for folder in folders[:3]]
 gap = 24
 joined = Image.new('L', (sum(g.width + gap for g in grids) - gap, grids[0].height), 255)
 left = 0

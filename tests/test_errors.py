@@ -54,6 +54,63 @@ CASES = {
         ['--preset=pixelrnn_digits', NEW, '--set=cell=rnn'],
         "'rnn'",
     ),
+    'kernel even': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=kernel_size=4'],
+        'kernel_size is 4',
+    ),
+    'gated lstm': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=gated=true'],
+        'gated is for cell=pixelcnn',
+    ),
+    'too few units': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=units=0'],
+        'units is 0',
+    ),
+    'ema 1': ('train', [P, NEW, '--set=ema=1'], 'ema is 1.0'),
+    'no palette': (
+        'train',
+        ['--preset=pixelrnn_palette', NEW, '--dataset=palette:{new}'],
+        'pixel_color.txt',
+    ),
+    'palette resized': (
+        'train',
+        ['--preset=pixelrnn_palette', NEW, '--set=image_size=8,8'],
+        'image_size (8, 8)',
+    ),
+    'audio_length 0': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--set=audio_length=0'],
+        'audio_length is 0',
+    ),
+    'stack too deep': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--set=layers_per_stack=40'],
+        'layers_per_stack is 40',
+    ),
+    'sounds of images': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--dataset=digits'],
+        "'digits' has no audio",
+    ),
+    'images of sounds': (
+        'train',
+        [P, NEW, '--dataset=tones'],
+        "'tones' has no image",
+    ),
+    'no binarization of sounds': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--set=binarization=dynamic'],
+        "no field 'binarization'",
+    ),
+    'no tries': ('sample', [RUN, '--tries=0'], 'tries'),
+    'no such section': (
+        'benchmark',
+        ['--section=speed'],
+        "section 'speed'",
+    ),
     'levels 1': (
         'train',
         ['--preset=pixelrnn_digits', NEW, '--set=levels=1'],
@@ -262,7 +319,8 @@ def outcomes(places, data_dir, tmp_path_factory):
     cases = []
     for script, arguments, _ in CASES.values():
         arguments = [a.format(**places) for a in arguments]
-        if not any(a.startswith('--data_dir') for a in arguments):
+        known = any(a.startswith('--data_dir') for a in arguments)
+        if not known and script != 'benchmark':
             arguments.append(f'--data_dir={data_dir}')
         cases.append([f'{script}.py', arguments])
     before = _snapshot(places)

@@ -292,7 +292,7 @@ PRESETS = {
         schedule='cosine',
         ema=0.99,
         log_every=250,
-        parameters=0,
+        parameters=80657,
         expect='76.3 nats',
     ),
     'dcgan_digits': DCGANPreset(
@@ -317,14 +317,14 @@ PRESETS = {
     ),
     # The family on binarized MNIST, from the notes' LSTM to the paper's best.
     'pixelrnn_mnist': PixelRNNPreset(
-        **_BINARIZED_MNIST, cell='lstm', units=64, num_layers=1, parameters=0
+        **_BINARIZED_MNIST, cell='lstm', units=64, num_layers=1, parameters=85378
     ),
     'row_lstm_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
         cell='row_lstm',
         units=32,
         num_layers=3,
-        parameters=0,
+        parameters=102274,
     ),
     'diagonal_bilstm_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
@@ -338,7 +338,7 @@ PRESETS = {
         cell='diagonal_bilstm',
         units=16,
         num_layers=7,
-        parameters=0,
+        parameters=65666,
     ),
     'pixelcnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
@@ -346,7 +346,7 @@ PRESETS = {
         gated=True,
         units=32,
         num_layers=7,
-        parameters=0,
+        parameters=125538,
     ),
     'pixelrnn_palette': PixelRNNPreset(
         dataset='palette:pokemon_creation',
@@ -361,7 +361,7 @@ PRESETS = {
         ema=0.995,
         checkpoint_every=500,
         log_every=100,
-        parameters=0,
+        parameters=232567,
         expect='',
     ),
     'wavenet_tones': WaveNetPreset(
@@ -376,7 +376,7 @@ PRESETS = {
         learning_rate=3e-3,
         schedule='cosine',
         ema=0.99,
-        parameters=0,
+        parameters=33056,
         expect='',
     ),
     'wavenet_spoken_digit': WaveNetPreset(
@@ -389,7 +389,7 @@ PRESETS = {
         ema=0.999,
         checkpoint_every=500,
         log_every=50,
-        parameters=0,
+        parameters=171360,
         expect='',
     ),
     'dcgan_mnist': DCGANPreset(
@@ -438,10 +438,10 @@ def print_table() -> None:
     """Prints every preset with its data, size and expected figure."""
     for name, preset in PRESETS.items():
         print(
-            f'{name:16} {type(preset).__name__[:-6]:9}'
-            f'{preset.dataset:16} {preset.binarization:8}'
+            f'{name:23} {type(preset).__name__[:-6]:9}'
+            f'{preset.dataset:25} {getattr(preset, "binarization", "none"):8}'
             f'{"given label" if preset.conditional else "":12}'
-            f'{preset.parameters:9,} parameters '
+            f'{preset.parameters:8,} parameters '
             f'{preset.steps:6} steps of {preset.batch_size:3}   '
             f'{preset.expect}'
         )

@@ -17,12 +17,14 @@ import keras
 import tensorflow as tf
 
 from tfgen import probability
+from tfgen.errors import UserError
 from tfgen.layers import Linear
 from tfgen.models import base
 from tfgen.noise import Noise
 
 LEVELS = 256
 _MU = LEVELS - 1
+_MAX_LAYERS = 20  # of a stack: a dilation beyond half a million samples
 
 
 def mu_law_levels(audio: tf.Tensor) -> tf.Tensor:
@@ -78,6 +80,11 @@ class WaveNet(base.ExactModel):
         num_classes: int = 0,
     ):
         super().__init__([length], num_classes)
+        if layers_per_stack > _MAX_LAYERS:
+            raise UserError(
+                f'layers_per_stack is {layers_per_stack}, a dilation of '
+                f'2^{layers_per_stack - 1} samples: use 1 to {_MAX_LAYERS}'
+            )
         self.length = length
         self.sample_rate = sample_rate
         self.units = units
