@@ -6,7 +6,7 @@ import json
 import pytest
 import tiny
 
-from tfgen import presets, workdir
+from tfgen import preset_kinds, presets, workdir
 from tfgen.data import AudioSpec, DataSpec
 from tfgen.errors import UserError
 
@@ -46,7 +46,7 @@ def test_settings_are_parsed_by_the_fields_type():
 @pytest.mark.parametrize('name', presets.PRESETS)
 def test_a_preset_survives_json(name):
     preset = presets.PRESETS[name]
-    if isinstance(preset, presets.ImagePreset):
+    if isinstance(preset, preset_kinds.ImagePreset):
         preset = presets.get(name, ['image_size=8,8'])
     fields = json.loads(json.dumps(dataclasses.asdict(preset)))
     assert presets.restore(name, fields) == preset

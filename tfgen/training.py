@@ -22,7 +22,7 @@ from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.noise import BatchNoise, RowNoise
-from tfgen.presets import Preset
+from tfgen.preset_kinds import Preset
 from tfgen.progress import Progress
 
 JITS = ('auto', 'on', 'off')

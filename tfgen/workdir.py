@@ -14,7 +14,7 @@ from tfgen import checkpoints, data, presets
 from tfgen.data import AudioSpec, DataSpec
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
-from tfgen.presets import Preset
+from tfgen.preset_kinds import Preset
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
 # Fields that a continued run may change: they do not alter a step (but a

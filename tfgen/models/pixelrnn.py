@@ -22,16 +22,16 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen import layers, pixel_layers, probability
+from tfgen import layers, pixel_layers, pixel_recurrences, probability
 from tfgen.errors import UserError
 from tfgen.models import base
 from tfgen.noise import Noise
 
 CELLS = {
-    'lstm': pixel_layers.RasterLSTM,
-    'gru': pixel_layers.RasterGRU,
-    'row_lstm': pixel_layers.RowLSTM,
-    'diagonal_bilstm': pixel_layers.DiagonalBiLSTM,
+    'lstm': pixel_recurrences.RasterLSTM,
+    'gru': pixel_recurrences.RasterGRU,
+    'row_lstm': pixel_recurrences.RowLSTM,
+    'diagonal_bilstm': pixel_recurrences.DiagonalBiLSTM,
     'pixelcnn': pixel_layers.ResidualConv,
 }
 
