@@ -75,12 +75,14 @@ def _write(file, spec, drawn, columns):
         plots.write_png(file, plots.grid(drawn, columns, spec.palette))
         return
     plots.write_png(file, plots.grid(plots.spectrograms(drawn), columns))
-    folder = file.with_suffix('')
+    folder = file.with_name(f'{file.stem}_wav')
     folder.mkdir(exist_ok=True)
+    for old in folder.glob('row*_column*.wav'):
+        old.unlink()
     encoded = serving.encode_wav(drawn, spec.sample_rate).numpy()
     for index, sound in enumerate(encoded):
         row, column = divmod(index, columns)
-        (folder / f'row{row:02d}_column{column}.wav').write_bytes(sound)
+        (folder / f'row{row:02d}_column{column:02d}.wav').write_bytes(sound)
 
 
 def _draw(kind, functions, config, labels, images):

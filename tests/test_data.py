@@ -269,7 +269,7 @@ def test_a_palette_is_read_as_indices(tmp_path):
     [
         ('0 1 2\n', COLOURS, 'square'),
         ('0 1 2 3\n' * 2, COLOURS, 'index of 3'),
-        ('0 1 2 -1\n' * 2, COLOURS, 'has an index'),
+        ('0 1 2 -1\n' * 2, COLOURS, 'index of -1'),
         ('0 1 2 0\n0 1\n', COLOURS, 'equally long'),
         ('0 1 2 x\n', COLOURS, 'whole numbers'),
         ('', COLOURS, 'equally long'),

@@ -77,6 +77,29 @@ def test_two_replicas_follow_one(model, one_device, tmp_path, data_dir):
     _assert_follows(_losses(tmp_path), reference)
 
 
+def test_two_compiled_replicas_and_their_averages_follow_one(
+    one_device, tmp_path, data_dir
+):
+    one_device('diagonal_bilstm')  # prepares the data set
+    flags = [f for f in FLAGS if f != '--jit=off']
+    averages = []
+    for strategy in ('one', 'mirrored'):
+        path = tmp_path / strategy
+        flag = f'--strategy={strategy}'
+        command = tiny.train_command(
+            'diagonal_bilstm', path, data_dir, *flags, flag
+        )
+        tiny.run(command)
+        weights = tiny.weights(path, STEPS)
+        averages.append(
+            [v for k, v in weights.items() if k.startswith('averages/')]
+        )
+    one, two = averages
+    assert len(one) == len(two) > 5
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
 def _free_ports(count):
     sockets = [socket.socket() for _ in range(count)]
     for s in sockets:

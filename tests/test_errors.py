@@ -85,10 +85,15 @@ CASES = {
         ['--preset=wavenet_tones', NEW, '--set=audio_length=0'],
         'audio_length is 0',
     ),
-    'stack too deep': (
+    'embedding 0': (
         'train',
-        ['--preset=wavenet_tones', NEW, '--set=layers_per_stack=40'],
-        'layers_per_stack is 40',
+        ['--preset=pixelrnn_palette', NEW, '--set=embedding_size=0'],
+        'embedding_size is 0',
+    ),
+    'sounds of a folder': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--dataset=folder:{flat}'],
+        'is one of images',
     ),
     'sounds of images': (
         'train',

@@ -8,6 +8,7 @@ from PIL import Image
 
 from tfgen import pictures, plots, serving
 from tfgen.errors import UserError
+from tfgen.models.pixelrnn import PixelRNN
 
 
 @pytest.fixture(scope='module')
@@ -122,6 +123,29 @@ def test_a_palette_gives_its_colours():
     assert colours == {*palette, tuple(grid[0, 0])}
 
 
+def test_a_palette_is_served_in_colour():
+    palette = tuple((i, 2 * i, 255 - i) for i in range(5))
+    model = PixelRNN(
+        [4, 4, 1], 5, 'diagonal_bilstm', 4, 1, palette=palette, kernel_size=3
+    )
+    (png,) = serving.functions(model)['sample_png'](
+        seed=tf.constant([3], tf.int64)
+    )['image_bytes'].numpy()
+    pixels = tf.io.decode_png(png).numpy()
+    assert {tuple(c) for c in pixels.reshape(-1, 3)} <= set(palette)
+
+
+def test_hidden_pixels_are_drawn_grey():
+    images = np.full([1, 64, 64, 1], np.nan)
+    images[0, 0, 0] = 1.0
+    grid = plots.grid(images, 1, ((0, 0, 0), (1, 2, 3)))
+    assert sorted({tuple(c) for c in grid.reshape(-1, 3)}) == [
+        (1, 2, 3),
+        (64, 64, 64),
+        (128, 128, 128),
+    ]
+
+
 def test_a_spectrogram_shows_pitch_and_time():
     time = np.arange(4000) / 8000
     sound = np.where(time < 0.25, np.sin(2 * np.pi * 1000 * time), 0.0)
@@ -130,6 +154,7 @@ def test_a_spectrogram_shows_pitch_and_time():
     # 1,000 of 4,000 Hz: a quarter up from the bottom row.
     assert abs(picture[:, 3].argmax() - (127 - 32)) <= 1
     assert picture[:, -3].max() == 0.0
+    assert plots.spectrograms(np.zeros([1, 400])).max() == 0.0
 
 
 def test_reconstruction_puts_images_above_their_copies(served):

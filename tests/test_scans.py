@@ -19,7 +19,7 @@ def _random(*shape):
 
 
 @pytest.mark.parametrize('gates', [4, 3])
-def test_line_by_line_equals_keras(gates):
+def test_step_by_step_equals_keras(gates):
     kernel, recurrent = _random(F, gates * K), _random(K, gates * K)
     if gates == 4:
         bias = _random(gates * K)

@@ -20,6 +20,7 @@ import tensorflow as tf
 from tfgen import probability, readers
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
+from tfgen.readers.audio import open_audio
 from tfgen.readers.base import Source
 
 # Third word of the seed, so that no other draw shares the order's numbers.
@@ -180,7 +181,7 @@ def load_audio(
     Raises:
       UserError: see `load`.
     """
-    source = readers.open_sounds(name, data_dir, audio_length)
+    source = open_audio(name, data_dir, audio_length)
     spec = AudioSpec(
         name=name,
         length=audio_length,

@@ -125,7 +125,8 @@ def completion(
     if kind == 'audio':
         batch['mask'] = np.ones(real.shape, np.float32)
     batch['mask'][:, real.shape[1] // 2 :] = 0.0
-    blank = 0.5 if kind == 'image' else 0.0
+    # Not a number is drawn as a grey that no palette has to share.
+    blank = np.nan if kind == 'image' else 0.0
     hidden = np.where(batch['mask'] == 1, real, np.float32(blank))
     inputs = {k: np.repeat(v, tries, axis=0) for k, v in batch.items()}
     inputs['seed'] = seed + np.arange(len(inputs[kind]))

@@ -205,7 +205,8 @@ class DiagonalBiLSTM(PixelLayer):
 
     The left-to-right LSTM reads the states of the pixels to the left and
     above; the right-to-left one those to the right and above, and its map is
-    then shifted down by a row. Together they see every earlier pixel.
+    then shifted down by a row. Together they see every earlier pixel (a row's
+    last one from the next row through the first convolution alone).
     """
 
     num_records = 2

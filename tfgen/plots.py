@@ -10,6 +10,7 @@ from PIL import Image
 _TARGET = 64  # at least so many screen pixels per picture side
 _GUTTER = 0.08  # of a picture's side
 _BACKGROUND = 64  # a grey that neither ink nor paper has
+_HIDDEN = 128  # what is not known
 
 
 def pixels(images, palette: Sequence[Sequence[int]] | None = None):
@@ -32,15 +33,17 @@ def grid(
     """Pictures in rows with gutters, magnified: a uint8 image.
 
     Args:
-      images: [N, H, W, C] in [0, 1], C = 1 or 3.
+      images: [N, H, W, C] in [0, 1], C = 1 or 3; NaN is drawn as grey.
       columns: pictures per row.
       palette: see `pixels`.
 
     Returns:
       uint8 [height, width, C]. Every pixel is a square of equal size.
     """
-    images = np.clip(images, 0.0, 1.0)
+    hidden = np.isnan(images)
+    images = np.clip(np.where(hidden, 0.0, images), 0.0, 1.0)
     images = pixels(images, palette).numpy().astype(np.uint8)
+    images = np.where(hidden, np.uint8(_HIDDEN), images)
     count, height, width, channels = images.shape
     scale = max(1, -(-_TARGET // max(height, width)))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -85,6 +88,7 @@ def spectrograms(audio: np.ndarray) -> np.ndarray:
     )
     decibel = 20.0 / np.log(10.0) * tf.math.log(spectrum + 1e-6)
     loudest = tf.reduce_max(decibel, axis=[1, 2], keepdims=True)
+    loudest = tf.maximum(loudest, -40.0)  # silence is black as well
     shade = tf.clip_by_value((decibel - loudest) / 70.0 + 1.0, 0.0, 1.0)
     shade = tf.reverse(tf.transpose(shade, [0, 2, 1]), [1])
     return shade[:, 1:, :, None].numpy()

@@ -95,6 +95,7 @@ class Preset:
 _SIZES = {
     'image_size',
     'audio_length',
+    'embedding_size',
     'skip_units',
     'num_stacks',
     'layers_per_stack',

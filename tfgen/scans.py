@@ -15,15 +15,8 @@ import tensorflow as tf
 
 
 @tf.custom_gradient
-def lstm_scan(
-    inputs: tf.Tensor, recurrent_kernel: tf.Tensor
-) -> tuple[tf.Tensor, ...]:
+def lstm_scan(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
     """Runs an LSTM over T steps from a zero state.
-
-    The gradient is written by hand: everything that does not depend on the
-    later steps (gates, their derivatives, the weights' gradient) is computed
-    for all steps at once, and the backward loop carries only (dh, dc). XLA's
-    own gradient of such a loop is 6 to 15 times slower on a CPU.
 
     Source: Hochreiter and Schmidhuber 1997 with the forget gate of Gers 2000;
     gates in the order input, forget, candidate, output.
@@ -237,14 +230,14 @@ def line_lstm_scan(
         zeros = tf.zeros([count, units, size])
         ones = tf.ones([count, size, 1])
 
-        def reads(h, t):
+        def reads(x_t, h, t):
             """What the gates of line t read: [D, F + taps * K, N]."""
-            x_t = tf.linalg.matrix_transpose(lines.read(t))
+            x_t = tf.linalg.matrix_transpose(x_t)
             return tf.concat([x_t, taps(h, t)], axis=1)
 
         def forward(t, h, c, hs, cs, gates, ys):
             activations = _line_activations(
-                tf.matmul(weights, reads(h, t), transpose_a=True)
+                tf.matmul(weights, reads(lines.read(t), h, t), transpose_a=True)
                 + bias[:, :, None],
                 axis=1,
             )
@@ -273,8 +266,9 @@ def line_lstm_scan(
         hs, cs, gates = hs.stack(), cs.stack(), gates.stack()
 
         def gradient(d_ys):
-            # The arrays of the forward loop cannot be read from outside it.
-            h_before, c_before = _unstack(hs), _unstack(cs)
+            # Arrays of its own: a SavedModel cannot hold a gradient that reads
+            # those of the forward function.
+            xs, h_before, c_before = _unstack(x), _unstack(hs), _unstack(cs)
             activations, d_lines = _unstack(gates), _unstack(d_ys)
 
             def backward(t, dh, dc, d_weights, d_bias, d_outputs, d_xs):
@@ -292,7 +286,7 @@ def line_lstm_scan(
                     ],
                     axis=1,
                 )
-                read = reads(h_before.read(t), t)
+                read = reads(xs.read(t), h_before.read(t), t)
                 d_read = weights @ d_gates
                 d_x, d_taps = tf.split(d_read, [inputs.shape[1], -1], axis=1)
                 return (

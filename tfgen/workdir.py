@@ -212,7 +212,7 @@ def _flat(config):
     fields, spec = content.pop('fields'), content.pop('spec')
     del content['versions'], content['data_dir']
     # The spec says whether the data, say a folder, has changed.
-    return fields | content | spec
+    return fields | content | {f'data {k}': v for k, v in spec.items()}
 
 
 def write_json(file: pathlib.Path, content: dict) -> None:

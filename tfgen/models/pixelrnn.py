@@ -5,7 +5,7 @@ within a pixel R, then G, then B. One network in five variants:
 
   lstm, gru         the notes' recurrence over the pixels in raster order
   row_lstm          a convolutional LSTM from row to row
-  diagonal_bilstm   two LSTMs along the diagonals, which see every earlier pixel
+  diagonal_bilstm   two LSTMs along the diagonals, which see all rows above
   pixelcnn          masked convolutions; `gated` for gated units
 
 Training sees whole images at once; sampling and completion are one in-graph
@@ -98,7 +98,6 @@ class PixelRNN(base.ExactModel):
                 f'gated is for cell=pixelcnn, not {cell}: leave it out'
             )
         self.levels = levels
-        self.units = units
         self.dropout = dropout
         self.jit_on_cpu = cell != 'pixelcnn'
         self.palette = palette
@@ -345,7 +344,7 @@ class PixelRNN(base.ExactModel):
     def _values(self, level):
         """Levels [..., C] -> what the network sees, [..., C * E].
 
-        Numbers in [-1, 1], where 0 is 'no pixel', or learned vectors.
+        Numbers in [-1, 1], or learned vectors; 0 beyond the border.
         """
         if not self.palette:
             return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0

@@ -17,14 +17,12 @@ import keras
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.errors import UserError
 from tfgen.layers import Linear
 from tfgen.models import base
 from tfgen.noise import Noise
 
 LEVELS = 256
 _MU = LEVELS - 1
-_MAX_LAYERS = 20  # of a stack: a dilation beyond half a million samples
 
 
 def mu_law_levels(audio: tf.Tensor) -> tf.Tensor:
@@ -80,11 +78,6 @@ class WaveNet(base.ExactModel):
         num_classes: int = 0,
     ):
         super().__init__([length], num_classes)
-        if layers_per_stack > _MAX_LAYERS:
-            raise UserError(
-                f'layers_per_stack is {layers_per_stack}, a dilation of '
-                f'2^{layers_per_stack - 1} samples: use 1 to {_MAX_LAYERS}'
-            )
         self.length = length
         self.sample_rate = sample_rate
         self.units = units
@@ -197,8 +190,9 @@ class WaveNet(base.ExactModel):
             for block, queue, weights in zip(
                 self.blocks, queues, frozen, strict=True
             ):
-                # The slot holds the input of `dilation` steps ago.
-                slot = t % block.dilation
+                # The slot holds the input of `dilation` steps ago; a queue
+                # is no longer than the sound, before which there is nothing.
+                slot = t % queue.size()
                 past = queue.read(slot)
                 after.append(queue.write(slot, x))
                 x, more = block.step(x, past, *weights)
@@ -216,7 +210,7 @@ class WaveNet(base.ExactModel):
             tf.TensorArray(tf.float32, d, clear_after_read=False).unstack(
                 tf.tile(zeros[None], [d, 1, 1])
             )
-            for d in self.dilations
+            for d in (min(d, self.length) for d in self.dilations)
         ]
         *_, drawn = tf.while_loop(
             lambda t, *_: t < self.length,

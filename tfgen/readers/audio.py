@@ -5,7 +5,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfgen.errors import UserError
-from tfgen.readers.base import InMemory, Source, take
+from tfgen.readers.base import MEMORY_LIMIT, InMemory, Source, take
 from tfgen.readers.prepared import (
     class_label,
     one_line,
@@ -20,17 +20,30 @@ _SAMPLE_RATES = {'spoken_digit': 8000}
 
 
 def open_audio(
-    name: str, data_dir: str | None, length: int, memory_limit: int
+    name: str,
+    data_dir: str | None,
+    length: int,
+    memory_limit: int = MEMORY_LIMIT,
 ) -> Source:
     """Opens 'tones' or a TFDS set of 16-bit sounds, in memory.
 
     Every sound is cut after `length` samples, or filled up with silence.
     """
+    if ':' in name:
+        raise UserError(
+            f'data set {name!r} is one of images: use tones, or a TFDS audio '
+            'set such as spoken_digit'
+        )
     builder = open_builder(name, data_dir)
     key = _audio_key(name, builder.info.features)
     label_key = class_label(dict(builder.info.features))
     builder = prepare(name, builder, data_dir)
     feature = builder.info.features[key]
+    if np.issubdtype(feature.np_dtype, np.floating) or len(feature.shape) > 1:
+        raise UserError(
+            f'data set {name!r} has {feature.np_dtype.__name__} sounds of '
+            f'shape {feature.shape}: only 16-bit mono ones are supported'
+        )
     rate = _SAMPLE_RATES.get(builder.name) or feature.sample_rate
     if not rate:
         raise UserError(

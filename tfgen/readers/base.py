@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfgen.errors import UserError
 
+MEMORY_LIMIT = 4 << 30  # bytes of decoded examples
 # Where a set has no test split, every tenth training image becomes one.
 _HOLD_OUT = 10
 
@@ -119,8 +120,8 @@ def hold_out(count: int) -> dict[str, np.ndarray]:
     rows = np.arange(count)
     if count < 2:
         raise UserError(
-            f'{count} example is too few: one is needed to train and one to '
-            'test'
+            f'a data set of {count} is too small: add examples, one is needed '
+            'to train and one to test'
         )
     held = rows % _HOLD_OUT == 0
     return {'train': rows[~held], 'test': rows[held]}

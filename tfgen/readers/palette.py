@@ -34,9 +34,10 @@ def open_palette(path: pathlib.Path) -> Source:
             f'{str(path / PIXELS)!r} has {pictures.shape[1]} pixels in a line: '
             'only square pictures can be read'
         )
-    if pictures.min() < 0 or pictures.max() >= len(colours):
+    outside = pictures[(pictures < 0) | (pictures >= len(colours))]
+    if outside.size:
         raise UserError(
-            f'{str(path / PIXELS)!r} has an index of {pictures.max()} and '
+            f'{str(path / PIXELS)!r} has an index of {outside[0]} and '
             f'{str(path / COLOURS)!r} has {len(colours)} colours: repair one'
         )
     if len(colours) > 256 or colours.min() < 0 or colours.max() > 255:
