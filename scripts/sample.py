@@ -20,7 +20,7 @@ _KINDS = (
     'styles',
     'completion',
 )
-_NEED_IMAGES = {'reconstruction', 'styles', 'completion'}
+_NEED_DATA = {'reconstruction', 'styles', 'completion'}
 cli.workdir_flag()
 cli.data_flag()
 flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
@@ -28,6 +28,12 @@ flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
 flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
 flags.DEFINE_integer(
     'count', None, 'How many samples, or rows of completion; default: 100, 10.'
+)
+flags.DEFINE_enum(
+    'given',
+    'test',
+    ['test', 'samples'],
+    'What is completed: test examples, or samples, which need no data.',
 )
 flags.DEFINE_integer('tries', 8, 'Completions of each example.', 1)
 flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0)
@@ -51,11 +57,12 @@ def main() -> None:
         raise UserError(f'count is {flags.FLAGS.count}: use 1 or more')
     labels = _labels()
     functions, config, directory = _open()
-    images = None
-    if not _NEED_IMAGES.isdisjoint(kinds):
-        images = config.load_data(flags.FLAGS.data_dir)
+    need = _NEED_DATA.intersection(kinds)
+    if flags.FLAGS.given == 'samples':
+        need.discard('completion')
+    examples = config.load_data(flags.FLAGS.data_dir) if need else None
     for kind in kinds:
-        drawn = _draw(kind, functions, config, labels, images)
+        drawn = _draw(kind, functions, config, labels, examples)
         file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')
         try:
             _write(file, config.spec, *drawn)
@@ -85,7 +92,7 @@ def _write(file, spec, drawn, columns):
         (folder / f'row{row:02d}_column{column:02d}.wav').write_bytes(sound)
 
 
-def _draw(kind, functions, config, labels, images):
+def _draw(kind, functions, config, labels, examples):
     from tfgen import pictures
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed
@@ -96,11 +103,13 @@ def _draw(kind, functions, config, labels, images):
     if kind == 'manifold':
         return pictures.manifold(functions, config, labels)
     if kind == 'reconstruction':
-        return pictures.reconstruction(functions, config, images)
+        return pictures.reconstruction(functions, config, examples)
     if kind == 'styles':
-        return pictures.styles(functions, config, images)
+        return pictures.styles(functions, config, examples)
+    if flags.FLAGS.given == 'samples':
+        examples = None
     return pictures.completion(
-        functions, config, images, count or 10, flags.FLAGS.tries, seed
+        functions, config, examples, count or 10, flags.FLAGS.tries, seed
     )
 
 

@@ -98,6 +98,16 @@ def test_completion_keeps_the_upper_half(served):
     assert np.abs(rows[:, 2, 4:] - rows[:, 3, 4:]).max() > 0
 
 
+def test_completion_starts_from_samples_where_there_is_no_data(served):
+    functions, config, _ = served('pixelrnn')
+    drawn, columns = pictures.completion(functions, config, None, 3, 2, 5)
+    rows = drawn.reshape(3, columns, 8, 8, 1)
+    own, _ = pictures.samples(functions, config, None, 3, 5)
+    np.testing.assert_allclose(rows[:, 0], own, atol=1e-6)
+    np.testing.assert_array_equal(rows[:, 2, :4], rows[:, 0, :4])
+    assert np.any(rows[:, 2, 4:] != rows[:, 0, 4:])
+
+
 def test_completion_continues_sounds(served):
     functions, config, sounds = served('wavenet')
     drawn, columns = pictures.completion(functions, config, sounds, 3, 2, 0)

@@ -108,17 +108,23 @@ def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
 def completion(
     functions: Functions,
     config: Config,
-    examples: Data,
+    examples: Data | None,
     count: int,
     tries: int,
     seed: int,
 ) -> Pictures:
-    """`count` rows of: a test example, its first half, `tries` completions.
+    """`count` rows of: an example, its first half, `tries` completions.
 
     The first half is the upper half of an image or the beginning of a sound.
+    Examples are of the test split, or without `examples` the model's own.
     """
     _require(functions, 'complete', 'completion')
-    batch = _real(config, examples, count)
+    if examples is None:
+        batch = _labels(config, None, count)
+        inputs = batch | {'seed': seed + np.arange(count, dtype=np.int64)}
+        batch = batch | _call(functions, 'sample', inputs)
+    else:
+        batch = _real(config, examples, count)
     (kind,) = batch.keys() - {'label'}
     real = batch[kind]
     batch['mask'] = np.ones(real.shape, np.float32)[..., :1]
@@ -129,7 +135,8 @@ def completion(
     blank = np.nan if kind == 'image' else 0.0
     hidden = np.where(batch['mask'] == 1, real, np.float32(blank))
     inputs = {k: np.repeat(v, tries, axis=0) for k, v in batch.items()}
-    inputs['seed'] = seed + np.arange(len(inputs[kind]))
+    # Seeds that drew none of the examples.
+    inputs['seed'] = seed + count + np.arange(len(inputs[kind]))
     drawn = _call(functions, 'complete', inputs)[kind]
     drawn = drawn.reshape(len(real), tries, *real.shape[1:])
     grid = np.concatenate([real[:, None], hidden[:, None], drawn], axis=1)
