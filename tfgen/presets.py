@@ -99,6 +99,7 @@ PRESETS = {
         units=32,
         num_layers=1,
         parameters=44802,
+        expect='80.75 nats',
     ),
     'diagonal_bilstm7_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
@@ -129,7 +130,7 @@ PRESETS = {
         checkpoint_every=500,
         log_every=100,
         parameters=232567,
-        expect='',
+        expect='623 nats',
     ),
     'wavenet_tones': WaveNetPreset(
         dataset='tones',
