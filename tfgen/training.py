@@ -235,8 +235,12 @@ def make_loop(
         done = tf.cast(step, tf.float32)
         decay = tf.minimum(config.preset.ema, (1.0 + done) / (10.0 + done))
         for mean, variable in zip(averages, model.variables, strict=True):
-            value = tf.convert_to_tensor(variable.value)
-            mean.assign(value + decay * (mean - value))
+            # On every device from its own copy of the weight.
+            strategy.extended.update(
+                mean,
+                lambda mean, value: mean.assign(value + decay * (mean - value)),
+                args=(variable.value,),
+            )
 
     @tf.function
     def run(batches, first, count):
