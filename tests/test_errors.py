@@ -176,7 +176,7 @@ CASES = {
         [P, NEW, '--dataset=folder:{half}'],
         'loose images',
     ),
-    'one image': ('train', [P, NEW, '--dataset=folder:{one}'], 'too few'),
+    'one image': ('train', [P, NEW, '--dataset=folder:{one}'], 'too small'),
     'conditional without labels': (
         'train',
         [P, NEW, '--dataset=folder:{flat}'],
