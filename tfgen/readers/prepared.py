@@ -2,12 +2,12 @@
 
 import contextlib
 import io
-import sys
 import urllib.error
 import urllib.request
 
 import numpy as np
 import tensorflow_datasets as tfds
+from absl import logging
 
 from tfgen import digits, tones
 from tfgen.errors import UserError
@@ -53,10 +53,8 @@ def prepare(name, builder, data_dir):
                 'use an embedded set: digits or tones'
             )
         break
-    # Nothing worth reporting happens while an embedded set is written.
-    quiet = io.StringIO() if name in EMBEDDED else sys.stdout
     try:
-        with contextlib.redirect_stdout(quiet):
+        with _quiet() if name in EMBEDDED else contextlib.nullcontext():
             builder.download_and_prepare()
     except Exception as error:  # TFDS raises all kinds
         # Another process, say another worker, may have been faster.
@@ -66,6 +64,22 @@ def prepare(name, builder, data_dir):
                 f'{one_line(error)}'
             ) from None
     return open_builder(name, data_dir)
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Nothing worth reporting happens while an embedded set is written."""
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    nowhere = io.StringIO()
+    try:
+        with (
+            contextlib.redirect_stdout(nowhere),
+            contextlib.redirect_stderr(nowhere),
+        ):
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
 
 
 def _reachable(url):
