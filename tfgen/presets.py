@@ -145,7 +145,7 @@ PRESETS = {
         schedule='cosine',
         ema=0.99,
         parameters=33056,
-        expect='',
+        expect='3.83 bits/sample',
     ),
     'wavenet_spoken_digit': WaveNetPreset(
         dataset='spoken_digit',
@@ -158,7 +158,7 @@ PRESETS = {
         checkpoint_every=500,
         log_every=50,
         parameters=171360,
-        expect='',
+        expect='3.23 bits/sample',
     ),
     'dcgan_mnist': DCGANPreset(
         dataset='mnist',
