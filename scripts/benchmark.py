@@ -57,9 +57,11 @@ def training_loop() -> dict:
     that makes one step. Rounds alternate, so that both meet the same machine;
     the ratio is the median over rounds.
     """
+    import tensorflow as tf
+
     plain = _plain_loop()
     plain(50)  # traced before tfgen sets an option of the whole process
-    ours = _tfgen_loop()
+    ours = _loop(_config(), tf.distribute.get_strategy(), False)
     ours(50)
     steps = 200
     rounds = [
@@ -141,21 +143,22 @@ def _plain_loop():
     return run
 
 
-def _tfgen_loop():
-    import tensorflow as tf
-
+def _loop(config, strategy, jit, keras_rnn=False):
+    """tfgen's own loop over random images: steps -> None."""
     from tfgen import data, training
     from tfgen.readers import base
 
-    config = _config()
     split = base.InMemory(_images(), None)
     source = base.Source(_SHAPE, 2, 0, {'train': split, 'test': split})
     images = data.ImageData(config.spec, source)
-    strategy = tf.distribute.get_strategy()
     training.make_repeatable()
-    model = config.build()
-    optimizers = training.make_optimizers(model, config.preset)
-    loop = training.make_loop(strategy, model, optimizers, config, False)
+    with strategy.scope():
+        model = config.build()
+        if keras_rnn:
+            for block in model.blocks:
+                _use_keras_rnn(block)
+        optimizers = training.make_optimizers(model, config.preset)
+    loop = training.make_loop(strategy, model, optimizers, config, jit)
     batches = training.batch_iterator(strategy, model, images, config, 0)
     return lambda steps: loop(batches, 0, steps)
 
@@ -173,13 +176,14 @@ def bilstm_training() -> dict:
     import tensorflow as tf
 
     one = tf.distribute.OneDeviceStrategy('CPU:0')
+    config = _bilstm_config()
     runs = {
-        'tfgen_two_replicas': _bilstm_loop(replicated, True),
-        'tfgen': _bilstm_loop(one, True),
-        'keras_rnn': _bilstm_loop(one, False, keras_rnn=True),
-        'keras_rnn_xla': _bilstm_loop(one, True, keras_rnn=True),
-        'keras_rnn_xla_two_replicas': _bilstm_loop(
-            replicated, True, keras_rnn=True
+        'tfgen_two_replicas': _loop(config, replicated, True),
+        'tfgen': _loop(config, one, True),
+        'keras_rnn': _loop(config, one, False, keras_rnn=True),
+        'keras_rnn_xla': _loop(config, one, True, keras_rnn=True),
+        'keras_rnn_xla_two_replicas': _loop(
+            config, replicated, True, keras_rnn=True
         ),
     }
     seconds = {name: [] for name in runs}
@@ -201,28 +205,14 @@ def bilstm_training() -> dict:
     }
 
 
-def _bilstm_loop(strategy, jit, keras_rnn=False):
-    from tfgen import data, presets, training, workdir
-    from tfgen.readers import base
+def _bilstm_config():
+    from tfgen import presets, workdir
 
     preset = presets.get(
         'diagonal_bilstm_mnist',
         ['units=16', 'num_layers=7', 'batch_size=64', 'ema=0'],
     )
-    config = workdir.Config('', preset, 0, 'float32', _config().spec)
-    split = base.InMemory(_images(), None)
-    source = base.Source(_SHAPE, 2, 0, {'train': split, 'test': split})
-    images = data.ImageData(config.spec, source)
-    training.make_repeatable()
-    with strategy.scope():
-        model = config.build()
-        if keras_rnn:
-            for block in model.blocks:
-                _use_keras_rnn(block)
-        optimizers = training.make_optimizers(model, preset)
-    loop = training.make_loop(strategy, model, optimizers, config, jit)
-    batches = training.batch_iterator(strategy, model, images, config, 0)
-    return lambda steps: loop(batches, 0, steps)
+    return workdir.Config('', preset, 0, 'float32', _config().spec)
 
 
 def _use_keras_rnn(block):

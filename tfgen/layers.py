@@ -20,6 +20,12 @@ def dropout(x: tf.Tensor, rate: float, noise: Noise, name: str) -> tf.Tensor:
     return x * tf.cast(keep, x.dtype) / (1.0 - rate)
 
 
+def gated(x: tf.Tensor) -> tf.Tensor:
+    """tanh(a) * sigmoid(b) of the halves a, b: [..., 2K] -> [..., K]."""
+    value, gate = tf.split(x, 2, axis=-1)
+    return tf.tanh(value) * tf.sigmoid(gate)
+
+
 class Linear(keras.layers.Layer):
     """A dense layer, or the taps of a convolution, under a mask.
 

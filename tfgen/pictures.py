@@ -127,9 +127,8 @@ def completion(
         batch = _real(config, examples, count)
     (kind,) = batch.keys() - {'label'}
     real = batch[kind]
-    batch['mask'] = np.ones(real.shape, np.float32)[..., :1]
-    if kind == 'audio':
-        batch['mask'] = np.ones(real.shape, np.float32)
+    shape = (*real.shape[:-1], 1) if kind == 'image' else real.shape
+    batch['mask'] = np.ones(shape, np.float32)
     batch['mask'][:, real.shape[1] // 2 :] = 0.0
     # Not a number is drawn as a grey that no palette has to share.
     blank = np.nan if kind == 'image' else 0.0

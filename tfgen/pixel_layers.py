@@ -28,6 +28,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfgen import layers
 from tfgen.layers import Linear
 
 
@@ -119,11 +120,11 @@ class InputConv(keras.layers.Layer):
         return tf.zeros([self.radius, width, batch, inputs])
 
     def frozen(self):
-        kernel = self.window.kernel
+        kernel, bias = self.window.frozen()
         r = self.radius
         # Rows above; pixels to the left and the pixel itself.
         beside = tf.reshape(kernel[r, : r + 1], [-1, kernel.shape[-1]])
-        return kernel[:r], beside, tf.convert_to_tensor(self.window.bias)
+        return kernel[:r], beside, bias
 
     def row(self, frozen, memory):
         kernel, _, bias = frozen
@@ -163,7 +164,8 @@ class ResidualConv(PixelLayer):
         self, features: int, units: int, channels: int, gated: bool = False
     ):
         super().__init__()
-        self.units, self.gated = units, gated
+        self.units = units
+        self.activation = layers.gated if gated else tf.nn.relu
         width = 2 * units if gated else units
         own = channel_mask(units, units, channels)
         self.inputs = Linear(
@@ -182,14 +184,8 @@ class ResidualConv(PixelLayer):
         a = tf.nn.relu(self.inputs(tf.nn.relu(x)))
         a = tf.pad(a, [[0, 0], [1, 0], [1, 1], [0, 0]])
         z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
-        h = self._activated(z + self.window.bias)
+        h = self.activation(z + self.window.bias)
         return self.outputs(h)
-
-    def _activated(self, z):
-        if not self.gated:
-            return tf.nn.relu(z)
-        candidate, gate = tf.split(z, 2, axis=-1)
-        return tf.tanh(candidate) * tf.sigmoid(gate)
 
     def memory(self, width, batch):
         return tf.zeros([width, batch, self.units])
@@ -212,7 +208,7 @@ class ResidualConv(PixelLayer):
     def step(self, frozen, x, above, left):
         (inputs, bias), (_, beside, _), (outputs, outputs_bias) = frozen
         a = tf.nn.relu(tf.nn.bias_add(tf.nn.relu(x) @ inputs, bias))
-        h = self._activated(above + tf.concat([left, a], axis=1) @ beside)
+        h = self.activation(above + tf.concat([left, a], axis=1) @ beside)
         return tf.nn.bias_add(h @ outputs, outputs_bias), a, (a,)
 
     def finish(self, frozen, memory, records, left):

@@ -38,13 +38,10 @@ class RasterLSTM(PixelLayer):
             name='recurrent_kernel',
             initializer='orthogonal',
         )
-        self.outputs = Linear(
-            units, features, channel_mask(units, features, channels)
-        )
+        self.outputs = _outputs(units, features, channels)
 
     def _initial_bias(self):
-        # A forget gate that starts open (Jozefowicz et al. 2015).
-        return np.repeat([0.0, 1.0, 0.0, 0.0], self.units)
+        return _open_forget_gate(self.units)
 
     def call(self, x):
         height, width = x.shape[1:3]
@@ -144,12 +141,7 @@ class RowLSTM(PixelLayer):
         self.inputs = Linear(features, 4 * units, mask, leading=[2])
         self.inputs.bias.assign(_open_forget_gate(units))
         self.states = Linear(units, 4 * units, leading=[3], bias=False)
-        self.outputs = Linear(
-            units,
-            features,
-            channel_mask(units, features, channels),
-            bias=False,
-        )
+        self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
         height, width, features = x.shape[1:]
@@ -224,12 +216,7 @@ class DiagonalBiLSTM(PixelLayer):
             self.states.append(
                 Linear(units, 4 * units, leading=[2], bias=False)
             )
-        self.outputs = Linear(
-            units,
-            features,
-            channel_mask(units, features, channels),
-            bias=False,
-        )
+        self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
         x = tf.identity(x)  # gradients meet in pairs: see training.py
@@ -301,8 +288,13 @@ def _gate_mask(features, units, channels, gates=4):
     return None if mask is None else tf.tile(mask, [1, gates])
 
 
+def _outputs(units, features, channels, bias=True):
+    mask = channel_mask(units, features, channels)
+    return Linear(units, features, mask, bias=bias)
+
+
 def _open_forget_gate(units):
-    """The bias of a line LSTM; see RasterLSTM."""
+    """The second of four gates starts open (Jozefowicz et al. 2015)."""
     return np.repeat([0.0, 1.0, 0.0, 0.0], units)
 
 

@@ -69,8 +69,8 @@ def grid(
 def spectrograms(audio: np.ndarray) -> np.ndarray:
     """Short-time spectra of sounds as pictures.
 
-    Hann windows of 256 samples, an eighth apart; 70 dB below the
-    loudest point is black. Time runs to the right, frequency upwards from 0
+    Hann windows of 256 samples, one every 32; 70 dB below the loudest point is
+    black. Time runs to the right, frequency upwards from 0
     to half the sample rate.
 
     Args:

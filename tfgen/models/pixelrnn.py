@@ -78,25 +78,7 @@ class PixelRNN(base.ExactModel):
     ):
         super().__init__(image_shape, num_classes)
         height, width, channels = self.example_shape
-        if cell not in CELLS:
-            raise UserError(f'unknown cell {cell!r}: use {", ".join(CELLS)}')
-        if not 2 <= levels <= 256:
-            raise UserError(f'levels is {levels}: use 2 to 256')
-        if not 0.0 <= dropout < 1.0:
-            raise UserError(f'dropout is {dropout}: use 0 up to below 1')
-        if kernel_size < 3 or kernel_size % 2 == 0:
-            raise UserError(
-                f'kernel_size is {kernel_size}: use an odd number from 3'
-            )
-        if units < channels:
-            raise UserError(
-                f'units is {units}: use at least one for each of the '
-                f'{channels} channels'
-            )
-        if gated and cell != 'pixelcnn':
-            raise UserError(
-                f'gated is for cell=pixelcnn, not {cell}: leave it out'
-            )
+        _check(channels, levels, cell, units, kernel_size, gated, dropout)
         self.levels = levels
         self.dropout = dropout
         self.jit_on_cpu = cell != 'pixelcnn'
@@ -357,6 +339,27 @@ class PixelRNN(base.ExactModel):
 
     def _to_image(self, level):
         return tf.cast(level, tf.float32) / (self.levels - 1)
+
+
+def _check(channels, levels, cell, units, kernel_size, gated, dropout):
+    """Raises UserError where an argument of PixelRNN cannot be."""
+    if cell not in CELLS:
+        raise UserError(f'unknown cell {cell!r}: use {", ".join(CELLS)}')
+    if not 2 <= levels <= 256:
+        raise UserError(f'levels is {levels}: use 2 to 256')
+    if not 0.0 <= dropout < 1.0:
+        raise UserError(f'dropout is {dropout}: use 0 up to below 1')
+    if kernel_size < 3 or kernel_size % 2 == 0:
+        raise UserError(
+            f'kernel_size is {kernel_size}: use an odd number from 3'
+        )
+    if units < channels:
+        raise UserError(
+            f'units is {units}: use at least one for each of the '
+            f'{channels} channels'
+        )
+    if gated and cell != 'pixelcnn':
+        raise UserError(f'gated is for cell=pixelcnn, not {cell}: leave it out')
 
 
 def _arrays(values):

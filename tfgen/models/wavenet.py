@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.layers import Linear
+from tfgen.layers import Linear, gated
 from tfgen.models import base
 from tfgen.noise import Noise
 
@@ -256,7 +256,7 @@ class Block(keras.layers.Layer):
         past = tf.pad(now[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
         of_past, of_now = tf.unstack(self.gates.kernel)
         gates = tf.tensordot(past, of_past, 1) + tf.tensordot(now, of_now, 1)
-        z = _gated(gates + condition[:, None])
+        z = gated(gates + condition[:, None])
         if self.residual is not None:
             x += self.residual(z)
         return x, self.skip(z)
@@ -280,14 +280,9 @@ class Block(keras.layers.Layer):
         bias: tf.Tensor,
     ) -> tuple:
         """One sample: [B, K], and the input of `dilation` samples ago."""
-        z = _gated(tf.concat([past, x], axis=1) @ gates + condition)
+        z = gated(tf.concat([past, x], axis=1) @ gates + condition)
         y = tf.nn.bias_add(z @ outputs, bias)
         if self.residual is None:
             return x, y
         residual, skip = tf.split(y, [x.shape[1], -1], axis=1)
         return x + residual, skip
-
-
-def _gated(gates):
-    value, gate = tf.split(gates, 2, axis=-1)
-    return tf.tanh(value) * tf.sigmoid(gate)

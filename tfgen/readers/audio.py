@@ -5,9 +5,11 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfgen.errors import UserError
-from tfgen.readers.base import MEMORY_LIMIT, InMemory, Source, take
+from tfgen.readers.base import MEMORY_LIMIT, Source
 from tfgen.readers.prepared import (
     class_label,
+    in_memory,
+    num_classes,
     one_line,
     open_builder,
     prepare,
@@ -61,14 +63,8 @@ def open_audio(
         stored: _decode(name, builder, stored, key, label_key, length)
         for stored in {stored for stored, _ in rows.values()}
     }
-    splits = {
-        split: InMemory(
-            take(decoded[stored][0], r),
-            None if label_key is None else take(decoded[stored][1], r),
-        )
-        for split, (stored, r) in rows.items()
-    }
-    classes = builder.info.features[label_key].num_classes if label_key else 0
+    splits = in_memory(rows, decoded, label_key)
+    classes = num_classes(builder, label_key)
     return Source((length,), _LEVELS, classes, splits, sample_rate=int(rate))
 
 

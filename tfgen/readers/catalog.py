@@ -7,15 +7,15 @@ import tensorflow_datasets as tfds
 from tfgen import digits
 from tfgen.errors import UserError
 from tfgen.readers.base import (
-    InMemory,
     RandomAccess,
     Source,
     fit,
     stack,
-    take,
 )
 from tfgen.readers.prepared import (
     class_label,
+    in_memory,
+    num_classes,
     one_line,
     open_builder,
     prepare,
@@ -60,13 +60,7 @@ def open_tfds(
             stored: _decode(name, builder, stored, image_key, label_key, size)
             for stored in {stored for stored, _ in rows.values()}
         }
-        splits = {
-            split: InMemory(
-                take(decoded[stored][0], r),
-                None if label_key is None else take(decoded[stored][1], r),
-            )
-            for split, (stored, r) in rows.items()
-        }
+        splits = in_memory(rows, decoded, label_key)
         shape = next(iter(decoded.values()))[0].shape[1:]
         largest = max(images.max() for images, _ in decoded.values())
         if largest >= levels:
@@ -74,9 +68,7 @@ def open_tfds(
                 f'data set {name!r} has a pixel of {largest} where {levels} '
                 'levels are expected: prepare it again with tfds build'
             )
-    classes = 0
-    if label_key is not None:
-        classes = builder.info.features[label_key].num_classes
+    classes = num_classes(builder, label_key)
     return Source(tuple(shape), levels, classes, splits)
 
 

@@ -11,7 +11,7 @@ from absl import logging
 
 from tfgen import digits, tones
 from tfgen.errors import UserError
-from tfgen.readers.base import hold_out
+from tfgen.readers.base import InMemory, hold_out, take
 
 EMBEDDED = {'digits': digits.Digits, 'tones': tones.Tones}
 
@@ -115,6 +115,22 @@ def class_label(features) -> str | None:
     """The key of the label, if there is one."""
     label = features.get('label')
     return 'label' if isinstance(label, tfds.features.ClassLabel) else None
+
+
+def num_classes(builder, label_key: str | None) -> int:
+    """0 without a label."""
+    return builder.info.features[label_key].num_classes if label_key else 0
+
+
+def in_memory(rows, decoded, label_key: str | None) -> dict[str, InMemory]:
+    """The splits of `split_rows`, of (examples, labels) by stored split."""
+    return {
+        split: InMemory(
+            take(decoded[stored][0], r),
+            take(decoded[stored][1], r) if label_key else None,
+        )
+        for split, (stored, r) in rows.items()
+    }
 
 
 def one_line(error):
