@@ -63,9 +63,17 @@ class Linear(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self._kernel)
         return kernel if self._mask is None else kernel * self._mask
 
-    def frozen(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The masked kernel and the bias, as plain tensors."""
-        return self.kernel, tf.convert_to_tensor(self.bias)
+    def frozen(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The masked kernel, and the bias for each row: [batch, outputs].
+
+        For the loops of samplers. Adding a matrix costs less there than a
+        vector: TensorFlow fuses product, vector and rectifier into a oneDNN
+        operation, whose start takes longer than a small product. (It also
+        fails to, if a sum comes between, and then optimizes nothing at all:
+        seen with 2.21.)
+        """
+        bias = tf.convert_to_tensor(self.bias)
+        return self.kernel, tf.tile(bias[None], [batch, 1])
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """[..., inputs] -> [..., outputs]."""

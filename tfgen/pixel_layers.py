@@ -49,6 +49,18 @@ def channel_mask(
     return tf.cast(seen, tf.float32)
 
 
+def windows(row: tf.Tensor, radius: int) -> tf.Tensor:
+    """The 2 r + 1 pixels about each of a row, side by side, 0 beyond its ends.
+
+    [W, B, F] -> [W, B, (2 r + 1) F]. For the convolutions of samplers, whose
+    rows are too short for tf.nn.conv2d and two transpositions to pay.
+    """
+    width = row.shape[0]
+    row = tf.pad(row, [[radius, radius], [0, 0], [0, 0]])
+    shifted = [row[n : n + width] for n in range(2 * radius + 1)]
+    return tf.concat(shifted, axis=-1)
+
+
 class PixelLayer(keras.layers.Layer, abc.ABC):
     """What `PixelRNN` stacks; see the head of this file."""
 
@@ -68,7 +80,7 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
         """What the rows above the first leave: nothing."""
 
     @abc.abstractmethod
-    def frozen(self):
+    def frozen(self, batch: int | tf.Tensor):
         """The weights of the following functions, as plain tensors."""
 
     @abc.abstractmethod
@@ -117,23 +129,23 @@ class InputConv(keras.layers.Layer):
 
     def memory(self, width, batch):
         inputs = self.window.kernel.shape[2]
-        return tf.zeros([self.radius, width, batch, inputs])
+        return tf.zeros([width, batch, self.radius * inputs])
 
-    def frozen(self):
-        kernel, bias = self.window.frozen()
+    def frozen(self, batch):
+        kernel, bias = self.window.frozen(batch)
         r = self.radius
         # Rows above; pixels to the left and the pixel itself.
-        beside = tf.reshape(kernel[r, : r + 1], [-1, kernel.shape[-1]])
-        return kernel[:r], beside, bias
+        above = tf.transpose(kernel[:r], [1, 0, 2, 3])
+        beside = kernel[r, : r + 1]
+        above, beside = (
+            tf.reshape(k, [-1, kernel.shape[-1]]) for k in (above, beside)
+        )
+        return above, beside, bias
 
     def row(self, frozen, memory):
         kernel, _, bias = frozen
-        r = self.radius
-        rows = tf.pad(memory, [[0, 0], [r, r], [0, 0], [0, 0]])
-        rows = tf.transpose(rows, [2, 0, 1, 3])  # [B, r, W + 2r, C * E]
-        above = tf.nn.conv2d(rows, kernel, 1, 'VALID') + bias
-        left = tf.zeros([tf.shape(memory)[2], r * memory.shape[-1]])
-        return tf.transpose(above[:, 0], [1, 0, 2]), left
+        above = tf.tensordot(windows(memory, self.radius), kernel, 1) + bias
+        return above, tf.zeros_like(memory[0])
 
     def step(self, frozen, x, above, left):
         """Values [B, C * E], of which the earlier channels count: [B, F]."""
@@ -145,7 +157,8 @@ class InputConv(keras.layers.Layer):
         return tf.concat([left[:, x.shape[1] :], x], axis=1)
 
     def finish(self, frozen, memory, records, left):
-        return tf.concat([memory[1:], records[0][None]], axis=0)
+        values = records[0]
+        return tf.concat([memory[..., values.shape[-1] :], values], axis=-1)
 
 
 class ResidualConv(PixelLayer):
@@ -190,26 +203,28 @@ class ResidualConv(PixelLayer):
     def memory(self, width, batch):
         return tf.zeros([width, batch, self.units])
 
-    def frozen(self):
-        kernel, bias = self.window.frozen()
-        beside = tf.reshape(kernel[1, :2], [-1, kernel.shape[-1]])
+    def frozen(self, batch):
+        kernel, bias = self.window.frozen(batch)
+        above, beside = (
+            tf.reshape(k, [-1, kernel.shape[-1]])
+            for k in (kernel[0], kernel[1, :2])
+        )
         return (
-            self.inputs.frozen(),
-            (kernel[0], beside, bias),
-            self.outputs.frozen(),
+            self.inputs.frozen(batch),
+            (above, beside, bias),
+            self.outputs.frozen(batch),
         )
 
     def row(self, frozen, memory):
         _, (kernel, _, bias), _ = frozen
-        a = tf.transpose(tf.pad(memory, [[1, 1], [0, 0], [0, 0]]), [1, 0, 2])
-        above = tf.nn.conv1d(a, kernel, 1, 'VALID') + bias
-        return tf.transpose(above, [1, 0, 2]), tf.zeros_like(memory[0])
+        above = tf.tensordot(windows(memory, 1), kernel, 1) + bias
+        return above, tf.zeros_like(memory[0])
 
     def step(self, frozen, x, above, left):
         (inputs, bias), (_, beside, _), (outputs, outputs_bias) = frozen
-        a = tf.nn.relu(tf.nn.bias_add(tf.nn.relu(x) @ inputs, bias))
+        a = tf.nn.relu(tf.nn.relu(x) @ inputs + bias)
         h = self.activation(above + tf.concat([left, a], axis=1) @ beside)
-        return tf.nn.bias_add(h @ outputs, outputs_bias), a, (a,)
+        return h @ outputs + outputs_bias, a, (a,)
 
     def finish(self, frozen, memory, records, left):
         return records[0]

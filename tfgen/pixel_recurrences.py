@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfgen import scans
 from tfgen.layers import Linear
-from tfgen.pixel_layers import PixelLayer, channel_mask
+from tfgen.pixel_layers import PixelLayer, channel_mask, windows
 
 # Diagonal BiLSTM: so many images stand side by side in one skewed map.
 _IMAGES_PER_STREAM = 4
@@ -60,12 +60,10 @@ class RasterLSTM(PixelLayer):
     def memory(self, width, batch):
         return (tf.zeros([batch, self.units]),) * 2
 
-    def frozen(self):
-        return (
-            tf.concat([self.inputs.kernel, self.recurrent_kernel], axis=0),
-            tf.convert_to_tensor(self.inputs.bias),
-            *self.outputs.frozen(),
-        )
+    def frozen(self, batch):
+        inputs, bias = self.inputs.frozen(batch)
+        kernel = tf.concat([inputs, self.recurrent_kernel], axis=0)
+        return kernel, bias, *self.outputs.frozen(batch)
 
     def row(self, frozen, memory):
         return (), memory
@@ -73,9 +71,9 @@ class RasterLSTM(PixelLayer):
     def step(self, frozen, x, above, left):
         kernel, bias, outputs, outputs_bias = frozen
         h, c = left
-        gates = tf.nn.bias_add(tf.concat([x, h], axis=1) @ kernel, bias)
+        gates = tf.concat([x, h], axis=1) @ kernel + bias
         h, c = scans.lstm_cell(gates, c)
-        return tf.nn.bias_add(h @ outputs, outputs_bias), (h, c), ()
+        return h @ outputs + outputs_bias, (h, c), ()
 
     def finish(self, frozen, memory, records, left):
         return left
@@ -107,19 +105,19 @@ class RasterGRU(RasterLSTM):
     def memory(self, width, batch):
         return (tf.zeros([batch, self.units]),)
 
-    def frozen(self):
+    def frozen(self, batch):
         return (
-            *self.inputs.frozen(),
+            *self.inputs.frozen(batch),
             tf.convert_to_tensor(self.recurrent_kernel),
-            tf.convert_to_tensor(self.recurrent_bias),
-            *self.outputs.frozen(),
+            tf.tile(self.recurrent_bias[None], [batch, 1]),
+            *self.outputs.frozen(batch),
         )
 
     def step(self, frozen, x, above, left):
         inputs, bias, kernel, recurrent_bias, outputs, outputs_bias = frozen
         (h,) = left
         h = scans.gru_cell(x @ inputs + bias, h @ kernel + recurrent_bias, h)
-        return tf.nn.bias_add(h @ outputs, outputs_bias), (h,), ()
+        return h @ outputs + outputs_bias, (h,), ()
 
 
 class RowLSTM(PixelLayer):
@@ -164,22 +162,21 @@ class RowLSTM(PixelLayer):
     def memory(self, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def frozen(self):
-        kernel, bias = self.inputs.frozen()
+    def frozen(self, batch):
+        kernel, bias = self.inputs.frozen(batch)
         return (
             tf.reshape(kernel, [-1, 4 * self.units]),
             bias,
-            self.states.kernel,
+            tf.reshape(self.states.kernel, [-1, 4 * self.units]),
             self.outputs.kernel,
         )
 
     def row(self, frozen, memory):
         inputs, bias, states, _ = frozen
         h, c = memory
-        h = tf.transpose(tf.pad(h, [[1, 1], [0, 0], [0, 0]]), [1, 0, 2])
-        above = tf.nn.conv1d(h, states, 1, 'VALID') + bias
+        above = tf.tensordot(windows(h, 1), states, 1)
         left = tf.zeros([tf.shape(c)[1], inputs.shape[0] // 2])
-        return (tf.transpose(above, [1, 0, 2]), c), left
+        return (above + bias, c), left
 
     def step(self, frozen, x, above, left):
         inputs, _, _, outputs = frozen
@@ -234,9 +231,9 @@ class DiagonalBiLSTM(PixelLayer):
     def memory(self, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def frozen(self):
+    def frozen(self, batch):
         (inputs, bias), (left_inputs, left_bias) = (
-            i.frozen() for i in self.inputs
+            i.frozen(batch) for i in self.inputs
         )
         beside, above = tf.unstack(self.states[0].kernel)
         left_beside, left_above = tf.unstack(self.states[1].kernel)

@@ -217,8 +217,8 @@ class PixelRNN(base.ExactModel):
         pixels = [tf.transpose(x, [1, 2, 0, 3]) for x in pixels]
         pixels.append(tf.transpose(self._context(label), [1, 2, 0, 3]))
         stack = [self.input_conv, *self.blocks]
-        frozen = [layer.frozen() for layer in stack]
-        head = self._frozen_head()
+        frozen = [layer.frozen(batch) for layer in stack]
+        head = self._frozen_head(batch)
 
         def next_row(y, memories, rows):
             started = [
@@ -277,12 +277,13 @@ class PixelRNN(base.ExactModel):
         )
         return tf.transpose(rows.stack(), [2, 0, 1, 3])
 
-    def _frozen_head(self):
+    def _frozen_head(self, batch):
         """Weights of the 1x1 convolutions, the last one's by channel."""
-        channels = self.example_shape[-1]
-        kernels = tf.split(self.readout.kernel, channels, axis=1)
-        biases = tf.split(tf.convert_to_tensor(self.readout.bias), channels)
-        return self.hidden.frozen(), list(zip(kernels, biases, strict=True))
+        readouts = (
+            tf.split(weights, self.example_shape[-1], axis=1)
+            for weights in self.readout.frozen(batch)
+        )
+        return self.hidden.frozen(batch), list(zip(*readouts, strict=True))
 
     def _draw_pixel(self, frozen, head, pixel, aboves, lefts):
         """One pixel, channel after channel: int32 [B, C], lefts, records."""
@@ -302,10 +303,9 @@ class PixelRNN(base.ExactModel):
                 y, *made = block.step(weights, x, above, left)
                 x += y
                 after.append(made)
-            x = tf.nn.relu(x) @ hidden[0]
-            x = tf.nn.relu(tf.nn.bias_add(x, hidden[1]))
+            x = tf.nn.relu(tf.nn.relu(x) @ hidden[0] + hidden[1])
             levels[c] = probability.categorical(
-                tf.nn.bias_add(x @ kernel, bias), uniforms[:, c]
+                x @ kernel + bias, uniforms[:, c]
             )
             if given:
                 image, known = given

@@ -180,9 +180,11 @@ class WaveNet(base.ExactModel):
             given, known = tf.transpose(given), tf.transpose(known)
         one_hot = self.one_hot(label)
         frozen = [
-            (block.condition(one_hot), *block.frozen()) for block in self.blocks
+            (block.condition(one_hot), *block.frozen(batch))
+            for block in self.blocks
         ]
-        hidden, readout = self.hidden.frozen(), self.readout.frozen()
+        hidden = self.hidden.frozen(batch)
+        readout = self.readout.frozen(batch)
         table = tf.convert_to_tensor(self.levels_table)
 
         def step(t, x, queues, drawn):
@@ -197,9 +199,8 @@ class WaveNet(base.ExactModel):
                 after.append(queue.write(slot, x))
                 x, more = block.step(x, past, *weights)
                 skip += more
-            x = tf.nn.relu(skip) @ hidden[0]
-            x = tf.nn.relu(tf.nn.bias_add(x, hidden[1]))
-            logits = tf.nn.bias_add(x @ readout[0], readout[1])
+            x = tf.nn.relu(tf.nn.relu(skip) @ hidden[0] + hidden[1])
+            logits = x @ readout[0] + readout[1]
             level = probability.categorical(logits, uniforms[t])
             if given is not None:
                 level = tf.where(known[t], given[t], level)
@@ -261,14 +262,14 @@ class Block(keras.layers.Layer):
             x += self.residual(z)
         return x, self.skip(z)
 
-    def frozen(self) -> tuple[tf.Tensor, ...]:
+    def frozen(self, batch) -> tuple[tf.Tensor, ...]:
         """The weights of `step`, put together, as plain tensors."""
         gates = tf.reshape(self.gates.kernel, [-1, self.gates.kernel.shape[-1]])
-        outputs = [self.skip.frozen()]
+        outputs = [self.skip.frozen(batch)]
         if self.residual is not None:
-            outputs.insert(0, self.residual.frozen())
+            outputs.insert(0, self.residual.frozen(batch))
         kernels, biases = zip(*outputs, strict=True)
-        return gates, tf.concat(kernels, axis=1), tf.concat(biases, axis=0)
+        return gates, tf.concat(kernels, axis=1), tf.concat(biases, axis=1)
 
     def step(
         self,
@@ -281,7 +282,7 @@ class Block(keras.layers.Layer):
     ) -> tuple:
         """One sample: [B, K], and the input of `dilation` samples ago."""
         z = gated(tf.concat([past, x], axis=1) @ gates + condition)
-        y = tf.nn.bias_add(z @ outputs, bias)
+        y = z @ outputs + bias
         if self.residual is None:
             return x, y
         residual, skip = tf.split(y, [x.shape[1], -1], axis=1)
