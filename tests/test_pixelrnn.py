@@ -10,7 +10,6 @@ from tfgen import probability
 from tfgen.models.pixelrnn import PixelRNN
 from tfgen.noise import BatchNoise, RowNoise
 
-RNG = np.random.default_rng(4)
 # Every variant: the options of a PixelRNN.
 VARIANTS = {
     'lstm': {'cell': 'lstm'},
@@ -29,14 +28,16 @@ def _model(shape, **options):
     model = PixelRNN(
         shape, **{'units': 12, 'num_layers': 2, 'kernel_size': 5} | options
     )
+    random = np.random.default_rng(4)
     for v in model.trainable_variables:
         scale = 0.9 / np.sqrt(max(1, np.prod(v.shape[:-1])))
-        v.assign(RNG.normal(size=v.shape) * scale)
+        v.assign(random.normal(size=v.shape) * scale)
     return model
 
 
 def _images(count, shape, levels):
-    image = RNG.integers(0, levels, [count, *shape]) / (levels - 1)
+    random = np.random.default_rng(5)
+    image = random.integers(0, levels, [count, *shape]) / (levels - 1)
     return tf.constant(image, tf.float32)
 
 
@@ -63,6 +64,12 @@ def test_probabilities_over_all_colour_images_sum_to_one():
 @pytest.mark.parametrize('shape,levels', [((3, 4, 1), 2), ((2, 3, 3), 4)])
 def test_each_value_sees_exactly_the_earlier_ones(variant, shape, levels):
     model = _model(shape, **VARIANTS[variant], levels=levels)
+    expected = _expected_reach(shape, RADIUS)
+    np.testing.assert_array_equal(_reach(model, shape, levels), expected)
+
+
+def _reach(model, shape, levels):
+    """Which value reaches the logits of which: [values, values]."""
     size = int(np.prod(shape))
     reached = np.zeros([size] * 2, bool)
     # Several images: a rectifier may close the way in one of them.
@@ -76,14 +83,39 @@ def test_each_value_sees_exactly_the_earlier_ones(variant, shape, levels):
         after = model.logits(tf.reshape(tf.constant(changed), images.shape))
         after = after.numpy().reshape(16, size, levels)
         reached[i] = np.any(after != before, axis=(0, 2))
-    # Value i reaches every later value and none before i + 1, but that a
-    # row's last pixel is seen from the next row through the window alone: its
-    # own features were made before it was known (mask A), as in the paper.
-    expected = np.triu(np.ones_like(reached), k=1)
+    return reached
+
+
+def _expected_reach(shape, radius):
+    """Value i reaches every later value and none before i + 1.
+
+    But a row's last pixel is seen from the next row through the first window
+    alone: its own features were made before it was known (mask A), as in the
+    paper.
+    """
+    size = int(np.prod(shape))
+    expected = np.triu(np.ones([size, size], bool), k=1)
     pixels = expected.reshape(*shape, *shape)
     for y in range(shape[0] - 1):
-        pixels[y, -1, :, y + 1, : shape[1] - 1 - RADIUS] = False
-    np.testing.assert_array_equal(reached, expected)
+        pixels[y, -1, :, y + 1, : shape[1] - 1 - radius] = False
+    return expected
+
+
+def test_gated_pixelcnn_has_no_blind_spot():
+    shape = (3, 8, 1)
+    options = {'cell': 'pixelcnn', 'num_layers': 7, 'kernel_size': 3}
+    expected = _expected_reach(shape, 1)
+    gated = _reach(_model(shape, **options, gated=True), shape, 2)
+    np.testing.assert_array_equal(gated, expected)
+    plain = _reach(_model(shape, **options), shape, 2)
+    blind = np.argwhere(expected & ~plain)
+    assert len(blind) and not np.any(plain & ~expected)
+    # Of the row above, what is further to the right than the window reaches.
+    for (y, x, _), (to_y, to_x, _) in zip(
+        *(np.transpose(np.unravel_index(i, shape)) for i in blind.T),
+        strict=True,
+    ):
+        assert x > to_x + (to_y - y)
 
 
 @EVERY
@@ -133,8 +165,9 @@ def test_samples_have_the_models_probabilities():
 def test_completion_keeps_known_pixels():
     model = _model([4, 5, 3], levels=256)
     # Also values that are no level: known pixels come back bit for bit.
-    image = tf.constant(RNG.random([3, 4, 5, 3]), tf.float32)
-    mask = tf.constant(RNG.random([3, 4, 5, 1]) > 0.5, tf.float32)
+    random = np.random.default_rng(6)
+    image = tf.constant(random.random([3, 4, 5, 3]), tf.float32)
+    mask = tf.constant(random.random([3, 4, 5, 1]) > 0.5, tf.float32)
     noise = RowNoise(tf.range(3))
     completed = model.complete(image, mask, noise).numpy()
     known = np.broadcast_to(mask.numpy() == 1, image.shape)

@@ -16,8 +16,7 @@ it needs of the past lies in three places:
 Its weights, masked and put together, are made once, before the loops, by
 `frozen`.
 
-Source: van den Oord et al. 2016, sections 2 and 3; 2016b ("Conditional image
-generation with PixelCNN decoders") for the gated unit.
+Source: van den Oord et al. 2016, sections 2 and 3.
 
 Shape letters: F features of a map, K units inside a layer.
 """
@@ -28,7 +27,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen import layers
 from tfgen.layers import Linear
 
 
@@ -47,6 +45,14 @@ def channel_mask(
     after = tf.range(outputs) * channels // outputs
     seen = before[:, None] < after if strict else before[:, None] <= after
     return tf.cast(seen, tf.float32)
+
+
+def gate_mask(
+    inputs: int, units: int, channels: int, gates: int
+) -> tf.Tensor | None:
+    """Mask B for several gates of `units` side by side."""
+    mask = channel_mask(inputs, units, channels)
+    return None if mask is None else tf.tile(mask, [1, gates])
 
 
 def windows(row: tf.Tensor, radius: int) -> tf.Tensor:
@@ -76,7 +82,7 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
         """The whole map: [B, H, W, F] -> [B, H, W, F]."""
 
     @abc.abstractmethod
-    def memory(self, width: int, batch: int | tf.Tensor):
+    def memory(self, frozen, width: int, batch: int | tf.Tensor):
         """What the rows above the first leave: nothing."""
 
     @abc.abstractmethod
@@ -127,7 +133,7 @@ class InputConv(keras.layers.Layer):
         y = tf.nn.conv2d(x, self.window.kernel, 1, 'VALID')
         return y + self.window.bias
 
-    def memory(self, width, batch):
+    def memory(self, frozen, width, batch):
         inputs = self.window.kernel.shape[2]
         return tf.zeros([width, batch, self.radius * inputs])
 
@@ -159,72 +165,3 @@ class InputConv(keras.layers.Layer):
     def finish(self, frozen, memory, records, left):
         values = records[0]
         return tf.concat([memory[..., values.shape[-1] :], values], axis=-1)
-
-
-class ResidualConv(PixelLayer):
-    """PixelCNN's residual block: 1x1, masked 3x3, 1x1 convolutions.
-
-    Args:
-      gated: the 3x3 convolution is followed by tanh(a) * sigmoid(b) (2016b,
-        equation 2) in place of a rectifier. The vertical stack of that paper
-        is left out: pixels to the upper right beyond the windows' reach stay
-        unseen.
-    """
-
-    num_records = 1
-
-    def __init__(
-        self, features: int, units: int, channels: int, gated: bool = False
-    ):
-        super().__init__()
-        self.units = units
-        self.activation = layers.gated if gated else tf.nn.relu
-        width = 2 * units if gated else units
-        own = channel_mask(units, units, channels)
-        self.inputs = Linear(
-            features, units, channel_mask(features, units, channels)
-        )
-        mask = np.ones([2, 3, units, width], np.float32)
-        if own is not None:
-            mask[1, 1] = np.tile(own, [1, width // units])
-        mask[1, 2] = 0.0
-        self.window = Linear(units, width, mask, leading=[2, 3])
-        self.outputs = Linear(
-            units, features, channel_mask(units, features, channels)
-        )
-
-    def call(self, x):
-        a = tf.nn.relu(self.inputs(tf.nn.relu(x)))
-        a = tf.pad(a, [[0, 0], [1, 0], [1, 1], [0, 0]])
-        z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
-        h = self.activation(z + self.window.bias)
-        return self.outputs(h)
-
-    def memory(self, width, batch):
-        return tf.zeros([width, batch, self.units])
-
-    def frozen(self, batch):
-        kernel, bias = self.window.frozen(batch)
-        above, beside = (
-            tf.reshape(k, [-1, kernel.shape[-1]])
-            for k in (kernel[0], kernel[1, :2])
-        )
-        return (
-            self.inputs.frozen(batch),
-            (above, beside, bias),
-            self.outputs.frozen(batch),
-        )
-
-    def row(self, frozen, memory):
-        _, (kernel, _, bias), _ = frozen
-        above = tf.tensordot(windows(memory, 1), kernel, 1) + bias
-        return above, tf.zeros_like(memory[0])
-
-    def step(self, frozen, x, above, left):
-        (inputs, bias), (_, beside, _), (outputs, outputs_bias) = frozen
-        a = tf.nn.relu(tf.nn.relu(x) @ inputs + bias)
-        h = self.activation(above + tf.concat([left, a], axis=1) @ beside)
-        return h @ outputs + outputs_bias, a, (a,)
-
-    def finish(self, frozen, memory, records, left):
-        return records[0]

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfgen import scans
 from tfgen.layers import Linear
-from tfgen.pixel_layers import PixelLayer, channel_mask, windows
+from tfgen.pixel_layers import PixelLayer, channel_mask, gate_mask, windows
 
 # Diagonal BiLSTM: so many images stand side by side in one skewed map.
 _IMAGES_PER_STREAM = 4
@@ -30,7 +30,7 @@ class RasterLSTM(PixelLayer):
         self.inputs = Linear(
             features,
             self.gates * units,
-            _gate_mask(features, units, channels, self.gates),
+            gate_mask(features, units, channels, self.gates),
         )
         self.inputs.bias.assign(self._initial_bias())
         self.recurrent_kernel = self.add_weight(
@@ -57,7 +57,7 @@ class RasterLSTM(PixelLayer):
             gates, tf.convert_to_tensor(self.recurrent_kernel)
         )
 
-    def memory(self, width, batch):
+    def memory(self, frozen, width, batch):
         return (tf.zeros([batch, self.units]),) * 2
 
     def frozen(self, batch):
@@ -102,7 +102,7 @@ class RasterGRU(RasterLSTM):
             tf.convert_to_tensor(self.recurrent_bias),
         )
 
-    def memory(self, width, batch):
+    def memory(self, frozen, width, batch):
         return (tf.zeros([batch, self.units]),)
 
     def frozen(self, batch):
@@ -133,7 +133,7 @@ class RowLSTM(PixelLayer):
     def __init__(self, features: int, units: int, channels: int):
         super().__init__()
         self.units = units
-        mask = _gate_mask(features, units, channels)
+        mask = gate_mask(features, units, channels, 4)
         if mask is not None:
             mask = tf.stack([tf.ones_like(mask), mask])
         self.inputs = Linear(features, 4 * units, mask, leading=[2])
@@ -159,7 +159,7 @@ class RowLSTM(PixelLayer):
         y = tf.reshape(y, [height, width, batch, features])
         return tf.transpose(y, [2, 0, 1, 3])
 
-    def memory(self, width, batch):
+    def memory(self, frozen, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
     def frozen(self, batch):
@@ -203,7 +203,7 @@ class DiagonalBiLSTM(PixelLayer):
     def __init__(self, features: int, units: int, channels: int):
         super().__init__()
         self.units = units
-        mask = _gate_mask(features, units, channels)
+        mask = gate_mask(features, units, channels, 4)
         self.inputs, self.states = [], []
         for _ in ('rightward', 'leftward'):
             inputs = Linear(features, 4 * units, mask)
@@ -228,7 +228,7 @@ class DiagonalBiLSTM(PixelLayer):
         from_right = tf.reverse(from_right, [2])[:, :-1]
         return from_left + tf.pad(from_right, [[0, 0], [1, 0], [0, 0], [0, 0]])
 
-    def memory(self, width, batch):
+    def memory(self, frozen, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
     def frozen(self, batch):
@@ -278,11 +278,6 @@ class DiagonalBiLSTM(PixelLayer):
             maximum_iterations=width,
         )
         return h, from_right.stack()
-
-
-def _gate_mask(features, units, channels, gates=4):
-    mask = channel_mask(features, units, channels)
-    return None if mask is None else tf.tile(mask, [1, gates])
 
 
 def _outputs(units, features, channels, bias=True):

@@ -111,10 +111,9 @@ PRESETS = {
     'pixelcnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
         cell='pixelcnn',
-        gated=True,
         units=32,
         num_layers=7,
-        parameters=125538,
+        parameters=82306,
     ),
     'pixelrnn_palette': PixelRNNPreset(
         dataset='palette:pokemon_creation',

@@ -6,7 +6,7 @@ within a pixel R, then G, then B. One network in five variants:
   lstm, gru         the notes' recurrence over the pixels in raster order
   row_lstm          a convolutional LSTM from row to row
   diagonal_bilstm   two LSTMs along the diagonals, which see all rows above
-  pixelcnn          masked convolutions; `gated` for gated units
+  pixelcnn          masked convolutions; `gated` for the gated PixelCNN
 
 Training sees whole images at once; sampling and completion are one in-graph
 loop that computes for each pixel only what is new (see pixel_layers.py).
@@ -22,7 +22,13 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen import layers, pixel_layers, pixel_recurrences, probability
+from tfgen import (
+    layers,
+    pixel_convolutions,
+    pixel_layers,
+    pixel_recurrences,
+    probability,
+)
 from tfgen.errors import UserError
 from tfgen.models import base
 from tfgen.noise import Noise
@@ -32,7 +38,7 @@ CELLS = {
     'gru': pixel_recurrences.RasterGRU,
     'row_lstm': pixel_recurrences.RowLSTM,
     'diagonal_bilstm': pixel_recurrences.DiagonalBiLSTM,
-    'pixelcnn': pixel_layers.ResidualConv,
+    'pixelcnn': pixel_convolutions.ResidualConv,
 }
 
 
@@ -52,7 +58,8 @@ class PixelRNN(base.ExactModel):
         (the paper's h and 2h).
       num_layers: residual layers.
       kernel_size: of the first convolution, odd.
-      gated: gated units; pixelcnn only.
+      gated: the gated PixelCNN in two stacks (van den Oord et al. 2016b);
+        pixelcnn only.
       dropout: rate on what each layer adds and on the features before the
         last two convolutions, in training; one mask per image, the same at
         every pixel (Gal and Ghahramani 2016).
@@ -111,11 +118,17 @@ class PixelRNN(base.ExactModel):
                 features, use_bias=False, dtype='float32'
             )
             self.embed_label.build([None, num_classes])
-        options = {'gated': gated} if cell == 'pixelcnn' else {}
-        self.blocks = [
-            CELLS[cell](features, units, channels, **options)
-            for _ in range(num_layers)
-        ]
+        if gated:
+            self.blocks = [
+                pixel_convolutions.GatedStacks(
+                    features, units, channels, num_layers
+                )
+            ]
+        else:
+            self.blocks = [
+                CELLS[cell](features, units, channels)
+                for _ in range(num_layers)
+            ]
         self.hidden = layers.Linear(
             features,
             features,
@@ -270,7 +283,10 @@ class PixelRNN(base.ExactModel):
             next_row,
             (
                 0,
-                tuple(layer.memory(width, batch) for layer in stack),
+                tuple(
+                    layer.memory(weights, width, batch)
+                    for layer, weights in zip(stack, frozen, strict=True)
+                ),
                 tf.TensorArray(tf.int32, height),
             ),
             maximum_iterations=height,

@@ -1,0 +1,192 @@
+"""The convolutional layers of PixelRNN; pixel_layers.py has their interface.
+
+Source: van den Oord et al. 2016 (table 1) for the PixelCNN; 2016b, "Conditional
+image generation with PixelCNN decoders", for the gated one.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.layers import Linear, gated
+from tfgen.pixel_layers import PixelLayer, channel_mask, gate_mask, windows
+
+
+class ResidualConv(PixelLayer):
+    """PixelCNN's residual block: 1x1, masked 3x3, 1x1 convolutions.
+
+    Pixels to the upper right, beyond the windows' reach, stay unseen (the
+    blind spot).
+    """
+
+    num_records = 1
+
+    def __init__(self, features: int, units: int, channels: int):
+        super().__init__()
+        self.units = units
+        own = channel_mask(units, units, channels)
+        self.inputs = Linear(
+            features, units, channel_mask(features, units, channels)
+        )
+        mask = np.ones([2, 3, units, units], np.float32)
+        if own is not None:
+            mask[1, 1] = own
+        mask[1, 2] = 0.0
+        self.window = Linear(units, units, mask, leading=[2, 3])
+        self.outputs = Linear(
+            units, features, channel_mask(units, features, channels)
+        )
+
+    def call(self, x):
+        a = tf.nn.relu(self.inputs(tf.nn.relu(x)))
+        a = tf.pad(a, [[0, 0], [1, 0], [1, 1], [0, 0]])
+        z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
+        return self.outputs(tf.nn.relu(z + self.window.bias))
+
+    def memory(self, frozen, width, batch):
+        return tf.zeros([width, batch, self.units])
+
+    def frozen(self, batch):
+        kernel, bias = self.window.frozen(batch)
+        above, beside = (
+            tf.reshape(k, [-1, kernel.shape[-1]])
+            for k in (kernel[0], kernel[1, :2])
+        )
+        return (
+            self.inputs.frozen(batch),
+            (above, beside, bias),
+            self.outputs.frozen(batch),
+        )
+
+    def row(self, frozen, memory):
+        _, (kernel, _, bias), _ = frozen
+        above = tf.tensordot(windows(memory, 1), kernel, 1) + bias
+        return above, tf.zeros_like(memory[0])
+
+    def step(self, frozen, x, above, left):
+        (inputs, bias), (_, beside, _), (outputs, outputs_bias) = frozen
+        a = tf.nn.relu(tf.nn.relu(x) @ inputs + bias)
+        h = tf.nn.relu(above + tf.concat([left, a], axis=1) @ beside)
+        return h @ outputs + outputs_bias, a, (a,)
+
+    def finish(self, frozen, memory, records, left):
+        return records[0]
+
+
+class GatedStacks(PixelLayer):
+    """All layers of the gated PixelCNN (2016b, figure 2).
+
+    A vertical stack reads the rows above, to both sides, and so each of them
+    whole if there are layers enough. Each of its layers hands on what it found
+    to the horizontal stack, which reads the row itself: no blind spot is left.
+    Units are tanh(a) * sigmoid(b) (equation 2).
+
+    Departures: windows of 2x3 and 1x2 pixels; the vertical stack begins with
+    the features of the row above, in place of its values.
+    """
+
+    num_records = 1
+
+    def __init__(
+        self, features: int, units: int, channels: int, num_layers: int
+    ):
+        super().__init__()
+        mask = gate_mask(features, units, channels, 2)
+        if mask is not None:
+            mask = tf.stack([tf.ones_like(mask), mask])
+        self.vertical, self.links = [], []
+        self.horizontal, self.outputs = [], []
+        self.sizes = [features] + [units] * (num_layers - 1)
+        for size in self.sizes:
+            self.vertical.append(Linear(size, 2 * units, leading=[2, 3]))
+            self.links.append(Linear(2 * units, 2 * units, bias=False))
+            self.horizontal.append(
+                Linear(features, 2 * units, mask, leading=[2])
+            )
+            self.outputs.append(
+                Linear(units, features, channel_mask(units, features, channels))
+            )
+
+    def call(self, x):
+        x = tf.identity(x)  # gradients meet in pairs: see training.py
+        v = tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
+        h, added = x, 0.0
+        for vertical, link, horizontal, outputs in zip(
+            self.vertical,
+            self.links,
+            self.horizontal,
+            self.outputs,
+            strict=True,
+        ):
+            z = tf.pad(v, [[0, 0], [1, 0], [1, 1], [0, 0]])
+            z = tf.nn.conv2d(z, vertical.kernel, 1, 'VALID') + vertical.bias
+            h = tf.identity(h)
+            gates = tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]])
+            gates = tf.nn.conv2d(gates, horizontal.kernel[None], 1, 'VALID')
+            y = outputs(gated(gates + horizontal.bias + link(z)))
+            h += y
+            added += y
+            v = gated(z)
+        return added
+
+    def memory(self, frozen, width, batch):
+        nothing = [tf.zeros([width, batch, size]) for size in self.sizes]
+        return self._next_row(frozen, nothing, nothing[0])
+
+    def frozen(self, batch):
+        def flat(kernel):
+            return tf.reshape(kernel, [-1, kernel.shape[-1]])
+
+        of_rows, of_pixels = [], []
+        for vertical, link, horizontal, outputs in zip(
+            self.vertical,
+            self.links,
+            self.horizontal,
+            self.outputs,
+            strict=True,
+        ):
+            kernel, bias = vertical.frozen(batch)
+            beside, gates_bias = horizontal.frozen(batch)
+            of_rows.append((flat(kernel), bias, link.kernel, gates_bias))
+            of_pixels.append((flat(beside), *outputs.frozen(batch)))
+        return of_rows, of_pixels
+
+    def row(self, frozen, memory):
+        above, inputs = memory
+        return above, (tf.zeros_like(inputs[0][0]),) * len(self.sizes)
+
+    def step(self, frozen, x, above, left):
+        _, of_pixels = frozen
+        above = tf.split(above, len(self.sizes), axis=-1)
+        h, added, inputs = x, 0.0, []
+        for (kernel, outputs, bias), gates, beside in zip(
+            of_pixels, above, left, strict=True
+        ):
+            inputs.append(h)
+            gates += tf.concat([beside, h], axis=1) @ kernel
+            y = gated(gates) @ outputs + bias
+            h += y
+            added += y
+        return added, tuple(inputs), (x,)
+
+    def finish(self, frozen, memory, records, left):
+        _, inputs = memory
+        return self._next_row(frozen, inputs, records[0])
+
+    def _next_row(self, frozen, inputs, v):
+        """The vertical stack, from a row's features to what the next one gets.
+
+        `inputs` are those of its layers at the row, `v` the features there:
+        [W, B, F]. Returns what is added to all gates, [W, B, layers * 2 K],
+        and the inputs at the next row.
+        """
+        of_rows, _ = frozen
+        above, next_inputs = [], []
+        for (kernel, bias, link, gates_bias), top in zip(
+            of_rows, inputs, strict=True
+        ):
+            next_inputs.append(v)
+            z = tf.concat([windows(top, 1), windows(v, 1)], axis=-1)
+            z = tf.tensordot(z, kernel, 1) + bias
+            above.append(tf.tensordot(z, link, 1) + gates_bias)
+            v = gated(z)
+        return tf.concat(above, axis=-1), tuple(next_inputs)
