@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from conftest import PREPARED
 from PIL import Image
 
@@ -333,6 +334,30 @@ def test_spoken_digits_are_16_bit_sounds(prepared):
     levels = batch['audio'].numpy() * 2**15
     np.testing.assert_array_equal(levels, np.round(levels))
     assert 0.2 < np.abs(batch['audio']).max() <= 1.0
+
+
+@pytest.mark.parametrize(
+    'sound,complaint',
+    [
+        (np.zeros([9], np.float32), 'has float32 sounds'),
+        (np.zeros([9, 2], np.int64), r'sounds of shape \(None, 2\)'),
+        (np.full([9], 1 << 20), 'more than 16 bits'),
+    ],
+)
+def test_other_sounds_than_16_bit_mono_are_refused(tmp_path, sound, complaint):
+    audio = tfds.features.Audio(
+        shape=(None, *sound.shape[1:]), dtype=sound.dtype, sample_rate=8000
+    )
+    examples = tf.data.Dataset.from_tensors({'audio': sound})
+    tfds.dataset_builders.store_as_tfds_dataset(
+        'sounds',
+        '1.0.0',
+        features=tfds.features.FeaturesDict({'audio': audio}),
+        split_datasets={'train': examples.repeat(10)},
+        data_dir=tmp_path,
+    )
+    with pytest.raises(UserError, match=complaint):
+        data.load_audio('sounds', str(tmp_path), 9)
 
 
 def test_an_image_set_has_no_audio(data_dir):

@@ -217,7 +217,7 @@ class PixelRNN(base.ExactModel):
         return tf.where(mask > 0.5, image, self._to_image(drawn))
 
     def _generate(self, noise, label, given=None, known=None):
-        """The loop over rows and, in it, pixels: int32 [B, H, W, C].
+        """The loop over rows: int32 [B, H, W, C].
 
         `given` levels stand where `known`, [B, H, W, 1], is true.
         """
@@ -231,67 +231,74 @@ class PixelRNN(base.ExactModel):
         pixels.append(tf.transpose(self._context(label), [1, 2, 0, 3]))
         stack = [self.input_conv, *self.blocks]
         frozen = [layer.frozen(batch) for layer in stack]
+        memories = [
+            layer.memory(weights, width, batch)
+            for layer, weights in zip(stack, frozen, strict=True)
+        ]
         head = self._frozen_head(batch)
 
         def next_row(y, memories, rows):
-            started = [
-                layer.row(weights, memory)
-                for layer, weights, memory in zip(
-                    stack, frozen, memories, strict=True
-                )
-            ]
-            lefts = tuple(left for _, left in started)
-            aboves = [above for above, _ in started]
-            arrays = _arrays((aboves, [p[y] for p in pixels]))
-
-            def next_pixel(x, lefts, records, levels):
-                above, pixel = tf.nest.map_structure(
-                    lambda array: array.read(x), arrays
-                )
-                level, lefts, made = self._draw_pixel(
-                    frozen, head, pixel, above, lefts
-                )
-                records = tf.nest.map_structure(
-                    lambda array, record: array.write(x, record), records, made
-                )
-                return x + 1, lefts, records, levels.write(x, level)
-
-            records = tuple(
-                tuple(
-                    tf.TensorArray(tf.float32, width)
-                    for _ in range(layer.num_records)
-                )
-                for layer in stack
+            row, memories = self._draw_row(
+                frozen, head, [p[y] for p in pixels], memories
             )
-            _, lefts, records, levels = tf.while_loop(
-                lambda x, *_: x < width,
-                next_pixel,
-                (0, lefts, records, tf.TensorArray(tf.int32, width)),
-                maximum_iterations=width,
-            )
-            records = tf.nest.map_structure(lambda r: r.stack(), records)
-            memories = tuple(
-                layer.finish(*of_layer)
-                for layer, *of_layer in zip(
-                    stack, frozen, memories, records, lefts, strict=True
-                )
-            )
-            return y + 1, memories, rows.write(y, levels.stack())
+            return y + 1, memories, rows.write(y, row)
 
         *_, rows = tf.while_loop(
             lambda y, *_: y < height,
             next_row,
-            (
-                0,
-                tuple(
-                    layer.memory(weights, width, batch)
-                    for layer, weights in zip(stack, frozen, strict=True)
-                ),
-                tf.TensorArray(tf.int32, height),
-            ),
+            (0, memories, tf.TensorArray(tf.int32, height)),
             maximum_iterations=height,
         )
         return tf.transpose(rows.stack(), [2, 0, 1, 3])
+
+    def _draw_row(self, frozen, head, pixels, memories):
+        """The loop over a row's pixels: int32 [W, B, C], and the memories."""
+        stack = [self.input_conv, *self.blocks]
+        width = self.example_shape[1]
+        aboves, lefts = zip(
+            *(
+                layer.row(*of_layer)
+                for layer, *of_layer in zip(
+                    stack, frozen, memories, strict=True
+                )
+            ),
+            strict=True,
+        )
+        arrays = _arrays((aboves, pixels))
+
+        def next_pixel(x, lefts, records, levels):
+            above, pixel = tf.nest.map_structure(
+                lambda array: array.read(x), arrays
+            )
+            level, lefts, made = self._draw_pixel(
+                frozen, head, pixel, above, lefts
+            )
+            records = tf.nest.map_structure(
+                lambda array, record: array.write(x, record), records, made
+            )
+            return x + 1, lefts, records, levels.write(x, level)
+
+        records = tuple(
+            tuple(
+                tf.TensorArray(tf.float32, width)
+                for _ in range(layer.num_records)
+            )
+            for layer in stack
+        )
+        _, lefts, records, levels = tf.while_loop(
+            lambda x, *_: x < width,
+            next_pixel,
+            (0, lefts, records, tf.TensorArray(tf.int32, width)),
+            maximum_iterations=width,
+        )
+        records = tf.nest.map_structure(lambda r: r.stack(), records)
+        memories = [
+            layer.finish(*of_layer)
+            for layer, *of_layer in zip(
+                stack, frozen, memories, records, lefts, strict=True
+            )
+        ]
+        return levels.stack(), memories
 
     def _frozen_head(self, batch):
         """Weights of the 1x1 convolutions, the last one's by channel."""

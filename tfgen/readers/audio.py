@@ -41,10 +41,11 @@ def open_audio(
     label_key = class_label(dict(builder.info.features))
     builder = prepare(name, builder, data_dir)
     feature = builder.info.features[key]
-    if np.issubdtype(feature.np_dtype, np.floating) or len(feature.shape) > 1:
+    dtype = np.dtype(feature.np_dtype)
+    if np.issubdtype(dtype, np.floating) or len(feature.shape) > 1:
         raise UserError(
-            f'data set {name!r} has {feature.np_dtype.__name__} sounds of '
-            f'shape {feature.shape}: only 16-bit mono ones are supported'
+            f'data set {name!r} has {dtype} sounds of shape {feature.shape}: '
+            'only 16-bit mono ones are supported'
         )
     rate = _SAMPLE_RATES.get(builder.name) or feature.sample_rate
     if not rate:
