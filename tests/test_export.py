@@ -41,7 +41,7 @@ EVERY = [(m, s) for m, names in SIGNATURES.items() for s in sorted(names)]
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory, data_dir):
-    """model -> (live functions, export's folder, a request's rows)."""
+    """model -> (live functions, loaded ones, folder, a request's rows)."""
     made = {}
 
     def get(model):
@@ -51,8 +51,12 @@ def exported(tmp_path_factory, data_dir):
             training.train(config, images, path / 'run')
             restored, step = config.restore(path / 'run')
             export.export(restored, config, step, images, path / 'export')
-            live = serving.functions(restored)
-            made[model] = live, path / 'export', _rows(restored, images)
+            made[model] = (
+                serving.functions(restored),
+                tf.saved_model.load(str(path / 'export' / '1')).signatures,
+                path / 'export',
+                _rows(restored, images),
+            )
         return made[model]
 
     return get
@@ -86,16 +90,14 @@ def _call(function, rows, pick):
 
 def test_each_model_serves_its_signatures(exported):
     for model, names in SIGNATURES.items():
-        _, folder, _ = exported(model)
-        loaded = tf.saved_model.load(str(folder / '1'))
-        assert set(loaded.signatures) == names | {'serving_default'}
+        _, loaded, *_ = exported(model)
+        assert set(loaded) == names | {'serving_default'}
 
 
 @pytest.mark.parametrize('model,signature', EVERY)
 def test_a_row_depends_on_its_own_input_alone(model, signature, exported):
-    live, folder, rows = exported(model)
-    loaded = tf.saved_model.load(str(folder / '1'))
-    function = loaded.signatures[signature]
+    live, loaded, _, rows = exported(model)
+    function = loaded[signature]
     whole = _call(live[signature], rows, np.arange(64))
     for pick in ([5], [63, 0], [9, 9, 2, 1, 60, 33, 9], np.arange(64)[::-1]):
         served = _call(function, rows, np.asarray(pick))
@@ -113,7 +115,7 @@ def test_a_row_depends_on_its_own_input_alone(model, signature, exported):
     'model,signature', [e for e in EVERY if e[1].endswith('_png')]
 )
 def test_png_twins_decode_to_the_same_pixels(model, signature, exported):
-    live, _, rows = exported(model)
+    live, _, _, rows = exported(model)
     pick = np.arange(8)
     image = _call(live[signature[: -len('_png')]], rows, pick)['image']
     pngs = _call(live[signature], rows, pick)['image_bytes']
@@ -125,7 +127,7 @@ def test_png_twins_decode_to_the_same_pixels(model, signature, exported):
 
 @pytest.mark.parametrize('signature', ['sample', 'complete'])
 def test_wav_twins_decode_to_the_same_samples(signature, exported):
-    live, _, rows = exported('wavenet')
+    live, _, _, rows = exported('wavenet')
     pick = np.arange(8)
     audio = _call(live[signature], rows, pick)['audio']
     wavs = _call(live[f'{signature}_wav'], rows, pick)['audio_bytes']
@@ -144,7 +146,7 @@ def test_wav_twins_decode_to_the_same_samples(signature, exported):
 
 def test_equal_seeds_give_equal_pictures_and_others_do_not(exported):
     for model in tiny.MODELS:
-        live, _, rows = exported(model)
+        live, _, _, rows = exported(model)
         rows = {k: np.repeat(v[:1], 4, axis=0) for k, v in rows.items()}
         rows['seed'] = np.array([5, 6, 5, 7])
         (image,) = _call(live['sample'], rows, np.arange(4)).values()
@@ -154,7 +156,7 @@ def test_equal_seeds_give_equal_pictures_and_others_do_not(exported):
 
 
 def test_it_loads_without_tfgen_and_keras(exported):
-    folders = [exported(model)[1] for model in tiny.MODELS]
+    folders = [exported(model)[2] for model in tiny.MODELS]
     script = tiny.ROOT / 'scripts' / 'load_export.py'
     output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
     assert output.count('same in another batch') == len(tiny.MODELS)
@@ -170,7 +172,7 @@ def test_it_loads_without_tfgen_and_keras(exported):
 
 
 def test_saved_model_cli_runs_it(exported, tmp_path):
-    _, folder, _ = exported('pixelrnn')
+    _, _, folder, _ = exported('pixelrnn')
     np.save(tmp_path / 'seed.npy', np.array([1, 2]))
     np.save(tmp_path / 'label.npy', np.array([3, 4], np.int32))
     inputs = ';'.join(f'{k}={tmp_path}/{k}.npy' for k in ('seed', 'label'))
@@ -204,8 +206,8 @@ BAD = [
 def test_bad_input_is_refused_and_the_next_request_served(
     model, signature, name, value, message, exported
 ):
-    _, folder, rows = exported(model)
-    function = tf.saved_model.load(str(folder / '1')).signatures[signature]
+    _, loaded, _, rows = exported(model)
+    function = loaded[signature]
     bad = {k: v.copy() for k, v in rows.items()}
     bad[name].reshape(-1)[3] = value
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
@@ -214,7 +216,7 @@ def test_bad_input_is_refused_and_the_next_request_served(
 
 
 def test_inputs_of_unequal_length_are_refused(exported):
-    live, _, rows = exported('cvae')
+    live, _, _, rows = exported('cvae')
     with pytest.raises(tf.errors.InvalidArgumentError, match='same number'):
         live['sample'](
             seed=tf.constant(rows['seed'][:3]),
@@ -227,7 +229,7 @@ def test_warm_up_records_name_every_signature(exported):
         'tensorflow_serving.apis.prediction_log_pb2'
     )
     for model, names in SIGNATURES.items():
-        live, folder, _ = exported(model)
+        live, _, folder, _ = exported(model)
         file = folder / '1' / 'assets.extra' / 'tf_serving_warmup_requests'
         seen = set()
         for record in tf.data.TFRecordDataset(str(file)):
@@ -244,7 +246,7 @@ def test_warm_up_records_name_every_signature(exported):
 
 
 def test_a_gan_is_exported_without_its_discriminator(exported):
-    _, folder, _ = exported('dcgan')
+    _, _, folder, _ = exported('dcgan')
     info = json.loads((folder / '1' / export.INFO).read_text())
     model = workdir.Config.from_dict(info).build()
     loaded = tf.saved_model.load(str(folder / '1'))
