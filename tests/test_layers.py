@@ -1,4 +1,4 @@
-"""Batch norm and dropout."""
+"""Batch norm, dropout, the gated unit."""
 
 import numpy as np
 import tensorflow as tf
@@ -37,3 +37,11 @@ def test_dropout_keeps_the_mean_and_zeroes_the_rate():
     assert abs((y == 0).mean() - 0.3) < 0.01
     assert abs(y.mean() - 1.0) < 0.02
     np.testing.assert_array_equal(layers.dropout(x, 0.0, noise, 'd'), x)
+
+
+def test_gated_unit_is_its_formula():
+    x = RNG.normal(size=[5, 3, 8])
+    a, b = x[..., :4], x[..., 4:]
+    np.testing.assert_allclose(
+        layers.gated(tf.constant(x)), np.tanh(a) / (1 + np.exp(-b)), rtol=1e-12
+    )

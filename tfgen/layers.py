@@ -66,11 +66,10 @@ class Linear(keras.layers.Layer):
     def frozen(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The masked kernel, and the bias for each row: [batch, outputs].
 
-        For the loops of samplers. Adding a matrix costs less there than a
-        vector: TensorFlow fuses product, vector and rectifier into a oneDNN
-        operation, whose start takes longer than a small product. (It also
-        fails to, if a sum comes between, and then optimizes nothing at all:
-        seen with 2.21.)
+        For the loops of samplers. TensorFlow fuses a product and the addition
+        of a vector into one oneDNN operation, whose start takes longer than a
+        small product; of a matrix it does not. (2.21 also fails to optimize
+        the whole loop where a residual sum and a rectifier follow the two.)
         """
         bias = tf.convert_to_tensor(self.bias)
         return self.kernel, tf.tile(bias[None], [batch, 1])

@@ -75,13 +75,15 @@ class ResidualConv(PixelLayer):
 class GatedStacks(PixelLayer):
     """All layers of the gated PixelCNN (2016b, figure 2).
 
-    A vertical stack reads the rows above, to both sides, and so each of them
-    whole if there are layers enough. Each of its layers hands on what it found
-    to the horizontal stack, which reads the row itself: no blind spot is left.
-    Units are tanh(a) * sigmoid(b) (equation 2).
+    A vertical stack reads the rows above, a column more to either side with
+    each layer. Each layer hands on what it found to the horizontal stack, which
+    reads the row itself: pixels to the upper right are no blind spot. Units
+    are tanh(a) * sigmoid(b) (equation 2).
 
     Departures: windows of 2x3 and 1x2 pixels; the vertical stack begins with
-    the features of the row above, in place of its values.
+    the features of the row above, in place of its values, so that a row's last
+    pixel is seen from the next row through the first convolution alone, as in
+    the other layers; the label enters once (see PixelRNN).
     """
 
     num_records = 1

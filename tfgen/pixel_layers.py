@@ -9,8 +9,8 @@ For sampling a layer works pixel by pixel and computes only what is new. What
 it needs of the past lies in three places:
 
   memory  what the finished rows leave; made by `memory`, then by `finish`.
-  above   what the rows above give to each pixel of a row, made for the whole
-          row at its start by `row`.
+  above   what the rows above give to each pixel of a row, for the whole row;
+          given by `row` at its start.
   left    what the pixels to the left in the same row give; `step` hands it on.
 
 Its weights, masked and put together, are made once, before the loops, by
@@ -83,7 +83,7 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def memory(self, frozen, width: int, batch: int | tf.Tensor):
-        """What the rows above the first leave: nothing."""
+        """What rows of nothing, above the first one, leave."""
 
     @abc.abstractmethod
     def frozen(self, batch: int | tf.Tensor):

@@ -2,8 +2,8 @@
 
 A preset is a complete description of a run but for where it happens. Every
 field can be changed with `--set field=value`. `expect` is the figure that the
-run in results/<preset>.json reached; that file has its command, time and
-learning curve.
+run in results/<preset>.json reached, empty if there was none; that file has
+its command, time and learning curve.
 """
 
 import dataclasses
@@ -78,7 +78,7 @@ PRESETS = {
         parameters=378753,
         expect='bound 86.95 nats',
     ),
-    # The family on binarized MNIST, from the notes' LSTM to the paper's best.
+    # The family on binarized MNIST.
     'pixelrnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
         cell='lstm',

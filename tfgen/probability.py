@@ -89,11 +89,11 @@ def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
 def categorical(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """Draws by inverting the distribution function: [B, N], [B] -> int32 [B].
 
-    One uniform in (0, 1) per draw, so that equal uniforms give equal draws
-    however the logits were computed.
+    One uniform in (0, 1) per draw, so that equal uniforms give equal draws,
+    but for rounding at a bound. A logit may be -inf, not all of them.
     """
     # Not tf.nn.softmax: the start of its oneDNN kernel takes 70 microseconds,
-    # half of a pixel's time.
+    # as long as all else at a pixel.
     weights = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
     cumulative = tf.cumsum(weights, axis=-1)
     # Leaving the last bound out keeps N - 1 the largest answer, whatever is

@@ -11,7 +11,8 @@ within a pixel R, then G, then B. One network in five variants:
 Training sees whole images at once; sampling and completion are one in-graph
 loop that computes for each pixel only what is new (see pixel_layers.py).
 
-Source: van den Oord et al. 2016, "Pixel recurrent neural networks".
+Source: van den Oord et al. 2016, "Pixel recurrent neural networks"; 2016b,
+"Conditional image generation with PixelCNN decoders", for the gated PixelCNN.
 Departures: every variant knows the position of a pixel (a learned vector for
 its row and its column is added after the first layer); the label, if any,
 enters there as well. Grey values enter as numbers.
@@ -45,7 +46,7 @@ CELLS = {
 class PixelRNN(base.ExactModel):
     """An autoregressive model of images with an exact log-likelihood.
 
-    A masked convolution, residual layers of one kind, and two 1x1
+    A masked convolution, residual layers of one kind, then two 1x1
     convolutions to a softmax over the levels of each channel (Table 1 of the
     paper; for two levels the softmax is its sigmoid).
 
@@ -58,11 +59,10 @@ class PixelRNN(base.ExactModel):
         (the paper's h and 2h).
       num_layers: residual layers.
       kernel_size: of the first convolution, odd.
-      gated: the gated PixelCNN in two stacks (van den Oord et al. 2016b);
-        pixelcnn only.
-      dropout: rate on what each layer adds and on the features before the
-        last two convolutions, in training; one mask per image, the same at
-        every pixel (Gal and Ghahramani 2016).
+      gated: the gated PixelCNN in two stacks (2016b); pixelcnn only.
+      dropout: rate on what each layer adds (`gated`: on what all add together)
+        and on the features before the last two convolutions, in training; one
+        mask per image, the same at every pixel (Gal and Ghahramani 2016).
       num_classes: see GenerativeModel.
       palette: RGB bytes of each level if levels are names of colours. They
         then enter as learned vectors, and pictures are drawn in colour.

@@ -180,7 +180,11 @@ class WaveNet(base.ExactModel):
             given, known = tf.transpose(given), tf.transpose(known)
         one_hot = self.one_hot(label)
         frozen = [
-            (block.condition(one_hot), *block.frozen(batch))
+            # A row of each: see Linear.frozen.
+            (
+                block.condition(one_hot) + tf.zeros([batch, 1]),
+                *block.frozen(batch),
+            )
             for block in self.blocks
         ]
         hidden = self.hidden.frozen(batch)
