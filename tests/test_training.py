@@ -88,13 +88,13 @@ VARIANTS = [
     ('cvae', [*BINARY, 'kl=analytic']),
     ('cvae', [*BINARY, 'kl=monte_carlo', 'conditional=false']),
     ('pixelrnn', []),
-    ('pixelrnn', ['cell=gru', 'dropout=0']),
+    ('gru', ['dropout=0']),
     ('pixelrnn', ['colour']),
     ('row_lstm', ['colour']),
     ('diagonal_bilstm', ['colour']),
     ('diagonal_bilstm', ['palette']),
     ('pixelcnn', ['colour']),
-    ('pixelcnn', ['gated=false']),
+    ('gated_pixelcnn', ['colour']),
     ('wavenet', []),
     ('wavenet', ['conditional=false']),
     ('dcgan', []),
@@ -297,7 +297,7 @@ def test_jit_is_chosen_by_kind(data_dir):
         config, _ = tiny.load(model, data_dir)
         chosen[model] = training.use_jit('auto', config.build(), strategy)
     if not tf.config.list_logical_devices('GPU'):
-        convolutional = ('cvae', 'pixelcnn', 'dcgan')
+        convolutional = ('cvae', 'pixelcnn', 'gated_pixelcnn', 'dcgan')
         assert chosen == {m: m not in convolutional for m in tiny.MODELS}
 
 

@@ -15,12 +15,17 @@ _PIXELS = ['units=6', 'num_layers=2', 'dropout=0.2', 'kernel_size=3']
 SETTINGS = {
     'cvae': ('cvae_digits', ['filters=4,6', 'latent_size=3', 'kl=monte_carlo']),
     'pixelrnn': ('pixelrnn_digits', ['cell=lstm', *_PIXELS]),
+    'gru': ('pixelrnn_digits', ['cell=gru', *_PIXELS]),
     'row_lstm': ('pixelrnn_digits', ['cell=row_lstm', *_PIXELS]),
     'diagonal_bilstm': (
         'pixelrnn_digits',
         ['cell=diagonal_bilstm', 'ema=0.9', *_PIXELS],
     ),
-    'pixelcnn': ('pixelrnn_digits', ['cell=pixelcnn', 'gated=true', *_PIXELS]),
+    'pixelcnn': ('pixelrnn_digits', ['cell=pixelcnn', *_PIXELS]),
+    'gated_pixelcnn': (
+        'pixelrnn_digits',
+        ['cell=pixelcnn', 'gated=true', *_PIXELS],
+    ),
     'wavenet': (
         'wavenet_tones',
         [
