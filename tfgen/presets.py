@@ -115,6 +115,14 @@ PRESETS = {
         num_layers=7,
         parameters=82306,
     ),
+    'gated_pixelcnn_mnist': PixelRNNPreset(
+        **_BINARIZED_MNIST,
+        cell='pixelcnn',
+        gated=True,
+        units=32,
+        num_layers=7,
+        parameters=209730,
+    ),
     'pixelrnn_palette': PixelRNNPreset(
         dataset='palette:pokemon_creation',
         cell='diagonal_bilstm',
