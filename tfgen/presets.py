@@ -23,7 +23,6 @@ _BINARIZED_MNIST = {
     'dataset': 'binarized_mnist',
     'binarization': 'static',
     'batch_size': 32,
-    'steps': 32_000,
     'learning_rate': 3e-3,
     'schedule': 'cosine',
     'ema': 0.999,
@@ -81,6 +80,7 @@ PRESETS = {
     # The family on binarized MNIST.
     'pixelrnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
+        steps=32_000,
         cell='lstm',
         units=64,
         num_layers=1,
@@ -88,6 +88,7 @@ PRESETS = {
     ),
     'row_lstm_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
+        steps=8000,
         cell='row_lstm',
         units=32,
         num_layers=3,
@@ -95,6 +96,7 @@ PRESETS = {
     ),
     'diagonal_bilstm_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
+        steps=32_000,
         cell='diagonal_bilstm',
         units=32,
         num_layers=1,
@@ -103,13 +105,16 @@ PRESETS = {
     ),
     'diagonal_bilstm7_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
+        steps=18_000,
         cell='diagonal_bilstm',
         units=16,
         num_layers=7,
         parameters=65666,
+        expect='79.70 nats',
     ),
     'pixelcnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
+        steps=6000,
         cell='pixelcnn',
         units=32,
         num_layers=7,
@@ -117,6 +122,7 @@ PRESETS = {
     ),
     'gated_pixelcnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
+        steps=32_000,
         cell='pixelcnn',
         gated=True,
         units=32,
