@@ -112,13 +112,7 @@ class GatedStacks(PixelLayer):
         x = tf.identity(x)  # gradients meet in pairs: see training.py
         v = tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
         h, added = x, 0.0
-        for vertical, link, horizontal, outputs in zip(
-            self.vertical,
-            self.links,
-            self.horizontal,
-            self.outputs,
-            strict=True,
-        ):
+        for vertical, link, horizontal, outputs in self._parts():
             z = tf.pad(v, [[0, 0], [1, 0], [1, 1], [0, 0]])
             z = tf.nn.conv2d(z, vertical.kernel, 1, 'VALID') + vertical.bias
             h = tf.identity(h)
@@ -130,6 +124,15 @@ class GatedStacks(PixelLayer):
             v = gated(z)
         return added
 
+    def _parts(self):
+        return zip(
+            self.vertical,
+            self.links,
+            self.horizontal,
+            self.outputs,
+            strict=True,
+        )
+
     def memory(self, frozen, width, batch):
         nothing = [tf.zeros([width, batch, size]) for size in self.sizes]
         return self._next_row(frozen, nothing, nothing[0])
@@ -139,13 +142,7 @@ class GatedStacks(PixelLayer):
             return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
         of_rows, of_pixels = [], []
-        for vertical, link, horizontal, outputs in zip(
-            self.vertical,
-            self.links,
-            self.horizontal,
-            self.outputs,
-            strict=True,
-        ):
+        for vertical, link, horizontal, outputs in self._parts():
             kernel, bias = vertical.frozen(batch)
             beside, gates_bias = horizontal.frozen(batch)
             of_rows.append((flat(kernel), bias, link.kernel, gates_bias))
