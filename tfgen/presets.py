@@ -114,7 +114,7 @@ PRESETS = {
     ),
     'pixelcnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
-        steps=6000,
+        steps=5000,
         cell='pixelcnn',
         units=32,
         num_layers=7,
