@@ -93,6 +93,7 @@ PRESETS = {
         units=32,
         num_layers=3,
         parameters=102274,
+        expect='82.62 nats',
     ),
     'diagonal_bilstm_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
@@ -119,6 +120,7 @@ PRESETS = {
         units=32,
         num_layers=7,
         parameters=82306,
+        expect='86.34 nats',
     ),
     'gated_pixelcnn_mnist': PixelRNNPreset(
         **_BINARIZED_MNIST,
