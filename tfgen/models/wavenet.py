@@ -266,7 +266,7 @@ class Block(keras.layers.Layer):
             x += self.residual(z)
         return x, self.skip(z)
 
-    def frozen(self, batch) -> tuple[tf.Tensor, ...]:
+    def frozen(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The weights of `step`, put together, as plain tensors."""
         gates = tf.reshape(self.gates.kernel, [-1, self.gates.kernel.shape[-1]])
         outputs = [self.skip.frozen(batch)]
