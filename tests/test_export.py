@@ -219,13 +219,17 @@ def test_bad_input_is_refused_and_the_next_request_served(
     _call(function, rows, np.arange(4))
 
 
-def test_inputs_of_unequal_length_are_refused(exported):
-    live, _, _, rows = exported('cvae')
-    with pytest.raises(tf.errors.InvalidArgumentError, match='same number'):
-        live['sample'](
-            seed=tf.constant(rows['seed'][:3]),
-            label=tf.constant(rows['label'][:2]),
-        )
+@pytest.mark.parametrize('model,signature', EVERY)
+def test_inputs_of_unequal_length_are_refused(model, signature, exported):
+    _, loaded, _, rows = exported(model)
+    function = loaded[signature]
+    names = sorted(function.structured_input_signature[1])
+    for short in names if len(names) > 1 else ():
+        inputs = {
+            n: tf.constant(rows[n][: 2 if n == short else 3]) for n in names
+        }
+        with pytest.raises(tf.errors.InvalidArgumentError, match='same number'):
+            function(**inputs)
 
 
 def test_warm_up_records_name_every_signature(exported):

@@ -69,10 +69,15 @@ def _function(model: GenerativeModel, signature: Signature, encode):
     specs = model.request_specs()
 
     def call(**inputs):
-        _check_rows(inputs)
-        for name, value in inputs.items():
-            if name in _CHECKS:
-                _CHECKS[name](model, value)
+        checks = _check_rows(inputs) + [
+            _CHECKS[name](model, value)
+            for name, value in inputs.items()
+            if name in _CHECKS
+        ]
+        # The model waits for the checks: were it to fail on the same input at
+        # the same time, its error could be the one that the client is told.
+        with tf.control_dependencies(checks):
+            inputs = {k: tf.identity(v) for k, v in inputs.items()}
         if 'seed' in inputs:
             inputs['noise'] = RowNoise(inputs.pop('seed'))
         outputs = signature.function(**inputs)
@@ -90,16 +95,18 @@ def _function(model: GenerativeModel, signature: Signature, encode):
 
 def _check_rows(inputs):
     (first, rows), *others = [(k, tf.shape(v)[0]) for k, v in inputs.items()]
-    for name, count in others:
+    return [
         tf.debugging.Assert(
             tf.equal(rows, count),
             [f'{first} and {name} must have the same number of rows:', rows]
             + [count],
         )
+        for name, count in others
+    ]
 
 
 def _check_label(model, label):
-    tf.debugging.Assert(
+    return tf.debugging.Assert(
         tf.reduce_all((label >= 0) & (label < model.num_classes)),
         [f'label must be in 0..{model.num_classes - 1}, got', label],
     )
@@ -107,7 +114,7 @@ def _check_label(model, label):
 
 def _check_image(model, image):
     # A comparison with NaN is false, so NaN fails as well.
-    tf.debugging.Assert(
+    return tf.debugging.Assert(
         tf.reduce_all((image >= 0.0) & (image <= 1.0)),
         ['image must have values in [0, 1], got', tf.reduce_min(image)]
         + [tf.reduce_max(image)],
@@ -115,7 +122,7 @@ def _check_image(model, image):
 
 
 def _check_audio(model, audio):
-    tf.debugging.Assert(
+    return tf.debugging.Assert(
         tf.reduce_all((audio >= -1.0) & (audio <= 1.0)),
         ['audio must have samples in [-1, 1], got', tf.reduce_min(audio)]
         + [tf.reduce_max(audio)],
@@ -123,14 +130,14 @@ def _check_audio(model, audio):
 
 
 def _check_mask(model, mask):
-    tf.debugging.Assert(
+    return tf.debugging.Assert(
         tf.reduce_all(tf.equal(mask, 0.0) | tf.equal(mask, 1.0)),
         ['mask must be 1 (known) or 0 (hidden), got', mask],
     )
 
 
 def _check_z(model, z):
-    tf.debugging.Assert(
+    return tf.debugging.Assert(
         tf.reduce_all(tf.math.is_finite(z)), ['z must be finite, got', z]
     )
 
