@@ -31,15 +31,18 @@ def lstm_scan(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
     num_steps, batch, units = _scan_sizes(inputs, recurrent_kernel)
     steps = _unstack(inputs)
 
-    def forward(t, h, c, hs, cs):
-        h, c = lstm_cell(steps.read(t) + h @ recurrent_kernel, c)
-        return t + 1, h, c, hs.write(t, h), cs.write(t, c)
+    def forward(t, now, h, c, hs, cs):
+        (step,) = now
+        h, c = lstm_cell(step + h @ recurrent_kernel, c)
+        hs, cs = hs.write(t, h), cs.write(t, c)
+        return t + 1, _read([steps], t + 1), h, c, hs, cs
 
     zeros = tf.zeros([batch, units])
     *_, hs, cs = tf.while_loop(
         lambda t, *_: t < num_steps,
         forward,
-        (0, zeros, zeros, _array(num_steps), _array(num_steps)),
+        (0, _read([steps], 0), zeros, zeros)
+        + (_array(num_steps), _array(num_steps)),
         maximum_iterations=num_steps,
     )
     hs, cs = hs.stack(), cs.stack()
@@ -61,25 +64,27 @@ def lstm_scan(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
             axis=-1,
         )
         dc_dh = o * (1.0 - tanh_c**2)
-        slopes, forgets = _unstack(slope), _unstack(f)
-        dc_dhs, d_outs = _unstack(dc_dh), _unstack(d_hs)
+        arrays = [_unstack(values) for values in (slope, f, dc_dh, d_hs)]
         kernel_t = tf.transpose(recurrent_kernel)
 
-        def backward(t, dh, dc, d_gates):
-            dh = dh + d_outs.read(t)
-            dc = dc + dh * dc_dhs.read(t)
-            d_gate = tf.concat([dc, dc, dc, dh], axis=-1) * slopes.read(t)
+        def backward(t, now, dh, dc, d_gates):
+            slope, f, dc_dh, d_h = now
+            dh = dh + d_h
+            dc = dc + dh * dc_dh
+            d_gate = tf.concat([dc, dc, dc, dh], axis=-1) * slope
             return (
                 t - 1,
+                _read(arrays, t - 1),
                 d_gate @ kernel_t,
-                dc * forgets.read(t),
+                dc * f,
                 d_gates.write(t, d_gate),
             )
 
         *_, d_gates = tf.while_loop(
             lambda t, *_: t >= 0,
             backward,
-            (num_steps - 1, zeros, zeros, _array(num_steps)),
+            (num_steps - 1, _read(arrays, num_steps - 1), zeros, zeros)
+            + (_array(num_steps),),
             maximum_iterations=num_steps,
         )
         d_gates = d_gates.stack()
@@ -109,15 +114,16 @@ def gru_scan(
     num_steps, batch, units = _scan_sizes(inputs, recurrent_kernel)
     steps = _unstack(inputs)
 
-    def forward(t, h, hs):
-        h = gru_cell(steps.read(t), h @ recurrent_kernel + recurrent_bias, h)
-        return t + 1, h, hs.write(t, h)
+    def forward(t, now, h, hs):
+        (step,) = now
+        h = gru_cell(step, h @ recurrent_kernel + recurrent_bias, h)
+        return t + 1, _read([steps], t + 1), h, hs.write(t, h)
 
     zeros = tf.zeros([batch, units])
     *_, hs = tf.while_loop(
         lambda t, *_: t < num_steps,
         forward,
-        (0, zeros, _array(num_steps)),
+        (0, _read([steps], 0), zeros, _array(num_steps)),
         maximum_iterations=num_steps,
     )
     hs = hs.stack()
@@ -132,20 +138,22 @@ def gru_scan(
         d_n = (1.0 - z) * (1.0 - n**2)
         d_z = (h_before - n) * z * (1.0 - z)
         d_r = d_n * n_recurrent * r * (1.0 - r)
-        slopes = _unstack(tf.concat([d_z, d_r, d_n * r], axis=-1))
-        updates, d_outs = _unstack(z), _unstack(d_hs)
+        slope = tf.concat([d_z, d_r, d_n * r], axis=-1)
+        arrays = [_unstack(values) for values in (slope, z, d_hs)]
         kernel_t = tf.transpose(recurrent_kernel)
 
-        def backward(t, dh, dhs):
-            dh = dh + d_outs.read(t)
-            d_recurrent = tf.concat([dh, dh, dh], axis=-1) * slopes.read(t)
-            before = dh * updates.read(t) + d_recurrent @ kernel_t
-            return t - 1, before, dhs.write(t, dh)
+        def backward(t, now, dh, dhs):
+            slope, z, d_h = now
+            dh = dh + d_h
+            d_recurrent = tf.concat([dh, dh, dh], axis=-1) * slope
+            before = dh * z + d_recurrent @ kernel_t
+            return t - 1, _read(arrays, t - 1), before, dhs.write(t, dh)
 
         *_, dhs = tf.while_loop(
             lambda t, *_: t >= 0,
             backward,
-            (num_steps - 1, zeros, _array(num_steps)),
+            (num_steps - 1, _read(arrays, num_steps - 1), zeros)
+            + (_array(num_steps),),
             maximum_iterations=num_steps,
         )
         dhs = dhs.stack()
@@ -200,22 +208,22 @@ def line_lstm_scan(
       float32 [L, D, N, F'], the hidden states times `outputs`.
     """
 
-    def kept(value, t):
-        return value if keep is None else value * keep[t]
+    if keep is None:
+        keep = tf.ones([x.shape[0], 1, 1])
 
-    def taps(h, t):
+    def taps(h, keep_t):
         """[D, K, N] -> [D, taps * K, N]."""
         return tf.concat(
-            [_shift(h, s, stride) if s else kept(h, t) for s in shifts], axis=1
+            [_shift(h, s, stride) if s else h * keep_t for s in shifts], axis=1
         )
 
-    def taps_transposed(d_taps, t):
+    def taps_transposed(d_taps, keep_t):
         d_shifted = tf.split(d_taps, len(shifts), axis=1)
         # Two at a time: see training.py.
         return functools.reduce(
             tf.add,
             [
-                _shift(d, -s, stride) if s else kept(d, t)
+                _shift(d, -s, stride) if s else d * keep_t
                 for s, d in zip(shifts, d_shifted, strict=True)
             ],
         )
@@ -230,83 +238,74 @@ def line_lstm_scan(
         zeros = tf.zeros([count, units, size])
         ones = tf.ones([count, size, 1])
 
-        def reads(x_t, h, t):
-            """What the gates of line t read: [D, F + taps * K, N]."""
-            x_t = tf.linalg.matrix_transpose(x_t)
-            return tf.concat([x_t, taps(h, t)], axis=1)
-
-        def forward(t, h, c, hs, cs, gates, ys):
+        def forward(t, h, c, reads, cs, gates, ys):
+            x_t = tf.linalg.matrix_transpose(lines.read(t))
+            read = tf.concat([x_t, taps(h, keep[t])], axis=1)
+            c = c * keep[t]
             activations = _line_activations(
-                tf.matmul(weights, reads(lines.read(t), h, t), transpose_a=True)
-                + bias[:, :, None],
+                tf.matmul(weights, read, transpose_a=True) + bias[:, :, None],
                 axis=1,
             )
-            h, c = _line_outputs(activations, kept(c, t), axis=1)
-            return (
-                t + 1,
-                h,
-                c,
-                hs.write(t + 1, h),
-                cs.write(t + 1, c),
-                gates.write(t, activations),
-                ys.write(t, tf.matmul(h, outputs, transpose_a=True)),
-            )
+            reads, cs = reads.write(t, read), cs.write(t, c)
+            h, c = _line_outputs(activations, c, axis=1)
+            y = tf.matmul(h, outputs, transpose_a=True)
+            gates = gates.write(t, activations)
+            return t + 1, h, c, reads, cs, gates, ys.write(t, y)
 
-        def before_first():
-            return _array(num_lines + 1).write(0, zeros)
-
-        *_, hs, cs, gates, ys = tf.while_loop(
+        *_, reads, cs, gates, ys = tf.while_loop(
             lambda t, *_: t < num_lines,
             forward,
-            (0, zeros, zeros, before_first(), before_first())
-            + (_array(num_lines), _array(num_lines)),
+            (0, zeros, zeros, *(_array(num_lines) for _ in range(4))),
             maximum_iterations=num_lines,
         )
-        # Entry t is the state before line t.
-        hs, cs, gates = hs.stack(), cs.stack(), gates.stack()
+        # Entry t is what line t reads.
+        reads, cs, gates = reads.stack(), cs.stack(), gates.stack()
 
         def gradient(d_ys):
             # Arrays of its own: a SavedModel cannot hold a gradient that reads
             # those of the forward function.
-            xs, h_before, c_before = _unstack(x), _unstack(hs), _unstack(cs)
-            activations, d_lines = _unstack(gates), _unstack(d_ys)
+            reads_before, d_lines = _unstack(reads), _unstack(d_ys)
+            arrays = [_unstack(values) for values in (gates, cs, keep)]
 
-            def backward(t, dh, dc, d_weights, d_bias, d_outputs, d_xs):
-                i, f, o, g = tf.split(activations.read(t), 4, axis=1)
-                tanh_c = tf.tanh(c_before.read(t + 1))
+            def backward(t, now, dh, dc, d_weights, d_bias, d_outputs, d_xs):
+                activations, c_before, keep_t = now
+                i, f, o, g = tf.split(activations, 4, axis=1)
+                tanh_c = tf.tanh(f * c_before + i * g)
                 d_y = d_lines.read(t)
                 dh = dh + tf.matmul(outputs, d_y, transpose_b=True)
                 dc = dc + dh * o * (1.0 - tanh_c**2)
                 d_gates = tf.concat(
                     [
                         dc * g * i * (1.0 - i),
-                        dc * kept(c_before.read(t), t) * f * (1.0 - f),
+                        dc * c_before * f * (1.0 - f),
                         dh * tanh_c * o * (1.0 - o),
                         dc * i * (1.0 - g**2),
                     ],
                     axis=1,
                 )
-                read = reads(xs.read(t), h_before.read(t), t)
+                read = reads_before.read(t)
                 d_read = weights @ d_gates
                 d_x, d_taps = tf.split(d_read, [inputs.shape[1], -1], axis=1)
                 return (
                     t - 1,
-                    taps_transposed(d_taps, t),
-                    kept(dc * f, t),
+                    _read(arrays, t - 1),
+                    taps_transposed(d_taps, keep_t),
+                    dc * f * keep_t,
                     d_weights + tf.matmul(read, d_gates, transpose_b=True),
                     # (A product, for XLA's sums along rows are slow.)
                     d_bias + d_gates @ ones,
-                    d_outputs + h_before.read(t + 1) @ d_y,
+                    d_outputs + tf.matmul(o * tanh_c, d_y),
                     d_xs.write(t, tf.linalg.matrix_transpose(d_x)),
                 )
 
             sums = [
                 tf.zeros_like(w) for w in (weights, bias[:, :, None], outputs)
             ]
-            _, _, _, d_weights, d_bias, d_outputs, d_xs = tf.while_loop(
+            *_, d_weights, d_bias, d_outputs, d_xs = tf.while_loop(
                 lambda t, *_: t >= 0,
                 backward,
-                (num_lines - 1, zeros, zeros, *sums, _array(num_lines)),
+                (num_lines - 1, _read(arrays, num_lines - 1), zeros, zeros)
+                + (*sums, _array(num_lines)),
                 maximum_iterations=num_lines,
             )
             d_inputs, d_states = tf.split(
@@ -385,6 +384,16 @@ def _array(size):
 
 def _unstack(values):
     return _array(values.shape[0]).unstack(values)
+
+
+def _read(arrays, t):
+    """Entry t of each array, or the nearest one.
+
+    The loops carry what their next step reads. Were it read where it is used,
+    XLA would fuse the two, and on a CPU work out the place of every single
+    number: nothing of that arithmetic is then done by vector instructions.
+    """
+    return [a.read(tf.clip_by_value(t, 0, a.size() - 1)) for a in arrays]
 
 
 def _shifted(states):
