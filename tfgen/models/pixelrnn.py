@@ -213,19 +213,20 @@ class PixelRNN(base.ExactModel):
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """[B, H, W, C] in [0, 1], mask [B, H, W, 1]; see ExactModel."""
-        drawn = self._generate(noise, label, self._to_levels(image), mask > 0.5)
+        given = tf.where(mask > 0.5, self._to_levels(image), -1)
+        drawn = self._generate(noise, label, given)
         return tf.where(mask > 0.5, image, self._to_image(drawn))
 
-    def _generate(self, noise, label, given=None, known=None):
+    def _generate(self, noise, label, given=None):
         """The loop over rows: int32 [B, H, W, C].
 
-        `given` levels stand where `known`, [B, H, W, 1], is true.
+        A level that is given stands; where it is -1, one is drawn.
         """
         height, width, channels = self.example_shape
         uniforms = noise.uniform('pixels', [height * width, channels])
         batch = tf.shape(uniforms)[0]
         pixels = [tf.reshape(uniforms, [-1, height, width, channels])]
-        pixels += [] if given is None else [given, known]
+        pixels += [] if given is None else [given]
         # [H, W, B, ...]: indexed by pixel.
         pixels = [tf.transpose(x, [1, 2, 0, 3]) for x in pixels]
         pixels.append(tf.transpose(self._context(label), [1, 2, 0, 3]))
@@ -330,9 +331,8 @@ class PixelRNN(base.ExactModel):
             levels[c] = probability.categorical(
                 x @ kernel + bias, uniforms[:, c]
             )
-            if given:
-                image, known = given
-                levels[c] = tf.where(known[:, 0], image[:, c], levels[c])
+            for fixed in given:
+                levels[c] = tf.where(fixed[:, c] < 0, levels[c], fixed[:, c])
         level = tf.stack(levels, axis=-1)
         values = self._values(level)
         lefts = (
