@@ -35,7 +35,7 @@ setup(
         'tensorboard>=2.20',
     ],
     extras_require={
-        # Warm-up records of an export.
+        # Warm-up records of an export; clients over gRPC.
         'serving': ['tensorflow-serving-api>=2.19'],
         'test': ['pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.12'],
     },

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Trains, evaluates, draws, exports and serves three models on real digits and
-# one on computed tones.
+# Trains, evaluates, draws and exports three models on real digits and one on
+# computed tones; loads the exports with TensorFlow alone.
 # Needs Python 3.11 or later and nothing else; makes demo/.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -156,8 +156,8 @@ def test_workers_resume_from_the_chiefs_checkpoint(
     one_device, tmp_path, data_dir
 ):
     constant = '--set=schedule=constant'
-    reference = one_device('cvae', constant)
-    _run_workers('cvae', tmp_path, data_dir, constant, '--set=steps=10')
-    for output in _run_workers('cvae', tmp_path, data_dir, constant):
+    reference = one_device('dcgan', constant)
+    _run_workers('dcgan', tmp_path, data_dir, constant, '--set=steps=10')
+    for output in _run_workers('dcgan', tmp_path, data_dir, constant):
         assert 'continuing at step 10' in output
     _assert_follows(_losses(tmp_path), reference)

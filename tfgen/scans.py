@@ -1,9 +1,9 @@
 """Recurrences over many steps, with gradients written by hand.
 
-XLA's own gradient of a loop is 6 to 15 times slower on a CPU than these:
-what does not depend on the later steps is computed for all steps at once or
-kept from the forward pass, and the backward loop carries the states' gradients
-alone. First order gradients only.
+XLA's own gradient of a loop is much slower on a CPU than these: what does not
+depend on the later steps is computed for all steps at once or kept from the
+forward pass, and the backward loop does the rest alone. First order gradients
+only.
 
 Shape letters: T or L steps, B batch, K units, N positions times batch.
 """
@@ -68,15 +68,15 @@ def lstm_scan(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
         kernel_t = tf.transpose(recurrent_kernel)
 
         def backward(t, now, dh, dc, d_gates):
-            slope, f, dc_dh, d_h = now
+            slope_t, f_t, dc_dh_t, d_h = now
             dh = dh + d_h
-            dc = dc + dh * dc_dh
-            d_gate = tf.concat([dc, dc, dc, dh], axis=-1) * slope
+            dc = dc + dh * dc_dh_t
+            d_gate = tf.concat([dc, dc, dc, dh], axis=-1) * slope_t
             return (
                 t - 1,
                 _read(arrays, t - 1),
                 d_gate @ kernel_t,
-                dc * f,
+                dc * f_t,
                 d_gates.write(t, d_gate),
             )
 
@@ -143,10 +143,10 @@ def gru_scan(
         kernel_t = tf.transpose(recurrent_kernel)
 
         def backward(t, now, dh, dhs):
-            slope, z, d_h = now
+            slope_t, z_t, d_h = now
             dh = dh + d_h
-            d_recurrent = tf.concat([dh, dh, dh], axis=-1) * slope
-            before = dh * z + d_recurrent @ kernel_t
+            d_recurrent = tf.concat([dh, dh, dh], axis=-1) * slope_t
+            before = dh * z_t + d_recurrent @ kernel_t
             return t - 1, _read(arrays, t - 1), before, dhs.write(t, dh)
 
         *_, dhs = tf.while_loop(
@@ -239,6 +239,7 @@ def line_lstm_scan(
         ones = tf.ones([count, size, 1])
 
         def forward(t, h, c, reads, cs, gates, ys):
+            # (To read x and `keep` ahead is no faster here.)
             x_t = tf.linalg.matrix_transpose(lines.read(t))
             read = tf.concat([x_t, taps(h, keep[t])], axis=1)
             c = c * keep[t]
@@ -258,13 +259,13 @@ def line_lstm_scan(
             (0, zeros, zeros, *(_array(num_lines) for _ in range(4))),
             maximum_iterations=num_lines,
         )
-        # Entry t is what line t reads.
+        # By line: what its gates read, the cell state before it, its gates.
         reads, cs, gates = reads.stack(), cs.stack(), gates.stack()
 
         def gradient(d_ys):
             # Arrays of its own: a SavedModel cannot hold a gradient that reads
             # those of the forward function.
-            reads_before, d_lines = _unstack(reads), _unstack(d_ys)
+            all_reads, d_lines = _unstack(reads), _unstack(d_ys)
             arrays = [_unstack(values) for values in (gates, cs, keep)]
 
             def backward(t, now, dh, dc, d_weights, d_bias, d_outputs, d_xs):
@@ -283,7 +284,7 @@ def line_lstm_scan(
                     ],
                     axis=1,
                 )
-                read = reads_before.read(t)
+                read = all_reads.read(t)
                 d_read = weights @ d_gates
                 d_x, d_taps = tf.split(d_read, [inputs.shape[1], -1], axis=1)
                 return (
@@ -389,9 +390,10 @@ def _unstack(values):
 def _read(arrays, t):
     """Entry t of each array, or the nearest one.
 
-    The loops carry what their next step reads. Were it read where it is used,
-    XLA would fuse the two, and on a CPU work out the place of every single
-    number: nothing of that arithmetic is then done by vector instructions.
+    For loops that carry what the arithmetic of their next step reads. Were it
+    read where it is used, XLA would fuse the two, and on a CPU work out the
+    place of every single number, without vector instructions. (A product or a
+    copy is never fused; its operand can be read where it is used.)
     """
     return [a.read(tf.clip_by_value(t, 0, a.size() - 1)) for a in arrays]
 

@@ -220,7 +220,7 @@ class PixelRNN(base.ExactModel):
     def _generate(self, noise, label, given=None):
         """The loop over rows: int32 [B, H, W, C].
 
-        A level that is given stands; where it is -1, one is drawn.
+        `given`, of the same type, holds the known levels and -1 elsewhere.
         """
         height, width, channels = self.example_shape
         uniforms = noise.uniform('pixels', [height * width, channels])
@@ -331,8 +331,9 @@ class PixelRNN(base.ExactModel):
             levels[c] = probability.categorical(
                 x @ kernel + bias, uniforms[:, c]
             )
-            for fixed in given:
-                levels[c] = tf.where(fixed[:, c] < 0, levels[c], fixed[:, c])
+            if given:
+                fixed = given[0][:, c]
+                levels[c] = tf.where(fixed < 0, levels[c], fixed)
         level = tf.stack(levels, axis=-1)
         values = self._values(level)
         lefts = (

@@ -165,19 +165,19 @@ class WaveNet(base.ExactModel):
 
         See ExactModel.
         """
-        known = mask > 0.5
-        drawn = self._generate(noise, label, mu_law_levels(audio), known)
-        return tf.where(known, audio, mu_law_audio(drawn))
+        given = tf.where(mask > 0.5, mu_law_levels(audio), -1)
+        drawn = self._generate(noise, label, given)
+        return tf.where(mask > 0.5, audio, mu_law_audio(drawn))
 
-    def _generate(self, noise, label, given=None, known=None):
+    def _generate(self, noise, label, given=None):
         """The loop over samples: levels int32 [B, T].
 
-        `given` levels stand where `known`, [B, T], is true.
+        `given`, of the same type, holds the known levels and -1 elsewhere.
         """
         uniforms = tf.transpose(noise.uniform('samples', [self.length]))
         batch = tf.shape(uniforms)[1]
         if given is not None:
-            given, known = tf.transpose(given), tf.transpose(known)
+            given = tf.transpose(given)
         one_hot = self.one_hot(label)
         frozen = [
             # A row of each: see Linear.frozen.
@@ -207,7 +207,7 @@ class WaveNet(base.ExactModel):
             logits = x @ readout[0] + readout[1]
             level = probability.categorical(logits, uniforms[t])
             if given is not None:
-                level = tf.where(known[t], given[t], level)
+                level = tf.where(given[t] < 0, level, given[t])
             return t + 1, tf.gather(table, level), after, drawn.write(t, level)
 
         zeros = tf.zeros([batch, self.units])
