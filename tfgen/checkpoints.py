@@ -1,16 +1,24 @@
-"""Checkpoints that survive a kill at any moment and a damaged file."""
+"""Checkpoints that survive a kill at any moment, a damaged file, a full disk.
 
+TensorFlow's CheckpointManager takes a path for a pattern and so may delete
+another run's files; here every file is named exactly.
+"""
+
+import contextlib
 import pathlib
 import re
+import shutil
 import tempfile
 
 import keras
 import tensorflow as tf
 from absl import logging
 
+from tfgen import files
 from tfgen.errors import UserError
 
 _NAME = 'checkpoint'
+_KEEP = 3
 # Name of the moving averages of the weights in a checkpoint.
 AVERAGES = 'averages'
 
@@ -41,7 +49,7 @@ def newest_first(directory: pathlib.Path) -> list[pathlib.Path]:
     stale list loses nothing. The index file is written last.
     """
     found = {}
-    for file in directory.glob(f'{_NAME}-*.index'):
+    for file in _files(directory):
         number = re.fullmatch(rf'{_NAME}-(\d+)\.index', file.name)
         if number:
             found[int(number[1])] = file.with_suffix('')
@@ -65,58 +73,122 @@ def restore(
       What was restored, or None if the folder has no checkpoint.
 
     Raises:
-      UserError: all are damaged, or the newest readable one belongs to
+      UserError: none can be read, or the newest readable one belongs to
         another model.
     """
     candidates = newest_first(directory)
-    for prefix in candidates:
-        damage = _damage(prefix)
-        if damage:
+    with _plain(directory) as plain:
+        for prefix in candidates:
+            name = str(plain / prefix.name)
+            damage = _damage(name)
+            if not damage:
+                _restore(checkpoint, name, prefix, partial)
+                return prefix
             logging.warning(
-                'checkpoint %s is damaged (%s): falling back to the one before',
+                'checkpoint %s cannot be read (%s): falling back to the one '
+                'before',
                 prefix,
                 damage,
             )
-            continue
-        try:
-            status = checkpoint.restore(str(prefix))
-            if partial:
-                status.assert_existing_objects_matched().expect_partial()
-            else:
-                status.assert_consumed()
-        except (ValueError, AssertionError) as error:
-            raise UserError(
-                f'checkpoint {str(prefix)!r} belongs to another model '
-                f'({" ".join(str(error).split())[:160]}): restore the '
-                'config.json it was trained with, or name another --workdir'
-            ) from None
-        return prefix
     if candidates:
         raise UserError(
-            f'all {len(candidates)} checkpoints in {str(directory)!r} are '
-            'damaged: restore one from a copy, or remove the folder to start '
-            'over'
+            f'all {len(candidates)} checkpoints in {str(directory)!r} cannot '
+            f'be read ({damage}): restore one from a copy, or train in a new '
+            'workdir'
         )
     return None
 
 
-def manager(
-    checkpoint: tf.train.Checkpoint, directory: pathlib.Path, chief: bool
-) -> tf.train.CheckpointManager:
-    """Keeps the last three. Every worker must save; only the chief's stays."""
+def save(
+    checkpoint: tf.train.Checkpoint,
+    directory: pathlib.Path,
+    step: int,
+    chief: bool,
+) -> None:
+    """Writes the checkpoint of `step`; the newest three stay.
+
+    Every worker must call it, for the variables may be spread; only the
+    chief's file is kept.
+
+    Raises:
+      UserError: it cannot be written; the older ones are as they were.
+    """
+    checkpoint.save_counter  # noqa: B018 (is made, and so saved, by reading it)
     if not chief:
-        directory = pathlib.Path(tempfile.mkdtemp(prefix='tfgen-worker-'))
-    return tf.train.CheckpointManager(
-        checkpoint, str(directory), max_to_keep=3, checkpoint_name=_NAME
-    )
-
-
-def _damage(prefix):
-    """What is wrong with a checkpoint's files, or '' if all can be read."""
+        with tempfile.TemporaryDirectory(prefix='tfgen-worker-') as scratch:
+            checkpoint.write(f'{scratch}/{_NAME}-{step}')
+        return
+    prefix = directory / f'{_NAME}-{step}'
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
-        for name in reader.get_variable_to_shape_map():
-            reader.get_tensor(name)
+        directory.mkdir(parents=True, exist_ok=True)
+        with _plain(directory) as plain:
+            checkpoint.write(str(plain / prefix.name))
+    except (OSError, tf.errors.OpError) as error:
+        _delete(prefix)
+        raise UserError(
+            f'checkpoint {str(prefix)!r} cannot be written '
+            f'({files.reason(error)}): mend that, free some space, and run '
+            'the same command again; it continues from the checkpoint before'
+        ) from None
+    stale = [p for p in newest_first(directory) if p != prefix]
+    for old in stale[_KEEP - 1 :]:
+        _delete(old)
+    # For tf.train.latest_checkpoint; nothing here reads it.
+    kept = [f'"{p.name}"' for p in reversed(newest_first(directory))]
+    lines = [f'model_checkpoint_path: "{prefix.name}"']
+    lines += [f'all_model_checkpoint_paths: {name}' for name in kept]
+    files.write({directory / _NAME: '\n'.join([*lines, '']).encode()})
+
+
+def _files(directory):
+    return list(directory.iterdir()) if directory.is_dir() else []
+
+
+def _delete(prefix):
+    """The files of one checkpoint, whole or half written, by their names."""
+    own = re.compile(re.escape(prefix.name) + r'(\.|_temp)')
+    # The index first: without it the rest is no checkpoint.
+    found = [f for f in _files(prefix.parent) if own.match(f.name)]
+    for file in sorted(found, key=lambda f: f.suffix != '.index'):
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
+        else:
+            file.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _plain(directory):
+    """The folder under a path that TensorFlow does not read as a pattern."""
+    if files.PATTERN.isdisjoint(str(directory)):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix='tfgen-') as place:
+        link = pathlib.Path(place) / 'checkpoints'
+        link.symlink_to(directory.resolve(), target_is_directory=True)
+        yield link
+
+
+def _restore(checkpoint, name, prefix, partial):
+    try:
+        status = checkpoint.restore(name)
+        if partial:
+            status.assert_existing_objects_matched().expect_partial()
+        else:
+            status.assert_consumed()
+    except (ValueError, AssertionError) as error:
+        raise UserError(
+            f'checkpoint {str(prefix)!r} belongs to another model '
+            f'({" ".join(str(error).split())[:160]}): restore the '
+            'config.json it was trained with, or name another --workdir'
+        ) from None
+
+
+def _damage(name):
+    """Why a checkpoint's files cannot be read, or '' if they can."""
+    try:
+        reader = tf.train.load_checkpoint(name)
+        for variable in reader.get_variable_to_shape_map():
+            reader.get_tensor(variable)
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
-        return ' '.join(str(error).split())[:120] or type(error).__name__
+        return files.reason(error)
     return ''

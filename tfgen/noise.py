@@ -103,8 +103,9 @@ class BatchNoise(Noise):
         shape = list(shape)
         rows = tf.random.stateless_uniform(
             [self._size, *shape],
+            # Without `alg` a TPU would take another generator.
             tf.random.experimental.stateless_fold_in(
-                self._seed, self._tag(name)
+                self._seed, self._tag(name), alg=_ALGORITHM
             ),
             minval=None,
             maxval=None,

@@ -71,6 +71,11 @@ class Preset:
             if any(s is not None and s < 1 for s in sizes):
                 raise UserError(f'{name} is {size}: use 1 or more')
 
+    @property
+    def halve_cores(self) -> bool:
+        """Whether strategies.make should halve them for this model."""
+        return False
+
     def load_data(self, data_dir: str | None = None) -> data.Data:
         """The data set."""
         raise NotImplementedError
@@ -135,6 +140,10 @@ class CVAEPreset(ImagePreset):
     likelihood: str = 'bernoulli'
     kl: str = 'analytic'
 
+    @property
+    def halve_cores(self) -> bool:
+        return True
+
     def build(self, spec: DataSpec) -> CVAE:
         _require_grey_values(self, spec)
         if self.likelihood == 'bernoulli' and spec.levels != 2:
@@ -170,6 +179,10 @@ class PixelRNNPreset(ImagePreset):
     gated: bool = False
     embedding_size: int = 16
     dropout: float = 0.0
+
+    @property
+    def halve_cores(self) -> bool:
+        return self.cell == 'pixelcnn'
 
     def build(self, spec: DataSpec) -> PixelRNN:
         return PixelRNN(

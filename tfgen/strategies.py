@@ -7,10 +7,13 @@ import tensorflow as tf
 
 from tfgen.errors import UserError
 
+_AFFINITY = hasattr(os, 'sched_getaffinity')  # not on macOS
 STRATEGIES = ('auto', 'one', 'mirrored', 'multiworker', 'tpu')
 
 
-def make(name: str = 'auto', replicas: int = 0) -> tf.distribute.Strategy:
+def make(
+    name: str = 'auto', replicas: int = 0, halve_cores: bool = False
+) -> tf.distribute.Strategy:
     """The distribution strategy by name.
 
     Must be called before TensorFlow does anything else in the process.
@@ -22,6 +25,10 @@ def make(name: str = 'auto', replicas: int = 0) -> tf.distribute.Strategy:
         multiworker if TF_CONFIG is set, tpu if a TPU is attached, mirrored if
         there are several GPUs, else one.
       replicas: for 'mirrored': how many devices, 0 for all GPUs or 2 CPUs.
+      halve_cores: where 'one' device is a CPU, it runs two operations at a
+        time, each on half of the cores. For models whose two streams (see
+        training.py) are made of TensorFlow's own operations; an XLA program
+        spreads over the cores by itself.
 
     Raises:
       UserError: the devices that `name` needs are not there.
@@ -38,6 +45,8 @@ def make(name: str = 'auto', replicas: int = 0) -> tf.distribute.Strategy:
         return _tpu()
     if name == 'mirrored':
         return _mirrored(replicas)
+    if halve_cores and not tf.config.list_physical_devices('GPU'):
+        _halve_cores()
     return tf.distribute.get_strategy()
 
 
@@ -65,6 +74,13 @@ def _choose():
     if len(tf.config.list_physical_devices('GPU')) > 1:
         return 'mirrored'
     return 'one'
+
+
+def _halve_cores():
+    cores = len(os.sched_getaffinity(0)) if _AFFINITY else os.cpu_count()
+    if cores > 1:
+        tf.config.threading.set_inter_op_parallelism_threads(2)
+        tf.config.threading.set_intra_op_parallelism_threads(cores // 2)
 
 
 def _mirrored(replicas):

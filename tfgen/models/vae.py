@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen import probability
+from tfgen import layers, probability
 from tfgen.errors import UserError
 from tfgen.models import base
 from tfgen.noise import Noise
@@ -110,9 +110,13 @@ class CVAE(base.GenerativeModel):
                 for f in reversed(filters)
             ]
             + [
-                keras.layers.Conv2D(channels, 3, 1, 'same', dtype='float32'),
-                keras.layers.Cropping2D(crop, dtype='float32'),
+                layers.ThinConv2D(channels, 3, dtype='float32'),
             ]
+            + (
+                [keras.layers.Cropping2D(crop, dtype='float32')]
+                if rows or columns
+                else []
+            )
         )
 
     # The notes' functions.

@@ -1,0 +1,95 @@
+"""Files that are written whole or not at all, and what a failing disk says."""
+
+import errno
+import io
+import json
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from tfgen.errors import UserError
+
+# TensorFlow reads these in the paths of checkpoints as a pattern.
+PATTERN = frozenset('*?[]\\')
+_DISK = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EIO,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EFBIG,
+)
+
+
+def write(contents: Mapping[pathlib.Path, bytes]) -> None:
+    """Writes every file, or, where one fails, none.
+
+    Folders are made if need be.
+
+    Raises:
+      UserError: one cannot be written; all are as they were.
+    """
+    made = {}
+    try:
+        for file, content in contents.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=file.parent, prefix='.')
+            made[temporary] = file
+            with os.fdopen(handle, 'wb') as stream:
+                stream.write(content)
+            os.chmod(temporary, 0o644)
+        for temporary, file in list(made.items()):
+            os.replace(temporary, file)
+            del made[temporary]
+    except OSError as error:
+        raise UserError(
+            f'{str(file)!r} cannot be written ({reason(error)}): free some '
+            'space, or name another place'
+        ) from None
+    finally:
+        for temporary in made:
+            os.unlink(temporary)
+
+
+def write_json(file: pathlib.Path, content: dict) -> None:
+    """Writes `file` whole or not at all."""
+    text = json.dumps(content, indent=2, allow_nan=False) + '\n'
+    write({file: text.encode()})
+
+
+def write_picture(file: pathlib.Path, image: np.ndarray) -> None:
+    """Writes a uint8 [H, W, C] picture in the format of the file's ending."""
+    ending = file.suffix.lower()
+    known = Image.registered_extensions().get(ending)
+    if known not in Image.SAVE:
+        raise UserError(
+            f'{str(file)!r} cannot be written: let its name end in .png'
+        )
+    buffer = io.BytesIO()
+    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
+        buffer, known
+    )
+    write({file: buffer.getvalue()})
+
+
+def reason(error: Exception) -> str:
+    """What a failed operation says, in a few words."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    # TensorFlow's own: "PATH; No space left on device".
+    text = ' '.join(str(error).split())
+    for number in _DISK:
+        if os.strerror(number) in text:
+            return os.strerror(number)
+    return text[:120] or type(error).__name__
+
+
+def is_disk_error(error: Exception) -> bool:
+    """Whether a disk is full, failing, or may not be written."""
+    if isinstance(error, OSError):
+        return error.errno in _DISK
+    return reason(error) in map(os.strerror, _DISK)

@@ -1,0 +1,159 @@
+"""What a run leaves for people: progress, TensorBoard summaries, samples."""
+
+import contextlib
+import math
+import pathlib
+
+import tensorflow as tf
+
+from tfgen import files, plots
+from tfgen.errors import UserError
+from tfgen.models.base import GenerativeModel
+from tfgen.noise import RowNoise
+from tfgen.progress import Progress
+from tfgen.workdir import Config
+
+_SAMPLES = {'image': 64, 'audio': 16}
+
+
+class Reporter:
+    """Progress line, TensorBoard summaries and sample grids, chief only.
+
+    Args:
+      directory: the workdir.
+      config, model: of the run.
+      done: the step from which it goes on. Later points of the summaries,
+        left by a run that was killed after them, are taken out.
+      chief: whether this process writes at all.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        config: Config,
+        model: GenerativeModel,
+        done: int,
+        chief: bool,
+    ):
+        preset = config.preset
+        self._directory, self._spec, self._model = directory, config.spec, model
+        self._log_every, self._chief = preset.log_every, chief
+        self._progress = Progress(done, preset.steps, preset.batch_size)
+        self._recent = {}
+        self._draw = tf.function(self._sample, autograph=False)
+        self._writer = tf.summary.create_noop_writer()
+        if chief:
+            with _writing(directory):
+                remove_later_points(directory / 'summaries', done)
+                self._writer = tf.summary.create_file_writer(
+                    str(directory / 'summaries')
+                )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        self._progress.close()
+        # What stopped the run is what is told.
+        ignored = Exception if kind else ()
+        with contextlib.suppress(ignored), _writing(self._directory):
+            self._writer.close()
+
+    def terms(self, done: int, history: dict) -> None:
+        """Adds the terms of the last steps; shows them every log_every."""
+        if not self._chief:
+            return
+        for name, values in history.items():
+            self._recent.setdefault(name, []).extend(values)
+        last = done == self._progress.total
+        if done % self._log_every and not last:
+            return
+        means = {k: math.fsum(v) / len(v) for k, v in self._recent.items()}
+        self._recent.clear()
+        self._progress.show(done, means)
+        with _writing(self._directory), self._writer.as_default(step=done):
+            for name, value in means.items():
+                tf.summary.scalar(name, value)
+            tf.summary.scalar(
+                'examples_per_second', self._progress.examples_per_second
+            )
+            self._writer.flush()
+
+    def samples(self, done: int) -> None:
+        """Writes a grid of samples, always of the same seeds.
+
+        Of the weights as they are, not of their averages.
+        """
+        if not self._chief:
+            return
+        drawn = self._draw().numpy()
+        labels = self._labels(len(drawn))
+        if self._model.kind == 'audio':
+            drawn = plots.spectrograms(drawn)
+        grid = plots.grid(
+            drawn,
+            8,
+            self._model.palette,
+        )
+        files.write_picture(
+            self._directory / 'samples' / f'step_{done:07d}.png', grid
+        )
+        with _writing(self._directory), self._writer.as_default(step=done):
+            tf.summary.image('samples', grid[None])
+            self._writer.flush()
+
+    def _labels(self, count):
+        classes = self._model.num_classes
+        return [i % classes for i in range(count)] if classes else None
+
+    def _sample(self):
+        count = _SAMPLES[self._model.kind]
+        labels = self._labels(count)
+        return self._model.sample(
+            RowNoise(tf.range(count)),
+            None if labels is None else tf.constant(labels),
+        )
+
+
+def remove_later_points(folder: pathlib.Path, step: int) -> None:
+    """Rewrites TensorBoard's files in `folder` without points after `step`.
+
+    A run that was killed continues from its last checkpoint; what it had
+    shown after that would otherwise stand in the curves twice.
+    """
+    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if 'tfevents' not in file.name:
+            continue
+        records, later = [], False
+        try:
+            for record in tf.data.TFRecordDataset(str(file)):
+                event = tf.compat.v1.Event.FromString(record.numpy())
+                if event.step > step:
+                    later = True
+                else:
+                    records.append(record.numpy())
+        except tf.errors.DataLossError:
+            pass  # the record that was being written when the run was killed
+        if later:
+            # Not a name that TensorBoard reads.
+            aside = file.with_name(f'.{file.name.replace("tfevents", "new")}')
+            try:
+                with tf.io.TFRecordWriter(str(aside)) as writer:
+                    for record in records:
+                        writer.write(record)
+                aside.replace(file)
+            finally:
+                aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(directory):
+    """One line for a disk that is full or fails."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(
+            f'workdir {str(directory)!r} cannot be written '
+            f'({files.reason(error)}): free some space and run the same '
+            'command again; it continues from its last checkpoint'
+        ) from None
