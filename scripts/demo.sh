@@ -42,7 +42,9 @@ print(f'\n{"model":16} {"figure (test split)":24} {"value":>24}   pictures in')
 for folder in folders:
     metrics = json.loads((folder / 'metrics.json').read_text())
     for name, figure in metrics['figures'].items():
-        value = f'{figure["mean"]:.3f} +- {figure["standard_error"]:.3f}'
+        value = f'{figure["mean"]:.3f}'
+        if figure['standard_error'] is not None:
+            value += f' +- {figure["standard_error"]:.3f}'
         value += f' {figure.get("unit", ""):4}'
         print(f'{folder.name:16} {name:24} {value:>24}   {folder}/')
 print('\nexports for TensorFlow Serving: demo/exports/')

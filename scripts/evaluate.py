@@ -22,7 +22,7 @@ flags.DEFINE_integer('seed', 0, 'Of the noise.', 0, 2**31 - 1)
 
 
 def main() -> None:
-    from tfgen import evaluation, workdir
+    from tfgen import evaluation, files, workdir
 
     directory = cli.workdir()
     config = workdir.read_config(directory)
@@ -55,19 +55,21 @@ def main() -> None:
         'date': datetime.date.today().isoformat(),
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
-    workdir.write_json(directory / 'metrics.json', metrics)
     print(
         f'{config.name}, step {step}, {flags.FLAGS.split} split, '
         f'{metrics["num_examples"]} examples:'
     )
     for name, figure in figures.items():
         line = f'  {name}: {figure["mean"]:.4f}'
-        line += f' +- {figure["standard_error"]:.4f}'
+        if figure['standard_error'] is not None:
+            line += f' +- {figure["standard_error"]:.4f}'
         line += f' {figure.get("unit", "")}'
         for rate in ('bits_per_dim', 'bits_per_sample', 'nats_per_second'):
             if rate in figure:
                 line += f', {figure[rate]:.4f} {rate.replace("_per_", "/")}'
-        print(line)
+        print(line, flush=True)
+    # Last: a full disk shall not cost the figures.
+    files.write_json(directory / 'metrics.json', metrics)
 
 
 if __name__ == '__main__':

@@ -38,11 +38,14 @@ def main() -> None:
         if 'label' in sample.structured_input_signature[1]:
             inputs['label'] = tf.range(10) % info['spec']['num_classes']
         files = _only(sample(**inputs))
-        # A row depends on its own seed, not on its neighbours.
-        again = _only(sample(**{k: v[:3] for k, v in inputs.items()}))
-        repeats = list(again) == list(files[:3])
+        repeats = _repeats(served, inputs)
         file = folder / f'first_sample.{ending}'
-        file.write_bytes(files[0])
+        try:
+            whole = file.with_name(f'.{file.name}')
+            whole.write_bytes(files[0])
+            whole.replace(file)
+        except OSError as error:
+            sys.exit(f'error: {file} cannot be written ({error.strerror})')
         line = f'{folder} version {version.name}: {len(files)} samples, '
         line += f'{"same" if repeats else "DIFFERENT"} in another batch'
         if 'complete' in served:
@@ -52,6 +55,22 @@ def main() -> None:
         print(f'{line}, first one in {file}')
         if not repeats:
             sys.exit(1)
+
+
+def _repeats(served, inputs):
+    """Whether a row depends on its own seed, not on its neighbours.
+
+    Bit for bit where values are drawn from a few levels; what convolutions
+    compute differs by less than 1e-6 with the number of rows beside it.
+    """
+    sample = served['sample']
+    whole = _only(sample(**inputs))
+    for rows in (1, 3):
+        again = _only(sample(**{k: v[:rows] for k, v in inputs.items()}))
+        bound = 0.0 if 'complete' in served else 1e-6
+        if np.abs(again - whole[:rows]).max() > bound:
+            return False
+    return True
 
 
 def _completes(served, inputs):

@@ -64,32 +64,31 @@ def main() -> None:
     for kind in kinds:
         drawn = _draw(kind, functions, config, labels, examples)
         file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')
-        try:
-            _write(file, config.spec, *drawn)
-        except (OSError, ValueError) as error:
-            raise UserError(
-                f'{str(file)!r} cannot be written ({error}): '
-                'name another --output'
-            ) from None
+        _write(file.expanduser(), config.spec, *drawn)
         print(file)
 
 
-def _write(file, spec, drawn, columns):
+def _write(file, spec, drawn, columns, titles):
     """A grid of pictures; of sounds, their spectra, and a WAV of each."""
-    from tfgen import plots, serving
+    from tfgen import files, plots, serving
 
     if drawn.ndim == 4:
-        plots.write_png(file, plots.grid(drawn, columns, spec.palette))
+        grid = plots.grid(drawn, columns, spec.palette, titles)
+        files.write_picture(file, grid)
         return
-    plots.write_png(file, plots.grid(plots.spectrograms(drawn), columns))
+    grid = plots.grid(plots.spectrograms(drawn), columns, titles=titles)
     folder = file.with_name(f'{file.stem}_wav')
-    folder.mkdir(exist_ok=True)
-    for old in folder.glob('row*_column*.wav'):
-        old.unlink()
+    sounds = {}
     encoded = serving.encode_wav(drawn, spec.sample_rate).numpy()
     for index, sound in enumerate(encoded):
         row, column = divmod(index, columns)
-        (folder / f'row{row:02d}_column{column:02d}.wav').write_bytes(sound)
+        sounds[folder / f'row{row:02d}_column{column:02d}.wav'] = sound
+    files.write(sounds)
+    # Sounds of an earlier, larger grid.
+    for old in folder.glob('row*_column*.wav'):
+        if old not in sounds:
+            old.unlink()
+    files.write_picture(file, grid)
 
 
 def _draw(kind, functions, config, labels, examples):

@@ -3,8 +3,6 @@
 python scripts/train.py --preset=cvae_digits --workdir=runs/cvae_digits
 """
 
-import os
-
 from absl import flags
 
 from tfgen import cli
@@ -31,8 +29,6 @@ def main() -> None:
     if flags.FLAGS.list_presets:
         presets.print_table()
         return
-    # Some strategies must come before anything else TensorFlow does.
-    strategy = strategies.make(flags.FLAGS.strategy, flags.FLAGS.replicas)
     settings = list(flags.FLAGS.set)
     if flags.FLAGS.dataset:
         settings.append(f'dataset={flags.FLAGS.dataset}')
@@ -44,17 +40,23 @@ def main() -> None:
     name = cli.required('preset')
     directory = cli.workdir()
     preset = presets.get(name, settings)
-    data_dir = flags.FLAGS.data_dir
-    examples = preset.load_data(data_dir)
-    config = workdir.Config(
+    # Before anything else that TensorFlow does.
+    strategy = strategies.make(
+        flags.FLAGS.strategy,
+        flags.FLAGS.replicas,
+        preset.halve_cores and flags.FLAGS.jit != 'on',
+    )
+    config, examples = workdir.Config.of(
         name,
         preset,
         flags.FLAGS.seed,
         flags.FLAGS.precision,
-        examples.spec,
-        data_dir and os.path.abspath(data_dir),
+        flags.FLAGS.data_dir,
+        workdir.known_edition(directory),
     )
     workdir.check(directory, config)
+    for line in examples.describe():
+        print(line, flush=True)
     training.train(config, examples, directory, strategy, flags.FLAGS.jit)
 
 

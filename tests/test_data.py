@@ -170,9 +170,10 @@ def test_folder_layouts(tmp_path, layout):
 
 
 def test_images_of_a_folder_keep_their_values(tmp_path):
-    _folder(tmp_path / 'x', 20, mode='L')
+    _folder(tmp_path / 'x' / 'train', 3, mode='L')
+    _folder(tmp_path / 'x' / 'test', 2, mode='L')
     (test,) = data.load(f'folder:{tmp_path}/x').evaluation('test', 10)
-    first = np.asarray(Image.open(tmp_path / 'x' / '000.png'))
+    first = np.asarray(Image.open(tmp_path / 'x' / 'test' / '000.png'))
     np.testing.assert_array_equal(
         np.round(test['image'][0, ..., 0] * 255), first
     )
@@ -256,9 +257,11 @@ def test_a_palette_is_read_as_indices(tmp_path):
     assert images.spec.palette == ((255, 255, 255), (10, 20, 30), (40, 50, 60))
     assert images.spec.shape == (2, 2, 1) and images.spec.levels == 3
     assert images.spec.split_sizes == {'train': 18, 'test': 2}
+    (train,) = images.evaluation('train', 20)
     (test,) = images.evaluation('test', 10)
-    index = np.round(test['image'].numpy() * 2).reshape(2, 4)
-    np.testing.assert_array_equal(index, [[0, 1, 2, 0], [10 % 3, 1, 2, 0]])
+    index = np.concatenate([train['image'], test['image']])
+    index = np.round(index * 2).reshape(20, 4).astype(int).tolist()
+    assert sorted(index) == sorted([i % 3, 1, 2, 0] for i in range(20))
     with pytest.raises(UserError, match='binarization=threshold'):
         data.load(name, binarization='threshold')
     with pytest.raises(UserError, match='image_size'):

@@ -133,7 +133,7 @@ def _run_workers(model, directory, data_dir, *flags):
             )
         )
     try:
-        outputs = [p.communicate(timeout=240)[0] for p in processes]
+        outputs = [p.communicate(timeout=900)[0] for p in processes]
     finally:
         for process in processes:
             process.kill()

@@ -230,7 +230,7 @@ CASES = {
         ['--workdir={moved}'],
         'has changed since the training',
     ),
-    'evaluate one example': ('evaluate', [RUN, '--limit=1'], 'two or more'),
+    'evaluate limit 0': ('evaluate', [RUN, '--limit=0'], 'limit is 0'),
     'evaluate nothing': ('evaluate', [NEW], 'is no workdir'),
     'evaluate untrained': ('evaluate', ['--workdir={untrained}'], 'train it'),
     'unknown split': ('evaluate', [RUN, '--split=dev'], "'dev'"),

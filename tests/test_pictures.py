@@ -6,7 +6,7 @@ import tensorflow as tf
 import tiny
 from PIL import Image
 
-from tfgen import pictures, plots, serving
+from tfgen import files, pictures, plots, serving
 from tfgen.errors import UserError
 from tfgen.models.pixelrnn import PixelRNN
 
@@ -38,26 +38,69 @@ def test_grid_magnifies_every_pixel_equally_and_leaves_gutters():
     assert np.all(grid[:gutter] == grid[0, 0])
 
 
+def _parts(grid, plain):
+    """What titles have added, and whether the pictures are as before."""
+    added = np.array(grid.shape) - plain.shape
+    inside = grid[added[0] :, added[1] :]
+    return added.tolist(), np.array_equal(inside, plain)
+
+
+def test_titles_stand_where_they_are_shared():
+    images = np.random.default_rng(0).random([6, 8, 8, 1])
+    plain = plots.grid(images, 3)
+    by_column = plots.grid(images, 3, titles=['cat', 'dog', 'eel'] * 2)
+    assert _parts(by_column, plain) == ([16, 0, 0], True)
+    by_row = plots.grid(images, 3, titles=['cat'] * 3 + ['dog'] * 3)
+    assert _parts(by_row, plain) == ([0, 88, 0], True)
+    each = plots.grid(images, 3, titles=list('abcdef'))
+    assert each.shape[0] == plain.shape[0] + 2 * 16
+    for grid in (by_column[:16], by_row[:, :88], each[5:21]):
+        assert (grid == 235).any()  # something is written there
+    assert np.array_equal(plots.grid(images, 3, titles=None), plain)
+
+
+def test_long_titles_do_not_run_into_the_next():
+    images = np.ones([2, 8, 8, 3])
+    grid = plots.grid(images, 2, titles=['m' * 60, 'l'])
+    assert np.all(grid[:16, 5 + 64 + 3 : 5 + 64 + 5] == grid[0, 0])
+
+
+@pytest.mark.parametrize(
+    'classes,columns', [(1, 10), (2, 10), (3, 9), (7, 7), (12, 12), (100, 10)]
+)
+def test_columns_follow_the_labels(classes, columns):
+    assert plots.label_columns(range(classes), 10) == columns
+    assert plots.label_columns(None, 10) == 10
+
+
+def test_an_unknown_picture_format_is_named(tmp_path):
+    with pytest.raises(UserError, match='let its name end in'):
+        files.write_picture(tmp_path / 'x.xyz', np.zeros([4, 4, 1], np.uint8))
+
+
 @pytest.mark.parametrize('channels', [1, 3])
 def test_png_files_hold_the_grid(tmp_path, channels):
     images = np.random.default_rng(0).random([4, 8, 8, channels])
     grid = plots.grid(images, 2)
-    plots.write_png(tmp_path / 'new' / 'x.png', grid)
+    files.write_picture(tmp_path / 'new' / 'x.png', grid)
     read = np.asarray(Image.open(tmp_path / 'new' / 'x.png'))
     np.testing.assert_array_equal(read.reshape(grid.shape), grid)
 
 
 def test_samples_repeat_labels_and_follow_seeds(served):
     functions, config, _ = served('dcgan')
-    images, columns = pictures.samples(functions, config, [3, 1], 6, seed=10)
+    images, columns, titles = pictures.samples(
+        functions, config, [3, 1], 6, seed=10
+    )
     assert images.shape == (6, 8, 8, 1) and columns == pictures.COLUMNS
-    later, _ = pictures.samples(functions, config, [3, 1], 2, seed=14)
+    assert titles == ['3', '1'] * 3
+    later, *_ = pictures.samples(functions, config, [3, 1], 2, seed=14)
     np.testing.assert_allclose(images[4:], later, atol=1e-6)
 
 
 def test_interpolation_is_between_its_ends(served):
     functions, config, _ = served('cvae')
-    images, columns = pictures.interpolation(functions, config, [7], 0)
+    images, columns, _ = pictures.interpolation(functions, config, [7], 0)
     rows = images.reshape(-1, columns, 64)
     # A step of a line is smaller than the line.
     steps = np.abs(np.diff(rows, axis=1)).sum(-1)
@@ -67,7 +110,7 @@ def test_interpolation_is_between_its_ends(served):
 
 def test_manifold_varies_along_both_axes(served):
     functions, config, _ = served('cvae')
-    images, size = pictures.manifold(functions, config, None, size=5)
+    images, size, _ = pictures.manifold(functions, config, None, size=5)
     plane = images.reshape(size, size, 64)
     assert np.abs(np.diff(plane, axis=0)).max() > 1e-6
     assert np.abs(np.diff(plane, axis=1)).max() > 1e-6
@@ -75,8 +118,9 @@ def test_manifold_varies_along_both_axes(served):
 
 def test_styles_show_the_image_and_every_label(served):
     functions, config, images = served('cvae')
-    drawn, columns = pictures.styles(functions, config, images)
+    drawn, columns, titles = pictures.styles(functions, config, images)
     assert columns == 11
+    assert titles[:11] == ['test image', *map(str, range(10))]
     rows = drawn.reshape(-1, columns, 8, 8, 1)
     (batch,) = images.evaluation('test', 10).take(1)
     np.testing.assert_array_equal(rows[:, 0], batch['image'])
@@ -91,7 +135,7 @@ def test_styles_show_the_image_and_every_label(served):
 
 def test_completion_keeps_the_upper_half(served):
     functions, config, images = served('pixelrnn')
-    drawn, columns = pictures.completion(functions, config, images, 10, 8, 0)
+    drawn, columns, _ = pictures.completion(functions, config, images, 10, 8, 0)
     rows = drawn.reshape(-1, columns, 8, 8, 1)
     for column in range(2, columns):
         np.testing.assert_array_equal(rows[:, column, :4], rows[:, 0, :4])
@@ -100,9 +144,9 @@ def test_completion_keeps_the_upper_half(served):
 
 def test_completion_starts_from_samples_where_there_is_no_data(served):
     functions, config, _ = served('pixelrnn')
-    drawn, columns = pictures.completion(functions, config, None, 3, 2, 5)
+    drawn, columns, _ = pictures.completion(functions, config, None, 3, 2, 5)
     rows = drawn.reshape(3, columns, 8, 8, 1)
-    own, _ = pictures.samples(functions, config, None, 3, 5)
+    own, *_ = pictures.samples(functions, config, None, 3, 5)
     np.testing.assert_allclose(rows[:, 0], own, atol=1e-6)
     np.testing.assert_array_equal(rows[:, 2, :4], rows[:, 0, :4])
     assert np.any(rows[:, 2, 4:] != rows[:, 0, 4:])
@@ -110,7 +154,7 @@ def test_completion_starts_from_samples_where_there_is_no_data(served):
 
 def test_completion_continues_sounds(served):
     functions, config, sounds = served('wavenet')
-    drawn, columns = pictures.completion(functions, config, sounds, 3, 2, 0)
+    drawn, columns, _ = pictures.completion(functions, config, sounds, 3, 2, 0)
     assert columns == 4
     rows = drawn.reshape(3, columns, 64)
     (batch,) = sounds.evaluation('test', 3).take(1)
@@ -169,7 +213,7 @@ def test_a_spectrogram_shows_pitch_and_time():
 
 def test_reconstruction_puts_images_above_their_copies(served):
     functions, config, images = served('cvae')
-    drawn, columns = pictures.reconstruction(functions, config, images)
+    drawn, columns, _ = pictures.reconstruction(functions, config, images)
     rows = drawn.reshape(-1, 2, columns, 8, 8, 1)
     (batch,) = images.evaluation('test', 40).take(1)
     np.testing.assert_array_equal(
@@ -186,3 +230,16 @@ def test_what_a_model_cannot_draw_is_refused(served):
         pictures.completion(functions, config, images, 10, 8, 0)
     with pytest.raises(UserError, match='use 0 to 9'):
         pictures.samples(functions, config, [10], 3, 0)
+
+
+def test_what_only_some_models_can_draw_is_refused(data_dir):
+    config, images = tiny.load('cvae', data_dir, 'conditional=false')
+    functions = serving.functions(config.build())
+    with pytest.raises(UserError, match='needs a conditional model'):
+        pictures.styles(functions, config, images)
+    with pytest.raises(UserError, match='not conditional'):
+        pictures.samples(functions, config, [1], 3, 0)
+    config, _ = tiny.load('cvae', data_dir, 'latent_size=1')
+    functions = serving.functions(config.build())
+    with pytest.raises(UserError, match='latent_size 2 or more'):
+        pictures.manifold(functions, config, None)

@@ -68,8 +68,7 @@ def load(model: str, data_dir: str, *extra: str, precision='float32'):
     """The Config and data of a small run."""
     name = SETTINGS[model][0]
     preset = presets.get(name, [*settings(model), *extra])
-    images = preset.load_data(data_dir)
-    return workdir.Config(name, preset, 0, precision, images.spec), images
+    return workdir.Config.of(name, preset, 0, precision, data_dir)
 
 
 def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:

@@ -9,6 +9,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 from absl import app, flags, logging
 
+from tfgen import files
 from tfgen.errors import UserError
 
 
@@ -90,6 +91,13 @@ def _guarded(main):
         main()
     except UserError as error:
         _fail(error)
+    except Exception as error:
+        if not files.is_disk_error(error):
+            raise
+        _fail(
+            f'a file cannot be written or read ({error}): mend that and run '
+            'the same command again'
+        )
     except KeyboardInterrupt:
         sys.stderr.write('\ninterrupted: the same command continues the run\n')
         sys.exit(130)

@@ -13,6 +13,7 @@ and the order is the same for 1 or 8 replicas.
 import abc
 import dataclasses
 import math
+import os
 
 import numpy as np
 import tensorflow as tf
@@ -21,11 +22,12 @@ from tfgen import probability, readers
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
 from tfgen.readers.audio import open_audio
-from tfgen.readers.base import Source
+from tfgen.readers.base import EDITION, Source
 
 # Third word of the seed, so that no other draw shares the order's numbers.
 _ORDER = 0x07DE7
 
+_SHOWN = 12  # so many classes are named in a line
 BINARIZATIONS = ('none', 'static', 'dynamic', 'threshold')
 
 
@@ -42,6 +44,9 @@ class DataSpec:
       binarization: one of BINARIZATIONS.
       split_sizes: examples in 'train' and 'test'.
       palette: RGB bytes of each level, where levels are names of colours.
+      class_names: by label; empty without labels.
+      fingerprint: see readers.base.Source; empty in the records of runs that
+        began before there was one.
     """
 
     name: str
@@ -53,6 +58,8 @@ class DataSpec:
     binarization: str
     split_sizes: dict[str, int]
     palette: tuple[tuple[int, int, int], ...] | None = None
+    class_names: tuple[str, ...] = ()
+    fingerprint: str = ''
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -77,7 +84,7 @@ class AudioSpec:
       name: as given to `load_audio`.
       length: T, samples; a shorter sound ends in silence.
       sample_rate: samples per second.
-      num_classes, split_sizes: see DataSpec.
+      num_classes, split_sizes, class_names, fingerprint: see DataSpec.
     """
 
     name: str
@@ -85,6 +92,8 @@ class AudioSpec:
     sample_rate: int
     num_classes: int
     split_sizes: dict[str, int]
+    class_names: tuple[str, ...] = ()
+    fingerprint: str = ''
 
     @property
     def shape(self) -> tuple[int]:
@@ -101,6 +110,7 @@ class AudioSpec:
 
 def spec_from_dict(fields: dict) -> DataSpec | AudioSpec:
     """The inverse of dataclasses.asdict, also after a way through JSON."""
+    fields = fields | {'class_names': tuple(fields.get('class_names', ()))}
     if 'sample_rate' in fields:
         return AudioSpec(**fields)
     if fields.get('palette'):
@@ -114,6 +124,7 @@ def load(
     data_dir: str | None = None,
     binarization: str = 'none',
     image_size: tuple[int, int] | None = None,
+    edition: int = EDITION,
 ) -> 'ImageData':
     """Opens a data set.
 
@@ -130,6 +141,7 @@ def load(
         Likelihoods under different binarizations cannot be compared.
       image_size: (H, W) to which images are resized, after the largest
         centred crop of that shape. Required where a set's images differ.
+      edition: see readers.base.EDITION; only old runs want another.
 
     Raises:
       UserError: unknown name, set not prepared and not downloadable, images
@@ -140,7 +152,7 @@ def load(
             f'unknown binarization {binarization!r}: use one of '
             f'{", ".join(BINARIZATIONS)}'
         )
-    source = readers.open_images(name, data_dir, image_size)
+    source = readers.open_images(name, data_dir, image_size, edition=edition)
     levels = source.levels
     if source.palette and binarization != 'none':
         raise UserError(
@@ -159,37 +171,56 @@ def load(
         width=width,
         channels=channels,
         levels=levels if binarization == 'none' else 2,
-        num_classes=source.num_classes,
         binarization=binarization,
-        split_sizes={k: len(v) for k, v in source.splits.items()},
         palette=source.palette,
+        **_common(source),
     )
     return ImageData(spec, source)
 
 
 def load_audio(
-    name: str, data_dir: str | None = None, audio_length: int = 4096
+    name: str,
+    data_dir: str | None = None,
+    audio_length: int = 4096,
+    edition: int = EDITION,
 ) -> 'AudioData':
     """Opens a set of sounds.
 
     Args:
-      name: 'tones' (embedded) or any TFDS set of 16-bit sounds
+      name: 'tones' (embedded) or any TFDS set of 8- or 16-bit sounds
         ('spoken_digit').
-      data_dir: see `load`.
+      data_dir, edition: see `load`.
       audio_length: T; a longer sound is cut, a shorter one ends in silence.
 
     Raises:
       UserError: see `load`.
     """
-    source = open_audio(name, data_dir, audio_length)
+    source = open_audio(name, data_dir, audio_length, edition=edition)
     spec = AudioSpec(
         name=name,
         length=audio_length,
         sample_rate=source.sample_rate,
-        num_classes=source.num_classes,
-        split_sizes={k: len(v) for k, v in source.splits.items()},
+        **_common(source),
     )
     return AudioData(spec, source)
+
+
+def _common(source):
+    """What the spec of every kind takes from its source."""
+    return {
+        'num_classes': len(source.class_names),
+        'split_sizes': {k: len(v) for k, v in source.splits.items()},
+        'class_names': source.class_names,
+        'fingerprint': source.fingerprint,
+    }
+
+
+def absolute(name: str) -> str | None:
+    """The name of a set with its path from the root; None without a path."""
+    kind, _, path = name.partition(':')
+    if kind not in readers.PATHS:
+        return None
+    return f'{kind}:{os.path.abspath(os.path.expanduser(path))}'
 
 
 class Data(abc.ABC):
@@ -271,6 +302,33 @@ class Data(abc.ABC):
         indices = tf.data.Dataset.range(count).batch(batch_size)
         return indices.map(element).prefetch(2)
 
+    def describe(self) -> list[str]:
+        """What was found, in one line, and what is to be said of it, in more.
+
+        Size and kind of the examples, how many each split holds of each
+        class, where the test split comes from; then what was left out.
+        """
+        spec, source = self.spec, self._source
+        parts = []
+        for split, count in spec.split_sizes.items():
+            sizes = source.splits[split].class_sizes(spec.num_classes)
+            parts.append(f'{split} {count}')
+            if sizes:
+                parts[-1] += f' ({_class_sizes(spec.class_names, sizes)})'
+        origin = source.origin or 'a tenth held out by a fixed seed'
+        line = f'data {spec.name}: {self._kind()}; {", ".join(parts)}'
+        line += f'; the test split is {origin}'
+        if spec.num_classes:
+            line += f'; {spec.num_classes} classes'
+            line += f': {_shortened(spec.class_names)}'
+        else:
+            line += '; no labels'
+        return [line, *(f'data {spec.name}: {n}' for n in source.notes)]
+
+    @abc.abstractmethod
+    def _kind(self) -> str:
+        """Size and kind of an example, in words."""
+
     def _batch(self, split, indices, noise):
         examples, labels = self._source.gather(split, indices)
         batch = self._scaled(examples, noise)
@@ -283,6 +341,13 @@ class Data(abc.ABC):
 
 class ImageData(Data):
     """Batches of images."""
+
+    def _kind(self):
+        spec = self.spec
+        colours = {1: 'grey', 3: 'colour'}[spec.channels]
+        if spec.palette:
+            colours = f'{len(spec.palette)} colours by index'
+        return f'images of {spec.height}x{spec.width}, {colours}'
 
     def _scaled(self, examples, noise):
         scale = 1.0 / (self._source.levels - 1)
@@ -298,9 +363,27 @@ class ImageData(Data):
 class AudioData(Data):
     """Batches of sounds: sample k is k / 2^15, exactly."""
 
+    def _kind(self):
+        spec = self.spec
+        return f'sounds of {spec.length} samples at {spec.sample_rate} Hz'
+
     def _scaled(self, examples, noise):
         scale = 2.0 / self._source.levels
         return {'audio': tf.cast(examples, tf.float32) * scale}
+
+
+def _class_sizes(names, sizes):
+    """'cat: 9, dog: 9', or what many classes have in common."""
+    if len(names) > _SHOWN:
+        return f'{min(sizes)} to {max(sizes)} of each class'
+    each = zip(names, sizes, strict=True)
+    return ', '.join(f'{name}: {size}' for name, size in each)
+
+
+def _shortened(names):
+    if len(names) > _SHOWN:
+        names = [*names[: _SHOWN - 2], '...', names[-1]]
+    return ', '.join(names)
 
 
 def shuffled(positions: tf.Tensor, size: int, seed: int) -> tf.Tensor:

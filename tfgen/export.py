@@ -20,11 +20,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfgen import serving
+from tfgen import files, serving
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
-from tfgen.workdir import Config, write_json
+from tfgen.workdir import Config
 
 INFO = 'assets.extra/tfgen.json'
 _ROWS = 4  # of the inputs that verify a model and warm a server
@@ -49,10 +49,17 @@ def export(
       The folder of the new version.
 
     Raises:
-      UserError: `model_dir` cannot be written.
+      UserError: `model_dir` cannot be written; nothing was published.
       RuntimeError: the saved model differs from the live one.
     """
+    if not files.PATTERN.isdisjoint(str(model_dir)):
+        raise UserError(
+            f'model_dir {str(model_dir)!r} has one of '
+            f'{" ".join(sorted(files.PATTERN))} in it, which a server reads as '
+            'a pattern: name another folder with --model_dir'
+        )
     functions = serving.functions(model)
+    new = not model_dir.exists()
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
         staging = pathlib.Path(
@@ -68,15 +75,35 @@ def export(
         requests = example_requests(model, functions, examples)
         _verify(functions, staging, requests)
         (staging / INFO).parent.mkdir()
-        write_json(staging / INFO, config.as_dict() | {'step': step})
+        files.write_json(staging / INFO, public(config) | {'step': step})
         _write_warmup(staging, model_dir.name, requests)
         os.chmod(staging, 0o755)
         version = model_dir / str(_next_version(model_dir))
         staging.rename(version)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
+        if new:
+            model_dir.rmdir()
+        if files.is_disk_error(error):
+            raise UserError(
+                f'model_dir {str(model_dir)!r} cannot be written '
+                f'({files.reason(error)}): free some space and export again; '
+                'nothing was published'
+            ) from None
         raise
     return version
+
+
+def public(config: Config) -> dict:
+    """The config as an export carries it: without paths of this machine."""
+    content = config.as_dict()
+    del content['data_dir'], content['data_path']
+    kind, colon, path = config.preset.dataset.partition(':')
+    if config.data_path:
+        name = f'{kind}{colon}{pathlib.Path(path).name}'
+        content['fields'] = content['fields'] | {'dataset': name}
+        content['spec'] = content['spec'] | {'name': name}
+    return content
 
 
 def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:

@@ -2,7 +2,8 @@
 
 A workdir and an exported model give the same pictures: each function takes
 `functions` of serving.functions or export.load and the run's `config`, and
-returns examples float32 [N, ...] with the number of columns of their grid.
+returns examples float32 [N, ...], the number of columns of their grid, and
+the titles of its pictures where they show labels (see plots.grid).
 """
 
 from collections.abc import Callable, Sequence
@@ -10,13 +11,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from tfgen import plots
 from tfgen.data import Data, ImageData
 from tfgen.errors import UserError
 from tfgen.workdir import Config
 
 COLUMNS = 10
 Functions = dict[str, Callable]
-Pictures = tuple[np.ndarray, int]
+Pictures = tuple[np.ndarray, int, list[str] | None]
 
 
 def samples(
@@ -30,7 +32,9 @@ def samples(
     inputs = {'seed': np.arange(seed, seed + count, dtype=np.int64)}
     inputs |= _labels(config, labels, count)
     (drawn,) = _call(functions, 'sample', inputs).values()
-    return drawn, COLUMNS
+    shown = inputs.get('label')
+    columns = plots.label_columns(shown, COLUMNS)
+    return drawn, columns, _titles(config, shown)
 
 
 def interpolation(
@@ -46,7 +50,10 @@ def interpolation(
     )
     weights = np.linspace(0, 1, COLUMNS)[:, None]
     z = ends[0] * (1 - weights) + ends[1] * weights
-    return _decode(functions, config, z, labels), COLUMNS
+    shown = _labels(config, labels, COLUMNS).get('label')
+    named = None if shown is None else np.repeat(shown, COLUMNS)
+    drawn = _decode(functions, config, z, labels)
+    return drawn, COLUMNS, _titles(config, named)
 
 
 def manifold(
@@ -70,7 +77,7 @@ def manifold(
     one_label = None if labels is None else labels[:1]
     if one_label is None and config.preset.conditional:
         one_label = [0]
-    return _decode(functions, config, z, one_label), size
+    return _decode(functions, config, z, one_label), size, None
 
 
 def reconstruction(
@@ -81,7 +88,7 @@ def reconstruction(
     batch = _real(config, images, 4 * COLUMNS)
     decoded = _call(functions, 'reconstruct', batch)['image']
     rows = np.stack([_rows(batch['image']), _rows(decoded)], axis=1)
-    return rows.reshape(-1, *config.spec.shape), COLUMNS
+    return rows.reshape(-1, *config.spec.shape), COLUMNS, None
 
 
 def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
@@ -102,7 +109,8 @@ def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
     decoded = _decode(functions, config, z, range(classes))
     decoded = decoded.reshape(classes, -1, *config.spec.shape)
     grid = np.concatenate([batch['image'][None], decoded]).swapaxes(0, 1)
-    return grid.reshape(-1, *config.spec.shape), classes + 1
+    named = ['test image', *_titles(config, range(classes))] * len(grid)
+    return grid.reshape(-1, *config.spec.shape), classes + 1, named
 
 
 def completion(
@@ -139,7 +147,13 @@ def completion(
     drawn = _call(functions, 'complete', inputs)[kind]
     drawn = drawn.reshape(len(real), tries, *real.shape[1:])
     grid = np.concatenate([real[:, None], hidden[:, None], drawn], axis=1)
-    return grid.reshape(-1, *real.shape[1:]), 2 + tries
+    labels = batch.get('label')
+    named = None if labels is None else np.repeat(labels, 2 + tries)
+    return (
+        grid.reshape(-1, *real.shape[1:]),
+        2 + tries,
+        _titles(config, named),
+    )
 
 
 def _call(functions, name, inputs):
@@ -169,6 +183,10 @@ def _labels(config, labels, count):
     if any(not 0 <= label < classes for label in labels):
         raise UserError(f'labels {labels}: use 0 to {classes - 1}')
     return {'label': np.resize(labels, count).astype(np.int32)}
+
+
+def _titles(config, labels):
+    return plots.titles(labels, config.spec.class_names)
 
 
 def _real(config, examples, count):

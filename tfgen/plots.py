@@ -1,16 +1,17 @@
-"""Grids of pictures, and spectrograms of sounds, as PNG files."""
+"""Grids of pictures, and spectrograms of sounds, as arrays."""
 
-import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 _TARGET = 64  # at least so many screen pixels per picture side
 _GUTTER = 0.08  # of a picture's side
 _BACKGROUND = 64  # a grey that neither ink nor paper has
 _HIDDEN = 128  # what is not known
+_TEXT = 16  # height of a line of titles
+_SIDE = 88  # width of titles beside rows
 
 
 def pixels(images, palette: Sequence[Sequence[int]] | None = None):
@@ -29,6 +30,7 @@ def grid(
     images: np.ndarray,
     columns: int,
     palette: Sequence[Sequence[int]] | None = None,
+    titles: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Pictures in rows with gutters, magnified: a uint8 image.
 
@@ -36,6 +38,9 @@ def grid(
       images: [N, H, W, C] in [0, 1], C = 1 or 3; NaN is drawn as grey.
       columns: pictures per row.
       palette: see `pixels`.
+      titles: one per picture. Where all pictures of each column have one
+        title it stands at the head of the column, likewise of rows, else
+        above each picture.
 
     Returns:
       uint8 [height, width, C]. Every pixel is a square of equal size.
@@ -50,20 +55,76 @@ def grid(
     height, width = height * scale, width * scale
     gutter = max(2, round(_GUTTER * max(height, width)))
     rows = -(-count // columns)
+    place = _place(titles, columns)
+    head = _TEXT if place == 'columns' else 0
+    side = _SIDE if place == 'rows' else 0
+    strip = _TEXT if place == 'each' else 0
+    pitch = height + gutter + strip
     canvas = np.full(
         (
-            rows * (height + gutter) + gutter,
-            columns * (width + gutter) + gutter,
+            head + rows * pitch + gutter,
+            side + columns * (width + gutter) + gutter,
             channels,
         ),
         _BACKGROUND,
         np.uint8,
     )
+    written = []
     for index, image in enumerate(images):
-        top = gutter + index // columns * (height + gutter)
-        left = gutter + index % columns * (width + gutter)
+        row, column = divmod(index, columns)
+        top = head + gutter + row * pitch + strip
+        left = side + gutter + column * (width + gutter)
         canvas[top : top + height, left : left + width] = image
-    return canvas
+        if place == 'each' or (place == 'columns' and row == 0):
+            line = 0 if place == 'columns' else top - _TEXT
+            above = (left, line, width + gutter - 2)
+            written.append((titles[index], *above))
+        elif place == 'rows' and column == 0:
+            beside = (gutter, top + (height - _TEXT) // 2, side - gutter)
+            written.append((titles[index], *beside))
+    return _write(canvas, written) if written else canvas
+
+
+def label_columns(labels: Sequence[int] | None, default: int) -> int:
+    """Columns of a grid of `labels` in turn: one label down each, if it can."""
+    kinds = len(set(labels)) if labels is not None else 0
+    if not kinds or kinds > 2 * default:
+        return default
+    return max(1, default // kinds) * kinds
+
+
+def titles(
+    labels: Sequence[int] | None, names: Sequence[str]
+) -> list[str] | None:
+    """The class of each label in words; None without labels."""
+    if labels is None:
+        return None
+    return [names[i] if names else str(i) for i in labels]
+
+
+def _place(titles, columns):
+    """'columns', 'rows' or 'each'; '' without titles."""
+    if not titles:
+        return ''
+    if all(t == titles[i % columns] for i, t in enumerate(titles)):
+        return 'columns'
+    if all(t == titles[i - i % columns] for i, t in enumerate(titles)):
+        return 'rows'
+    return 'each'
+
+
+def _write(canvas, written):
+    """`canvas` with texts, each (text, left, top, width)."""
+    font = ImageFont.load_default(_TEXT - 4)
+    image = Image.fromarray(np.broadcast_to(canvas, (*canvas.shape[:2], 3)))
+    draw = ImageDraw.Draw(image)
+    for text, left, top, width in written:
+        shown = text
+        while shown and draw.textlength(shown, font) > width:
+            text = text[:-1]
+            shown = f'{text}\N{HORIZONTAL ELLIPSIS}' if text else ''
+        draw.text((left, top), shown, (235, 235, 235), font)
+    return np.asarray(image)[..., : canvas.shape[-1]]
 
 
 def spectrograms(audio: np.ndarray) -> np.ndarray:
@@ -92,11 +153,3 @@ def spectrograms(audio: np.ndarray) -> np.ndarray:
     shade = tf.clip_by_value((decibel - loudest) / 70.0 + 1.0, 0.0, 1.0)
     shade = tf.reverse(tf.transpose(shade, [0, 2, 1]), [1])
     return shade[:, 1:, :, None].numpy()
-
-
-def write_png(file: pathlib.Path, image: np.ndarray) -> None:
-    """Writes a uint8 [H, W, C] image; makes the folder if need be."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
-        file
-    )

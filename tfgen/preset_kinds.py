@@ -10,6 +10,7 @@ from tfgen.models.gan import DCGAN
 from tfgen.models.pixelrnn import PixelRNN
 from tfgen.models.vae import CVAE
 from tfgen.models.wavenet import WaveNet
+from tfgen.readers.base import EDITION
 
 SCHEDULES = ('constant', 'cosine')
 
@@ -76,7 +77,9 @@ class Preset:
         """Whether strategies.make should halve them for this model."""
         return False
 
-    def load_data(self, data_dir: str | None = None) -> data.Data:
+    def load_data(
+        self, data_dir: str | None = None, edition: int = EDITION
+    ) -> data.Data:
         """The data set."""
         raise NotImplementedError
 
@@ -125,9 +128,15 @@ class ImagePreset(Preset):
     binarization: str = 'none'
     image_size: tuple[int, int] | None = None
 
-    def load_data(self, data_dir: str | None = None) -> data.ImageData:
+    def load_data(
+        self, data_dir: str | None = None, edition: int = EDITION
+    ) -> data.ImageData:
         return data.load(
-            self.dataset, data_dir, self.binarization, self.image_size
+            self.dataset,
+            data_dir,
+            self.binarization,
+            self.image_size,
+            edition,
         )
 
 
@@ -238,8 +247,12 @@ class WaveNetPreset(Preset):
     num_stacks: int = 2
     layers_per_stack: int = 9
 
-    def load_data(self, data_dir: str | None = None) -> data.AudioData:
-        return data.load_audio(self.dataset, data_dir, self.audio_length)
+    def load_data(
+        self, data_dir: str | None = None, edition: int = EDITION
+    ) -> data.AudioData:
+        return data.load_audio(
+            self.dataset, data_dir, self.audio_length, edition
+        )
 
     def build(self, spec: AudioSpec) -> WaveNet:
         return WaveNet(

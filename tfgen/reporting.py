@@ -92,8 +92,9 @@ class Reporter:
             drawn = plots.spectrograms(drawn)
         grid = plots.grid(
             drawn,
-            8,
+            plots.label_columns(labels, 8),
             self._model.palette,
+            plots.titles(labels, self._spec.class_names),
         )
         files.write_picture(
             self._directory / 'samples' / f'step_{done:07d}.png', grid

@@ -4,22 +4,24 @@ import dataclasses
 import json
 import os
 import pathlib
-import tempfile
 
 import keras
 import tensorflow as tf
 
 import tfgen
-from tfgen import checkpoints, data, presets
+from tfgen import checkpoints, data, files, presets
 from tfgen.data import AudioSpec, DataSpec
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.preset_kinds import Preset
+from tfgen.readers.base import EDITION
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
 # Fields that a continued run may change: they do not alter a step (but a
 # cosine schedule ties the learning rate to `steps`).
-_FREE = ('steps', 'log_every', 'checkpoint_every', 'parameters', 'expect')
+_FREE = {'steps', 'log_every', 'checkpoint_every'}
+# Of a preset, the record of its own run; no settings of this one.
+_RECORD = ('parameters', 'expect')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Config:
       spec: of the data.
       data_dir: where the data was found; None is TFDS's default. Not part of
         what the run is: it may change.
+      data_path: the same of a set that is named by its path, from the root.
+      edition: of the reading of the data, see readers.base.EDITION.
     """
 
     name: str
@@ -42,6 +46,39 @@ class Config:
     precision: str
     spec: DataSpec | AudioSpec
     data_dir: str | None = None
+    data_path: str | None = None
+    edition: int = EDITION
+
+    @staticmethod
+    def of(
+        name: str,
+        preset: Preset,
+        seed: int = 0,
+        precision: str = 'float32',
+        data_dir: str | None = None,
+        edition: int = EDITION,
+    ) -> tuple['Config', data.Data]:
+        """The Config of a new run, and its data.
+
+        Args:
+          name, preset, seed, precision, edition: see Config.
+          data_dir: where to look for the data.
+
+        Raises:
+          UserError: see data.load.
+        """
+        examples = preset.load_data(data_dir, edition)
+        config = Config(
+            name,
+            preset,
+            seed,
+            precision,
+            examples.spec,
+            data_dir and os.path.abspath(os.path.expanduser(data_dir)),
+            data.absolute(preset.dataset),
+            edition,
+        )
+        return config, examples
 
     def load_data(self, data_dir: str | None = None) -> data.Data:
         """The run's data set, by default from where it was found.
@@ -49,15 +86,17 @@ class Config:
         Raises:
           UserError: it is not there, or is no longer what it was.
         """
-        images = self.preset.load_data(data_dir or self.data_dir)
-        if images.spec != self.spec:
+        preset = self.preset
+        if self.data_path:
+            preset = dataclasses.replace(preset, dataset=self.data_path)
+        examples = preset.load_data(data_dir or self.data_dir, self.edition)
+        changed = _changes(self.spec, examples.spec)
+        if changed:
             raise UserError(
                 f'data set {self.spec.name!r} has changed since the training: '
-                f'{images.spec.shape} and {images.spec.split_sizes} '
-                f'instead of {self.spec.shape} and '
-                f'{self.spec.split_sizes}: restore it or train again'
+                f'{changed}: restore it or train again'
             )
-        return images
+        return examples
 
     def build(self) -> GenerativeModel:
         """The run's model with its initial weights."""
@@ -92,11 +131,17 @@ class Config:
         """What config.json holds."""
         return {
             'preset': self.name,
-            'fields': dataclasses.asdict(self.preset),
+            'fields': {
+                name: value
+                for name, value in dataclasses.asdict(self.preset).items()
+                if name not in _RECORD
+            },
             'seed': self.seed,
             'precision': self.precision,
             'spec': dataclasses.asdict(self.spec),
             'data_dir': self.data_dir,
+            'data_path': self.data_path,
+            'edition': self.edition,
             'versions': {
                 'tfgen': tfgen.__version__,
                 'tensorflow': tf.__version__,
@@ -114,11 +159,20 @@ class Config:
         try:
             return Config(
                 stored['preset'],
-                presets.restore(stored['preset'], stored['fields']),
+                presets.restore(
+                    stored['preset'],
+                    {
+                        name: value
+                        for name, value in stored['fields'].items()
+                        if name not in _RECORD
+                    },
+                ),
                 stored['seed'],
                 stored['precision'],
                 data.spec_from_dict(stored['spec']),
                 stored.get('data_dir'),
+                stored.get('data_path'),
+                stored.get('edition', 1),
             )
         except (LookupError, TypeError, AttributeError) as error:
             raise UserError(
@@ -156,14 +210,18 @@ def write_config(path: pathlib.Path, config: Config) -> None:
       UserError: `path` belongs to another run or cannot be written.
     """
     check(path, config)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        write_json(path / 'config.json', config.as_dict())
-    except OSError as error:
-        raise UserError(
-            f'workdir {str(path)!r} cannot be written ({error.strerror}): '
-            'name another folder with --workdir'
-        ) from None
+    files.write_json(path / 'config.json', config.as_dict())
+
+
+def known_edition(path: pathlib.Path) -> int:
+    """In which edition the run of a workdir reads its data; see Config.
+
+    Raises:
+      UserError: a damaged config.json.
+    """
+    if (path / 'config.json').exists():
+        return read_config(path).edition
+    return EDITION
 
 
 def read_config(path: pathlib.Path) -> Config:
@@ -195,31 +253,73 @@ def _check_same(path, stored, asked):
             f'workdir {str(path)!r} belongs to preset {stored.name!r}, not '
             f'{asked.name!r}: name another --workdir'
         )
-    old, new = _flat(stored), _flat(asked)
-    free = set(_FREE)
+    free, why = set(_FREE), {}
     if stored.preset.schedule == 'cosine':
-        free -= {'steps'}
+        free.remove('steps')
+        why['steps'] = ' (its cosine schedule depends on them)'
+    if _same_place(stored, asked):
+        free.add('dataset')
+    old, new = _flat(stored), _flat(asked)
     for field, value in new.items():
         if field not in free and value != old[field]:
             raise UserError(
                 f'workdir {str(path)!r} was trained with {field}='
-                f'{old[field]}, not {value}: name another --workdir'
+                f'{old[field]}, not {value}{why.get(field, "")}: name another '
+                '--workdir'
             )
+    changed = _changes(stored.spec, asked.spec)
+    if changed:
+        raise UserError(
+            f'workdir {str(path)!r} was trained on other data: '
+            f'{asked.spec.name!r} has {changed}: restore it, or name another '
+            '--workdir'
+        )
 
 
 def _flat(config):
+    """What a run is, but for its data."""
     content = config.as_dict()
-    fields, spec = content.pop('fields'), content.pop('spec')
-    del content['versions'], content['data_dir']
-    # The spec says whether the data, say a folder, has changed.
-    return fields | content | {f'data {k}': v for k, v in spec.items()}
+    fields = content.pop('fields')
+    for name in ('versions', 'spec', 'data_dir', 'data_path', 'edition'):
+        del content[name]
+    return fields | content
 
 
-def write_json(file: pathlib.Path, content: dict) -> None:
-    """Writes `file` whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix='.')
-    with os.fdopen(handle, 'w') as stream:
-        json.dump(content, stream, indent=2, allow_nan=False)
-        stream.write('\n')
-    os.chmod(temporary, 0o644)
-    os.replace(temporary, file)
+def _same_place(stored, asked):
+    """Whether both read one set, however its path was written.
+
+    A set that was moved is known by its fingerprint.
+    """
+    kinds = {c.preset.dataset.partition(':')[0] for c in (stored, asked)}
+    places = {
+        c.data_path or data.absolute(c.preset.dataset) or c.preset.dataset
+        for c in (stored, asked)
+    }
+    moved = stored.spec.fingerprint == asked.spec.fingerprint
+    return len(kinds) == 1 and (len(places) == 1 or moved)
+
+
+def _changes(old, new):
+    """What of the data has changed, in words; '' if nothing has."""
+    skip = {'name'}
+    if not old.fingerprint:  # of a run that began before there was one
+        skip |= {'fingerprint', 'class_names'}
+    old, new = dataclasses.asdict(old), dataclasses.asdict(new)
+    differing = [k for k in new if k not in skip and old.get(k) != new[k]]
+    if differing == ['fingerprint']:
+        return 'other examples, or other names of files'
+    return ', '.join(
+        f'{k.replace("_", " ")} {_words(new[k])} instead of '
+        f'{_words(old.get(k))}'
+        for k in differing
+        if k != 'fingerprint'
+    )
+
+
+def _words(value):
+    if isinstance(value, dict):
+        return ', '.join(f'{k} {v}' for k, v in value.items())
+    if isinstance(value, (tuple, list)):
+        shown = [str(v) for v in value]
+        return ', '.join(shown if len(shown) < 9 else [*shown[:8], '...'])
+    return str(value)

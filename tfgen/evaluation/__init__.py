@@ -38,10 +38,6 @@ def evaluate(
         if value is not None and value < 1:
             raise UserError(f'{name} is {value}: use 1 or more')
     batches = examples.evaluation(split, batch_size, limit)
-    if min(examples.spec.split_sizes[split], limit or 2) < 2:
-        raise UserError(
-            'one example has no standard error: evaluate two or more'
-        )
     if hasattr(model, 'log_prob'):
         return likelihood.exact(model, batches, examples.spec)
     if hasattr(model, 'log_weights'):

@@ -1,7 +1,8 @@
 """Figures over a split: exact likelihoods, bounds, and a GAN's diagnostics.
 
 Each function returns {figure: {'mean': ..., 'standard_error': ..., ...}},
-where the standard error is that of the mean over examples.
+where the standard error is that of the mean over examples, and None where
+there is one example only.
 """
 
 import math
@@ -13,7 +14,7 @@ from tfgen.data import AudioSpec, DataSpec
 from tfgen.models.base import GenerativeModel
 from tfgen.noise import BatchNoise
 
-Figures = dict[str, dict[str, float]]
+Figures = dict[str, dict[str, float | None]]
 # Rows that a network sees at once when a batch is repeated for many samples.
 _ROWS = 2500
 
@@ -98,7 +99,9 @@ def diagnostics(
 
 def _mean(values):
     values = np.asarray(values, np.float64)
-    error = values.std(ddof=1) / math.sqrt(len(values))
+    error = None
+    if len(values) > 1:
+        error = values.std(ddof=1) / math.sqrt(len(values))
     return {'mean': values.mean(), 'standard_error': error}
 
 

@@ -9,10 +9,13 @@ random access.
 import pathlib
 
 from tfgen.errors import UserError
-from tfgen.readers.base import MEMORY_LIMIT, Source
+from tfgen.readers.base import EDITION, MEMORY_LIMIT, Source
 from tfgen.readers.catalog import open_tfds
 from tfgen.readers.folder import open_folder
 from tfgen.readers.palette import open_palette
+
+# Kinds of sets that are named by a path, as kind:PATH.
+PATHS = ('folder', 'palette')
 
 
 def open_images(
@@ -20,17 +23,18 @@ def open_images(
     data_dir: str | None,
     image_size: tuple[int, int] | None,
     memory_limit: int = MEMORY_LIMIT,
+    edition: int = EDITION,
 ) -> Source:
     """'digits', a TFDS set, 'folder:PATH' or 'palette:PATH'; see data.load."""
     kind, _, path = name.partition(':')
     path = pathlib.Path(path).expanduser()
     if kind == 'folder':
-        return open_folder(path, image_size)
+        return open_folder(path, image_size, edition)
     if kind == 'palette':
         if image_size:
             raise UserError(
                 f'image_size {image_size} would mix the colours of a palette: '
                 'leave it out'
             )
-        return open_palette(path)
-    return open_tfds(name, data_dir, image_size, memory_limit)
+        return open_palette(path, edition)
+    return open_tfds(name, data_dir, image_size, memory_limit, edition)

@@ -5,18 +5,26 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfgen.errors import UserError
-from tfgen.readers.base import MEMORY_LIMIT, Source
+from tfgen.readers.base import EDITION, MEMORY_LIMIT, Fingerprint, Source
 from tfgen.readers.prepared import (
-    class_label,
-    in_memory,
-    num_classes,
+    class_names,
+    label_key,
+    num_used,
     one_line,
     open_builder,
     prepare,
-    split_rows,
+    read_splits,
 )
 
 _LEVELS = 1 << 16  # 16 bits
+# What makes 16 bits of each type: (added, then multiplied). TFDS stores
+# 16-bit sounds as int64 if it is not told otherwise.
+_SCALES = {
+    'int16': (0, 1),
+    'int64': (0, 1),
+    'int8': (0, 256),
+    'uint8': (-128, 256),  # as in WAV files, 128 is silence
+}
 # Sets that do not state their rate.
 _SAMPLE_RATES = {'spoken_digit': 8000}
 
@@ -26,10 +34,13 @@ def open_audio(
     data_dir: str | None,
     length: int,
     memory_limit: int = MEMORY_LIMIT,
+    edition: int = EDITION,
 ) -> Source:
-    """Opens 'tones' or a TFDS set of 16-bit sounds, in memory.
+    """Opens 'tones' or a TFDS set of 8- or 16-bit sounds, in memory.
 
-    Every sound is cut after `length` samples, or filled up with silence.
+    Every sound is cut after `length` samples, or filled up with silence;
+    sounds without any sample are left out. The type of the set's feature
+    decides what a value means, never the values.
     """
     if ':' in name:
         raise UserError(
@@ -37,15 +48,17 @@ def open_audio(
             'set such as spoken_digit'
         )
     builder = open_builder(name, data_dir)
-    key = _audio_key(name, builder.info.features)
-    label_key = class_label(dict(builder.info.features))
+    info = builder.info
+    key = _audio_key(name, info.features)
+    label, note = label_key(dict(info.features), info.supervised_keys, edition)
     builder = prepare(name, builder, data_dir)
     feature = builder.info.features[key]
-    dtype = np.dtype(feature.np_dtype)
-    if np.issubdtype(dtype, np.floating) or len(feature.shape) > 1:
+    dtype = np.dtype(feature.np_dtype).name
+    if dtype not in _SCALES or len(feature.shape) > 1:
         raise UserError(
             f'data set {name!r} has {dtype} sounds of shape {feature.shape}: '
-            'only 16-bit mono ones are supported'
+            'only mono ones of 8 bits (uint8, int8) and 16 bits (int16, or '
+            "TFDS's int64) can be read, convert it"
         )
     rate = _SAMPLE_RATES.get(builder.name) or feature.sample_rate
     if not rate:
@@ -53,20 +66,34 @@ def open_audio(
             f'data set {name!r} does not state its sample rate: use one that '
             'does, such as tones or spoken_digit'
         )
-    rows = split_rows(builder)
-    size = 2 * length * sum(len(r) for _, r in rows.values())
-    if size > memory_limit:
+    total = num_used(builder, edition)
+    if 2 * length * total > memory_limit:
         raise UserError(
-            f'data set {name!r} takes {size >> 20} MiB at audio_length='
-            f'{length}: set a smaller audio_length'
+            f'data set {name!r} takes {2 * length * total >> 20} MiB at '
+            f'audio_length={length}: set a smaller audio_length'
         )
-    decoded = {
-        stored: _decode(name, builder, stored, key, label_key, length)
-        for stored in {stored for stored, _ in rows.values()}
-    }
-    splits = in_memory(rows, decoded, label_key)
-    classes = num_classes(builder, label_key)
-    return Source((length,), _LEVELS, classes, splits, sample_rate=int(rate))
+    fingerprint, empty = Fingerprint(), {}
+    fields = read_splits(
+        builder,
+        edition,
+        class_names(builder, label),
+        lambda split: _decode(
+            name, builder, split, (key, label), length, fingerprint, empty
+        ),
+    )
+    notes = [note] if note else []
+    notes += [
+        f'left out: {count} of {split} that have no samples'
+        for split, count in empty.items()
+    ]
+    fields['notes'] = (*notes, *fields['notes'])
+    return Source(
+        shape=(length,),
+        levels=_LEVELS,
+        fingerprint=str(fingerprint),
+        sample_rate=int(rate),
+        **fields,
+    )
 
 
 def _audio_key(name, features):
@@ -80,22 +107,37 @@ def _audio_key(name, features):
     )
 
 
-def _decode(name, builder, split, key, label_key, length):
+def _decode(name, builder, split, keys, length, fingerprint, empty):
+    key, label = keys
+    dtype = np.dtype(builder.info.features[key].np_dtype)
+    added, factor = _SCALES[dtype.name]
     sounds, labels = [], []
     try:
         for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            sound = example[key][:length]
-            if np.abs(sound).max(initial=0) > _LEVELS // 2:
+            sound = example[key]
+            fingerprint.add(sound)
+            if not len(sound):
+                empty[split] = empty.get(split, 0) + 1
+                continue
+            sound = (sound[:length].astype(np.int64) + added) * factor
+            if np.abs(sound).max() > _LEVELS // 2:
                 raise UserError(
                     f'data set {name!r} has sounds of more than 16 bits: only '
                     '16-bit sounds are supported'
                 )
             sound = np.clip(sound, -_LEVELS // 2, _LEVELS // 2 - 1)
             sounds.append(np.pad(sound, [0, length - len(sound)]))
-            labels.append(example[label_key] if label_key else 0)
+            labels.append(example[label] if label else 0)
     except tf.errors.OpError as error:
         raise UserError(
             f'data set {name!r} in {builder.data_dir} cannot be read: '
             f'{one_line(error)}'
         ) from None
-    return np.stack(sounds).astype(np.int16), np.asarray(labels, np.int32)
+    if not sounds:
+        raise UserError(
+            f'data set {name!r} has no sound with samples in {split}: prepare '
+            'it again with tfds build'
+        )
+    labels = np.asarray(labels, np.int64)
+    fingerprint.add(labels)
+    return np.stack(sounds).astype(np.int16), labels

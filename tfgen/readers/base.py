@@ -1,6 +1,7 @@
 """What every reader makes: examples by index, in two splits."""
 
 import dataclasses
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,8 +10,13 @@ import tensorflow as tf
 from tfgen.errors import UserError
 
 MEMORY_LIMIT = 4 << 30  # bytes of decoded examples
-# Where a set has no test split, every tenth training image becomes one.
+# How a set is opened. 1, of runs that began before there was a 2: every tenth
+# example is held out, class folders are in alphabetical order.
+EDITION = 2
+# Where a set has no test split, a tenth of it becomes one.
 _HOLD_OUT = 10
+_SEED = 1812
+_SAMPLE = 64  # examples whose values stand for a set too large to read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,16 +27,24 @@ class Source:
       shape: of every example: (H, W, C) or (T,).
       levels: values: integers 0 .. levels - 1, of sounds -levels / 2 ..
         levels / 2 - 1.
-      num_classes: 0 without labels.
+      class_names: by label; empty without labels.
       splits: 'train' and 'test' -> their examples.
+      fingerprint: equal if the set is the same, bit for bit; of a set that is
+        not in memory, if its sizes and a sample of it are.
+      origin: where the test split comes from.
+      notes: what was left out, or read in another way than its reader may
+        expect; a line each.
       palette: RGB bytes of each value, where values are names of colours.
       sample_rate: of sounds, samples per second.
     """
 
     shape: tuple[int, ...]
     levels: int
-    num_classes: int
+    class_names: tuple[str, ...]
     splits: Mapping[str, 'InMemory | RandomAccess']
+    fingerprint: str = ''
+    origin: str = ''
+    notes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] | None = None
     sample_rate: int = 0
 
@@ -59,6 +73,12 @@ class InMemory:
             return examples, None
         return examples, tf.gather(self._labels, indices)
 
+    def class_sizes(self, num_classes: int) -> list[int] | None:
+        """Examples of each class."""
+        if self._labels is None:
+            return None
+        return np.bincount(self._labels, minlength=num_classes).tolist()
+
 
 class RandomAccess:
     """A split that is decoded when it is asked for."""
@@ -81,15 +101,59 @@ class RandomAccess:
         labels = tf.ensure_shape(labels, [indices.shape[0]])
         return images, None if self._label_key is None else labels
 
+    def class_sizes(self, num_classes: int) -> None:
+        """Not known: counting would read the whole set."""
+
     def _read(self, indices):
         examples = self._source.__getitems__(
             [self._rows[int(i)] for i in indices]
         )
-        images = [fit(e[self._image_key], self._size) for e in examples]
+        images = [
+            fit(to_bytes(e[self._image_key]), self._size) for e in examples
+        ]
         labels = [
             e[self._label_key] if self._label_key else 0 for e in examples
         ]
         return np.stack(images), np.asarray(labels, np.int32)
+
+
+class Fingerprint:
+    """A checksum of names, numbers and arrays, in the order they are added."""
+
+    def __init__(self):
+        self._hash = hashlib.blake2b(digest_size=12)
+
+    def add(self, *parts) -> None:
+        for part in parts:
+            if isinstance(part, np.ndarray):
+                self.add(str(part.dtype), str(part.shape))
+                self._hash.update(np.ascontiguousarray(part).data)
+            elif isinstance(part, bytes):
+                self.add(str(len(part)))
+                self._hash.update(part)
+            else:
+                self._hash.update(f'{part}\0'.encode())
+
+    def __str__(self):
+        return self._hash.hexdigest()
+
+
+def sample_rows(count: int) -> list[int]:
+    """Some rows of a set of `count`, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, _SAMPLE).astype(int)).tolist()
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """uint8 or uint16 [..., C], C = 1, 3 or 4 -> uint8 [..., 1 or 3].
+
+    16 bits are scaled to 8; what is transparent lies on black.
+    """
+    if images.dtype == np.uint16:
+        images = ((images.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if images.shape[-1] == 4:
+        alpha = images[..., 3:].astype(np.uint16)
+        images = ((images[..., :3] * alpha + 127) // 255).astype(np.uint8)
+    return images
 
 
 def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
@@ -109,22 +173,47 @@ def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
     return np.clip(np.round(resized), 0, 255).astype(np.uint8)
 
 
-def take(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """values[rows]."""
-    # A split that is used whole is not copied.
-    return values if len(rows) == len(values) else values[rows]
+def hold_out(
+    name: str, count: int, labels: np.ndarray | None, edition: int
+) -> dict[str, np.ndarray]:
+    """Rows of 'train' and 'test' where a set of `count` has no split.
 
-
-def hold_out(count: int) -> dict[str, np.ndarray]:
-    """Rows of 'train' and 'test' where a set of `count` has no split."""
+    A tenth, drawn by a fixed seed, and of every class its share, but never
+    the only example of a class.
+    """
     rows = np.arange(count)
     if count < 2:
         raise UserError(
             f'a data set of {count} is too small: add examples, one is needed '
             'to train and one to test'
         )
-    held = rows % _HOLD_OUT == 0
-    return {'train': rows[~held], 'test': rows[held]}
+    if edition == 1:
+        held = rows % _HOLD_OUT == 0
+        return {'train': rows[~held], 'test': rows[held]}
+    labels = np.zeros(count, int) if labels is None else labels
+    sizes = np.bincount(labels)
+    wanted = -(-count // _HOLD_OUT)
+    shares = wanted * sizes / count
+    limits = np.maximum(sizes - 1, 0)
+    held = np.minimum(np.floor(shares).astype(int), limits)
+    # What rounding down has left goes where it cut off most.
+    while held.sum() < min(wanted, limits.sum()):
+        missing = np.where(held < limits, shares - held, -np.inf)
+        held[missing.argmax()] += 1
+    if not held.sum():
+        raise UserError(
+            f'data set {name!r} has one example of each class and no test '
+            'split: add examples, or a test split of its own'
+        )
+    # (The legacy generator, whose stream NumPy has promised not to change.)
+    order = np.random.RandomState(_SEED).permutation(count)
+    test = np.concatenate(
+        [
+            order[labels[order] == label][:number]
+            for label, number in enumerate(held)
+        ]
+    )
+    return {'train': np.setdiff1d(rows, test), 'test': np.sort(test)}
 
 
 def stack(name: str, images: list[np.ndarray]) -> np.ndarray:

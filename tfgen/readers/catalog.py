@@ -7,19 +7,25 @@ import tensorflow_datasets as tfds
 from tfgen import digits
 from tfgen.errors import UserError
 from tfgen.readers.base import (
+    EDITION,
+    Fingerprint,
     RandomAccess,
     Source,
     fit,
+    hold_out,
+    sample_rows,
     stack,
+    to_bytes,
 )
 from tfgen.readers.prepared import (
-    class_label,
-    in_memory,
-    num_classes,
+    class_names,
+    label_key,
+    num_used,
     one_line,
     open_builder,
     prepare,
-    split_rows,
+    read_splits,
+    stored_splits,
 )
 
 # Sets whose images do not use the 256 values of a byte.
@@ -31,48 +37,43 @@ def open_tfds(
     data_dir: str | None,
     size: tuple[int, int] | None,
     memory_limit: int,
+    edition: int = EDITION,
 ) -> Source:
     """Opens 'digits' or a TFDS set, preparing it if need be.
 
+    16-bit images are scaled to 8 bits; what is transparent lies on black.
     More than `memory_limit` bytes of images are read by random access.
     """
     builder = open_builder(name, data_dir)
-    image_key, label_key = _keys(name, builder.info.features)
+    keys, notes = _keys(name, builder.info, edition)
     builder = prepare(name, builder, data_dir)
-    levels = _LEVELS.get(builder.name, 256)
-    channels = builder.info.features[image_key].shape[-1]
-    shape = (*(size or builder.info.features[image_key].shape[:2]), channels)
-    rows = split_rows(builder)
-    total = sum(len(r) for _, r in rows.values())
+    names = class_names(builder, keys[1])
+    *stored, channels = builder.info.features[keys[0]].shape
+    shape = (*(size or stored), 1 if channels == 1 else 3)
+    total = num_used(builder, edition)
     if None not in shape and total * np.prod(shape) > memory_limit:
-        splits = {
-            split: RandomAccess(
-                _data_source(name, builder, stored),
-                r,
-                (image_key, label_key),
-                size,
-                shape,
-            )
-            for split, (stored, r) in rows.items()
-        }
+        fields = _by_access(name, builder, keys, size, shape, names, edition)
     else:
-        decoded = {
-            stored: _decode(name, builder, stored, image_key, label_key, size)
-            for stored in {stored for stored, _ in rows.values()}
-        }
-        splits = in_memory(rows, decoded, label_key)
-        shape = next(iter(decoded.values()))[0].shape[1:]
-        largest = max(images.max() for images, _ in decoded.values())
-        if largest >= levels:
-            raise UserError(
-                f'data set {name!r} has a pixel of {largest} where {levels} '
-                'levels are expected: prepare it again with tfds build'
-            )
-    classes = num_classes(builder, label_key)
-    return Source(tuple(shape), levels, classes, splits)
+        fingerprint = Fingerprint()
+        fields = read_splits(
+            builder,
+            edition,
+            names,
+            lambda split: _decode(
+                name, builder, split, keys, size, fingerprint
+            ),
+        )
+        fields['fingerprint'] = str(fingerprint)
+        train = fields['splits']['train'].gather(tf.constant([0]))[0]
+        shape = tuple(train.shape[1:])
+    fields['notes'] = (*notes, *fields['notes'])
+    levels = _LEVELS.get(builder.name, 256)
+    return Source(shape=shape, levels=levels, **fields)
 
 
-def _keys(name, features):
+def _keys(name, info, edition):
+    """(key of the image, key of the label or None), and notes."""
+    features = info.features
     features = dict(features) if hasattr(features, 'keys') else {}
     images = [
         key
@@ -85,30 +86,89 @@ def _keys(name, features):
             'of sounds'
         )
     key = 'image' if 'image' in images else images[0]
-    if features[key].np_dtype != np.uint8:
+    dtype = np.dtype(features[key].np_dtype)
+    if dtype not in (np.uint8, np.uint16):
         raise UserError(
-            f'data set {name!r} has {features[key].np_dtype.__name__} images:'
-            ' only 8-bit images are supported'
+            f'data set {name!r} has {dtype.name} images: only those of 8 and '
+            '16 bits can be read, convert it'
         )
-    return key, class_label(features)
+    channels = features[key].shape[-1]
+    if channels not in (1, 3, 4):
+        raise UserError(
+            f'data set {name!r} has images of {channels} channels: only grey '
+            '(1), colour (3) and colour with transparency (4) can be read'
+        )
+    label, note = label_key(features, info.supervised_keys, edition)
+    notes = [note] if note else []
+    others = [k for k in images if k != key]
+    if others:
+        notes.append(f'left out: images {", ".join(others)} of each example')
+    return (key, label), notes
 
 
-def _decode(name, builder, split, image_key, label_key, size):
+def _by_access(name, builder, keys, size, shape, names, edition):
+    """Fields of the Source of a set that does not fit into memory."""
+    train, test, notes = stored_splits(builder, edition)
+    sizes = {k: builder.info.splits[k].num_examples for k in (train, test) if k}
+    if test:
+        rows = {'train': range(sizes[train]), 'test': range(sizes[test])}
+    else:
+        rows = hold_out(name, sizes[train], None, edition)
+    fingerprint = Fingerprint()
+    fingerprint.add(builder.info.full_name, *sizes.items(), *names)
+    splits = {}
+    for split in rows:
+        stored = train if split == 'train' else test or train
+        source = _data_source(name, builder, stored)
+        for example in source.__getitems__(
+            [int(rows[split][i]) for i in sample_rows(len(rows[split]))]
+        ):
+            fingerprint.add(np.asarray(example[keys[0]]))
+            label = example[keys[1]] if keys[1] else 0
+            if names and not 0 <= label < len(names):
+                raise UserError(
+                    f'data set {name!r} has a label of {label} in {stored}, '
+                    f'not 0 to {len(names) - 1}: mend it and prepare it again'
+                )
+            fingerprint.add(label)
+        splits[split] = RandomAccess(source, rows[split], keys, size, shape)
+    return {
+        'class_names': names,
+        'splits': splits,
+        'fingerprint': str(fingerprint),
+        'origin': f'stored split {test}' if test else '',
+        'notes': tuple(notes),
+    }
+
+
+def _decode(name, builder, split, keys, size, fingerprint):
+    image_key, label_key = keys
     shape = builder.info.features[image_key].shape
+    levels = _LEVELS.get(builder.name, 256)
     images, labels = [], []
     try:
         for batch in _batches(builder, split, None not in shape[:2]):
-            images.extend(fit(batch[image_key], size))
+            found = batch[image_key]
+            fingerprint.add(found)
+            found = to_bytes(found)
+            if found.max(initial=0) >= levels:
+                raise UserError(
+                    f'data set {name!r} has a pixel of {found.max()} where '
+                    f'{levels} levels are expected: prepare it again with '
+                    'tfds build'
+                )
+            images.extend(fit(found, size))
             if images[-1].shape != images[0].shape:
                 break  # stack will say so
-            if label_key:
-                labels.extend(batch[label_key])
+            labels.extend(batch[label_key] if label_key else [0] * len(found))
     except tf.errors.OpError as error:
         raise UserError(
             f'data set {name!r} in {builder.data_dir} cannot be read: '
             f'{one_line(error)}'
         ) from None
-    return stack(name, images), np.asarray(labels, np.int32)
+    images, labels = stack(name, images), np.asarray(labels, np.int64)
+    fingerprint.add(labels)
+    return images, labels
 
 
 def _batches(builder, split, same_shape):

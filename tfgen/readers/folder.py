@@ -3,108 +3,229 @@
 TFDS's ImageFolder reads one layout and does not say which file is damaged.
 """
 
-import contextlib
+import collections
+import os
 import pathlib
+import re
 
 import numpy as np
-from PIL import Image
 
 from tfgen.errors import UserError
-from tfgen.readers.base import InMemory, Source, fit, hold_out, stack
+from tfgen.readers import picture
+from tfgen.readers.base import (
+    EDITION,
+    Fingerprint,
+    InMemory,
+    Source,
+    fit,
+    hold_out,
+    stack,
+)
 
-_SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif'}
+# Names of folders that are splits, in any case; the first test there is.
+_TRAIN = ({'train', 'training'},)
+_TEST = (
+    {'test', 'testing'},
+    {'val', 'valid', 'validation', 'dev', 'development'},
+)
 
 
-def open_folder(path: pathlib.Path, size: tuple[int, int] | None) -> Source:
+def open_folder(
+    path: pathlib.Path,
+    size: tuple[int, int] | None,
+    edition: int = EDITION,
+) -> Source:
     """Reads PATH/{train,test}/CLASS/*.png, PATH/CLASS/*.png or PATH/*.png.
 
-    Grey or colour as the first picture is.
+    All that Pillow decodes is read; what lies in deeper folders belongs to
+    its class; names that begin with a dot do not count. `val` is the test
+    split where there is no `test`. Colour if any picture has colour.
     """
     if not path.is_dir():
         raise UserError(
             f'folder {str(path)!r} does not exist: give folder:PATH with the '
             'path of a folder of images'
         )
-    if (path / 'train').is_dir():
-        listed = {'train': _listed(path / 'train')}
-        if (path / 'test').is_dir():
-            listed['test'] = _listed(path / 'test')
-    else:
-        listed = {'train': _listed(path)}
-    for split, files in listed.items():
-        if not files:
+    folders, outside = _splits(path)
+    listed, others = {}, collections.Counter()
+    for split, folder in folders.items():
+        listed[split] = _listed(folder, others, outside)
+        if not listed[split]:
             raise UserError(
-                f'folder {str(path)!r} holds no images for {split}: put .png '
-                f'or .jpg files into it or into one folder per class'
+                f'folder {str(folder)!r} holds no images for {split}: put '
+                '.png or .jpg files into it or into one folder per class'
             )
-    classes = sorted({c for files in listed.values() for _, c in files})
-    if classes == ['']:
-        classes = []
-    elif '' in classes:
+    if others:
+        kinds = ', '.join(f'{n} {kind}' for kind, n in sorted(others.items()))
+        outside.append(f'files that are no pictures ({kinds})')
+    classes = _classes(path, listed, edition)
+    fingerprint, remarks = Fingerprint(), collections.defaultdict(list)
+    arrays = _decoded(path, listed, size, classes, fingerprint, remarks)
+    origin = f'{folders["test"].name}/' if 'test' in folders else ''
+    if not origin:
+        images, labels = arrays['train']
+        held = hold_out(
+            f'folder:{path}', len(images), labels if classes else None, edition
+        )
+        arrays = {s: (images[rows], labels[rows]) for s, rows in held.items()}
+    notes = [f'left out: {"; ".join(outside)}'] if outside else []
+    for remark, files in remarks.items():
+        more = f' and {len(files) - 1} more' if len(files) > 1 else ''
+        notes.append(f'{remark}: {str(files[0])!r}{more}')
+    notes += [
+        f'class {name!r} has no training picture'
+        for label, name in enumerate(classes)
+        if not np.any(arrays['train'][1] == label)
+    ]
+    return Source(
+        arrays['train'][0].shape[1:],
+        256,
+        classes,
+        {
+            split: InMemory(images, labels if classes else None)
+            for split, (images, labels) in arrays.items()
+        },
+        str(fingerprint),
+        origin,
+        tuple(notes),
+    )
+
+
+def natural(name: str) -> tuple:
+    """Sorts names with numbers by the numbers: 2 before 10."""
+    parts = re.split(r'(\d+)', name)
+    return [(int(p), '') if p.isdecimal() else (-1, p) for p in parts], name
+
+
+def _splits(path):
+    """{split: its folder}, and what lies outside of both."""
+    folders = sorted(f for f in _entries(path) if f.is_dir())
+    train = _one_of(path, folders, _TRAIN)
+    if train is None:
+        return {'train': path}, []
+    chosen = {'train': train}
+    test = _one_of(path, folders, _TEST)
+    if test is not None:
+        chosen['test'] = test
+    outside = []
+    for folder in folders:
+        if folder not in chosen.values():
+            count = len(_pictures(folder)[0])
+            outside.append(f'{folder.name}/ ({_count(count)})')
+    loose = [f for f in _entries(path) if not f.is_dir() and _is_picture(f)]
+    if loose:
+        outside.append(f'beside {train.name}/ ({_count(len(loose))})')
+    return chosen, outside
+
+
+def _one_of(path, folders, alternatives):
+    """The folder whose name is in the first set of which there is one."""
+    for names in alternatives:
+        found = [f for f in folders if f.name.lower() in names]
+        if len(found) > 1:
+            raise UserError(
+                f'folder {str(path)!r} has both {found[0].name}/ and '
+                f'{found[1].name}/: rename or join them'
+            )
+        if found:
+            return found[0]
+    return None
+
+
+def _listed(folder, others, outside):
+    """[(file, class)], by name; the class of a loose file is ''."""
+    listed = []
+    for entry in sorted(_entries(folder), key=lambda f: (f.is_dir(), f.name)):
+        pictures, rest = _pictures(entry)
+        others.update(f.suffix.lower() or 'without ending' for f in rest)
+        label = entry.name if entry.is_dir() else ''
+        listed += [(f, label) for f in pictures]
+        if entry.is_dir() and not pictures:
+            outside.append(f'folder {str(entry)!r}, which holds no pictures')
+    return listed
+
+
+def _pictures(entry):
+    """The pictures, and the other files, in a folder at any depth."""
+    pictures, rest, seen = [], [], set()
+
+    def walk(entry):
+        if not entry.is_dir():
+            (pictures if _is_picture(entry) else rest).append(entry)
+            return
+        real = os.path.realpath(entry)
+        if real not in seen:  # a link may lead back up
+            seen.add(real)
+            inside = sorted(_entries(entry))
+            for below in sorted(inside, key=lambda f: f.is_dir()):
+                walk(below)
+
+    walk(entry)
+    return pictures, rest
+
+
+def _entries(folder):
+    """What a folder holds, without hidden names."""
+    try:
+        return [f for f in folder.iterdir() if not f.name.startswith('.')]
+    except OSError as error:
+        raise UserError(
+            f'folder {str(folder)!r} cannot be read ({error.strerror}): give '
+            'yourself access, or name another folder'
+        ) from None
+
+
+def _is_picture(file):
+    return file.suffix.lower() in picture.suffixes()
+
+
+def _count(number):
+    return f'{number} picture{"s"[: number != 1]}'
+
+
+def _classes(path, listed, edition):
+    found = {c for pictures in listed.values() for _, c in pictures}
+    if found == {''}:
+        return ()
+    if '' in found:
         raise UserError(
             f'folder {str(path)!r} has classes in one place and loose images '
             'in another: put every image into the folder of its class'
         )
-    channels = _folder_channels(listed['train'][0][0])
-    arrays = {}
-    for split, files in listed.items():
-        images = [fit(_decode_file(f, channels), size) for f, _ in files]
-        labels = [classes.index(c) if classes else 0 for _, c in files]
-        arrays[split] = (stack(str(path), images), np.asarray(labels))
-    if 'test' not in arrays:
-        images, labels = arrays['train']
-        arrays = {
-            split: (images[rows], labels[rows])
-            for split, rows in hold_out(len(images)).items()
-        }
-    splits = {
-        split: InMemory(images, labels if classes else None)
-        for split, (images, labels) in arrays.items()
-    }
-    shape = arrays['train'][0].shape[1:]
-    if arrays['test'][0].shape[1:] != shape:
-        raise UserError(
-            f'images of {str(path)!r} differ in size between train and test: '
-            'set image_size, for example --set image_size=32,32'
+    return tuple(sorted(found, key=None if edition == 1 else natural))
+
+
+def _decoded(path, listed, size, classes, fingerprint, remarks):
+    """{split: (images, labels)}; what is remarked of files goes to remarks."""
+    images, labels = {}, {}
+    for split, pictures in listed.items():
+        images[split] = []
+        for file, label in pictures:
+            content = _content(file)
+            fingerprint.add(split, label, file.name, content)
+            read = picture.decode(file, content)
+            images[split].append(fit(read.pixels, size))
+            for remark in read.remarks:
+                remarks[remark].append(file)
+        labels[split] = np.array(
+            [classes.index(c) if classes else 0 for _, c in pictures]
         )
-    return Source(shape, 256, len(classes), splits)
+    together = [image for part in images.values() for image in part]
+    channels = max(image.shape[-1] for image in together)
+    together = stack(
+        str(path),
+        [np.broadcast_to(i, (*i.shape[:2], channels)) for i in together],
+    )
+    train = len(images['train'])
+    parts = {'train': together[:train], 'test': together[train:]}
+    return {split: (parts[split], labels[split]) for split in listed}
 
 
-def _listed(folder):
-    """[(file, class)], by name; the class of a loose file is ''."""
-
-    def files(where):
-        return sorted(
-            f for f in where.iterdir() if f.suffix.lower() in _SUFFIXES
-        )
-
-    return [(f, '') for f in files(folder)] + [
-        (f, sub.name)
-        for sub in sorted(folder.iterdir())
-        if sub.is_dir()
-        for f in files(sub)
-    ]
-
-
-def _folder_channels(file):
-    """1 or 3, as the first image."""
-    grey = {'1', 'L', 'LA', 'I', 'I;16', 'F'}
-    with _opened(file) as image:
-        return 1 if image.mode in grey else 3
-
-
-def _decode_file(file, channels):
-    with _opened(file) as image:
-        pixels = np.asarray(image.convert('L' if channels == 1 else 'RGB'))
-    return pixels.reshape(*pixels.shape[:2], channels)
-
-
-@contextlib.contextmanager
-def _opened(file):
+def _content(file):
     try:
-        with Image.open(file) as image:
-            yield image
-    except (OSError, ValueError, SyntaxError):  # what Pillow raises
+        return file.read_bytes()
+    except OSError as error:
         raise UserError(
-            f'image {str(file)!r} cannot be decoded: replace or remove it'
+            f'image {str(file)!r} cannot be read ({error.strerror}): give '
+            'yourself access, or move it out of the folder'
         ) from None

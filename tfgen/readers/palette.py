@@ -14,13 +14,19 @@ import pathlib
 import numpy as np
 
 from tfgen.errors import UserError
-from tfgen.readers.base import InMemory, Source, hold_out
+from tfgen.readers.base import (
+    EDITION,
+    Fingerprint,
+    InMemory,
+    Source,
+    hold_out,
+)
 
 PIXELS, COLOURS = 'pixel_color.txt', 'colormap.txt'
 
 
-def open_palette(path: pathlib.Path) -> Source:
-    """Opens the folder `path`; every tenth picture is for the test split."""
+def open_palette(path: pathlib.Path, edition: int = EDITION) -> Source:
+    """Opens the folder `path`; a tenth of it is for the test split."""
     colours = _integers(path / COLOURS)
     if colours.ndim != 2 or colours.shape[1] != 3:
         raise UserError(
@@ -46,12 +52,21 @@ def open_palette(path: pathlib.Path) -> Source:
             'number in 0..255'
         )
     pictures = pictures.astype(np.uint8).reshape(-1, side, side, 1)
+    name = f'palette:{path}'
     splits = {
         split: InMemory(pictures[rows], None)
-        for split, rows in hold_out(len(pictures)).items()
+        for split, rows in hold_out(name, len(pictures), None, edition).items()
     }
-    palette = tuple(tuple(int(c) for c in colour) for colour in colours)
-    return Source((side, side, 1), len(colours), 0, splits, palette)
+    fingerprint = Fingerprint()
+    fingerprint.add(colours, pictures)
+    return Source(
+        (side, side, 1),
+        len(colours),
+        (),
+        splits,
+        str(fingerprint),
+        palette=tuple(tuple(int(c) for c in colour) for colour in colours),
+    )
 
 
 def _integers(file):

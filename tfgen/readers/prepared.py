@@ -4,6 +4,7 @@ import contextlib
 import io
 import urllib.error
 import urllib.request
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -11,8 +12,10 @@ from absl import logging
 
 from tfgen import digits, tones
 from tfgen.errors import UserError
-from tfgen.readers.base import InMemory, hold_out, take
+from tfgen.readers.base import InMemory, hold_out
 
+# Stored splits that serve as the test split, the best first.
+_TESTS = ('test', 'validation', 'testing', 'val', 'valid', 'dev')
 EMBEDDED = {'digits': digits.Digits, 'tones': tones.Tones}
 
 
@@ -93,8 +96,40 @@ def _reachable(url):
     return True
 
 
-def split_rows(builder):
-    """'train', 'test' -> (name of the stored split, its row numbers)."""
+def label_key(
+    features: Mapping, supervised_keys, edition: int
+) -> tuple[str | None, str]:
+    """The key of the label, if there is one, and what is to be said of it.
+
+    The set's own supervised key, else 'label', else its only ClassLabel.
+    """
+    labels = [
+        key
+        for key, feature in features.items()
+        if isinstance(feature, tfds.features.ClassLabel) and feature.num_classes
+    ]
+    if edition == 1:
+        return ('label' if 'label' in labels else None), ''
+    own = supervised_keys[-1] if supervised_keys else None
+    for key in (own, 'label'):
+        if isinstance(key, str) and key in labels:
+            return key, ''
+    if len(labels) == 1:
+        return labels[0], ''
+    note = f'opened without labels: {", ".join(labels)} are several'
+    return None, note if labels else ''
+
+
+def class_names(builder, key: str | None) -> tuple[str, ...]:
+    """By label; empty without one."""
+    return tuple(builder.info.features[key].names) if key else ()
+
+
+def stored_splits(builder, edition: int) -> tuple[str, str | None, list[str]]:
+    """Names of the stored splits for training and testing, and a note.
+
+    The test split is None where a part must be held out.
+    """
     sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
     train = 'train' if 'train' in sizes else next(iter(sizes), None)
     if train is None or sizes[train] == 0:
@@ -102,35 +137,79 @@ def split_rows(builder):
             f'data set {builder.name!r} in {builder.data_dir} has no '
             'examples: prepare it again with tfds build'
         )
-    for test in ('test', 'validation'):
-        if sizes.get(test) and test != train:
-            return {
-                'train': (train, np.arange(sizes[train])),
-                'test': (test, np.arange(sizes[test])),
-            }
-    return {k: (train, rows) for k, rows in hold_out(sizes[train]).items()}
+    names = _TESTS[:2] if edition == 1 else _TESTS
+    test = next((t for t in names if sizes.get(t) and t != train), None)
+    rest = [
+        f'split {name} ({size} examples)'
+        for name, size in sizes.items()
+        if name not in (train, test) and size
+    ]
+    return train, test, [f'left out: {"; ".join(rest)}'] if rest else []
 
 
-def class_label(features) -> str | None:
-    """The key of the label, if there is one."""
-    label = features.get('label')
-    return 'label' if isinstance(label, tfds.features.ClassLabel) else None
+def num_used(builder, edition: int) -> int:
+    """Examples that are read."""
+    used = stored_splits(builder, edition)[:2]
+    return sum(builder.info.splits[k].num_examples for k in used if k)
 
 
-def num_classes(builder, label_key: str | None) -> int:
-    """0 without a label."""
-    return builder.info.features[label_key].num_classes if label_key else 0
+def read_splits(
+    builder,
+    edition: int,
+    names: tuple[str, ...],
+    decode: Callable[[str], tuple[np.ndarray, np.ndarray]],
+) -> dict:
+    """Reads a set into memory: fields of a Source, by name.
 
-
-def in_memory(rows, decoded, label_key: str | None) -> dict[str, InMemory]:
-    """The splits of `split_rows`, of (examples, labels) by stored split."""
-    return {
-        split: InMemory(
-            take(decoded[stored][0], r),
-            take(decoded[stored][1], r) if label_key else None,
+    Args:
+      builder: prepared.
+      edition: see readers.base.
+      names: of the classes.
+      decode: name of a stored split -> its examples and labels.
+    """
+    train, test, notes = stored_splits(builder, edition)
+    examples, labels = decode(train)
+    parts = {'train': (examples, labels)}
+    if test:
+        parts['test'] = decode(test)
+        if names and _outside(parts['test'][1], names).all():
+            notes.append(
+                f'split {test} has no labels (they are '
+                f'{parts["test"][1][0]}, not 0 to {len(names) - 1}): a tenth '
+                f'of {train} is held out in its place'
+            )
+            test = None
+            del parts['test']
+    for split, (_, found) in parts.items():
+        outside = _outside(found, names)
+        if outside.any():
+            notes.append(
+                f'opened without labels: {outside.sum()} of {len(found)} in '
+                f'{split} are not 0 to {len(names) - 1}, such as '
+                f'{found[outside][0]}; mend them, or use --set '
+                'conditional=false'
+            )
+            names = ()
+            break
+    if not test:
+        rows = hold_out(
+            builder.name, len(examples), labels if names else None, edition
         )
-        for split, (stored, r) in rows.items()
+        parts = {k: (examples[r], labels[r]) for k, r in rows.items()}
+    return {
+        'class_names': names,
+        'splits': {
+            split: InMemory(values, found if names else None)
+            for split, (values, found) in parts.items()
+        },
+        'origin': f'stored split {test}' if test else '',
+        'notes': tuple(notes),
     }
+
+
+def _outside(labels, names):
+    """Which labels are of no class; none in a set without classes."""
+    return (labels < 0) | (labels >= len(names) if names else False)
 
 
 def one_line(error):
