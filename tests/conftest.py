@@ -1,15 +1,26 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and the watch over messages."""
 
+import ast
 import os
 import pathlib
+import tempfile
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# As many threads in this process as in the scripts that it starts: TensorFlow
+# cuts its sums by their number, which shows in the last bit.
+os.environ.setdefault('TF_NUM_INTEROP_THREADS', '2')
+os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
+# Where every process of a test run notes which messages it has raised.
+os.environ.setdefault('TFGEN_TEST_RAISED', tempfile.mkdtemp(prefix='raised-'))
 
 import pytest
+import raised
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Prepared TFDS sets beside the checkout, on machines that have them.
 PREPARED = ROOT.parent / 'shared' / 'tfds'
+
+raised.watch()
 
 
 @pytest.fixture(scope='session')
@@ -24,3 +35,37 @@ def prepared():
     if not PREPARED.is_dir():
         pytest.skip(f'no prepared data sets in {PREPARED}')
     return str(PREPARED)
+
+
+def pytest_sessionfinish(session, exitstatus):
+    """A whole run fails if a message to users was raised by no test.
+
+    A message that was never raised may crash, or say the wrong thing.
+    """
+    config = session.config
+    part = config.args != [str(ROOT / 'tests')] and config.args != ['tests']
+    selected = config.option.keyword or config.option.markexpr
+    if hasattr(config, 'workerinput') or part or selected or exitstatus:
+        return
+    seen = raised.seen()
+    silent = [
+        f'{file.relative_to(ROOT)}:{line}'
+        for file in sorted(ROOT.glob('*/**/*.py'))
+        if file.relative_to(ROOT).parts[0] in ('tfgen', 'scripts')
+        for line in _raises(file)
+        if (str(file), line) not in seen
+    ]
+    if silent:
+        print('\nno test raises these messages:', *silent, sep='\n  ')
+        session.exitstatus = 1
+
+
+def _raises(file):
+    """Lines of the `UserError(...)` calls of a file."""
+    return [
+        node.lineno
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == 'UserError'
+    ]

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import data, presets, training
+from tfgen import data, presets, serving, training
 from tfgen.noise import BatchNoise, RowNoise
 
 MODELS = pytest.mark.parametrize('model', tiny.MODELS)
@@ -38,6 +38,32 @@ def test_eager_graph_and_jit_agree(model, data_dir):
                 np.testing.assert_allclose(
                     other[name], value, rtol=1e-4, atol=1e-4
                 )
+
+
+def _op_types(graph):
+    """Types of all operations of a graph and of the functions it calls."""
+    definition = graph.as_graph_def(add_shapes=False)
+    nodes = list(definition.node)
+    for function in definition.library.function:
+        nodes += function.node_def
+    return {node.op for node in nodes}
+
+
+@MODELS
+def test_no_graph_lets_the_device_choose_the_generator(model, data_dir):
+    # A TPU would choose another, and the same seed draw another picture.
+    config, images = tiny.load(model, data_dir)
+    built = config.build()
+    found = set()
+    for objective in built.objectives():
+        loss = tf.function(training._loss(objective, 16, 16, False))
+        (batch,) = images.train(0, 16).take(1)
+        key = tf.constant([0, 0], tf.int64)
+        found |= _op_types(loss.get_concrete_function(batch, key, 0).graph)
+    for function in serving.functions(built).values():
+        found |= _op_types(function.graph)
+    assert 'StatelessRandomUniformFullIntV2' in found
+    assert 'StatelessRandomGetKeyCounter' not in found
 
 
 @MODELS

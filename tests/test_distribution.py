@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -90,11 +91,25 @@ def test_two_compiled_replicas_and_their_averages_follow_one(
             'diagonal_bilstm', path, data_dir, *flags, flag
         )
         tiny.run(command)
-        weights = tiny.weights(path, STEPS)
-        averages.append(
-            [v for k, v in weights.items() if k.startswith('averages/')]
-        )
+        averages.append(_averages(path))
     one, two = averages
+    assert len(one) == len(two) > 5
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-4)
+
+
+def _averages(directory):
+    weights = tiny.weights(directory, STEPS)
+    return [v for k, v in weights.items() if k.startswith('averages/')]
+
+
+def test_two_workers_average_as_one_device(tmp_path, data_dir):
+    one, two = tmp_path / 'one', tmp_path / 'two'
+    tiny.load('diagonal_bilstm', data_dir)
+    flags = [*FLAGS, '--strategy=one']
+    tiny.run(tiny.train_command('diagonal_bilstm', one, data_dir, *flags))
+    _run_workers('diagonal_bilstm', two, data_dir)
+    one, two = _averages(one), _averages(two)
     assert len(one) == len(two) > 5
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
@@ -161,3 +176,21 @@ def test_workers_resume_from_the_chiefs_checkpoint(
     for output in _run_workers('dcgan', tmp_path, data_dir, constant):
         assert 'continuing at step 10' in output
     _assert_follows(_losses(tmp_path), reference)
+
+
+@pytest.mark.parametrize('chosen', [{}, {'TF_NUM_INTRAOP_THREADS': '3'}])
+def test_cores_are_halved_unless_the_user_has_chosen(chosen):
+    code = (
+        'import tensorflow as tf\n'
+        'from tfgen import strategies\n'
+        'strategies.make("one", halve_cores=True)\n'
+        'print(tf.config.threading.get_inter_op_parallelism_threads(),'
+        ' tf.config.threading.get_intra_op_parallelism_threads())'
+    )
+    kept = {k: v for k, v in os.environ.items() if 'TF_NUM' not in k}
+    done = tiny.run([sys.executable, '-c', code], env=kept | chosen)
+    cores = len(os.sched_getaffinity(0))
+    if tf.config.list_physical_devices('GPU') or cores == 1 or chosen:
+        assert done.stdout.split() == ['0', '0']
+    else:
+        assert done.stdout.split() == ['2', str(cores // 2)]

@@ -116,6 +116,23 @@ CASES = {
         ['--section=speed'],
         "section 'speed'",
     ),
+    'more channels than units': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--dataset=folder:{colour}']
+        + ['--set=units=2', '--set=conditional=false'],
+        'units is 2',
+    ),
+    'shades of a palette': (
+        'train',
+        [P, NEW, '--dataset=palette:{palette}', '--set=conditional=false'],
+        'names colours by index',
+    ),
+    'levels of a palette': (
+        'train',
+        ['--preset=pixelrnn_palette', NEW, '--set=levels=7']
+        + ['--dataset=palette:{palette}'],
+        'levels is 7 and the palette has 3 colours',
+    ),
     'levels 1': (
         'train',
         ['--preset=pixelrnn_digits', NEW, '--set=levels=1'],
@@ -200,6 +217,36 @@ CASES = {
         + ['--set=latent_size=9'],
         'latent_size=3, not 9',
     ),
+    'longer cosine': (
+        'train',
+        [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')]]
+        + ['--set=steps=99'],
+        'its cosine schedule depends on them',
+    ),
+    'run of an unknown preset': (
+        'evaluate',
+        ['--workdir={unknown}'],
+        "unknown preset 'cvae_old'",
+    ),
+    'run of another version': (
+        'evaluate',
+        ['--workdir={newer}'],
+        'does not fit this version',
+    ),
+    'other data': (
+        'train',
+        [
+            P,
+            '--workdir={moved}',
+            *[f'--set={s}' for s in tiny.settings('cvae')],
+        ],
+        'was trained on other data',
+    ),
+    'export to a pattern': (
+        'export',
+        [RUN, '--model_dir={new}[1]'],
+        'reads as a pattern',
+    ),
     'other seed': (
         'train',
         [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')], '--seed=1'],
@@ -247,6 +294,11 @@ CASES = {
     'negative sample seed': ('sample', [RUN, '--seed=-1'], '-1'),
     'label out of range': ('sample', [RUN, '--labels=3,10'], 'use 0 to 9'),
     'label not a number': ('sample', [RUN, '--labels=cat'], 'whole numbers'),
+    'two kinds in one file': (
+        'sample',
+        [RUN, '--kind=samples,styles', '--output={new}.png'],
+        '--output is one file',
+    ),
     'count 0': ('sample', [RUN, '--count=0'], 'count is 0'),
     'no completion': ('sample', [RUN, '--kind=completion'], 'cannot draw'),
     'unwritable output': (
@@ -280,11 +332,12 @@ def places(tmp_path_factory, data_dir):
     """name -> path of what the cases need."""
     root = tmp_path_factory.mktemp('places')
     names = 'empty flat corrupt sizes one damaged untrained broken'
-    names += ' binary odd half'
+    names += ' binary odd half colour palette'
     paths = {name: root / name for name in names.split()}
     for path in paths.values():
         path.mkdir()
-    paths |= {n: root / n for n in ('new', 'run', 'file', 'reshaped', 'moved')}
+    made = 'new run file reshaped moved unknown newer'
+    paths |= {name: root / name for name in made.split()}
     config, images = tiny.load('cvae', data_dir)
     model = training.train(config, images, paths['run'])
     for i in range(12):
@@ -309,6 +362,18 @@ def places(tmp_path_factory, data_dir):
     stored = json.loads(file.read_text())
     stored['spec']['split_sizes']['train'] += 1
     file.write_text(json.dumps(stored))
+    for name, change in (
+        ('unknown', {'preset': 'cvae_old'}),
+        ('newer', {'fields': {'flow_layers': 3}}),
+    ):
+        shutil.copytree(paths['run'], paths[name])
+        file = paths[name] / 'config.json'
+        stored = json.loads(file.read_text())
+        file.write_text(json.dumps(stored | change))
+    for i in range(4):
+        _png(paths['colour'] / f'{i}.png', [8, 8, 3])
+    (paths['palette'] / 'pixel_color.txt').write_text('0 1 2 0\n' * 4)
+    (paths['palette'] / 'colormap.txt').write_text('1 2 3\n' * 3)
     file = paths['reshaped'] / 'config.json'
     stored = json.loads(file.read_text())
     stored['fields']['latent_size'] = 4

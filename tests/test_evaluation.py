@@ -99,6 +99,14 @@ def test_limit_takes_the_first_examples(made):
     )
 
 
+def test_one_example_has_a_figure_without_an_error(made):
+    for model in ('pixelrnn', 'cvae', 'dcgan'):
+        figures = evaluation.evaluate(*made(model), num_samples=2, limit=1)
+        for figure in figures.values():
+            assert math.isfinite(figure['mean'])
+            assert figure['standard_error'] is None
+
+
 def test_an_unknown_split_is_refused(made):
     model, images = made('pixelrnn')
     with pytest.raises(UserError, match="no split 'dev'"):

@@ -1,12 +1,40 @@
 """Batch norm, dropout, the gated unit."""
 
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from tfgen import layers
 from tfgen.noise import BatchNoise
 
 RNG = np.random.default_rng(2)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('size', [3, 5])
+def test_a_thin_convolution_is_keras_convolution(channels, size):
+    x = tf.constant(RNG.normal(size=[2, 6, 7, 4]), tf.float32)
+    ours = layers.ThinConv2D(channels, size)
+    theirs = keras.layers.Conv2D(channels, size, padding='same')
+    weight = tf.constant(RNG.normal(size=[2, 6, 7, channels]), tf.float32)
+    results = []
+    for layer in (ours, theirs):
+        layer.build(x.shape)
+        assert layer.kernel.shape == (size, size, 4, channels)
+        layer.set_weights(
+            [
+                np.cos(np.arange(v.size)).reshape(v.shape)
+                for v in ours.get_weights()
+            ]
+        )
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            loss = tf.reduce_sum(y * weight)
+        results.append([y, *tape.gradient(loss, [x, *layer.weights])])
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_batch_norm_whitens_and_remembers():

@@ -74,6 +74,19 @@ def test_replica_slices_are_rows_of_the_global_draw():
     np.testing.assert_array_equal(whole, tf.concat(parts, 0))
 
 
+def test_the_named_generator_draws_what_the_default_one_drew():
+    # Figures that were recorded on a CPU without `alg` are still those.
+    seeds = tf.constant([[0, 0], [7, 3], [2**31 - 1, 40_000]], tf.int64)
+    for seed in seeds:
+        for tag in (0, 5, 2**31 - 1):
+            np.testing.assert_array_equal(
+                *(
+                    tf.random.experimental.stateless_fold_in(seed, tag, **alg)
+                    for alg in ({}, {'alg': 'philox'})
+                )
+            )
+
+
 def test_any_integer_is_a_seed():
     extreme = tf.constant([0, -1, 2**62, -(2**62)], tf.int64)
     rows = RowNoise(extreme).uniform('u', [8]).numpy()

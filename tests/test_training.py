@@ -9,12 +9,20 @@ import signal
 import subprocess
 import time
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import checkpoints, strategies, training, workdir
+from tfgen import (
+    checkpoints,
+    optimizers,
+    reporting,
+    strategies,
+    training,
+    workdir,
+)
 from tfgen.errors import UserError
 from tfgen.progress import Progress
 
@@ -216,6 +224,82 @@ def test_a_longer_run_continues_a_shorter_one(tmp_path, data_dir):
     )
 
 
+def test_summaries_of_a_killed_run_have_each_step_once(
+    uninterrupted, tmp_path, data_dir
+):
+    path = _copy_of_run(uninterrupted, tmp_path)
+    for file in (path / 'checkpoints').glob('checkpoint-30*'):
+        file.unlink()
+    # As a kill leaves it: the last record is half written.
+    (events,) = (path / 'summaries').iterdir()
+    events.write_bytes(events.read_bytes() + b'\x10\x00\x00')
+    config, images = tiny.load('cvae', data_dir)
+    training.train(config, images, path, jit='off')
+    steps = []
+    for file in sorted((path / 'summaries').iterdir()):
+        for record in tf.data.TFRecordDataset(str(file)):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            if any(v.tag == 'model/rate' for v in event.summary.value):
+                steps.append(event.step)
+    assert steps == [5, 10, 15, 20, 25, 30]
+
+
+def test_points_up_to_the_restored_step_stay_as_they_are(tmp_path):
+    writer = tf.summary.create_file_writer(str(tmp_path))
+    with writer.as_default():
+        for step in range(5):
+            tf.summary.scalar('x', step, step)
+    writer.close()
+    (file,) = tmp_path.iterdir()
+    before = file.read_bytes()
+    reporting.remove_later_points(tmp_path, 4)
+    assert file.read_bytes() == before
+    reporting.remove_later_points(tmp_path, 2)
+    assert before.startswith(file.read_bytes()) and file.stat().st_size > 100
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_adam_is_keras_adam():
+    random = np.random.default_rng(0)
+    results = []
+    gradients = random.normal(size=[5, 3, 4]).astype(np.float32)
+    for kind in (optimizers.Adam, keras.optimizers.Adam):
+        schedule = keras.optimizers.schedules.CosineDecay(0.1, 5)
+        optimizer = kind(schedule, beta_1=0.5)
+        variable = keras.Variable(np.ones([3, 4], np.float32))
+        optimizer.build([variable])
+        for gradient in gradients:
+            optimizer.apply([tf.constant(gradient)], [variable])
+        results.append([variable, *optimizer.variables])
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.shape == theirs.shape
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_two_streams_add_up_to_the_whole_batch(data_dir):
+    config, images = tiny.load('cvae', data_dir)
+    model = config.build()
+    (batch,) = images.train(0, 16).take(1)
+    key = tf.constant([0, 3], tf.int64)
+    (objective,) = model.objectives()
+    whole = training._loss(objective, 16, 16, False)(batch, key, 0)
+    half = training._loss(objective, 16, 8, False)
+    halves = training._in_streams(half, batch, key, 0, 8, 2)
+    for name, value in whole[0].items():
+        np.testing.assert_allclose(halves[0][name], value, rtol=1e-5)
+    for a, b in zip(halves[1], whole[1], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
+
+
+def test_streams_are_for_one_device_and_models_of_independent_rows(data_dir):
+    one = tf.distribute.get_strategy()
+    models = {m: tiny.load(m, data_dir)[0].build() for m in ('cvae', 'dcgan')}
+    if not tf.config.list_logical_devices('GPU'):
+        assert training._num_streams(one, models['cvae'], 16) == 2
+    assert training._num_streams(one, models['cvae'], 15) == 1
+    assert training._num_streams(one, models['dcgan'], 16) == 1
+
+
 def test_averages_follow_their_formula_and_are_what_is_evaluated(
     tmp_path, data_dir
 ):
@@ -261,6 +345,22 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, data_dir):
         for name in reader.get_variable_to_shape_map():
             if name.startswith('model/'):
                 assert np.all(np.isfinite(reader.get_tensor(name)))
+
+
+@pytest.mark.parametrize('precision', workdir.PRECISIONS)
+def test_what_is_advised_can_help(precision, data_dir):
+    config, _ = tiny.load('cvae', data_dir)
+    model = config.build()
+    model.trainable_variables[0].assign(
+        np.full(model.trainable_variables[0].shape, np.nan)
+    )
+    with pytest.raises(UserError, match='not finite after step 3') as error:
+        training._require_finite_weights(model, 3, precision)
+    advised = '--precision=float32' in str(error.value)
+    assert advised == (precision != 'float32')
+    with pytest.raises(UserError, match='is nan at step 4') as error:
+        training._require_finite({'model/x': [1.0, np.nan]}, 3, precision)
+    assert ('--precision=float32' in str(error.value)) == advised
 
 
 def test_a_workdir_holds_what_the_readme_says(uninterrupted):

@@ -16,10 +16,12 @@ import tempfile
 
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 
+import raised
 import tensorflow_datasets  # noqa: F401
 
 from tfgen import evaluation, export, pictures, training  # noqa: F401
 
+raised.watch()
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / 'scripts'
 
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from tfgen.errors import UserError
 
+_THREADS = {'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'}
 _AFFINITY = hasattr(os, 'sched_getaffinity')  # not on macOS
 STRATEGIES = ('auto', 'one', 'mirrored', 'multiworker', 'tpu')
 
@@ -28,7 +29,8 @@ def make(
       halve_cores: where 'one' device is a CPU, it runs two operations at a
         time, each on half of the cores. For models whose two streams (see
         training.py) are made of TensorFlow's own operations; an XLA program
-        spreads over the cores by itself.
+        spreads over the cores by itself. TF_NUM_INTRAOP_THREADS and
+        TF_NUM_INTEROP_THREADS in the environment come first.
 
     Raises:
       UserError: the devices that `name` needs are not there.
@@ -78,7 +80,8 @@ def _choose():
 
 def _halve_cores():
     cores = len(os.sched_getaffinity(0)) if _AFFINITY else os.cpu_count()
-    if cores > 1:
+    # Who has set TensorFlow's own variables has chosen.
+    if cores > 1 and not _THREADS & os.environ.keys():
         tf.config.threading.set_inter_op_parallelism_threads(2)
         tf.config.threading.set_intra_op_parallelism_threads(cores // 2)
 

@@ -11,7 +11,9 @@ in pairs (tf.identity where a function uses a tensor several times), and
 
 Streams. On a CPU a step's rows are computed in two halves side by side, as
 two replicas would: neither TensorFlow's convolutions nor XLA's loops keep two
-cores busy with one batch (measured: 1.2 to 1.8 x).
+cores busy with one batch (measured: 1.2 to 1.8 x). TensorFlow cuts its sums by
+the number of its threads, so bits are equal only where that is: continue a run
+through the door by which it began (scripts/train.py, or strategies.make).
 """
 
 import pathlib

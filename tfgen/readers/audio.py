@@ -98,7 +98,7 @@ def open_audio(
 
 def _audio_key(name, features):
     features = dict(features) if hasattr(features, 'keys') else {}
-    for key, feature in features.items():
+    for key, feature in sorted(features.items()):
         if isinstance(feature, tfds.features.Audio):
             return key
     raise UserError(

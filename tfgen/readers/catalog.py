@@ -75,17 +75,19 @@ def _keys(name, info, edition):
     """(key of the image, key of the label or None), and notes."""
     features = info.features
     features = dict(features) if hasattr(features, 'keys') else {}
-    images = [
+    # (Sorted, for a stored set gives its features in any order.)
+    images = sorted(
         key
         for key, feature in features.items()
         if isinstance(feature, tfds.features.Image)
-    ]
+    )
     if not images:
         raise UserError(
             f'data set {name!r} has no image: use a TFDS image set, or a model '
             'of sounds'
         )
-    key = 'image' if 'image' in images else images[0]
+    own = info.supervised_keys[0] if info.supervised_keys else None
+    key = next((k for k in (own, 'image') if k in images), images[0])
     dtype = np.dtype(features[key].np_dtype)
     if dtype not in (np.uint8, np.uint16):
         raise UserError(

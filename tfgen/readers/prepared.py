@@ -103,11 +103,12 @@ def label_key(
 
     The set's own supervised key, else 'label', else its only ClassLabel.
     """
-    labels = [
+    # (Sorted, for a stored set gives its features in any order.)
+    labels = sorted(
         key
         for key, feature in features.items()
         if isinstance(feature, tfds.features.ClassLabel) and feature.num_classes
-    ]
+    )
     if edition == 1:
         return ('label' if 'label' in labels else None), ''
     own = supervised_keys[-1] if supervised_keys else None

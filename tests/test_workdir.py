@@ -1,0 +1,183 @@
+"""What a run is: its settings, its classes, its data."""
+
+import dataclasses
+import json
+import os
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from tfgen import export, presets, serving, training, workdir
+from tfgen.errors import UserError
+
+SHORT = ['steps=10', 'schedule=constant']
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of two classes."""
+    for kind, level in (('cat', 40), ('dog', 220)):
+        (tmp_path / 'pics' / kind).mkdir(parents=True)
+        for i in range(10):
+            pixels = np.full([8, 8], level + i, np.uint8)
+            Image.fromarray(pixels).save(tmp_path / 'pics' / kind / f'{i}.png')
+    return tmp_path / 'pics'
+
+
+def _load(place, *extra):
+    return tiny.load('cvae', None, f'dataset=folder:{place}', *SHORT, *extra)
+
+
+def _train(place, directory, *extra):
+    config, images = _load(place, *extra)
+    return training.train(config, images, directory)
+
+
+def _as_before_fingerprints(directory):
+    """Rewrites config.json as the version before wrote it."""
+    file = directory / 'config.json'
+    stored = json.loads(file.read_text())
+    del stored['edition'], stored['data_path']
+    del stored['spec']['fingerprint'], stored['spec']['class_names']
+    stored['fields'] |= {'parameters': 86354, 'expect': 'bound -34.7 nats'}
+    file.write_text(json.dumps(stored))
+
+
+def _rename(pictures):
+    (pictures / 'cat').rename(pictures / 'zebra')
+
+
+def _replace(pictures):
+    for file in (pictures / 'cat').iterdir():
+        Image.fromarray(np.zeros([8, 8], np.uint8)).save(file)
+
+
+def _add(pictures):
+    (pictures / 'cat' / '10.png').write_bytes(
+        (pictures / 'cat' / '9.png').read_bytes()
+    )
+
+
+@pytest.mark.parametrize(
+    'change,said',
+    [
+        (_rename, 'class names dog, zebra instead of cat, dog'),
+        (_replace, 'other examples, or other names of files'),
+        (_add, 'split sizes train 18, test 3 instead of train 18, test 2'),
+    ],
+)
+def test_a_run_does_not_go_on_with_changed_data(
+    change, said, pictures, tmp_path
+):
+    run = tmp_path / 'run'
+    _train(pictures, run)
+    before = (run / 'config.json').read_text()
+    change(pictures)
+    with pytest.raises(UserError, match=said):
+        _train(pictures, run, 'steps=20')
+    with pytest.raises(UserError, match=said):
+        workdir.read_config(run).load_data()
+    assert (run / 'config.json').read_text() == before
+
+
+def test_a_path_is_the_same_however_it_is_written(
+    pictures, tmp_path, monkeypatch
+):
+    run = tmp_path / 'run'
+    monkeypatch.chdir(tmp_path)
+    _train('pics', run)
+    stored = json.loads((run / 'config.json').read_text())
+    assert stored['fields']['dataset'] == 'folder:pics'  # shown as given
+    assert stored['data_path'] == f'folder:{pictures}'
+    monkeypatch.chdir(os.sep)
+    assert workdir.read_config(run).load_data().spec.height == 8
+    _train(pictures, run, 'steps=20')
+    monkeypatch.setenv('HOME', str(tmp_path))
+    _train('~/pics', run, 'steps=30')
+    # A set that was moved is still the same set.
+    pictures.rename(tmp_path / 'moved')
+    _train(tmp_path / 'moved', run, 'steps=40')
+    assert workdir.read_config(run).restore(run)[1] == 40
+    assert workdir.read_config(run).load_data().spec.height == 8
+
+
+def test_another_folder_is_another_run(pictures, tmp_path):
+    run = tmp_path / 'run'
+    _train(pictures, run)
+    _replace(pictures)
+    pictures.rename(tmp_path / 'other')
+    with pytest.raises(UserError, match='was trained with dataset='):
+        _train(tmp_path / 'other', run, 'steps=20')
+
+
+def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
+    # Ten classes and more were in alphabetical order, the test split was
+    # every tenth picture; a changed reading would mix what was kept apart.
+    for i in (2, 10):
+        (pictures / str(i)).mkdir()
+        for j in range(5):
+            Image.fromarray(np.full([8, 8], i, np.uint8)).save(
+                pictures / str(i) / f'{j}.png'
+            )
+    run = tmp_path / 'run'
+    preset = _load(pictures)[0].preset
+    config, images = workdir.Config.of(
+        'cvae_digits', preset, 0, edition=workdir.known_edition(run)
+    )
+    assert config.edition == 2
+    config, images = workdir.Config.of('cvae_digits', preset, 0, edition=1)
+    assert config.spec.class_names == ('10', '2', 'cat', 'dog')
+    training.train(config, images, run)
+    _as_before_fingerprints(run)
+    edition = workdir.known_edition(run)
+    assert edition == 1
+    longer = dataclasses.replace(preset, steps=20)
+    config, images = workdir.Config.of(
+        'cvae_digits', longer, 0, edition=edition
+    )
+    training.train(config, images, run)
+    stored = json.loads((run / 'config.json').read_text())
+    assert stored['edition'] == 1
+    # From now on it has a fingerprint like every run.
+    assert stored['spec']['fingerprint'] == config.spec.fingerprint
+    config = workdir.read_config(run)
+    assert config.restore(run)[1] == 20
+    assert config.load_data().spec == config.spec
+
+
+def test_config_json_holds_no_record_of_another_run(tmp_path, data_dir):
+    config, _ = tiny.load('cvae', data_dir)
+    workdir.write_config(tmp_path, config)
+    stored = json.loads((tmp_path / 'config.json').read_text())
+    assert not {'parameters', 'expect'} & stored['fields'].keys()
+    assert workdir.read_config(tmp_path) == dataclasses.replace(
+        config,
+        preset=dataclasses.replace(
+            config.preset,
+            **{
+                k: getattr(presets.PRESETS['cvae_digits'], k)
+                for k in ('parameters', 'expect')
+            },
+        ),
+    )
+
+
+@pytest.mark.parametrize('relative', [False, True])
+def test_an_export_names_its_classes_and_no_path(
+    relative, pictures, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    config, images = _load('pics' if relative else pictures)
+    config = dataclasses.replace(config, data_dir=str(tmp_path / 'tfds'))
+    made = export.export(config.build(), config, 0, images, tmp_path / 'export')
+    text = (made / export.INFO).read_text()
+    assert str(tmp_path) not in text
+    stored = json.loads(text)
+    assert stored['spec']['class_names'] == ['cat', 'dog']
+    assert stored['fields']['dataset'] == 'folder:pics'
+    functions, info = export.load(tmp_path / 'export')
+    assert set(functions) == set(serving.functions(config.build()))
+    again = workdir.Config.from_dict(info)
+    assert again.load_data().spec.class_names == ('cat', 'dog')
