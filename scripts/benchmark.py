@@ -14,20 +14,28 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 
+import loops
 from absl import flags
 
-from tfgen import cli
+from tfgen import cli, files
 from tfgen.errors import UserError
 
 flags.DEFINE_string('output', None, 'JSON file for the figures.')
 flags.DEFINE_string('section', None, 'Only this one, as JSON.')
-_SHAPE = (28, 28, 1)
+flags.DEFINE_string('contender', None, 'One of them; used by training_loops.')
 
 
 def main() -> None:
-    section = flags.FLAGS.section
+    section, contender = flags.FLAGS.section, flags.FLAGS.contender
+    if contender:
+        if contender not in loops.CONTENDERS:
+            raise UserError(
+                f'unknown contender {contender!r}: use '
+                f'{", ".join(loops.CONTENDERS)}'
+            )
+        print(json.dumps(loops.pace(*loops.CONTENDERS[contender])))
+        return
     if section:
         if section not in SECTIONS:
             raise UserError(
@@ -37,130 +45,71 @@ def main() -> None:
         return
     figures = {}
     for name in SECTIONS:
-        command = [sys.executable, __file__, f'--section={name}']
-        output = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout
-        figures[name] = json.loads(output.splitlines()[-1])
+        figures[name] = _in_process(f'--section={name}')
         print(name, json.dumps(figures[name], indent=2), flush=True)
     figures['date'] = datetime.date.today().isoformat()
     figures['machine'] = f'{platform.machine()}, {os.cpu_count()} CPU cores'
     if flags.FLAGS.output:
-        file = pathlib.Path(flags.FLAGS.output)
-        file.write_text(json.dumps(figures, indent=2) + '\n')
+        files.write_json(pathlib.Path(flags.FLAGS.output), figures)
 
 
-def training_loop() -> dict:
-    """The loop of tfgen against one step per call, CVAE at batch 32.
+def _in_process(*arguments):
+    """What this script prints in a process of its own."""
+    output = subprocess.run(
+        [sys.executable, __file__, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    return json.loads(output.splitlines()[-1])
 
-    The plain loop is the tutorials': cache, shuffle, batch, and a tf.function
-    that makes one step. Rounds alternate, so that both meet the same machine;
-    the ratio is the median over rounds.
+
+def training_loops() -> dict:
+    """tfgen's training against other loops, and against the tutorials.
+
+    `loop` is the network of tfgen's CVAE in a plain loop: cache, shuffle,
+    batch, and a tf.function that makes one step. `cvae` and `dcgan` are
+    TensorFlow's tutorials, network, loop and input (scripts/tutorials.py).
+    Processes alternate, so that both sides meet the same machine, and the
+    ratio is the median over rounds. `of_sgemm` is the share of the machine's
+    own matrix product (2048 x 2048, float32, all cores) that the products and
+    convolutions of a step reach.
     """
-    import tensorflow as tf
-
-    plain = _plain_loop()
-    plain(50)  # traced before tfgen sets an option of the whole process
-    ours = _loop(_config(), tf.distribute.get_strategy(), False)
-    ours(50)
-    steps = 200
-    rounds = [
-        (_seconds(plain, steps), _seconds(ours, steps)) for _ in range(15)
-    ]
-    plain_seconds, our_seconds = map(
-        statistics.median, zip(*rounds, strict=True)
-    )
     return {
-        'plain_images_per_second': round(steps * 32 / plain_seconds),
-        'tfgen_images_per_second': round(steps * 32 / our_seconds),
-        'ratio': round(statistics.median(p / o for p, o in rounds), 3),
-        'ratio_of_each_round': [round(p / o, 3) for p, o in rounds],
+        name: _alternately(theirs, ours)
+        for name, theirs, ours in (
+            ('loop', 'cvae_plain', 'cvae_tfgen'),
+            ('cvae', 'cvae_tutorial', 'cvae_tfgen'),
+            ('dcgan', 'dcgan_tutorial', 'dcgan_tfgen'),
+        )
     }
 
 
-def _seconds(run, *arguments):
-    begin = time.perf_counter()
-    run(*arguments)
-    return time.perf_counter() - begin
-
-
-def _images():
-    import numpy as np
-
-    random = np.random.default_rng(0)
-    return random.integers(0, 2, [10_000, *_SHAPE], dtype=np.uint8)
-
-
-def _config():
-    from tfgen import data, presets, workdir
-
-    spec = data.DataSpec(
-        'random', *_SHAPE, 2, 0, 'static', {'train': 10_000, 'test': 10_000}
-    )
-    preset = presets.get('cvae_mnist', ['batch_size=32', 'schedule=constant'])
-    return workdir.Config('cvae_mnist', preset, 0, 'float32', spec)
-
-
-def _plain_loop():
-    import keras
-    import tensorflow as tf
-
-    from tfgen.noise import Noise
-
-    class Plain(Noise):
-        """Noise as the tutorials draw it."""
-
-        def normal(self, name, shape):
-            return tf.random.normal([32, *shape])
-
-    config = _config()
-    model = config.build()
-    optimizer = keras.optimizers.Adam(1e-3)
-    optimizer.build(model.trainable_variables)
-    dataset = (
-        tf.data.Dataset.from_tensor_slices(_images())
-        .map(lambda x: tf.cast(x, tf.float32))
-        .cache()
-        .shuffle(10_000)
-        .batch(32, drop_remainder=True)
-        .repeat()
-        .prefetch(tf.data.AUTOTUNE)
-    )
-    batches = iter(dataset)
-
-    @tf.function
-    def train_step(image):
-        with tf.GradientTape() as tape:
-            terms = model.loss_terms({'image': image}, Plain())
-            loss = tf.reduce_mean(tf.add_n(list(terms.values())))
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply(gradients, model.trainable_variables)
-
-    def run(steps):
-        for _ in range(steps):
-            train_step(next(batches))
-
-    return run
-
-
-def _loop(config, strategy, jit, keras_rnn=False):
-    """tfgen's own loop over random images: steps -> None."""
-    from tfgen import data, training
-    from tfgen.readers import base
-
-    split = base.InMemory(_images(), None)
-    source = base.Source(_SHAPE, 2, 0, {'train': split, 'test': split})
-    images = data.ImageData(config.spec, source)
-    training.make_repeatable()
-    with strategy.scope():
-        model = config.build()
-        if keras_rnn:
-            for block in model.blocks:
-                _use_keras_rnn(block)
-        optimizers = training.make_optimizers(model, config.preset)
-    loop = training.make_loop(strategy, model, optimizers, config, jit)
-    batches = training.batch_iterator(strategy, model, images, config, 0)
-    return lambda steps: loop(batches, 0, steps)
+def _alternately(theirs, ours, rounds=5):
+    """Medians of two contenders, and of the ratio of their paces."""
+    pairs = [
+        [_in_process(f'--contender={name}') for name in (theirs, ours)]
+        for _ in range(rounds)
+    ]
+    ratios = [
+        two['images_per_second'] / one['images_per_second']
+        for one, two in pairs
+    ]
+    medians = {
+        name: {
+            key: round(statistics.median(r[key] for r in side), 3)
+            for key in side[0]
+        }
+        for name, side in zip(
+            (theirs, ours), zip(*pairs, strict=True), strict=True
+        )
+    }
+    return {
+        'ratio': round(statistics.median(ratios), 3),
+        'ratio_of_each_round': [round(r, 3) for r in ratios],
+        'batch_size': loops.CONTENDERS[ours][1],
+        **medians,
+    }
 
 
 def bilstm_training() -> dict:
@@ -178,12 +127,16 @@ def bilstm_training() -> dict:
     one = tf.distribute.OneDeviceStrategy('CPU:0')
     config = _bilstm_config()
     runs = {
-        'tfgen_two_replicas': _loop(config, replicated, True),
-        'tfgen': _loop(config, one, True),
-        'keras_rnn': _loop(config, one, False, keras_rnn=True),
-        'keras_rnn_xla': _loop(config, one, True, keras_rnn=True),
-        'keras_rnn_xla_two_replicas': _loop(
-            config, replicated, True, keras_rnn=True
+        'tfgen_two_replicas': loops.training_loop(config, replicated, True),
+        'tfgen': loops.training_loop(config, one, True),
+        'keras_rnn': loops.training_loop(
+            config, one, False, change=_use_keras_rnn
+        ),
+        'keras_rnn_xla': loops.training_loop(
+            config, one, True, change=_use_keras_rnn
+        ),
+        'keras_rnn_xla_two_replicas': loops.training_loop(
+            config, replicated, True, change=_use_keras_rnn
         ),
     }
     seconds = {name: [] for name in runs}
@@ -191,7 +144,7 @@ def bilstm_training() -> dict:
         run(1)
     for _ in range(5):
         for name, run in runs.items():
-            seconds[name].append(_seconds(run, 2) / 2)
+            seconds[name].append(loops.seconds(run, 2) / 2)
     pace = {k: 64 / statistics.median(v) for k, v in seconds.items()}
     ours, theirs = (
         max(v for k, v in pace.items() if k.startswith(name))
@@ -212,11 +165,16 @@ def _bilstm_config():
         'diagonal_bilstm_mnist',
         ['units=16', 'num_layers=7', 'batch_size=64', 'ema=0'],
     )
-    return workdir.Config('', preset, 0, 'float32', _config().spec)
+    return workdir.Config('', preset, 0, 'float32', loops.config().spec)
 
 
-def _use_keras_rnn(block):
+def _use_keras_rnn(model):
     """The same arithmetic with keras.layers.RNN and automatic gradients."""
+    for block in model.blocks:
+        _use_in_block(block)
+
+
+def _use_in_block(block):
     import keras
     import tensorflow as tf
 
@@ -292,7 +250,8 @@ def _sampler(shape, batch, settings=('cell=lstm', 'units=128')):
     from tfgen import presets
     from tfgen.noise import RowNoise
 
-    spec = dataclasses.replace(_config().spec, height=shape[0], width=shape[1])
+    spec = loops.config().spec
+    spec = dataclasses.replace(spec, height=shape[0], width=shape[1])
     model = presets.get('diagonal_bilstm_mnist', settings).build(spec)
     sample = tf.function(lambda: model.sample(RowNoise(tf.range(batch))))
     return model, sample
@@ -308,21 +267,23 @@ def sampling() -> dict:
 
     from tfgen.noise import RowNoise
 
-    image = tf.zeros([16, *_SHAPE])
+    image = tf.zeros([16, *loops.SHAPE])
     mask = tf.concat([tf.ones([16, 14, 28, 1]), tf.zeros([16, 14, 28, 1])], 1)
     figures = {}
     for name, settings in VARIANTS.items():
-        model, sample = _sampler(_SHAPE, 16, settings)
+        model, sample = _sampler(loops.SHAPE, 16, settings)
         noise = RowNoise(tf.range(16))
         complete = tf.function(lambda: model.complete(image, mask, noise))  # noqa: B023
         logits = tf.function(model.logits)
         for run in (sample, complete, lambda: logits(image)):  # noqa: B023
             run()
         fast, completed = (
-            statistics.median(_seconds(run) for _ in range(5))
+            statistics.median(loops.seconds(run) for _ in range(5))
             for run in (sample, complete)
         )
-        slow = statistics.median(_seconds(logits, image) for _ in range(10))
+        slow = statistics.median(
+            loops.seconds(logits, image) for _ in range(10)
+        )
         figures[name] = {
             'sample_seconds': round(fast, 3),
             'complete_seconds': round(completed, 3),
@@ -350,8 +311,8 @@ def wavenet_sampling() -> dict:
     audio = tf.zeros([4, 4096])
     sample()
     logits(audio)
-    fast = statistics.median(_seconds(sample) for _ in range(3))
-    slow = statistics.median(_seconds(logits, audio) for _ in range(5))
+    fast = statistics.median(loops.seconds(sample) for _ in range(3))
+    slow = statistics.median(loops.seconds(logits, audio) for _ in range(5))
     return {
         'samples_per_second': round(4 * 4096 / fast),
         'whole_network_seconds': round(slow * 4096, 1),
@@ -365,13 +326,13 @@ def growth() -> dict:
     for side in (8, 16, 24, 32):
         _, sample = _sampler((side, side), 1)
         sample()
-        seconds = statistics.median(_seconds(sample) for _ in range(9))
+        seconds = statistics.median(loops.seconds(sample) for _ in range(9))
         microseconds[f'{side}x{side}'] = round(seconds / side**2 * 1e6, 1)
     return {'microseconds_per_pixel': microseconds}
 
 
 SECTIONS = {
-    'training_loop': training_loop,
+    'training_loops': training_loops,
     'bilstm_training': bilstm_training,
     'sampling': sampling,
     'wavenet_sampling': wavenet_sampling,

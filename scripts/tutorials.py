@@ -3,7 +3,7 @@
 Written anew from what the tutorials "Convolutional Variational Autoencoder"
 and "Deep Convolutional Generative Adversarial Network" describe: layers,
 losses, Adam at 1e-4, one compiled step per Python call, and an input of
-shuffle and batch. Each function returns `run(steps)`.
+shuffle and batch. Each function returns `run(steps)` and the compiled step.
 """
 
 import keras
@@ -142,4 +142,4 @@ def _runner(step, images, batch_size):
         for _ in range(steps):
             step(next(batches))
 
-    return run
+    return run, step

@@ -1,5 +1,6 @@
 """Exports: round trip in a process without keras, rows, bad input, warm-up."""
 
+import contextlib
 import json
 import pathlib
 import sys
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+from tensorflow.core.protobuf import config_pb2
 
-from tfgen import export, serving, workdir
+from tfgen import data, export, presets, serving, workdir
 from tfgen.errors import UserError
 
 SIGNATURES = {
@@ -196,6 +198,8 @@ BAD = [
     ('cvae', 'encode', 'image', -0.1, r'values in \[0, 1\]'),
     ('cvae', 'elbo', 'image', np.nan, r'values in \[0, 1\]'),
     ('cvae', 'decode', 'z', np.inf, 'z must be finite'),
+    ('cvae', 'decode', 'z', np.nan, 'z must be finite'),
+    ('dcgan', 'decode', 'z', 1e38, r'in \[-100.0, 100.0\]'),
     ('pixelrnn', 'complete', 'mask', 0.5, 'mask must be 1'),
     ('pixelrnn', 'complete', 'mask', np.nan, 'mask must be 1'),
     ('pixelrnn', 'log_prob', 'label', 99, 'label must be in 0..9'),
@@ -217,6 +221,89 @@ def test_bad_input_is_refused_and_the_next_request_served(
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         _call(function, bad, np.arange(4))
     _call(function, rows, np.arange(4))
+
+
+@contextlib.contextmanager
+def _served(folder, signature, names):
+    """Runs a signature as a server does, which checks no shape itself."""
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        found = tf.compat.v1.saved_model.load(
+            session, ['serve'], str(folder)
+        ).signature_def[signature]
+        options = config_pb2.CallableOptions()
+        options.feed.extend(found.inputs[name].name for name in names)
+        options.fetch.extend(o.name for o in found.outputs.values())
+        yield session._make_callable_from_options(options)
+
+
+@pytest.mark.parametrize('model,signature', EVERY)
+def test_a_wrong_shape_is_refused_in_our_words(model, signature, exported):
+    _, loaded, folder, rows = exported(model)
+    names = sorted(loaded[signature].structured_input_signature[1])
+    good = {n: rows[n][:2] for n in names}
+    with _served(folder / '1', signature, names) as served:
+        for name in names:
+            value = good[name]
+            wrong = [value[..., None], value[0], value.repeat(2, axis=-1)]
+            if value.ndim == 4:  # as many values, in other places
+                wrong.append(value.reshape(2, 4, 16, 1))
+            if value.ndim == 1:
+                wrong.pop()  # more rows, which is another test
+            for other in wrong:
+                with pytest.raises(
+                    tf.errors.InvalidArgumentError,
+                    match=rf'{name} must have shape \[rows',
+                ):
+                    served(*(good | {name: other}).values())
+        for value in served(*good.values()):
+            assert len(value) == 2
+
+
+@pytest.mark.parametrize('model,signature', EVERY)
+def test_no_rows_are_answered_with_no_rows(model, signature, exported):
+    _, loaded, _, rows = exported(model)
+    function = loaded[signature]
+    served = _call(function, rows, np.arange(0))
+    whole = _call(function, rows, np.arange(2))
+    assert served.keys() == whole.keys()
+    for key, value in served.items():
+        assert value.shape == (0, *whole[key].shape[1:])
+
+
+@pytest.mark.parametrize('preset', ['cvae_mnist', 'dcgan_mnist'])
+def test_pictures_differ_by_less_than_a_millionth_with_their_neighbours(
+    preset,
+):
+    # Real sizes: at those of these tests nothing differs at all.
+    binary = preset == 'cvae_mnist'
+    spec = data.DataSpec(
+        'x', 28, 28, 1, 2 if binary else 256, 0, 'static', {'train': 1}
+    )
+    config = presets.get(preset, ['conditional=false'])
+    model = config.build(spec)
+    random = np.random.default_rng(0)
+    for v in model.trainable_variables:
+        v.assign(v * 1.5 + random.normal(0, 0.05, v.shape))
+    sample = serving.functions(model)['sample']
+    seeds = tf.range(64, dtype=tf.int64)
+    whole = sample(seed=seeds)['image'].numpy()
+    assert whole.std() > 0.02
+    for count in (1, 2, 3, 17):
+        some = sample(seed=seeds[:count])['image']
+        np.testing.assert_allclose(some, whole[:count], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    'model', [m for m in tiny.MODELS if m not in ('cvae', 'dcgan')]
+)
+def test_drawn_values_are_equal_bit_for_bit_with_any_neighbours(
+    model, exported
+):
+    _, loaded, _, rows = exported(model)
+    (whole,) = _call(loaded['sample'], rows, np.arange(64)).values()
+    for pick in ([5], [63, 0, 17]):
+        (some,) = _call(loaded['sample'], rows, np.asarray(pick)).values()
+        np.testing.assert_array_equal(some, whole[pick])
 
 
 @pytest.mark.parametrize('model,signature', EVERY)
