@@ -14,6 +14,7 @@ from tfgen import cli
 
 cli.workdir_flag()
 cli.data_flag()
+cli.dataset_flag()
 flags.DEFINE_string('split', 'test', 'test or train.')
 flags.DEFINE_integer('batch_size', 100, 'Examples at a time.')
 flags.DEFINE_integer('num_samples', 500, 'S of the importance bound.')
@@ -26,7 +27,7 @@ def main() -> None:
 
     directory = cli.workdir()
     config = workdir.read_config(directory)
-    examples = config.load_data(flags.FLAGS.data_dir)
+    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
     model, step = config.restore(directory)
     begin = time.monotonic()
     figures = evaluation.evaluate(

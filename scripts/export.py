@@ -12,6 +12,7 @@ from tfgen import cli
 
 cli.workdir_flag()
 cli.data_flag()
+cli.dataset_flag()
 flags.DEFINE_string('model_dir', None, 'Folder that the server watches.')
 
 
@@ -21,7 +22,7 @@ def main() -> None:
     model_dir = pathlib.Path(cli.required('model_dir')).expanduser()
     directory = cli.workdir()
     config = workdir.read_config(directory)
-    examples = config.load_data(flags.FLAGS.data_dir)
+    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
     model, step = config.restore(directory)
     version = export.export(model, config, step, examples, model_dir)
     print(version.resolve())

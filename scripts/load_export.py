@@ -28,6 +28,11 @@ def main() -> None:
         versions = [f for f in folder.glob('*') if f.name.isdigit()]
         if not versions:
             sys.exit(f'error: {folder} holds no exported model')
+        if not set('*?[]\\').isdisjoint(str(folder)):
+            sys.exit(
+                f'error: TensorFlow reads {folder} as a pattern: rename it, '
+                'without * ? [ ] and backslash'
+            )
         version = max(versions, key=lambda f: int(f.name))
         loaded = tf.saved_model.load(str(version))
         info = json.loads((version / 'assets.extra/tfgen.json').read_text())
@@ -45,7 +50,9 @@ def main() -> None:
             whole.write_bytes(files[0])
             whole.replace(file)
         except OSError as error:
-            sys.exit(f'error: {file} cannot be written ({error.strerror})')
+            whole.unlink(missing_ok=True)
+            print(f'error: {file} cannot be written ({error.strerror})')
+            sys.exit(2)
         line = f'{folder} version {version.name}: {len(files)} samples, '
         line += f'{"same" if repeats else "DIFFERENT"} in another batch'
         if 'complete' in served:

@@ -23,6 +23,7 @@ _KINDS = (
 _NEED_DATA = {'reconstruction', 'styles', 'completion'}
 cli.workdir_flag()
 cli.data_flag()
+cli.dataset_flag()
 flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
 flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
 flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
@@ -60,7 +61,11 @@ def main() -> None:
     need = _NEED_DATA.intersection(kinds)
     if flags.FLAGS.given == 'samples':
         need.discard('completion')
-    examples = config.load_data(flags.FLAGS.data_dir) if need else None
+    examples = (
+        config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+        if need
+        else None
+    )
     for kind in kinds:
         drawn = _draw(kind, functions, config, labels, examples)
         file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')

@@ -223,6 +223,15 @@ def test_a_set_that_is_not_there_fails_fast(tmp_path, monkeypatch):
         data.load('cifar10', str(tmp_path))
 
 
+def test_a_set_that_cannot_be_prepared_is_one_line(tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError('the disk\nis gone')
+
+    monkeypatch.setattr(digits.Digits, 'download_and_prepare', fail)
+    with pytest.raises(UserError, match=r'cannot be prepared .* the disk is'):
+        data.load('digits', str(tmp_path))
+
+
 def test_loose_images_beside_classes_are_refused(tmp_path):
     _folder(tmp_path / 'x' / 'a', 6)
     _folder(tmp_path / 'x' / 'b', 6)

@@ -14,6 +14,9 @@ import pytest
 import tensorflow as tf
 import tiny
 
+from tfgen import strategies
+from tfgen.errors import UserError
+
 STEPS = 20
 FLAGS = [
     f'--set=steps={STEPS}',
@@ -176,6 +179,14 @@ def test_workers_resume_from_the_chiefs_checkpoint(
     for output in _run_workers('dcgan', tmp_path, data_dir, constant):
         assert 'continuing at step 10' in output
     _assert_follows(_losses(tmp_path), reference)
+
+
+def test_more_replicas_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(
+        tf.config, 'list_physical_devices', lambda kind: ['one']
+    )
+    with pytest.raises(UserError, match='this machine has 1 GPUs'):
+        strategies.make('mirrored', 2)
 
 
 @pytest.mark.parametrize('chosen', [{}, {'TF_NUM_INTRAOP_THREADS': '3'}])

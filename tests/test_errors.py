@@ -133,6 +133,16 @@ CASES = {
         + ['--dataset=palette:{palette}'],
         'levels is 7 and the palette has 3 colours',
     ),
+    'no such contender': (
+        'benchmark',
+        ['--contender=torch'],
+        "contender 'torch'",
+    ),
+    'pixel dropout 1': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=dropout=1'],
+        'dropout is 1.0',
+    ),
     'levels 1': (
         'train',
         ['--preset=pixelrnn_digits', NEW, '--set=levels=1'],

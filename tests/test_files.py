@@ -209,9 +209,16 @@ def test_a_model_dir_that_a_server_would_take_for_a_pattern_is_refused(
     tmp_path, data_dir
 ):
     config, images = tiny.load('dcgan', data_dir)
+    model = config.build()
     with pytest.raises(UserError, match='as a pattern'):
-        export.export(config.build(), config, 0, images, tmp_path / 'x[1]')
+        export.export(model, config, 0, images, tmp_path / 'x[1]')
     assert not list(tmp_path.iterdir())
+    # One that came to lie there can be read all the same.
+    export.export(model, config, 0, images, tmp_path / 'x')
+    (tmp_path / 'x').rename(tmp_path / 'x[1]')
+    functions, _ = export.load(tmp_path / 'x[1]')
+    seed, label = tf.constant([1], tf.int64), tf.constant([2])
+    assert functions['sample'](seed=seed, label=label)['image'].shape[0] == 1
 
 
 def test_exactly_three_checkpoints_stay_and_tensorflow_finds_them(tmp_path):

@@ -1,5 +1,9 @@
 """Folders of pictures: read right or refused, and nothing left out unsaid."""
 
+import os
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from conftest import PREPARED
@@ -379,3 +383,138 @@ def test_inputs_that_failed_once(case, check):
         pytest.skip(f'no {CASES / case}')
     images = _open(CASES / case)
     assert check(images, _all(images))
+
+
+def _png_with_clear_level(file, depth, kind, row, clear):
+    """A PNG of one row, written by the specification."""
+
+    def chunk(name, body):
+        return (
+            struct.pack('>I', len(body))
+            + name
+            + body
+            + struct.pack('>I', zlib.crc32(name + body))
+        )
+
+    width = 4
+    header = struct.pack('>IIBBBBB', width, 1, depth, kind, 0, 0, 0)
+    file.write_bytes(
+        b'\x89PNG\r\n\x1a\n'
+        + chunk(b'IHDR', header)
+        + chunk(b'tRNS', clear)
+        + chunk(b'IDAT', zlib.compress(b'\0' + row))
+        + chunk(b'IEND', b'')
+    )
+
+
+@pytest.mark.parametrize(
+    'depth,kind,row,clear,expected',
+    [
+        (2, 0, b'\x1b', b'\0\3', [[0], [85], [170], [0]]),
+        (4, 0, b'\x01\xef', b'\0\x0e', [[0], [17], [0], [255]]),
+        (
+            16,
+            2,
+            b'\x80\0\x03\xe8\0\x80' * 2 + b'\xff\xff\0\0\0\0' * 2,
+            b'\x80\0\x03\xe8\0\x80',
+            [[0, 0, 0]] * 2 + [[255, 0, 0]] * 2,
+        ),
+    ],
+)
+def test_a_transparent_level_of_any_depth_lies_on_black(
+    tmp_path, depth, kind, row, clear, expected
+):
+    _png_with_clear_level(tmp_path / 'x.png', depth, kind, row, clear)
+    pixels = _decoded(tmp_path / 'x.png').pixels
+    assert pixels[0].tolist() == expected
+
+
+def _tiff(file, bits, photometric, sample_format, values):
+    """A grey TIFF of one row, written by the specification."""
+    tags = [(256, len(values)), (257, 1), (258, bits), (259, 1)]
+    tags += [(262, photometric), (273, 8), (277, 1), (278, 1)]
+    tags += [(279, values.nbytes), (339, sample_format)]
+    entries = b''.join(struct.pack('<HHII', t, 3, 1, v) for t, v in tags)
+    pixels = values.tobytes()
+    file.write_bytes(
+        b'II*\0'
+        + struct.pack('<I', 8 + len(pixels))
+        + pixels
+        + struct.pack('<H', len(tags))
+        + entries
+        + b'\0\0\0\0'
+    )
+
+
+def test_white_may_be_zero_in_a_tiff_of_sixteen_bits(tmp_path):
+    values = np.array([0, 257, 65535], '<u2')
+    for photometric, expected in ((0, [255, 254, 0]), (1, [0, 1, 255])):
+        _tiff(tmp_path / 'x.tif', 16, photometric, 1, values)
+        pixels = _decoded(tmp_path / 'x.tif').pixels
+        assert pixels[0, :, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    'bits,sample_format,said', [(12, 1, '12-bit'), (8, 2, 'signed 8-bit')]
+)
+def test_tiffs_of_other_scales_are_refused(tmp_path, bits, sample_format, said):
+    values = np.array([0, 100, 127], 'u1')
+    _tiff(tmp_path / 'x.tif', bits, 1, sample_format, values)
+    with pytest.raises(UserError, match=rf'x\.tif.* {said} pixels'):
+        _decoded(tmp_path / 'x.tif')
+
+
+def test_names_need_not_be_utf8(tmp_path):
+    for i in range(3):
+        _save(tmp_path / 'x' / f'{i}.png')
+    name = os.fsencode(tmp_path / 'x') + b'/caf\xe9.png'
+    os.rename(os.fsencode(tmp_path / 'x' / '0.png'), name)
+    assert sum(_open(tmp_path / 'x').spec.split_sizes.values()) == 3
+
+
+def test_a_folder_above_the_splits_is_refused(tmp_path):
+    for place in ('train/cat', 'train/dog', 'test/cat'):
+        _save(tmp_path / 'pets' / place / '0.png')
+    with pytest.raises(UserError, match=r'name folder:.*/pets'):
+        _open(tmp_path)
+
+
+def test_a_class_called_train_is_not_taken_for_the_split(tmp_path):
+    for kind in ('bus', 'car', 'train'):
+        for i in range(3):
+            _save(tmp_path / kind / f'{i}.png')
+    with pytest.raises(UserError, match='rename train/ if it is a class'):
+        _open(tmp_path)
+
+
+def test_a_link_back_up_does_not_bring_other_classes(tmp_path):
+    for kind in 'ab':
+        for i in range(4):
+            _save(tmp_path / kind / f'{i}.png')
+    (tmp_path / 'a' / 'up').symlink_to(tmp_path)
+    images = _open(tmp_path)
+    assert sum(images.spec.split_sizes.values()) == 8
+    assert len(_all(images)) == 8
+
+
+def test_equal_classes_have_equal_luck():
+    labels = np.repeat(np.arange(200), 4)
+    held = np.bincount(labels[base.hold_out('x', 800, labels, 2)['test']])
+    assert held.max() == 1 and held.sum() == 80
+    # Not the first 80 classes: both halves have about as many.
+    assert 25 < held[:100].sum() < 55
+
+
+def test_an_old_run_is_told_what_it_sees_otherwise(tmp_path):
+    for i in range(12):
+        _save(tmp_path / f'{i}.png', np.full([4, 4, 4], 100, np.uint8))
+    assert len(_open(tmp_path).describe()) == 1
+    (line,) = _open(tmp_path, edition=1).describe()[1:]
+    assert 'otherwise than when this run began' in line and '11 more' in line
+
+
+def test_a_name_that_is_too_long_is_one_line(tmp_path):
+    with pytest.raises(UserError, match='does not exist'):
+        _open(tmp_path / ('x' * 300))
+    with pytest.raises(UserError, match='does not exist'):
+        _open('~nobody-of-that-name/x')

@@ -73,9 +73,12 @@ def test_columns_follow_the_labels(classes, columns):
     assert plots.label_columns(None, 10) == 10
 
 
-def test_an_unknown_picture_format_is_named(tmp_path):
+@pytest.mark.parametrize('ending', ['xyz', 'xbm', 'wmf'])
+def test_a_picture_format_that_is_not_written_is_named(tmp_path, ending):
+    picture = np.zeros([4, 4, 1], np.uint8)
     with pytest.raises(UserError, match='let its name end in'):
-        files.write_picture(tmp_path / 'x.xyz', np.zeros([4, 4, 1], np.uint8))
+        files.write_picture(tmp_path / f'x.{ending}', picture)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize('channels', [1, 3])

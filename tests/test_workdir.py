@@ -98,6 +98,11 @@ def test_a_path_is_the_same_however_it_is_written(
     _train('~/pics', run, 'steps=30')
     # A set that was moved is still the same set.
     pictures.rename(tmp_path / 'moved')
+    config = workdir.read_config(run)
+    with pytest.raises(UserError, match='does not exist'):
+        config.load_data()
+    moved = f'folder:{tmp_path}/moved'
+    assert config.load_data(dataset=moved).spec.height == 8
     _train(tmp_path / 'moved', run, 'steps=40')
     assert workdir.read_config(run).restore(run)[1] == 40
     assert workdir.read_config(run).load_data().spec.height == 8
@@ -145,6 +150,21 @@ def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
     config = workdir.read_config(run)
     assert config.restore(run)[1] == 20
     assert config.load_data().spec == config.spec
+
+
+def test_what_an_old_run_read_otherwise_is_not_called_changed(
+    pictures, tmp_path
+):
+    # Pictures in deeper folders did not count when it began.
+    run = tmp_path / 'run'
+    _train(pictures, run)
+    _as_before_fingerprints(run)
+    deep = pictures / 'cat' / 'deep'
+    deep.mkdir()
+    _add(pictures)
+    (pictures / 'cat' / '10.png').rename(deep / '10.png')
+    with pytest.raises(UserError, match='the tfgen that began the run'):
+        workdir.read_config(run).load_data()
 
 
 def test_config_json_holds_no_record_of_another_run(tmp_path, data_dir):

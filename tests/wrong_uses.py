@@ -23,6 +23,7 @@ from tfgen import evaluation, export, pictures, training  # noqa: F401
 
 raised.watch()
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / 'scripts'
+sys.path.insert(0, str(SCRIPTS))  # as when a script is run
 
 
 def _child(script, arguments, file):

@@ -4,7 +4,6 @@ TensorFlow's CheckpointManager takes a path for a pattern and so may delete
 another run's files; here every file is named exactly.
 """
 
-import contextlib
 import pathlib
 import re
 import shutil
@@ -77,7 +76,7 @@ def restore(
         another model.
     """
     candidates = newest_first(directory)
-    with _plain(directory) as plain:
+    with files.plain(directory) as plain:
         for prefix in candidates:
             name = str(plain / prefix.name)
             damage = _damage(name)
@@ -121,7 +120,7 @@ def save(
     prefix = directory / f'{_NAME}-{step}'
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _plain(directory) as plain:
+        with files.plain(directory) as plain:
             checkpoint.write(str(plain / prefix.name))
     except (OSError, tf.errors.OpError) as error:
         _delete(prefix)
@@ -154,18 +153,6 @@ def _delete(prefix):
             shutil.rmtree(file, ignore_errors=True)
         else:
             file.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _plain(directory):
-    """The folder under a path that TensorFlow does not read as a pattern."""
-    if files.PATTERN.isdisjoint(str(directory)):
-        yield directory
-        return
-    with tempfile.TemporaryDirectory(prefix='tfgen-') as place:
-        link = pathlib.Path(place) / 'checkpoints'
-        link.symlink_to(directory.resolve(), target_is_directory=True)
-        yield link
 
 
 def _restore(checkpoint, name, prefix, partial):

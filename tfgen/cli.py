@@ -38,6 +38,16 @@ def data_flag() -> None:
     )
 
 
+def dataset_flag() -> None:
+    """Defines --dataset of the scripts that need it only for a moved folder."""
+    flags.DEFINE_string(
+        'dataset',
+        None,
+        'folder:PATH or palette:PATH, where the data lies now if it has moved.',
+        module_name=sys.argv[0],
+    )
+
+
 def required(name: str) -> str:
     """The value of a flag that must be given."""
     value = flags.FLAGS[name].value

@@ -377,13 +377,14 @@ def _class_sizes(names, sizes):
     if len(names) > _SHOWN:
         return f'{min(sizes)} to {max(sizes)} of each class'
     each = zip(names, sizes, strict=True)
-    return ', '.join(f'{name}: {size}' for name, size in each)
+    text = ', '.join(f'{name}: {size}' for name, size in each)
+    return ' '.join(text.split())
 
 
 def _shortened(names):
     if len(names) > _SHOWN:
         names = [*names[: _SHOWN - 2], '...', names[-1]]
-    return ', '.join(names)
+    return ' '.join(', '.join(names).split())
 
 
 def shuffled(positions: tf.Tensor, size: int, seed: int) -> tf.Tensor:

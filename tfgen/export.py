@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfgen import files, serving
+from tfgen import data, files, serving
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
@@ -98,9 +98,9 @@ def public(config: Config) -> dict:
     """The config as an export carries it: without paths of this machine."""
     content = config.as_dict()
     del content['data_dir'], content['data_path']
-    kind, colon, path = config.preset.dataset.partition(':')
-    if config.data_path:
-        name = f'{kind}{colon}{pathlib.Path(path).name}'
+    path = data.absolute(config.preset.dataset)
+    if path:
+        name = f'{path.partition(":")[0]}:{pathlib.Path(path).name}'
         content['fields'] = content['fields'] | {'dataset': name}
         content['spec'] = content['spec'] | {'name': name}
     return content
@@ -125,7 +125,8 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
             '--model_dir of scripts/export.py'
         )
     try:
-        loaded = tf.saved_model.load(str(versions[-1]))
+        with files.plain(versions[-1]) as folder:
+            loaded = tf.saved_model.load(str(folder))
         info = json.loads((versions[-1] / INFO).read_text())
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and what a failing disk says."""
 
+import contextlib
 import errno
 import io
 import json
@@ -70,10 +71,27 @@ def write_picture(file: pathlib.Path, image: np.ndarray) -> None:
             f'{str(file)!r} cannot be written: let its name end in .png'
         )
     buffer = io.BytesIO()
-    Image.fromarray(image.squeeze(-1) if image.shape[-1] == 1 else image).save(
-        buffer, known
-    )
+    pixels = image.squeeze(-1) if image.shape[-1] == 1 else image
+    try:
+        Image.fromarray(pixels).save(buffer, known)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f'{str(file)!r} cannot be written ({error}): let its name end in '
+            '.png'
+        ) from None
     write({file: buffer.getvalue()})
+
+
+@contextlib.contextmanager
+def plain(directory: pathlib.Path):
+    """The folder under a path that TensorFlow does not read as a pattern."""
+    if PATTERN.isdisjoint(str(directory)):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory(prefix='tfgen-') as place:
+        link = pathlib.Path(place) / 'link'
+        link.symlink_to(directory.resolve(), target_is_directory=True)
+        yield link
 
 
 def reason(error: Exception) -> str:

@@ -99,7 +99,7 @@ def titles(
     """The class of each label in words; None without labels."""
     if labels is None:
         return None
-    return [names[i] if names else str(i) for i in labels]
+    return [' '.join(names[i].split()) if names else str(i) for i in labels]
 
 
 def _place(titles, columns):

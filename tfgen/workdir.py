@@ -80,21 +80,28 @@ class Config:
         )
         return config, examples
 
-    def load_data(self, data_dir: str | None = None) -> data.Data:
+    def load_data(
+        self, data_dir: str | None = None, dataset: str | None = None
+    ) -> data.Data:
         """The run's data set, by default from where it was found.
+
+        Args:
+          data_dir: where TFDS keeps it now.
+          dataset: where a set that is named by its path lies now.
 
         Raises:
           UserError: it is not there, or is no longer what it was.
         """
         preset = self.preset
-        if self.data_path:
-            preset = dataclasses.replace(preset, dataset=self.data_path)
+        name = dataset or self.data_path
+        if name:
+            preset = dataclasses.replace(preset, dataset=name)
         examples = preset.load_data(data_dir or self.data_dir, self.edition)
         changed = _changes(self.spec, examples.spec)
         if changed:
             raise UserError(
                 f'data set {self.spec.name!r} has changed since the training: '
-                f'{changed}: restore it or train again'
+                f'{changed}: {_restore(self.spec)} or train again'
             )
         return examples
 
@@ -271,8 +278,8 @@ def _check_same(path, stored, asked):
     if changed:
         raise UserError(
             f'workdir {str(path)!r} was trained on other data: '
-            f'{asked.spec.name!r} has {changed}: restore it, or name another '
-            '--workdir'
+            f'{asked.spec.name!r} has {changed}: {_restore(stored.spec)}, or '
+            'name another --workdir'
         )
 
 
@@ -314,6 +321,14 @@ def _changes(old, new):
         for k in differing
         if k != 'fingerprint'
     )
+
+
+def _restore(spec):
+    """What to do about data that have changed."""
+    if spec.fingerprint:
+        return 'restore it'
+    # The run began before sets were read as they are now.
+    return 'restore it, continue with the tfgen that began the run'
 
 
 def _words(value):

@@ -6,6 +6,7 @@ memory is 100 times faster than decoding); a larger one of images is read by
 random access.
 """
 
+import os
 import pathlib
 
 from tfgen.errors import UserError
@@ -27,7 +28,7 @@ def open_images(
 ) -> Source:
     """'digits', a TFDS set, 'folder:PATH' or 'palette:PATH'; see data.load."""
     kind, _, path = name.partition(':')
-    path = pathlib.Path(path).expanduser()
+    path = pathlib.Path(os.path.expanduser(path))
     if kind == 'folder':
         return open_folder(path, image_size, edition)
     if kind == 'palette':

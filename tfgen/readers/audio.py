@@ -82,6 +82,11 @@ def open_audio(
         ),
     )
     notes = [note] if note else []
+    if edition == 1 and _SCALES[dtype] != (0, 1):
+        notes.append(
+            'read otherwise than when this run began (sounds of 8 bits were '
+            'taken for 16)'
+        )
     notes += [
         f'left out: {count} of {split} that have no samples'
         for split, count in empty.items()

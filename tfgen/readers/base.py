@@ -132,7 +132,9 @@ class Fingerprint:
                 self.add(str(len(part)))
                 self._hash.update(part)
             else:
-                self._hash.update(f'{part}\0'.encode())
+                # (Names of files need not be UTF-8.)
+                text = f'{part}\0'.encode(errors='surrogateescape')
+                self._hash.update(text)
 
     def __str__(self):
         return self._hash.hexdigest()
@@ -196,17 +198,20 @@ def hold_out(
     shares = wanted * sizes / count
     limits = np.maximum(sizes - 1, 0)
     held = np.minimum(np.floor(shares).astype(int), limits)
-    # What rounding down has left goes where it cut off most.
+    # (The legacy generator, whose stream NumPy has promised not to change.)
+    random = np.random.RandomState(_SEED)
+    order = random.permutation(count)
+    # What rounding down has left goes where it cut off most, and among equals
+    # to any class, not to the first.
+    luck = 1e-9 * random.permutation(len(sizes))
     while held.sum() < min(wanted, limits.sum()):
-        missing = np.where(held < limits, shares - held, -np.inf)
+        missing = np.where(held < limits, shares - held + luck, -np.inf)
         held[missing.argmax()] += 1
     if not held.sum():
         raise UserError(
             f'data set {name!r} has one example of each class and no test '
             'split: add examples, or a test split of its own'
         )
-    # (The legacy generator, whose stream NumPy has promised not to change.)
-    order = np.random.RandomState(_SEED).permutation(count)
     test = np.concatenate(
         [
             order[labels[order] == label][:number]

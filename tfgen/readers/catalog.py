@@ -128,12 +128,19 @@ def _by_access(name, builder, keys, size, shape, names, edition):
             fingerprint.add(np.asarray(example[keys[0]]))
             label = example[keys[1]] if keys[1] else 0
             if names and not 0 <= label < len(names):
-                raise UserError(
-                    f'data set {name!r} has a label of {label} in {stored}, '
-                    f'not 0 to {len(names) - 1}: mend it and prepare it again'
+                notes.append(
+                    f'opened without labels: one in {stored} is {label}, not '
+                    f'0 to {len(names) - 1}; mend it, or use --set '
+                    'conditional=false'
                 )
+                names = ()
             fingerprint.add(label)
-        splits[split] = RandomAccess(source, rows[split], keys, size, shape)
+        splits[split] = source
+    keys = (keys[0], keys[1] if names else None)
+    splits = {
+        split: RandomAccess(source, rows[split], keys, size, shape)
+        for split, source in splits.items()
+    }
     return {
         'class_names': names,
         'splits': splits,

@@ -22,11 +22,15 @@ from tfgen.readers.base import (
     stack,
 )
 
+_MENDED = (
+    'read otherwise than when this run began (transparency, orientation or 16 '
+    'bits were taken wrongly)'
+)
 # Names of folders that are splits, in any case; the first test there is.
-_TRAIN = ({'train', 'training'},)
+_TRAIN = ({'train', 'training', 'train_set', 'training_set'},)
 _TEST = (
-    {'test', 'testing'},
-    {'val', 'valid', 'validation', 'dev', 'development'},
+    {'test', 'testing', 'test_set', 'testing_set'},
+    {'val', 'valid', 'validation', 'dev', 'val_set', 'validation_set'},
 )
 
 
@@ -41,7 +45,7 @@ def open_folder(
     its class; names that begin with a dot do not count. `val` is the test
     split where there is no `test`. Colour if any picture has colour.
     """
-    if not path.is_dir():
+    if not os.path.isdir(path):  # (of any length, where Path.is_dir raises)
         raise UserError(
             f'folder {str(path)!r} does not exist: give folder:PATH with the '
             'path of a folder of images'
@@ -60,7 +64,9 @@ def open_folder(
         outside.append(f'files that are no pictures ({kinds})')
     classes = _classes(path, listed, edition)
     fingerprint, remarks = Fingerprint(), collections.defaultdict(list)
-    arrays = _decoded(path, listed, size, classes, fingerprint, remarks)
+    arrays = _decoded(
+        path, listed, size, classes, edition, fingerprint, remarks
+    )
     origin = f'{folders["test"].name}/' if 'test' in folders else ''
     if not origin:
         images, labels = arrays['train']
@@ -102,6 +108,7 @@ def _splits(path):
     folders = sorted(f for f in _entries(path) if f.is_dir())
     train = _one_of(path, folders, _TRAIN)
     if train is None:
+        _refuse_splits_inside(folders)
         return {'train': path}, []
     chosen = {'train': train}
     test = _one_of(path, folders, _TEST)
@@ -112,10 +119,32 @@ def _splits(path):
         if folder not in chosen.values():
             count = len(_pictures(folder)[0])
             outside.append(f'{folder.name}/ ({_count(count)})')
+            if (
+                count
+                and test is None
+                and any(map(_is_picture, _entries(train)))
+            ):
+                raise UserError(
+                    f'folder {str(path)!r} has pictures in {train.name}/ and '
+                    f'in {folder.name}/: rename {train.name}/ if it is a '
+                    f'class, or move {folder.name}/ away if it is not'
+                )
     loose = [f for f in _entries(path) if not f.is_dir() and _is_picture(f)]
     if loose:
         outside.append(f'beside {train.name}/ ({_count(len(loose))})')
     return chosen, outside
+
+
+def _refuse_splits_inside(folders):
+    """Refuses what looks like a set of which a folder above was named."""
+    for folder in folders:
+        for inside in _entries(folder):
+            if inside.is_dir() and inside.name.lower() in _TRAIN[0]:
+                raise UserError(
+                    f'folder {str(folder)!r} has {inside.name}/ in it, which '
+                    'would be read as part of one class: name '
+                    f'folder:{folder}, or rename {inside.name}/'
+                )
 
 
 def _one_of(path, folders, alternatives):
@@ -154,7 +183,10 @@ def _pictures(entry):
             (pictures if _is_picture(entry) else rest).append(entry)
             return
         real = os.path.realpath(entry)
-        if real not in seen:  # a link may lead back up
+        above = os.path.realpath(entry.parent)
+        if entry.is_symlink() and f'{above}/'.startswith(f'{real}/'):
+            rest.append(entry)  # a link back up holds other classes as well
+        elif real not in seen:
             seen.add(real)
             inside = sorted(_entries(entry))
             for below in sorted(inside, key=lambda f: f.is_dir()):
@@ -195,7 +227,7 @@ def _classes(path, listed, edition):
     return tuple(sorted(found, key=None if edition == 1 else natural))
 
 
-def _decoded(path, listed, size, classes, fingerprint, remarks):
+def _decoded(path, listed, size, classes, edition, fingerprint, remarks):
     """{split: (images, labels)}; what is remarked of files goes to remarks."""
     images, labels = {}, {}
     for split, pictures in listed.items():
@@ -207,6 +239,8 @@ def _decoded(path, listed, size, classes, fingerprint, remarks):
             images[split].append(fit(read.pixels, size))
             for remark in read.remarks:
                 remarks[remark].append(file)
+            if edition == 1 and read.mended:
+                remarks[_MENDED].append(file)
         labels[split] = np.array(
             [classes.index(c) if classes else 0 for _, c in pictures]
         )
