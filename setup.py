@@ -5,7 +5,7 @@ Why each dependency is there:
   tensorflow-datasets    any image set by name
   importlib_resources    tensorflow-datasets imports it without declaring it
   absl-py                flags of the scripts
-  numpy, pillow          arrays and PNG files
+  numpy, pillow          arrays and picture files
   scikit-learn           ships the embedded digits
   tensorboard            reads the summaries that training writes
 """
@@ -30,7 +30,7 @@ setup(
         'importlib_resources>=6',
         'absl-py>=2.1',
         'numpy>=1.26',
-        'pillow>=10',
+        'pillow>=10.1',
         'scikit-learn>=1.5',
         'tensorboard>=2.20',
     ],

@@ -1,6 +1,5 @@
 """Exports: round trip in a process without keras, rows, bad input, warm-up."""
 
-import contextlib
 import json
 import pathlib
 import sys
@@ -223,40 +222,58 @@ def test_bad_input_is_refused_and_the_next_request_served(
     _call(function, rows, np.arange(4))
 
 
-@contextlib.contextmanager
-def _served(folder, signature, names):
-    """Runs a signature as a server does, which checks no shape itself."""
-    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        found = tf.compat.v1.saved_model.load(
-            session, ['serve'], str(folder)
-        ).signature_def[signature]
+@pytest.fixture(scope='module')
+def server(exported):
+    """(model, signature, names) -> a call with the values of those inputs.
+
+    It feeds any shape, as a server does, which checks none itself.
+    """
+    sessions = {}
+
+    def get(model, signature, names):
+        if model not in sessions:
+            session = tf.compat.v1.Session(graph=tf.Graph())
+            folder = str(exported(model)[2] / '1')
+            with session.graph.as_default():
+                found = tf.compat.v1.saved_model.load(
+                    session, ['serve'], folder
+                )
+            sessions[model] = session, found.signature_def
+        session, found = sessions[model]
         options = config_pb2.CallableOptions()
-        options.feed.extend(found.inputs[name].name for name in names)
-        options.fetch.extend(o.name for o in found.outputs.values())
-        yield session._make_callable_from_options(options)
+        inputs, outputs = found[signature].inputs, found[signature].outputs
+        options.feed.extend(inputs[name].name for name in names)
+        options.fetch.extend(output.name for output in outputs.values())
+        return session._make_callable_from_options(options)
+
+    yield get
+    for session, _ in sessions.values():
+        session.close()
 
 
 @pytest.mark.parametrize('model,signature', EVERY)
-def test_a_wrong_shape_is_refused_in_our_words(model, signature, exported):
-    _, loaded, folder, rows = exported(model)
+def test_a_wrong_shape_is_refused_in_our_words(
+    model, signature, exported, server
+):
+    _, loaded, _, rows = exported(model)
     names = sorted(loaded[signature].structured_input_signature[1])
     good = {n: rows[n][:2] for n in names}
-    with _served(folder / '1', signature, names) as served:
-        for name in names:
-            value = good[name]
-            wrong = [value[..., None], value[0], value.repeat(2, axis=-1)]
-            if value.ndim == 4:  # as many values, in other places
-                wrong.append(value.reshape(2, 4, 16, 1))
-            if value.ndim == 1:
-                wrong.pop()  # more rows, which is another test
-            for other in wrong:
-                with pytest.raises(
-                    tf.errors.InvalidArgumentError,
-                    match=rf'{name} must have shape \[rows',
-                ):
-                    served(*(good | {name: other}).values())
-        for value in served(*good.values()):
-            assert len(value) == 2
+    served = server(model, signature, names)
+    for name in names:
+        value = good[name]
+        wrong = [value[..., None], value[0], value.repeat(2, axis=-1)]
+        if value.ndim == 4:  # as many values, in other places
+            wrong.append(value.reshape(2, 4, 16, 1))
+        if value.ndim == 1:
+            wrong.pop()  # more rows, which is another test
+        for other in wrong:
+            with pytest.raises(
+                tf.errors.InvalidArgumentError,
+                match=rf'{name} must have shape \[rows',
+            ):
+                served(*(good | {name: other}).values())
+    for value in served(*good.values()):
+        assert len(value) == 2
 
 
 @pytest.mark.parametrize('model,signature', EVERY)

@@ -89,17 +89,14 @@ def test_a_disk_error_is_known_by_its_number_and_by_tensorflows_words():
     assert not files.is_disk_error(FileNotFoundError(errno.ENOENT, 'no file'))
 
 
-@pytest.mark.parametrize('largest', [100, 20_000])
-def test_training_on_a_full_disk_keeps_what_there_was(
-    run, tmp_path, data_dir, largest
-):
-    # 100 bytes hold not even config.json, 20,000 no checkpoint.
+def test_training_on_a_full_disk_keeps_what_there_was(run, tmp_path, data_dir):
     path = run(tmp_path / 'run')
     before = _snapshot(path)
     command = tiny.train_command('cvae', path, data_dir)[2:]
     command += [f'--set={s}' for s in [*SHORT, 'steps=20']]
-    done = _script('train', *command, largest=largest)
-    _assert_one_line(done, 'free some space')
+    # Room for config.json and the summaries, not for a checkpoint.
+    done = _script('train', *command, largest=20_000)
+    _assert_one_line(done, 'free some space', 'checkpoint-20')
     after = _snapshot(path)
     for name, content in before.items():
         if not name.startswith('summaries') and name != 'config.json':
@@ -180,9 +177,7 @@ def test_a_failing_checkpoint_leaves_the_older_ones(tmp_path, monkeypatch):
 # A path is a name, never a pattern.
 
 
-@pytest.mark.parametrize(
-    'name', ['exp[1]', 'exp*', 'e?p1', 'exp[!x]', 'e\\xp1']
-)
+@pytest.mark.parametrize('name', ['exp[1]', 'exp*', 'e\\xp1'])
 def test_a_workdir_of_any_name_harms_no_other_and_can_be_read(
     name, run, tmp_path, data_dir
 ):

@@ -26,8 +26,8 @@ def pictures(tmp_path):
     return tmp_path / 'pics'
 
 
-def _load(place, *extra):
-    return tiny.load('cvae', None, f'dataset=folder:{place}', *SHORT, *extra)
+def _load(place, *extra, model='cvae'):
+    return tiny.load(model, None, f'dataset=folder:{place}', *SHORT, *extra)
 
 
 def _train(place, directory, *extra):
@@ -189,7 +189,7 @@ def test_an_export_names_its_classes_and_no_path(
     relative, pictures, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    config, images = _load('pics' if relative else pictures)
+    config, images = _load('pics' if relative else pictures, model='dcgan')
     config = dataclasses.replace(config, data_dir=str(tmp_path / 'tfds'))
     made = export.export(config.build(), config, 0, images, tmp_path / 'export')
     text = (made / export.INFO).read_text()
