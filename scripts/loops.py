@@ -104,7 +104,7 @@ def training_loop(config, strategy, jit, change=lambda model: None):
 def pace(make, batch_size):
     """Images per second of `make(batch size)`, and what bounds them."""
     run, operations = make(batch_size)
-    steps = max(10, 6400 // batch_size)
+    steps = max(10, 3200 // batch_size)
     run(steps)
     step = statistics.median(seconds(run, steps) / steps for _ in range(5))
     sgemm = _sgemm()

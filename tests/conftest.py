@@ -44,7 +44,11 @@ def pytest_sessionfinish(session, exitstatus):
     """
     config = session.config
     part = config.args != [str(ROOT / 'tests')] and config.args != ['tests']
-    selected = config.option.keyword or config.option.markexpr
+    selected = (
+        config.option.keyword
+        or config.option.markexpr
+        or config.option.collectonly
+    )
     if hasattr(config, 'workerinput') or part or selected or exitstatus:
         return
     seen = raised.seen()
