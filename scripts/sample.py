@@ -88,12 +88,12 @@ def _write(file, spec, drawn, columns, titles):
     for index, sound in enumerate(encoded):
         row, column = divmod(index, columns)
         sounds[folder / f'row{row:02d}_column{column:02d}.wav'] = sound
-    files.write(sounds)
+    # Picture and sounds are of one draw: all, or none.
+    files.write(sounds | {file: files.encode_picture(file, grid)})
     # Sounds of an earlier, larger grid.
     for old in folder.glob('row*_column*.wav'):
         if old not in sounds:
             old.unlink()
-    files.write_picture(file, grid)
 
 
 def _draw(kind, functions, config, labels, examples):

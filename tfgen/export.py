@@ -10,6 +10,7 @@ model on real inputs, and then renamed into place, so that a server that
 watches MODEL_DIR never sees half a model.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -83,12 +84,13 @@ def export(
     except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
         if new:
-            model_dir.rmdir()
+            with contextlib.suppress(OSError):  # no longer empty
+                model_dir.rmdir()
         if files.is_disk_error(error):
             raise UserError(
                 f'model_dir {str(model_dir)!r} cannot be written '
-                f'({files.reason(error)}): free some space and export again; '
-                'nothing was published'
+                f'({files.reason(error)}): free some space, or name another '
+                'folder, and export again; nothing was published'
             ) from None
         raise
     return version

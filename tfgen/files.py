@@ -64,6 +64,11 @@ def write_json(file: pathlib.Path, content: dict) -> None:
 
 def write_picture(file: pathlib.Path, image: np.ndarray) -> None:
     """Writes a uint8 [H, W, C] picture in the format of the file's ending."""
+    write({file: encode_picture(file, image)})
+
+
+def encode_picture(file: pathlib.Path, image: np.ndarray) -> bytes:
+    """A uint8 [H, W, C] picture in the format of the file's ending."""
     ending = file.suffix.lower()
     known = Image.registered_extensions().get(ending)
     if known not in Image.SAVE:
@@ -79,7 +84,7 @@ def write_picture(file: pathlib.Path, image: np.ndarray) -> None:
             f'{str(file)!r} cannot be written ({error}): let its name end in '
             '.png'
         ) from None
-    write({file: buffer.getvalue()})
+    return buffer.getvalue()
 
 
 @contextlib.contextmanager

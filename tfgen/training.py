@@ -246,11 +246,13 @@ def make_loop(
 
     def average(step):
         """Moves this replica's averages towards its weights."""
+        if not averages:
+            return
         # The first steps are averaged over a shorter time, not to drag the
         # initial weights along.
         done = tf.cast(step, tf.float32)
         decay = tf.minimum(config.preset.ema, (1.0 + done) / (10.0 + done))
-        for mean, variable in zip(averages, model.variables, strict=False):
+        for mean, variable in zip(averages, model.variables, strict=True):
             value = tf.convert_to_tensor(variable.value)
             mean.assign(value + decay * (mean - value))
 
