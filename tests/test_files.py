@@ -147,6 +147,19 @@ def test_an_export_is_whole_or_not_there(run, tmp_path, data_dir):
     assert [f.name for f in model_dir.iterdir()] == ['1']
 
 
+def test_an_export_onto_a_full_disk_is_one_line(tmp_path, data_dir):
+    config, images = tiny.load('cvae', data_dir)
+    model = config.build()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match='nothing was published'):
+            export.export(model, config, 0, images, tmp_path / 'a' / 'export')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / 'a' / 'export').exists()
+
+
 def test_a_failing_summary_is_one_line(tmp_path, data_dir):
     config, _ = tiny.load('cvae', data_dir)
     (tmp_path / 'summaries').write_text('in the way')
