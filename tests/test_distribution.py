@@ -22,8 +22,9 @@ FLAGS = [
     f'--set=steps={STEPS}',
     f'--set=checkpoint_every={STEPS}',
     '--set=log_every=1',
-    '--jit=off',
+    '--set=schedule=constant',
 ]
+UNCOMPILED = '--jit=off'
 
 
 def _losses(directory):
@@ -44,20 +45,17 @@ def _losses(directory):
 
 @pytest.fixture(scope='module')
 def one_device(tmp_path_factory, data_dir):
-    """Losses on one device, of a model under further flags, and the run."""
+    """Losses of a model on one device, and the run."""
     made = {}
 
-    def losses(model, *flags):
-        if (model, flags) not in made:
+    def losses(model):
+        if model not in made:
             path = tmp_path_factory.mktemp(model) / 'run'
             tiny.load(model, data_dir)  # prepares the data set once
-            tiny.run(
-                tiny.train_command(
-                    model, path, data_dir, *FLAGS, '--strategy=one', *flags
-                )
-            )
-            made[model, flags] = path
-        return _losses(made[model, flags]), made[model, flags]
+            flags = [*FLAGS, UNCOMPILED, '--strategy=one']
+            tiny.run(tiny.train_command(model, path, data_dir, *flags))
+            made[model] = path
+        return _losses(made[model]), made[model]
 
     return losses
 
@@ -72,32 +70,20 @@ def _assert_follows(losses, reference):
 
 @pytest.mark.parametrize('model', tiny.FAMILIES)
 def test_two_replicas_follow_one(model, one_device, tmp_path, data_dir):
-    reference, _ = one_device(model)
-    tiny.run(
-        tiny.train_command(
-            model, tmp_path, data_dir, *FLAGS, '--strategy=mirrored'
-        )
+    # Compiled where that is the default; the one device never is.
+    reference, one = one_device(model)
+    command = tiny.train_command(
+        model, tmp_path, data_dir, *FLAGS, '--strategy=mirrored'
     )
+    tiny.run(command)
     _assert_follows(_losses(tmp_path), reference)
+    _assert_equal_averages(model, one, tmp_path)
 
 
-def test_two_compiled_replicas_and_their_averages_follow_one(
-    one_device, tmp_path, data_dir
-):
-    one_device('diagonal_bilstm')  # prepares the data set
-    flags = [f for f in FLAGS if f != '--jit=off']
-    averages = []
-    for strategy in ('one', 'mirrored'):
-        path = tmp_path / strategy
-        flag = f'--strategy={strategy}'
-        command = tiny.train_command(
-            'diagonal_bilstm', path, data_dir, *flags, flag
-        )
-        tiny.run(command)
-        averages.append(_averages(path))
-    one, two = averages
-    assert len(one) == len(two) > 5
-    for a, b in zip(one, two, strict=True):
+def _assert_equal_averages(model, one, other):
+    averages = _averages(one), _averages(other)
+    assert (len(averages[0]) > 5) == (model == 'diagonal_bilstm')
+    for a, b in zip(*averages, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-4)
 
 
@@ -129,6 +115,7 @@ def _run_workers(model, directory, data_dir, *flags):
                     directory,
                     data_dir,
                     *FLAGS,
+                    UNCOMPILED,
                     '--strategy=multiworker',
                     *flags,
                 ),
@@ -156,19 +143,15 @@ def test_two_workers_follow_one(model, one_device, tmp_path, data_dir):
     # The chief alone reports and writes.
     assert f'step {STEPS}/{STEPS}' in chief and 'step' not in other
     assert len(list((tmp_path / 'summaries').iterdir())) == 1
-    averages = _averages(one), _averages(tmp_path)
-    assert (len(averages[0]) > 5) == (model == 'diagonal_bilstm')
-    for a, b in zip(*averages, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-4)
+    _assert_equal_averages(model, one, tmp_path)
 
 
 def test_workers_resume_from_the_chiefs_checkpoint(
     one_device, tmp_path, data_dir
 ):
-    constant = '--set=schedule=constant'
-    reference, _ = one_device('dcgan', constant)
-    _run_workers('dcgan', tmp_path, data_dir, constant, '--set=steps=10')
-    for output in _run_workers('dcgan', tmp_path, data_dir, constant):
+    reference, _ = one_device('dcgan')
+    _run_workers('dcgan', tmp_path, data_dir, '--set=steps=10')
+    for output in _run_workers('dcgan', tmp_path, data_dir):
         assert 'continuing at step 10' in output
     _assert_follows(_losses(tmp_path), reference)
 
