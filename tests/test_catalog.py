@@ -112,7 +112,8 @@ def test_a_test_split_without_labels_is_replaced_and_named(tmp_path):
     )
     images = data.load('mine', place)
     assert images.spec.split_sizes == {'train': 27, 'test': 3}
-    assert 'split test has no labels (they are -1, not 0 to 2)' in _said(images)
+    said = 'split test (5 examples) has no labels (they are -1, not 0 to 2)'
+    assert said in _said(images)
 
 
 @pytest.mark.parametrize('split,label', [('train', -1), ('test', 3)])
@@ -137,6 +138,15 @@ def test_labels_of_no_class_open_the_set_without_labels(tmp_path, split, label):
     assert f'such as {label}' in said
 
 
+def _supervise(path, *keys):
+    """Notes supervised keys in a stored set."""
+    file = path / 'mine' / '1.0.0' / 'dataset_info.json'
+    info = json.loads(file.read_text())
+    items = [{'featureKey': key} for key in keys]
+    info['supervisedKeys'] = {'tuple': {'items': items}}
+    file.write_text(json.dumps(info))
+
+
 @pytest.mark.parametrize('supervised', [False, True])
 def test_the_label_may_have_any_name(tmp_path, supervised):
     features, more = {'image': _image(), 'animal': LABEL}, {}
@@ -147,11 +157,7 @@ def test_the_label_may_have_any_name(tmp_path, supervised):
     examples = _examples([0, 1, 2] * 10, key='animal', **more)
     place = _store(tmp_path, features, {'train': examples})
     if supervised:
-        file = tmp_path / 'mine' / '1.0.0' / 'dataset_info.json'
-        info = json.loads(file.read_text())
-        keys = [{'featureKey': key} for key in ('image', 'animal')]
-        info['supervisedKeys'] = {'tuple': {'items': keys}}
-        file.write_text(json.dumps(info))
+        _supervise(tmp_path, 'image', 'animal')
     images = data.load('mine', place)
     assert images.spec.class_names == ('cat', 'dog', 'eel')
     (batch,) = images.evaluation('test', 3)
@@ -300,8 +306,120 @@ def test_a_large_set_with_a_label_of_no_class_opens_without(tmp_path):
         names.unlink()
     source = readers.open_images('mine', str(tmp_path), None, memory_limit=10)
     assert source.class_names == ()
-    assert 'one in train is 5, not 0 to 2' in source.notes[0]
+    assert '20 of 20 in train are not 0 to 2' in source.notes[0]
     assert source.gather('train', tf.constant([1]))[1] is None
+
+
+def test_a_large_set_with_an_unlabelled_test_split_holds_out(tmp_path):
+    place = _store(
+        tmp_path,
+        {'image': _image(), 'label': LABEL},
+        {'train': _examples([0, 1, 2] * 10), 'test': _examples([-1] * 5)},
+        file_format='array_record',
+    )
+    source = readers.open_images('mine', place, None, memory_limit=10)
+    assert source.class_names == ('cat', 'dog', 'eel')
+    assert len(source.splits['test']) == 3
+    assert 'split test (5 examples) has no labels' in source.notes[0]
+
+
+@pytest.mark.parametrize('memory_limit', [10, 1 << 30])
+def test_sixteen_bits_are_read_from_array_records(tmp_path, memory_limit):
+    values = np.linspace(0, 65535, 48).astype(np.uint16).reshape(4, 4, 3)
+    place = _store(
+        tmp_path,
+        {'image': _image(np.uint16, 3)},
+        {'train': [{'image': values}] * 10},
+        file_format='array_record',
+    )
+    source = readers.open_images('mine', place, None, memory_limit)
+    images, _ = source.gather('train', tf.constant([3]))
+    np.testing.assert_array_equal(images[0], np.round(values / 257))
+
+
+@pytest.mark.parametrize('memory_limit', [10, 1 << 30])
+def test_a_damaged_array_record_is_one_line(tmp_path, memory_limit):
+    place = _store(
+        tmp_path,
+        {'image': _image()},
+        {'train': [{'image': np.zeros([4, 4, 1], np.uint8)}] * 10},
+        file_format='array_record',
+    )
+    (file,) = (tmp_path / 'mine' / '1.0.0').glob('*.array_record*')
+    file.write_bytes(b'')
+    with pytest.raises(UserError, match='cannot be read'):
+        readers.open_images('mine', place, None, memory_limit)
+
+
+def test_damaged_notes_of_a_set_are_one_line(tmp_path):
+    place = _store(tmp_path, {'image': _image()}, {'train': _images(10)})
+    info = tmp_path / 'mine' / '1.0.0' / 'dataset_info.json'
+    info.write_text(info.read_text()[:50])
+    with pytest.raises(UserError, match='cannot be opened'):
+        data.load('mine', place)
+    (tmp_path / 'mine' / '1.0.0' / 'features.json').unlink()
+    with pytest.raises(UserError, match=r"'mine' in .*prepare it again"):
+        data.load('mine', place)
+
+
+def _images(count):
+    return [{'image': np.zeros([4, 4, 1], np.uint8)}] * count
+
+
+@pytest.mark.parametrize(
+    'splits,train,test',
+    [
+        (('testing', 'training'), 'training', 'testing'),
+        (('Test', 'Train'), 'Train', 'Test'),
+        (('test', 'fold'), 'fold', 'test'),
+        (('test', 'validation'), 'test', 'validation'),
+    ],
+)
+def test_stored_splits_are_known_by_their_names(tmp_path, splits, train, test):
+    sizes = dict(zip(splits, (5, 20), strict=True))
+    place = _store(
+        tmp_path,
+        {'image': _image()},
+        {split: _images(size) for split, size in sizes.items()},
+    )
+    images = data.load('mine', place)
+    assert images.spec.split_sizes == {
+        'train': sizes[train],
+        'test': sizes[test],
+    }
+    assert f'the training split is {train}' in _said(images)
+    assert f'the test split is stored split {test}' in _said(images)
+
+
+def test_a_label_that_is_no_class_is_named(tmp_path):
+    place = _store(
+        tmp_path,
+        {'image': _image(), 'label': tfds.features.Scalar(np.int64)},
+        {'train': _examples([0, 1] * 5)},
+    )
+    images = data.load('mine', place)
+    assert 'opened without labels: label is no ClassLabel' in _said(images)
+
+
+def test_a_weight_is_not_taken_for_the_label(tmp_path):
+    place = _store(
+        tmp_path,
+        {
+            'image': _image(),
+            'breed': LABEL,
+            'animal': LABEL,
+            'weight': tfds.features.Scalar(np.float32),
+        },
+        {
+            'train': [
+                e | {'animal': np.int64(2), 'weight': np.float32(1)}
+                for e in _examples([0, 1] * 5, key='breed')
+            ]
+        },
+    )
+    _supervise(tmp_path, 'image', 'animal', 'weight')
+    (batch,) = data.load('mine', place).evaluation('train', 9).take(1)
+    assert set(batch['label'].numpy()) == {2}
 
 
 def test_a_large_set_without_random_access_says_what_to_build(tmp_path):
@@ -313,22 +431,26 @@ def test_a_large_set_without_random_access_says_what_to_build(tmp_path):
 # Sounds.
 
 
-def _sounds(path, dtype, sounds, rate=8000, **labels):
+def _sounds(path, dtype, sounds, rate=8000, others=(), **options):
     audio = tfds.features.Audio(shape=(None,), dtype=dtype, sample_rate=rate)
 
     def generate():
         for sound in sounds:
-            yield {'audio': np.asarray(sound, dtype)}
+            other = dict.fromkeys(others, np.zeros(3, dtype))
+            yield {'audio': np.asarray(sound, dtype)} | other
 
+    keys = ('audio', *others)
     examples = tf.data.Dataset.from_generator(
-        generate, output_signature={'audio': tf.TensorSpec([None], dtype)}
+        generate,
+        output_signature=dict.fromkeys(keys, tf.TensorSpec([None], dtype)),
     )
     tfds.dataset_builders.store_as_tfds_dataset(
         'sounds',
         '1.0.0',
-        features=tfds.features.FeaturesDict({'audio': audio}),
+        features=tfds.features.FeaturesDict(dict.fromkeys(keys, audio)),
         split_datasets={'train': examples},
         data_dir=path,
+        **options,
     )
     return str(path)
 
@@ -367,8 +489,36 @@ def test_sounds_without_samples_are_left_out_and_counted(tmp_path):
         data.load_audio('sounds', place, 4)
 
 
+def test_a_second_sound_of_each_example_is_named(tmp_path):
+    place = _sounds(tmp_path, np.int16, [[1, 2]] * 10, others=['accompaniment'])
+    sounds = data.load_audio('sounds', place, 4)
+    (batch,) = sounds.evaluation('train', 1).take(1)
+    assert batch['audio'][0].numpy().tolist() == [2**-15, 2**-14, 0, 0]
+    assert 'left out: sounds accompaniment of each example' in _said(sounds)
+
+
+def test_sounds_are_read_from_array_records(tmp_path):
+    place = _sounds(
+        tmp_path, np.int16, [[1, 2]] * 10, file_format='array_record'
+    )
+    (batch,) = (
+        data.load_audio('sounds', place, 4).evaluation('train', 1).take(1)
+    )
+    assert batch['audio'][0].numpy().tolist() == [2**-15, 2**-14, 0, 0]
+
+
+@pytest.mark.parametrize('value', [2**15, -(2**15) - 1, -(2**63)])
+def test_sounds_beyond_sixteen_bits_are_refused(tmp_path, value):
+    place = _sounds(tmp_path, np.int64, [[1, 2, 3, value]] * 10)
+    with pytest.raises(UserError, match='more than 16 bits'):
+        data.load_audio('sounds', place, 2)
+
+
 def test_a_sound_needs_its_rate_and_its_memory(tmp_path):
     place = _sounds(tmp_path, np.int16, [[1, 2]] * 10, rate=None)
+    with pytest.raises(UserError, match='does not state its sample rate'):
+        data.load_audio('sounds', place, 4)
+    place = _sounds(tmp_path / 'minus', np.int16, [[1, 2]] * 10, rate=-5)
     with pytest.raises(UserError, match='does not state its sample rate'):
         data.load_audio('sounds', place, 4)
     place = _sounds(tmp_path / 'x', np.int16, [[1, 2]] * 10)

@@ -460,6 +460,18 @@ def test_the_same_from_a_fresh_process(tmp_path):
     assert not (tmp_path / 'x').exists()
 
 
+def test_names_that_a_terminal_cannot_show_are_escaped():
+    code = "from tfgen import cli; cli.run(lambda: print('caf\\udce9 \u732b'))"
+    for encoding in ('ascii', 'latin-1', 'utf-8:strict'):
+        done = subprocess.run(
+            [sys.executable, '-c', code],
+            capture_output=True,
+            env=os.environ | {'PYTHONIOENCODING': encoding},
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(b'caf\\udce9')
+
+
 @pytest.mark.parametrize('script', ['train', 'evaluate', 'sample', 'export'])
 def test_help_shows_the_flags_that_must_be_given(script):
     file = str(tiny.ROOT / 'scripts' / f'{script}.py')

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from tfgen import presets, workdir
 
@@ -105,3 +106,11 @@ def assert_equal_weights(a: dict, b: dict) -> None:
     assert a.keys() == b.keys()
     for name, value in a.items():
         np.testing.assert_array_equal(value, b[name], err_msg=name)
+
+
+def save_picture(file, pixels=100, size=(8, 8), **options) -> None:
+    """Writes a picture; `pixels` is an array, or one grey level for all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(pixels, int):
+        pixels = np.full(size, pixels, np.uint8)
+    Image.fromarray(pixels).save(file, **options)

@@ -64,6 +64,11 @@ def workdir() -> pathlib.Path:
 def _parse(arguments):
     logging.set_verbosity(logging.WARNING)
     logging.get_absl_handler().setFormatter(None)
+    # Pillow logs what it then raises.
+    logging.logging.getLogger('PIL').setLevel(logging.logging.CRITICAL)
+    # Names that a terminal cannot show are escaped.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors='backslashreplace')
     try:
         rest = flags.FLAGS(arguments)
     except flags.Error as error:

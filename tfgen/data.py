@@ -27,6 +27,7 @@ from tfgen.readers.base import EDITION, Source
 # Third word of the seed, so that no other draw shares the order's numbers.
 _ORDER = 0x07DE7
 
+_MOST_PIXELS = 1 << 24  # of an image
 _SHOWN = 12  # so many classes are named in a line
 BINARIZATIONS = ('none', 'static', 'dynamic', 'threshold')
 
@@ -151,6 +152,11 @@ def load(
         raise UserError(
             f'unknown binarization {binarization!r}: use one of '
             f'{", ".join(BINARIZATIONS)}'
+        )
+    if image_size and math.prod(image_size) > _MOST_PIXELS:
+        raise UserError(
+            f'image_size {image_size[0]},{image_size[1]} has more than '
+            f'{_MOST_PIXELS:,} pixels: set a smaller one'
         )
     source = readers.open_images(name, data_dir, image_size, edition=edition)
     levels = source.levels

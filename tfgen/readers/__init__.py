@@ -10,13 +10,10 @@ import os
 import pathlib
 
 from tfgen.errors import UserError
-from tfgen.readers.base import EDITION, MEMORY_LIMIT, Source
+from tfgen.readers.base import EDITION, MEMORY_LIMIT, PATHS, Source
 from tfgen.readers.catalog import open_tfds
 from tfgen.readers.folder import open_folder
 from tfgen.readers.palette import open_palette
-
-# Kinds of sets that are named by a path, as kind:PATH.
-PATHS = ('folder', 'palette')
 
 
 def open_images(
@@ -28,6 +25,11 @@ def open_images(
 ) -> Source:
     """'digits', a TFDS set, 'folder:PATH' or 'palette:PATH'; see data.load."""
     kind, _, path = name.partition(':')
+    if kind in PATHS and not path:
+        raise UserError(
+            f'data set {name!r} names no path: give {kind}:PATH with the path '
+            'of a folder'
+        )
     path = pathlib.Path(os.path.expanduser(path))
     if kind == 'folder':
         return open_folder(path, image_size, edition)

@@ -1,18 +1,23 @@
 """Sounds of the TFDS catalog, and the embedded tones."""
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tfgen.errors import UserError
-from tfgen.readers.base import EDITION, MEMORY_LIMIT, Fingerprint, Source
+from tfgen.readers.base import (
+    EDITION,
+    MEMORY_LIMIT,
+    PATHS,
+    Fingerprint,
+    Source,
+)
 from tfgen.readers.prepared import (
     class_names,
     label_key,
     num_used,
-    one_line,
     open_builder,
     prepare,
+    read,
     read_splits,
 )
 
@@ -42,15 +47,16 @@ def open_audio(
     sounds without any sample are left out. The type of the set's feature
     decides what a value means, never the values.
     """
-    if ':' in name:
+    if name.partition(':')[0] in PATHS:
         raise UserError(
             f'data set {name!r} is one of images: use tones, or a TFDS audio '
             'set such as spoken_digit'
         )
     builder = open_builder(name, data_dir)
     info = builder.info
-    key = _audio_key(name, info.features)
+    key, notes = _audio_key(name, info, edition)
     label, note = label_key(dict(info.features), info.supervised_keys, edition)
+    notes += [note] if note else []
     builder = prepare(name, builder, data_dir)
     feature = builder.info.features[key]
     dtype = np.dtype(feature.np_dtype).name
@@ -61,7 +67,7 @@ def open_audio(
             "TFDS's int64) can be read, convert it"
         )
     rate = _SAMPLE_RATES.get(builder.name) or feature.sample_rate
-    if not rate:
+    if not rate or rate < 0:
         raise UserError(
             f'data set {name!r} does not state its sample rate: use one that '
             'does, such as tones or spoken_digit'
@@ -81,7 +87,6 @@ def open_audio(
             name, builder, split, (key, label), length, fingerprint, empty
         ),
     )
-    notes = [note] if note else []
     if edition == 1 and _SCALES[dtype] != (0, 1):
         notes.append(
             'read otherwise than when this run began (sounds of 8 bits were '
@@ -101,43 +106,49 @@ def open_audio(
     )
 
 
-def _audio_key(name, features):
-    features = dict(features) if hasattr(features, 'keys') else {}
-    for key, feature in sorted(features.items()):
-        if isinstance(feature, tfds.features.Audio):
-            return key
-    raise UserError(
-        f'data set {name!r} has no audio: use tones, or a TFDS audio set such '
-        'as spoken_digit'
+def _audio_key(name, info, edition):
+    """The key of the sound, and notes."""
+    features = dict(info.features) if hasattr(info.features, 'keys') else {}
+    keys = sorted(
+        key
+        for key, feature in features.items()
+        if isinstance(feature, tfds.features.Audio)
     )
+    if not keys:
+        raise UserError(
+            f'data set {name!r} has no audio: use tones, or a TFDS audio set '
+            'such as spoken_digit'
+        )
+    own = info.supervised_keys[0] if info.supervised_keys else None
+    wanted = () if edition == 1 else (own, 'audio')
+    key = next((k for k in wanted if k in keys), keys[0])
+    others = ', '.join(k for k in keys if k != key)
+    return key, [f'left out: sounds {others} of each example'] * bool(others)
 
 
 def _decode(name, builder, split, keys, length, fingerprint, empty):
     key, label = keys
     dtype = np.dtype(builder.info.features[key].np_dtype)
     added, factor = _SCALES[dtype.name]
+    lowest, highest = -_LEVELS // 2, _LEVELS // 2 - 1
     sounds, labels = [], []
-    try:
-        for example in tfds.as_numpy(builder.as_dataset(split=split)):
-            sound = example[key]
-            fingerprint.add(sound)
-            if not len(sound):
-                empty[split] = empty.get(split, 0) + 1
-                continue
-            sound = (sound[:length].astype(np.int64) + added) * factor
-            if np.abs(sound).max() > _LEVELS // 2:
-                raise UserError(
-                    f'data set {name!r} has sounds of more than 16 bits: only '
-                    '16-bit sounds are supported'
-                )
-            sound = np.clip(sound, -_LEVELS // 2, _LEVELS // 2 - 1)
-            sounds.append(np.pad(sound, [0, length - len(sound)]))
-            labels.append(example[label] if label else 0)
-    except tf.errors.OpError as error:
-        raise UserError(
-            f'data set {name!r} in {builder.data_dir} cannot be read: '
-            f'{one_line(error)}'
-        ) from None
+    for batch in read(name, builder, split, 1):
+        sound = batch[key][0]
+        fingerprint.add(sound)
+        if not len(sound):
+            empty[split] = empty.get(split, 0) + 1
+            continue
+        if (
+            dtype == np.int64
+            and not lowest <= sound.min() <= sound.max() <= highest
+        ):
+            raise UserError(
+                f'data set {name!r} has sounds of more than 16 bits: only '
+                '16-bit sounds are supported'
+            )
+        sound = (sound[:length].astype(np.int64) + added) * factor
+        sounds.append(np.pad(sound, [0, length - len(sound)]))
+        labels.append(batch[label][0] if label else 0)
     if not sounds:
         raise UserError(
             f'data set {name!r} has no sound with samples in {split}: prepare '

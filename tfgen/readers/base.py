@@ -9,6 +9,8 @@ import tensorflow as tf
 
 from tfgen.errors import UserError
 
+# Kinds of sets that are named by a path, as kind:PATH.
+PATHS = ('folder', 'palette')
 MEMORY_LIMIT = 4 << 30  # bytes of decoded examples
 # How a set is opened. 1, of runs that began before there was a 2: every tenth
 # example is held out, class folders are in alphabetical order.
@@ -140,9 +142,9 @@ class Fingerprint:
         return self._hash.hexdigest()
 
 
-def sample_rows(count: int) -> list[int]:
-    """Some rows of a set of `count`, spread evenly."""
-    return np.unique(np.linspace(0, count - 1, _SAMPLE).astype(int)).tolist()
+def sample_rows(count: int, number: int = _SAMPLE) -> list[int]:
+    """At most `number` rows of a set of `count`, spread evenly."""
+    return np.unique(np.linspace(0, count - 1, number).astype(int)).tolist()
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

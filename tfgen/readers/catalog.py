@@ -18,14 +18,17 @@ from tfgen.readers.base import (
     to_bytes,
 )
 from tfgen.readers.prepared import (
+    ByIndex,
     class_names,
     label_key,
     num_used,
     one_line,
     open_builder,
     prepare,
+    read,
     read_splits,
     stored_splits,
+    usable_labels,
 )
 
 # Sets whose images do not use the 256 values of a byte.
@@ -111,36 +114,31 @@ def _keys(name, info, edition):
 def _by_access(name, builder, keys, size, shape, names, edition):
     """Fields of the Source of a set that does not fit into memory."""
     train, test, notes = stored_splits(builder, edition)
-    sizes = {k: builder.info.splits[k].num_examples for k in (train, test) if k}
+    used = [split for split in (train, test) if split]
+    sizes = {k: builder.info.splits[k].num_examples for k in used}
+    if keys[1]:
+        labels = {
+            split: _sampled(name, builder, split, keys[1]) for split in used
+        }
+        names, test, said = usable_labels(builder, names, labels)
+        notes += said
     if test:
         rows = {'train': range(sizes[train]), 'test': range(sizes[test])}
     else:
         rows = hold_out(name, sizes[train], None, edition)
+    keys = (keys[0], keys[1] if names else None)
     fingerprint = Fingerprint()
     fingerprint.add(builder.info.full_name, *sizes.items(), *names)
     splits = {}
     for split in rows:
         stored = train if split == 'train' else test or train
-        source = _data_source(name, builder, stored)
+        source = _by_index(name, builder, stored)
         for example in source.__getitems__(
             [int(rows[split][i]) for i in sample_rows(len(rows[split]))]
         ):
             fingerprint.add(np.asarray(example[keys[0]]))
-            label = example[keys[1]] if keys[1] else 0
-            if names and not 0 <= label < len(names):
-                notes.append(
-                    f'opened without labels: one in {stored} is {label}, not '
-                    f'0 to {len(names) - 1}; mend it, or use --set '
-                    'conditional=false'
-                )
-                names = ()
-            fingerprint.add(label)
-        splits[split] = source
-    keys = (keys[0], keys[1] if names else None)
-    splits = {
-        split: RandomAccess(source, rows[split], keys, size, shape)
-        for split, source in splits.items()
-    }
+            fingerprint.add(example[keys[1]] if keys[1] else 0)
+        splits[split] = RandomAccess(source, rows[split], keys, size, shape)
     return {
         'class_names': names,
         'splits': splits,
@@ -150,57 +148,51 @@ def _by_access(name, builder, keys, size, shape, names, edition):
     }
 
 
+def _sampled(name, builder, split, label_key):
+    """Some labels of a set too large to read: of 10,000 examples."""
+    source = _by_index(name, builder, split, images=False)
+    rows = sample_rows(len(source), 10_000)
+    return np.array([e[label_key] for e in source.__getitems__(rows)])
+
+
 def _decode(name, builder, split, keys, size, fingerprint):
     image_key, label_key = keys
     shape = builder.info.features[image_key].shape
     levels = _LEVELS.get(builder.name, 256)
     images, labels = [], []
-    try:
-        for batch in _batches(builder, split, None not in shape[:2]):
-            found = batch[image_key]
-            fingerprint.add(found)
-            found = to_bytes(found)
-            if found.max(initial=0) >= levels:
-                raise UserError(
-                    f'data set {name!r} has a pixel of {found.max()} where '
-                    f'{levels} levels are expected: prepare it again with '
-                    'tfds build'
-                )
-            images.extend(fit(found, size))
-            if images[-1].shape != images[0].shape:
-                break  # stack will say so
-            labels.extend(batch[label_key] if label_key else [0] * len(found))
-    except tf.errors.OpError as error:
-        raise UserError(
-            f'data set {name!r} in {builder.data_dir} cannot be read: '
-            f'{one_line(error)}'
-        ) from None
+    # Batches decode twice as fast, but only images of one shape make one.
+    batch_size = 1 if None in shape[:2] else 1000
+    for batch in read(name, builder, split, batch_size):
+        found = batch[image_key]
+        fingerprint.add(found)
+        found = to_bytes(found)
+        if found.max(initial=0) >= levels:
+            raise UserError(
+                f'data set {name!r} has a pixel of {found.max()} where '
+                f'{levels} levels are expected: prepare it again with '
+                'tfds build'
+            )
+        images.extend(fit(found, size))
+        if images[-1].shape != images[0].shape:
+            break  # stack will say so
+        labels.extend(batch[label_key] if label_key else [0] * len(found))
     images, labels = stack(name, images), np.asarray(labels, np.int64)
     fingerprint.add(labels)
     return images, labels
 
 
-def _batches(builder, split, same_shape):
-    """Examples of a stored split in order, stacked along a first axis."""
-    if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
-        source = builder.as_data_source(split=split)
-        for index in range(len(source)):
-            yield {k: np.asarray(v)[None] for k, v in source[index].items()}
-        return
-    # Batches decode twice as fast, but only images of one shape make a batch.
-    examples = builder.as_dataset(
-        split=split, batch_size=1000 if same_shape else 1
-    )
-    yield from tfds.as_numpy(examples)
-
-
-def _data_source(name, builder, split):
+def _by_index(name, builder, split, images=True):
     try:
-        return builder.as_data_source(split=split)
+        return ByIndex(builder, split, images)
     except NotImplementedError:
         raise UserError(
             f'data set {name!r} is too large for memory and its files have no '
             f'random access: run `tfds build {name} '
             '--file_format=array_record --data_dir=OTHER` and pass '
             '--data_dir=OTHER, or set a smaller image_size'
+        ) from None
+    except Exception as error:  # of a damaged file
+        raise UserError(
+            f'data set {name!r} in {builder.data_dir} cannot be read: '
+            f'{one_line(error)}'
         ) from None

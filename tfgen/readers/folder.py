@@ -7,6 +7,7 @@ import collections
 import os
 import pathlib
 import re
+import stat
 
 import numpy as np
 
@@ -27,10 +28,14 @@ _MENDED = (
     'bits were taken wrongly)'
 )
 # Names of folders that are splits, in any case; the first test there is.
-_TRAIN = ({'train', 'training', 'train_set', 'training_set'},)
-_TEST = (
-    {'test', 'testing', 'test_set', 'testing_set'},
-    {'val', 'valid', 'validation', 'dev', 'val_set', 'validation_set'},
+_ENDINGS = ('', '_set', '_images', '_data')
+_TRAIN, _TEST, _VALIDATION = (
+    {f'{name}{ending}' for name in names for ending in _ENDINGS}
+    for names in (
+        ('train', 'training'),
+        ('test', 'testing'),
+        ('val', 'valid', 'validation', 'dev'),
+    )
 )
 
 
@@ -46,12 +51,13 @@ def open_folder(
     split where there is no `test`. Colour if any picture has colour.
     """
     if not os.path.isdir(path):  # (of any length, where Path.is_dir raises)
+        what = 'is a file' if os.path.isfile(path) else 'does not exist'
         raise UserError(
-            f'folder {str(path)!r} does not exist: give folder:PATH with the '
-            'path of a folder of images'
+            f'folder {str(path)!r} {what}: give folder:PATH with the path of a '
+            'folder of images'
         )
-    folders, outside = _splits(path)
     listed, others = {}, collections.Counter()
+    folders, outside = _splits(path, others, edition)
     for split, folder in folders.items():
         listed[split] = _listed(folder, others, outside)
         if not listed[split]:
@@ -103,21 +109,32 @@ def natural(name: str) -> tuple:
     return [(int(p), '') if p.isdecimal() else (-1, p) for p in parts], name
 
 
-def _splits(path):
-    """{split: its folder}, and what lies outside of both."""
+def _splits(path, others, edition):
+    """{split: its folder}, and what lies outside of both.
+
+    Files that are no pictures are counted in `others`, by kind.
+    """
     folders = sorted(f for f in _entries(path) if f.is_dir())
     train = _one_of(path, folders, _TRAIN)
+    test = _one_of(path, folders, _TEST, _VALIDATION)
     if train is None:
         _refuse_splits_inside(folders)
+        if test is not None and edition > 1:
+            raise UserError(
+                f'folder {str(path)!r} has {test.name}/ and no train/: name '
+                f'the folder of training pictures train, or rename '
+                f'{test.name}/ if it is a class'
+            )
         return {'train': path}, []
     chosen = {'train': train}
-    test = _one_of(path, folders, _TEST)
     if test is not None:
         chosen['test'] = test
     outside = []
     for folder in folders:
         if folder not in chosen.values():
-            count = len(_pictures(folder)[0])
+            pictures, rest = _pictures(folder)
+            others.update(map(_kind, rest))
+            count = len(pictures)
             outside.append(f'{folder.name}/ ({_count(count)})')
             if (
                 count
@@ -129,7 +146,9 @@ def _splits(path):
                     f'in {folder.name}/: rename {train.name}/ if it is a '
                     f'class, or move {folder.name}/ away if it is not'
                 )
-    loose = [f for f in _entries(path) if not f.is_dir() and _is_picture(f)]
+    beside = [f for f in _entries(path) if not f.is_dir()]
+    loose = [f for f in beside if _is_picture(f)]
+    others.update(_kind(f) for f in beside if not _is_picture(f))
     if loose:
         outside.append(f'beside {train.name}/ ({_count(len(loose))})')
     return chosen, outside
@@ -139,7 +158,7 @@ def _refuse_splits_inside(folders):
     """Refuses what looks like a set of which a folder above was named."""
     for folder in folders:
         for inside in _entries(folder):
-            if inside.is_dir() and inside.name.lower() in _TRAIN[0]:
+            if inside.is_dir() and inside.name.lower() in _TRAIN:
                 raise UserError(
                     f'folder {str(folder)!r} has {inside.name}/ in it, which '
                     'would be read as part of one class: name '
@@ -147,7 +166,7 @@ def _refuse_splits_inside(folders):
                 )
 
 
-def _one_of(path, folders, alternatives):
+def _one_of(path, folders, *alternatives):
     """The folder whose name is in the first set of which there is one."""
     for names in alternatives:
         found = [f for f in folders if f.name.lower() in names]
@@ -166,7 +185,7 @@ def _listed(folder, others, outside):
     listed = []
     for entry in sorted(_entries(folder), key=lambda f: (f.is_dir(), f.name)):
         pictures, rest = _pictures(entry)
-        others.update(f.suffix.lower() or 'without ending' for f in rest)
+        others.update(map(_kind, rest))
         label = entry.name if entry.is_dir() else ''
         listed += [(f, label) for f in pictures]
         if entry.is_dir() and not pictures:
@@ -184,9 +203,10 @@ def _pictures(entry):
             return
         real = os.path.realpath(entry)
         above = os.path.realpath(entry.parent)
-        if entry.is_symlink() and f'{above}/'.startswith(f'{real}/'):
-            rest.append(entry)  # a link back up holds other classes as well
-        elif real not in seen:
+        back = entry.is_symlink() and f'{above}/'.startswith(f'{real}/')
+        if back or real in seen:
+            rest.append(entry)  # A link back up holds other classes as well.
+        else:
             seen.add(real)
             inside = sorted(_entries(entry))
             for below in sorted(inside, key=lambda f: f.is_dir()):
@@ -205,6 +225,12 @@ def _entries(folder):
             f'folder {str(folder)!r} cannot be read ({error.strerror}): give '
             'yourself access, or name another folder'
         ) from None
+
+
+def _kind(entry):
+    if entry.is_dir():
+        return 'links to folders'
+    return entry.suffix.lower() or 'without ending'
 
 
 def _is_picture(file):
@@ -257,6 +283,11 @@ def _decoded(path, listed, size, classes, edition, fingerprint, remarks):
 
 def _content(file):
     try:
+        if not stat.S_ISREG(file.stat().st_mode):
+            raise UserError(
+                f'image {str(file)!r} is no regular file: move it out of the '
+                'folder'
+            )
         return file.read_bytes()
     except OSError as error:
         raise UserError(

@@ -1,22 +1,38 @@
 """One picture file -> bytes of pixels, by what the file says it is."""
 
+import contextlib
 import dataclasses
 import functools
 import io
+import os
 import pathlib
+import sys
+import tempfile
 import warnings
 
 import numpy as np
-from PIL import Image, ImageOps
+import tensorflow as tf
+from PIL import Image
 
 from tfgen.errors import UserError
 from tfgen.readers.base import to_bytes
 
 _GREY = {'1', 'L', 'LA', 'La'}
 _ORIENTATION = 0x0112  # EXIF
+# What turns a picture upright, by its orientation.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _SIXTEEN = {'I;16', 'I;16B', 'I;16L', 'I;16N'}
 # Pillow knows of these formats but does not decode them, or not by itself.
 _STUBS = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
+_NOTHING = contextlib.nullcontext()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +64,9 @@ def suffixes() -> frozenset[str]:
 def decode(file: pathlib.Path, content: bytes) -> Picture:
     """Decodes `content` of `file`, upright, on black where transparent.
 
-    The type of the file decides, never its values: 16 bits are scaled to 8,
-    all that can hold a colour is colour. Of several frames the first is read.
+    The type of the file decides, never its values: 16 bits are scaled to 8
+    (of colours in a TIFF, Pillow takes the upper 8), all that can hold a
+    colour is colour. Of several frames the first is read.
 
     Raises:
       UserError: it cannot be decoded, or its scale is not known.
@@ -59,12 +76,16 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
         try:
             with Image.open(io.BytesIO(content)) as image:
                 frames = getattr(image, 'is_animated', False)
+                tiff, png = image.format == 'TIFF', image.format == 'PNG'
+                orientation = _orientation(image)
                 mended = (
                     image.has_transparency_data
                     or image.mode in _SIXTEEN
-                    or image.getexif().get(_ORIENTATION, 1) != 1
+                    or (png and content[24] == 16)
+                    or orientation != 1
                 )
-                pixels = _pixels(file, image, content)
+                with _no_complaints(file) if tiff else _NOTHING:
+                    pixels = _pixels(file, image, content)
         except UserError:
             raise
         except Image.DecompressionBombError:
@@ -81,41 +102,83 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
     remarks = [_remark(w) for w in caught]
     if frames:
         remarks.append('several frames, of which the first is read')
+    if orientation is None:
+        remarks.append('EXIF data that cannot be read, so not turned')
     remarks = tuple(r for r in dict.fromkeys(remarks) if r)
     return Picture(pixels, remarks, mended)
+
+
+def _orientation(image):
+    """As EXIF counts, 1 to 8; None if the EXIF data cannot be read."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # Pillow raises all kinds
+        return None
+
+
+@contextlib.contextmanager
+def _no_complaints(file):
+    """Refuses a file of which libtiff complains.
+
+    It does so on the terminal alone, and fills up what it cannot decode.
+    """
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as complaints:
+        os.dup2(complaints.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        if complaints.tell():
+            raise UserError(
+                f'image {str(file)!r} is damaged: replace or remove it'
+            )
 
 
 def _pixels(file, image, content):
     if image.format == 'TIFF':
         _refuse_odd_tiff(file, image)
-    # A 16-bit PNG or PGM is 'I' in some releases of Pillow.
+    # A 16-bit PGM is 'I' in some releases of Pillow.
     sixteen = image.mode in _SIXTEEN or (
-        image.mode == 'I' and image.format in ('PNG', 'PPM')
+        image.mode == 'I' and image.format == 'PPM'
     )
-    if not sixteen and image.mode in ('I', 'F'):
-        raise UserError(
-            f'image {str(file)!r} has 32-bit pixels, whose range is not '
-            'known: convert it to 8 or 16 bits'
-        )
     grey = image.mode in _GREY
     inverted = sixteen and image.format == 'TIFF' and not image.tag_v2.get(262)
     if image.format == 'PNG':
         depth, kind = content[24], content[25]  # PNG specification, IHDR
         grey = kind in (0, 4)
+        if depth == 16:
+            # Of colours, Pillow would take the upper 8 bits.
+            values = tf.io.decode_png(content, 4, tf.uint16).numpy()
+            return _upright(Image.fromarray(to_bytes(values)), image, grey)
         _scale_clear(image, depth, kind)
-    image = ImageOps.exif_transpose(image)
+    if not sixteen and image.mode in ('I', 'F'):
+        raise UserError(
+            f'image {str(file)!r} has 32-bit pixels, whose range is not '
+            'known: convert it to 8 or 16 bits'
+        )
+    image.load()  # A TIFF is turned by that.
+    decoded = image
     if sixteen:
         values = np.asarray(image).astype(np.uint16)[..., None]
         values = 65535 - values if inverted else values
-        clear = image.info.get('transparency')
-        if clear is not None:
-            values = np.where(values == clear, np.uint16(0), values)
-        return to_bytes(values)
-    if image.has_transparency_data:
-        image = image.convert('RGBA')
+        grey, decoded = True, Image.fromarray(to_bytes(values)[..., 0])
+    elif image.has_transparency_data:
+        decoded = image.convert('RGBA')
         black = Image.new('RGBA', image.size, (0, 0, 0, 255))
-        image = Image.alpha_composite(black, image)
-    pixels = np.asarray(image.convert('L' if grey else 'RGB'))
+        decoded = Image.alpha_composite(black, decoded)
+    return _upright(decoded, image, grey)
+
+
+def _upright(decoded, image, grey):
+    """uint8 [H, W, 1 or 3] of what was decoded, turned as `image` asks."""
+    turn = _TURNS.get(_orientation(image))
+    if turn is not None:
+        decoded = decoded.transpose(turn)
+    pixels = np.asarray(decoded.convert('L' if grey else 'RGB'))
     return pixels.reshape(*pixels.shape[:2], 1 if grey else 3)
 
 
@@ -123,6 +186,14 @@ def _refuse_odd_tiff(file, image):
     """Refuses scales that Pillow does not tell from 8 and 16 bits."""
     bits = image.tag_v2.get(258, (1,))
     signed = 2 in image.tag_v2.get(339, (1,))
+    # One plane after the other, instead of one pixel after the other.
+    planes = image.tag_v2.get(284) == 2 and len(bits) > 1
+    raw = image.tag_v2.get(259, 1) == 1
+    if planes and ((16 in bits and raw) or len(bits) == 2):
+        raise UserError(
+            f'image {str(file)!r} has its channels in planes of {bits[0]} '
+            'bits, which cannot be read: store them pixel by pixel'
+        )
     if signed or not {*bits} <= {1, 2, 4, 8, 16, 32}:
         kind = f'{"signed " if signed else ""}{bits[0]}-bit'
         raise UserError(
@@ -136,8 +207,6 @@ def _scale_clear(image, depth, kind):
     clear = image.info.get('transparency')
     if kind == 0 and depth in (2, 4) and isinstance(clear, int):
         image.info['transparency'] = clear * 255 // ((1 << depth) - 1)
-    if kind == 2 and depth == 16 and isinstance(clear, tuple):
-        image.info['transparency'] = tuple(level >> 8 for level in clear)
 
 
 def _remark(warning):

@@ -2,11 +2,13 @@
 
 import contextlib
 import io
+import os
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
@@ -14,7 +16,8 @@ from tfgen import digits, tones
 from tfgen.errors import UserError
 from tfgen.readers.base import InMemory, hold_out
 
-# Stored splits that serve as the test split, the best first.
+# Stored splits that serve for training and as the test split, the best first.
+_TRAINS = ('train', 'training')
 _TESTS = ('test', 'validation', 'testing', 'val', 'valid', 'dev')
 EMBEDDED = {'digits': digits.Digits, 'tones': tones.Tones}
 
@@ -25,17 +28,16 @@ def open_builder(name, data_dir):
             return EMBEDDED[name](data_dir=data_dir)
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
+        if data_dir and os.path.isdir(os.path.join(data_dir, name)):
+            raise UserError(
+                f'data set {name!r} in {data_dir} lacks features.json or '
+                'dataset_info.json: prepare it again with tfds build'
+            ) from None
         raise UserError(
             f'unknown data set {name!r}: use digits, tones, folder:PATH, '
             'palette:PATH, or a TFDS name such as mnist, cifar10, spoken_digit'
         ) from None
-    except (
-        ValueError,
-        KeyError,
-        OSError,
-        ImportError,
-        AssertionError,
-    ) as error:
+    except Exception as error:  # TFDS raises all kinds of a damaged set
         raise UserError(
             f'data set {name!r} in {data_dir or "the TFDS default folder"} '
             f'cannot be opened: {one_line(error)}'
@@ -111,14 +113,21 @@ def label_key(
     )
     if edition == 1:
         return ('label' if 'label' in labels else None), ''
-    own = supervised_keys[-1] if supervised_keys else None
+    # (A third key is a weight.)
+    own = supervised_keys[1] if supervised_keys else None
     for key in (own, 'label'):
         if isinstance(key, str) and key in labels:
             return key, ''
     if len(labels) == 1:
         return labels[0], ''
-    note = f'opened without labels: {", ".join(labels)} are several'
-    return None, note if labels else ''
+    if labels:
+        return None, f'opened without labels: {", ".join(labels)} are several'
+    for key in (own, 'label', 'labels'):
+        if isinstance(key, str) and isinstance(
+            features.get(key), tfds.features.Scalar | tfds.features.Sequence
+        ):
+            return None, f'opened without labels: {key} is no ClassLabel'
+    return None, ''
 
 
 def class_names(builder, key: str | None) -> tuple[str, ...]:
@@ -127,31 +136,117 @@ def class_names(builder, key: str | None) -> tuple[str, ...]:
 
 
 def stored_splits(builder, edition: int) -> tuple[str, str | None, list[str]]:
-    """Names of the stored splits for training and testing, and a note.
+    """Names of the stored splits for training and testing, and notes.
 
     The test split is None where a part must be held out.
     """
     sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
     train = 'train' if 'train' in sizes else next(iter(sizes), None)
+    if edition > 1:
+        others = [k for k in sizes if k.lower() not in _TESTS]
+        train = _first(_TRAINS, sizes) or next(iter([*others, *sizes]), None)
     if train is None or sizes[train] == 0:
         raise UserError(
             f'data set {builder.name!r} in {builder.data_dir} has no '
             'examples: prepare it again with tfds build'
         )
-    names = _TESTS[:2] if edition == 1 else _TESTS
-    test = next((t for t in names if sizes.get(t) and t != train), None)
+    filled = [k for k in sizes if sizes[k] and k != train]
+    if edition > 1:
+        test = _first(_TESTS, filled)
+    else:
+        test = next((t for t in _TESTS[:2] if t in filled), None)
+    notes = [] if train == 'train' else [f'the training split is {train}']
     rest = [
-        f'split {name} ({size} examples)'
-        for name, size in sizes.items()
-        if name not in (train, test) and size
+        f'split {name} ({sizes[name]} examples)'
+        for name in filled
+        if name != test
     ]
-    return train, test, [f'left out: {"; ".join(rest)}'] if rest else []
+    notes += [f'left out: {"; ".join(rest)}'] if rest else []
+    return train, test, notes
+
+
+def _first(wanted, names):
+    """The name, in any case, that comes first among the wanted; or None."""
+    return next((n for w in wanted for n in names if n.lower() == w), None)
 
 
 def num_used(builder, edition: int) -> int:
     """Examples that are read."""
     used = stored_splits(builder, edition)[:2]
     return sum(builder.info.splits[k].num_examples for k in used if k)
+
+
+def read(
+    name: str, builder, split: str, batch_size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """A stored split in order: examples stacked along a first axis."""
+    try:
+        if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
+            source = ByIndex(builder, split)
+            for index in range(len(source)):
+                (example,) = source.__getitems__([index])
+                yield {k: np.asarray(v)[None] for k, v in example.items()}
+        else:
+            yield from tfds.as_numpy(
+                builder.as_dataset(split=split, batch_size=batch_size)
+            )
+    except UserError:
+        raise
+    except Exception as error:  # so many kinds have the readers of files
+        raise UserError(
+            f'data set {name!r} in {builder.data_dir} cannot be read: '
+            f'{one_line(error)}'
+        ) from None
+
+
+class ByIndex:
+    """The examples of a stored split by index; only of array_record files.
+
+    Args:
+      builder, split: of TFDS.
+      images: whether to decode them; else they are bytes.
+
+    Raises:
+      NotImplementedError: the files have no random access.
+      UserError: an example cannot be read.
+    """
+
+    def __init__(self, builder, split: str, images: bool = True):
+        self._place = f'{builder.name!r} in {builder.data_dir}'
+        features = dict(builder.info.features)
+        pictures = {
+            key: feature
+            for key, feature in features.items()
+            if isinstance(feature, tfds.features.Image)
+        }
+        # TFDS decodes them with Pillow, which cannot read 16 bits.
+        self._wide = {
+            key: feature.shape[-1]
+            for key, feature in pictures.items()
+            if images and feature.np_dtype == np.uint16
+        }
+        skipped = self._wide if images else pictures
+        skip = tfds.decode.SkipDecoding()
+        self._source = builder.as_data_source(
+            split=split, decoders=dict.fromkeys(skipped, skip) or None
+        )
+
+    def __len__(self):
+        return len(self._source)
+
+    def __getitems__(self, rows: Sequence[int]) -> list[dict]:
+        try:
+            examples = self._source.__getitems__(rows)
+            for example in examples:
+                for key, channels in self._wide.items():
+                    example[key] = tf.io.decode_png(
+                        example[key], channels, tf.uint16
+                    ).numpy()
+        except Exception as error:  # so many kinds have the readers of files
+            raise UserError(
+                f'data set {self._place} cannot be read: {one_line(error)}'
+            ) from None
+        return examples
 
 
 def read_splits(
@@ -169,30 +264,14 @@ def read_splits(
       decode: name of a stored split -> its examples and labels.
     """
     train, test, notes = stored_splits(builder, edition)
-    examples, labels = decode(train)
-    parts = {'train': (examples, labels)}
+    stored = {split: decode(split) for split in (train, test) if split}
+    names, test, said = usable_labels(
+        builder, names, {k: found for k, (_, found) in stored.items()}
+    )
+    examples, labels = stored[train]
     if test:
-        parts['test'] = decode(test)
-        if names and _outside(parts['test'][1], names).all():
-            notes.append(
-                f'split {test} has no labels (they are '
-                f'{parts["test"][1][0]}, not 0 to {len(names) - 1}): a tenth '
-                f'of {train} is held out in its place'
-            )
-            test = None
-            del parts['test']
-    for split, (_, found) in parts.items():
-        outside = _outside(found, names)
-        if outside.any():
-            notes.append(
-                f'opened without labels: {outside.sum()} of {len(found)} in '
-                f'{split} are not 0 to {len(names) - 1}, such as '
-                f'{found[outside][0]}; mend them, or use --set '
-                'conditional=false'
-            )
-            names = ()
-            break
-    if not test:
+        parts = {'train': stored[train], 'test': stored[test]}
+    else:
         rows = hold_out(
             builder.name, len(examples), labels if names else None, edition
         )
@@ -204,8 +283,48 @@ def read_splits(
             for split, (values, found) in parts.items()
         },
         'origin': f'stored split {test}' if test else '',
-        'notes': tuple(notes),
+        'notes': (*notes, *said),
     }
+
+
+def usable_labels(
+    builder, names: tuple[str, ...], labels: Mapping[str, np.ndarray]
+) -> tuple[tuple[str, ...], str | None, list[str]]:
+    """What labels allow: names of the classes, the test split, and notes.
+
+    Args:
+      builder: of the set.
+      names: of its classes.
+      labels: of the stored splits that are used, training first; all of them,
+        or a sample.
+
+    Returns:
+      No names if a label is of no class; no test split if that is so of all
+      its labels.
+    """
+    notes = []
+    (train, _), *rest = labels.items()
+    test = rest[0][0] if rest else None
+    if test and names and _outside(labels[test], names).all():
+        count = builder.info.splits[test].num_examples
+        notes.append(
+            f'split {test} ({count} examples) has no labels (they are '
+            f'{labels[test][0]}, not 0 to {len(names) - 1}): a tenth of '
+            f'{train} is held out in its place'
+        )
+        test = None
+    for split in (train, test):
+        found = labels.get(split, np.zeros(0, int))
+        outside = _outside(found, names)
+        if outside.any():
+            notes.append(
+                f'opened without labels: {outside.sum()} of {len(found)} in '
+                f'{split} are not 0 to {len(names) - 1}, such as '
+                f'{found[outside][0]}; mend them, or use --set '
+                'conditional=false'
+            )
+            return (), test, notes
+    return names, test, notes
 
 
 def _outside(labels, names):
