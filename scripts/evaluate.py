@@ -16,10 +16,17 @@ cli.workdir_flag()
 cli.data_flag()
 cli.dataset_flag()
 flags.DEFINE_string('split', 'test', 'test or train.')
-flags.DEFINE_integer('batch_size', 100, 'Examples at a time.')
-flags.DEFINE_integer('num_samples', 500, 'S of the importance bound.')
-flags.DEFINE_integer('limit', None, 'Only the first examples of the split.')
-flags.DEFINE_integer('seed', 0, 'Of the noise.', 0, 2**31 - 1)
+_MOST = 2**31 - 1
+flags.DEFINE_integer(
+    'batch_size', 100, 'Examples at a time.', upper_bound=_MOST
+)
+flags.DEFINE_integer(
+    'num_samples', 500, 'S of the importance bound.', upper_bound=_MOST
+)
+flags.DEFINE_integer(
+    'limit', None, 'Only the first examples of the split.', upper_bound=_MOST
+)
+flags.DEFINE_integer('seed', 0, 'Of the noise.', 0, _MOST)
 
 
 def main() -> None:

@@ -4,8 +4,6 @@
         --model_dir=exports/cvae_digits
 """
 
-import pathlib
-
 from absl import flags
 
 from tfgen import cli
@@ -19,7 +17,7 @@ flags.DEFINE_string('model_dir', None, 'Folder that the server watches.')
 def main() -> None:
     from tfgen import export, workdir
 
-    model_dir = pathlib.Path(cli.required('model_dir')).expanduser()
+    model_dir = cli.path(cli.required('model_dir'))
     directory = cli.workdir()
     config = workdir.read_config(directory)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)

@@ -6,6 +6,7 @@ Neither tfgen nor keras can be imported in this process: what works here works
 in TensorFlow Serving, which has neither.
 """
 
+import contextlib
 import json
 import os
 import pathlib
@@ -22,26 +23,15 @@ tf.get_logger().setLevel('ERROR')
 
 
 def main() -> None:
-    if len(sys.argv) == 1:
-        sys.exit('usage: load_export.py MODEL_DIR ...')
+    if len(sys.argv) == 1 or sys.argv[1].startswith('-'):
+        _fail('usage: load_export.py MODEL_DIR ...')
     for folder in map(pathlib.Path, sys.argv[1:]):
-        versions = [f for f in folder.glob('*') if f.name.isdigit()]
-        if not versions:
-            sys.exit(f'error: {folder} holds no exported model')
-        if not set('*?[]\\').isdisjoint(str(folder)):
-            sys.exit(
-                f'error: TensorFlow reads {folder} as a pattern: rename it, '
-                'without * ? [ ] and backslash'
-            )
-        version = max(versions, key=lambda f: int(f.name))
-        loaded = tf.saved_model.load(str(version))
-        info = json.loads((version / 'assets.extra/tfgen.json').read_text())
-        served = loaded.signatures
+        version, served, num_classes = _load(folder)
         ending = 'wav' if 'sample_wav' in served else 'png'
         sample = served[f'sample_{ending}']
         inputs = {'seed': tf.range(10, dtype=tf.int64)}
         if 'label' in sample.structured_input_signature[1]:
-            inputs['label'] = tf.range(10) % info['spec']['num_classes']
+            inputs['label'] = tf.range(10) % num_classes
         files = _only(sample(**inputs))
         repeats = _repeats(served, inputs)
         file = folder / f'first_sample.{ending}'
@@ -50,9 +40,12 @@ def main() -> None:
             whole.write_bytes(files[0])
             whole.replace(file)
         except OSError as error:
-            whole.unlink(missing_ok=True)
-            print(f'error: {file} cannot be written ({error.strerror})')
-            sys.exit(2)
+            with contextlib.suppress(OSError):
+                whole.unlink()
+            _fail(
+                f'{file} cannot be written ({error.strerror}): mend that, or '
+                'copy the export'
+            )
         line = f'{folder} version {version.name}: {len(files)} samples, '
         line += f'{"same" if repeats else "DIFFERENT"} in another batch'
         if 'complete' in served:
@@ -62,6 +55,38 @@ def main() -> None:
         print(f'{line}, first one in {file}')
         if not repeats:
             sys.exit(1)
+
+
+def _load(folder):
+    """The newest version's folder, its signatures, and its classes."""
+    names = [f.name for f in folder.glob('[0-9]*') if f.is_dir()]
+    numbers = [int(n) for n in names if n.isascii() and n.isdecimal()]
+    if not numbers:
+        _fail(f'{folder} holds no exported model: export one to it')
+    if not set('*?[]\\').isdisjoint(str(folder)):
+        _fail(
+            f'TensorFlow reads {folder} as a pattern: rename it, without '
+            '* ? [ ] and backslash'
+        )
+    version = folder / str(max(numbers))
+    try:
+        loaded = tf.saved_model.load(str(version))
+        info = json.loads((version / 'assets.extra/tfgen.json').read_text())
+        return version, loaded.signatures, info['spec']['num_classes']
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        tf.errors.OpError,
+    ) as error:
+        reason = ' '.join(str(error).split())[:120]
+        _fail(f'{version} cannot be loaded ({reason}): export it again')
+
+
+def _fail(line):
+    print(f'error: {line}', file=sys.stderr)
+    sys.exit(2)
 
 
 def _repeats(served, inputs):

@@ -6,8 +6,6 @@ python scripts/sample.py --workdir=runs/cvae_digits --kind=styles
 python scripts/sample.py --model_dir=exports/cvae_digits --labels=7,8
 """
 
-import pathlib
-
 from absl import flags
 
 from tfgen import cli
@@ -20,6 +18,7 @@ _KINDS = (
     'styles',
     'completion',
 )
+_MOST = 1_000_000
 _NEED_DATA = {'reconstruction', 'styles', 'completion'}
 cli.workdir_flag()
 cli.data_flag()
@@ -28,7 +27,10 @@ flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
 flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
 flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
 flags.DEFINE_integer(
-    'count', None, 'How many samples, or rows of completion; default: 100, 10.'
+    'count',
+    None,
+    'How many samples, or rows of completion; default: 100, 10.',
+    upper_bound=_MOST,
 )
 flags.DEFINE_enum(
     'given',
@@ -36,8 +38,8 @@ flags.DEFINE_enum(
     ['test', 'samples'],
     'What is completed: test examples, or samples, which need no data.',
 )
-flags.DEFINE_integer('tries', 8, 'Completions of each example.', 1)
-flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0)
+flags.DEFINE_integer('tries', 8, 'Completions of each example.', 1, _MOST)
+flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0, 2**62)
 flags.DEFINE_string(
     'output', None, 'PNG file; default: KIND.png in the workdir or model_dir.'
 )
@@ -68,8 +70,8 @@ def main() -> None:
     )
     for kind in kinds:
         drawn = _draw(kind, functions, config, labels, examples)
-        file = pathlib.Path(flags.FLAGS.output or directory / f'{kind}.png')
-        _write(file.expanduser(), config.spec, *drawn)
+        file = cli.path(flags.FLAGS.output or str(directory / f'{kind}.png'))
+        _write(file, config.spec, *drawn)
         print(file)
 
 
@@ -142,7 +144,7 @@ def _open():
     if bool(flags.FLAGS.workdir) == bool(flags.FLAGS.model_dir):
         raise UserError('pass either --workdir or --model_dir')
     if flags.FLAGS.model_dir:
-        directory = pathlib.Path(flags.FLAGS.model_dir).expanduser()
+        directory = cli.path(flags.FLAGS.model_dir)
         functions, info = export.load(directory)
         return functions, workdir.Config.from_dict(info), directory
     directory = cli.workdir()

@@ -15,7 +15,11 @@ flags.DEFINE_string('dataset', None, 'Short for --set dataset=...')
 flags.DEFINE_integer('seed', 0, 'Weights, order and noise.', 0, 2**31 - 1)
 flags.DEFINE_string('strategy', 'auto', 'auto, one, mirrored, multiworker, tpu')
 flags.DEFINE_integer(
-    'replicas', 0, 'Devices of mirrored; 0: all GPUs, or 2 logical CPUs.', 0
+    'replicas',
+    0,
+    'Devices of mirrored; 0: all GPUs, or 2 logical CPUs.',
+    0,
+    256,
 )
 flags.DEFINE_string('jit', 'auto', 'XLA: auto, on, off.')
 flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')

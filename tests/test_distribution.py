@@ -180,3 +180,16 @@ def test_cores_are_halved_unless_the_user_has_chosen(chosen):
         assert done.stdout.split() == ['0', '0']
     else:
         assert done.stdout.split() == ['2', str(cores // 2)]
+
+
+@pytest.mark.parametrize(
+    'cluster',
+    [{'worker': 'localhost:1'}, {'worker': [1]}, {'worker': ['localhost']}],
+)
+def test_a_cluster_that_is_none_is_refused(monkeypatch, cluster):
+    task = {'type': 'worker', 'index': 0}
+    monkeypatch.setenv(
+        'TF_CONFIG', json.dumps({'cluster': cluster, 'task': task})
+    )
+    with pytest.raises(UserError, match='host:port'):
+        strategies.make('multiworker')

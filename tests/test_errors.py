@@ -43,6 +43,31 @@ CASES = {
     'steps 0': ('train', [P, NEW, '--set=steps=0'], 'steps is 0'),
     'log_every 0': ('train', [P, NEW, '--set=log_every=0'], 'log_every is 0'),
     'rate 0': ('train', [P, NEW, '--set=learning_rate=0'], 'rate is 0.0'),
+    'rate inf': ('train', [P, NEW, '--set=learning_rate=inf'], 'rate is inf'),
+    'rate huge': ('train', [P, NEW, '--set=learning_rate=1e39'], '1e+39'),
+    'batch huge': (
+        'train',
+        [P, NEW, '--set=batch_size=2147483648'],
+        'batch_size is 2147483648',
+    ),
+    'filters huge': (
+        'train',
+        [P, NEW, '--set=filters=1,99999999999999999999'],
+        'use less than 2^31',
+    ),
+    'nobody': ('train', [P, '--workdir=~nouser/x', '--set=steps=0'], 'steps'),
+    'replicas': ('train', [P, NEW, '--replicas=100000'], '256'),
+    'evaluated batch huge': (
+        'evaluate',
+        [RUN, '--batch_size=99999999999999999999'],
+        'batch_size',
+    ),
+    'seed huge': ('sample', [RUN, '--seed=9223372036854775807'], 'seed'),
+    'count huge': ('sample', [RUN, '--count=99999999999'], 'count'),
+    'nothing to load': ('load_export', [], 'usage'),
+    'load nothing': ('load_export', ['{empty}'], 'no exported model'),
+    'load a pattern': ('load_export', ['{pattern}'], 'as a pattern'),
+    'load damaged': ('load_export', ['{broken}'], 'export it again'),
     'beta 1': ('train', [P, NEW, '--set=beta_1=1'], 'beta_1 is 1.0'),
     'latent 0': ('train', [P, NEW, '--set=latent_size=0'], 'size is 0'),
     'filters 0': ('train', [P, NEW, '--set=filters=8,0'], 'filters is'),
@@ -342,7 +367,7 @@ def places(tmp_path_factory, data_dir):
     """name -> path of what the cases need."""
     root = tmp_path_factory.mktemp('places')
     names = 'empty flat corrupt sizes one damaged untrained broken'
-    names += ' binary odd half colour palette'
+    names += ' binary odd half colour palette pattern'
     paths = {name: root / name for name in names.split()}
     for path in paths.values():
         path.mkdir()
@@ -390,6 +415,8 @@ def places(tmp_path_factory, data_dir):
     file.write_text(json.dumps(stored))
     export.export(model, config, 30, images, paths['broken'])
     (paths['broken'] / '1' / 'saved_model.pb').write_bytes(b'damaged')
+    paths['pattern'] = paths['pattern'] / '[1]'
+    (paths['pattern'] / '1').mkdir(parents=True)
     return paths
 
 
@@ -400,7 +427,7 @@ def outcomes(places, data_dir, tmp_path_factory):
     for script, arguments, _ in CASES.values():
         arguments = [a.format(**places) for a in arguments]
         known = any(a.startswith('--data_dir') for a in arguments)
-        if not known and script != 'benchmark':
+        if not known and script not in ('benchmark', 'load_export'):
             arguments.append(f'--data_dir={data_dir}')
         cases.append([f'{script}.py', arguments])
     before = _snapshot(places)
@@ -470,6 +497,14 @@ def test_names_that_a_terminal_cannot_show_are_escaped():
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(b'caf\\udce9')
+
+
+def test_what_does_not_fit_into_memory_is_one_line():
+    code = 'from tfgen import cli\ndef main(): raise MemoryError\ncli.run(main)'
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b'error: it does not fit into memory')
+    assert done.stderr.count(b'\n') == 1
 
 
 @pytest.mark.parametrize('script', ['train', 'evaluate', 'sample', 'export'])

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import runpy
 import sys
 
 import numpy as np
@@ -174,6 +175,21 @@ def test_it_loads_without_tfgen_and_keras(exported):
         else:
             file = (folder / 'first_sample.png').read_bytes()
             assert tf.io.decode_png(file).shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize('damage', [b'', b'[]', b'{}', b'null', b'{"spec": 1}'])
+def test_a_damaged_export_is_one_line_without_tfgen(tmp_path, damage, capsys):
+    tf.saved_model.save(tf.Module(), str(tmp_path / '1'))
+    (tmp_path / '1' / 'assets.extra').mkdir()
+    (tmp_path / '1' / 'assets.extra' / 'tfgen.json').write_bytes(damage)
+    (tmp_path / '7').write_text('a file')
+    hidden = {name: sys.modules.get(name) for name in ('tfgen', 'keras')}
+    script = runpy.run_path(str(tiny.ROOT / 'scripts' / 'load_export.py'))
+    sys.modules.update(hidden)
+    with pytest.raises(SystemExit) as stop:
+        script['_load'](tmp_path)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith('error: ')
 
 
 def test_saved_model_cli_runs_it(exported, tmp_path):
@@ -375,10 +391,15 @@ def test_versions_count_up_and_nothing_half_made_remains(
     for version in ('1', '2'):
         made = export.export(model, config, 0, images, tmp_path / 'x')
         assert made == tmp_path / 'x' / version
+    (tmp_path / 'x' / '3').write_text('no version, but in the way')
+    (tmp_path / 'x' / '²').mkdir()
+    made = export.export(model, config, 0, images, tmp_path / 'x')
+    assert made.name == '4'
     monkeypatch.setattr(export, '_verify', _fail)
     with pytest.raises(RuntimeError):
         export.export(model, config, 0, images, tmp_path / 'x')
-    assert sorted(f.name for f in (tmp_path / 'x').iterdir()) == ['1', '2']
+    names = sorted(f.name for f in (tmp_path / 'x').iterdir())
+    assert names == ['1', '2', '3', '4', '²']
     functions, info = export.load(tmp_path / 'x')
     assert info['preset'] == 'dcgan_digits'
     assert set(functions) == SIGNATURES['dcgan']

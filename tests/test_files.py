@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import checkpoints, export, files, reporting, training
+from tfgen import checkpoints, export, files, reporting, training, workdir
 from tfgen.errors import UserError
 
 
@@ -255,3 +255,31 @@ def test_unreadable_checkpoints_are_not_advised_to_be_removed(
         config.restore(path)
     assert 'remove' not in str(error.value)
     assert 'damaged' not in str(error.value)
+
+
+def test_training_needs_no_temporary_file(tmp_path, data_dir, monkeypatch):
+    config, examples = tiny.load('dcgan', data_dir, 'steps=5')
+
+    def fail(*arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    # AutoGraph writes what it compiles; it is not to be needed.
+    monkeypatch.setattr('tempfile.NamedTemporaryFile', fail)
+    training.train(config, examples, tmp_path / 'run')
+    assert checkpoints.newest_first(tmp_path / 'run' / 'checkpoints')
+
+
+def test_a_pattern_in_the_folder_of_temporary_files_does_no_harm(
+    run, tmp_path, monkeypatch
+):
+    path = run(tmp_path / 'g[1]')
+    (tmp_path / 'tmp[1]').mkdir()
+    monkeypatch.setattr('tempfile.tempdir', str(tmp_path / 'tmp[1]'))
+    assert workdir.read_config(path).restore(path)[1] == 10
+
+
+def test_what_is_in_the_way_is_named_and_no_folder_is_left(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(UserError, match='move away what is in its place'):
+        files.write({tmp_path / 'new' / 'a': b'', tmp_path / 'file/b': b''})
+    assert [f.name for f in tmp_path.iterdir()] == ['file']

@@ -36,6 +36,17 @@ def test_mu_law_is_g711s_formula_in_float64():
     assert (levels.min(), levels.max()) == (0, 255)
 
 
+def test_a_level_is_one_value_wherever_it_stands():
+    levels = np.arange(256)
+    whole = mu_law_audio(tf.constant(levels))
+    for size in (1, 3, 7):
+        parts = [
+            mu_law_audio(tf.constant(levels[i : i + size]))
+            for i in range(0, 256, size)
+        ]
+        np.testing.assert_array_equal(tf.concat(parts, 0), whole)
+
+
 def test_mu_law_levels_survive_the_way_through_audio():
     levels = tf.range(256)
     audio = mu_law_audio(levels)

@@ -201,3 +201,30 @@ def test_an_export_names_its_classes_and_no_path(
     assert set(functions) == set(serving.functions(config.build()))
     again = workdir.Config.from_dict(info)
     assert again.load_data().spec.class_names == ('cat', 'dog')
+
+
+@pytest.mark.parametrize(
+    'changed',
+    [
+        {'seed': 'x'},
+        {'seed': -5},
+        {'seed': None},
+        {'precision': 'float16'},
+        {'edition': 99},
+        {'data_path': 5},
+        {'filters': 3},
+        {'filters': []},
+        {'dataset': None},
+        {'image_size': [8]},
+        {'conditional': 'yes'},
+        {'steps': True},
+    ],
+)
+def test_a_configuration_that_was_edited_wrongly_is_refused(changed, data_dir):
+    config, _ = tiny.load('cvae', data_dir)
+    stored = json.loads(json.dumps(config.as_dict()))
+    assert workdir.Config.from_dict(stored) == config
+    ((key, value),) = changed.items()
+    (stored if key in stored else stored['fields'])[key] = value
+    with pytest.raises(UserError, match=key.split('_')[-1]):
+        workdir.Config.from_dict(stored)

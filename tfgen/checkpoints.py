@@ -126,8 +126,9 @@ def save(
         _delete(prefix)
         raise UserError(
             f'checkpoint {str(prefix)!r} cannot be written '
-            f'({files.reason(error)}): free some space and run the same '
-            'command again; it continues from the checkpoint before'
+            f'({files.reason(error)}): '
+            f'{files.remedy(error, "free some space")} and run the same '
+            'command again'
         ) from None
     stale = [p for p in newest_first(directory) if p != prefix]
     for old in stale[_KEEP - 1 :]:

@@ -58,7 +58,13 @@ def required(name: str) -> str:
 
 def workdir() -> pathlib.Path:
     """The --workdir, as a path."""
-    return pathlib.Path(required('workdir')).expanduser()
+    return path(required('workdir'))
+
+
+def path(text: str) -> pathlib.Path:
+    """A path that a user gave."""
+    # (Where the user after a ~ is unknown, it is a name.)
+    return pathlib.Path(os.path.expanduser(text))
 
 
 def _parse(arguments):
@@ -107,6 +113,11 @@ def _guarded(main):
     except UserError as error:
         _fail(error)
     except Exception as error:
+        if _is_memory_error(error):
+            _fail(
+                f'it does not fit into memory ({files.reason(error)}): use a '
+                'smaller model, batch_size or count'
+            )
         if not files.is_disk_error(error):
             raise
         _fail(
@@ -116,6 +127,16 @@ def _guarded(main):
     except KeyboardInterrupt:
         sys.stderr.write('\ninterrupted: the same command continues the run\n')
         sys.exit(130)
+
+
+def _is_memory_error(error):
+    import tensorflow as tf
+
+    if isinstance(error, MemoryError):
+        return True
+    # (A full disk is one of these as well.)
+    full = isinstance(error, tf.errors.ResourceExhaustedError)
+    return full and not files.is_disk_error(error)
 
 
 def _fail(error):

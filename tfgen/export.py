@@ -235,9 +235,15 @@ def _versions(model_dir):
     return sorted(
         int(f.name)
         for f in model_dir.iterdir()
-        if f.name.isdigit() and f.is_dir()
+        if _is_number(f.name) and f.is_dir()
     )
 
 
 def _next_version(model_dir):
-    return max(_versions(model_dir), default=0) + 1
+    # (A file of such a name is in the way as well.)
+    names = (f.name for f in model_dir.iterdir())
+    return max((int(n) for n in names if _is_number(n)), default=0) + 1
+
+
+def _is_number(name):
+    return name.isascii() and name.isdecimal()

@@ -16,6 +16,8 @@ from tfgen.errors import UserError
 
 # TensorFlow reads these in the paths of checkpoints as a pattern.
 PATTERN = frozenset('*?[]\\')
+# What is in the way of a file or folder.
+_TAKEN = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _DISK = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -34,9 +36,10 @@ def write(contents: Mapping[pathlib.Path, bytes]) -> None:
     Raises:
       UserError: one cannot be written; all are as they were.
     """
-    made = {}
+    made, new = {}, []
     try:
         for file, content in contents.items():
+            new += [f for f in file.parents if not f.exists()]
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=file.parent, prefix='.')
             made[temporary] = file
@@ -46,14 +49,18 @@ def write(contents: Mapping[pathlib.Path, bytes]) -> None:
         for temporary, file in list(made.items()):
             os.replace(temporary, file)
             del made[temporary]
+        new.clear()
     except OSError as error:
+        what = remedy(error, 'free some space, or name another place')
         raise UserError(
-            f'{str(file)!r} cannot be written ({reason(error)}): free some '
-            'space, or name another place'
+            f'{str(file)!r} cannot be written ({reason(error)}): {what}'
         ) from None
     finally:
         for temporary in made:
             os.unlink(temporary)
+        for folder in new:
+            with contextlib.suppress(OSError):  # is not empty, or not there
+                folder.rmdir()
 
 
 def write_json(file: pathlib.Path, content: dict) -> None:
@@ -93,7 +100,12 @@ def plain(directory: pathlib.Path):
     if PATTERN.isdisjoint(str(directory)):
         yield directory
         return
-    with tempfile.TemporaryDirectory(prefix='tfgen-') as place:
+    # (TMPDIR may be such a path itself.)
+    places = (tempfile.gettempdir(), '/tmp', '/var/tmp', os.getcwd())
+    usable = (p for p in places if PATTERN.isdisjoint(p) and os.access(p, 2))
+    with tempfile.TemporaryDirectory(
+        prefix='tfgen-', dir=next(usable, None)
+    ) as place:
         link = pathlib.Path(place) / 'link'
         link.symlink_to(directory.resolve(), target_is_directory=True)
         yield link
@@ -105,10 +117,17 @@ def reason(error: Exception) -> str:
         return error.strerror
     # TensorFlow's own: "PATH; No space left on device".
     text = ' '.join(str(error).split())
-    for number in _DISK:
+    for number in (*_DISK, *_TAKEN):
         if os.strerror(number) in text:
             return os.strerror(number)
     return text[:120] or type(error).__name__
+
+
+def remedy(error: Exception, otherwise: str) -> str:
+    """What to do about a failed write."""
+    if reason(error) in map(os.strerror, _TAKEN):
+        return 'move away what is in its place'
+    return otherwise
 
 
 def is_disk_error(error: Exception) -> bool:

@@ -12,6 +12,7 @@ from tfgen.models.vae import CVAE
 from tfgen.models.wavenet import WaveNet
 from tfgen.readers.base import EDITION
 
+_LARGEST = 1e38  # of float32
 SCHEDULES = ('constant', 'cosine')
 
 
@@ -53,9 +54,10 @@ class Preset:
                 raise UserError(
                     f'{name} is {getattr(self, name)}: use 1 or more'
                 )
-        if not self.learning_rate > 0:
+        if not 0 < self.learning_rate < _LARGEST:
             raise UserError(
-                f'learning_rate is {self.learning_rate}: use a number above 0'
+                f'learning_rate is {self.learning_rate}: use a number above 0 '
+                f'and below {_LARGEST}'
             )
         if not 0 <= self.beta_1 < 1:
             raise UserError(f'beta_1 is {self.beta_1}: use 0 up to below 1')
@@ -71,6 +73,10 @@ class Preset:
             sizes = size if isinstance(size, tuple) else (size,)
             if any(s is not None and s < 1 for s in sizes):
                 raise UserError(f'{name} is {size}: use 1 or more')
+        for name, value in vars(self).items():
+            numbers = value if isinstance(value, tuple) else (value,)
+            if any(isinstance(n, int) and n >= 2**31 for n in numbers):
+                raise UserError(f'{name} is {value}: use less than 2^31')
 
     @property
     def halve_cores(self) -> bool:

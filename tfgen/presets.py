@@ -239,6 +239,13 @@ def restore(name: str, fields: dict) -> Preset:
     fields = {
         k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()
     }
+    kinds = typing.get_type_hints(type(PRESETS[name]))
+    for field, value in fields.items():
+        if field in kinds and not _is_of(kinds[field], value):
+            raise UserError(
+                f'the configuration of preset {name!r} has {field}={value!r}: '
+                'restore its file'
+            )
     try:
         return dataclasses.replace(PRESETS[name], **fields)
     except TypeError as error:
@@ -246,6 +253,25 @@ def restore(name: str, fields: dict) -> Preset:
             f'the configuration of preset {name!r} does not fit this version '
             f'of tfgen ({error}): train again in another workdir'
         ) from None
+
+
+def _is_of(kind, value):
+    """Whether a value may stand in a field of type `kind`."""
+    if isinstance(kind, types.UnionType):
+        return any(_is_of(k, value) for k in typing.get_args(kind))
+    if typing.get_origin(kind) is tuple:
+        members = typing.get_args(kind)
+        return (
+            isinstance(value, tuple)
+            and (Ellipsis in members or len(value) == len(members))
+            and len(value) > 0
+            and all(_is_of(members[0], v) for v in value)
+        )
+    if kind is float:
+        kind = (int, float)
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, kind)
 
 
 def _parse(field, text, kind):

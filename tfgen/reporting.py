@@ -155,6 +155,7 @@ def _writing(directory):
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
-            f'({files.reason(error)}): free some space and run the same '
+            f'({files.reason(error)}): '
+            f'{files.remedy(error, "free some space")} and run the same '
             'command again; it continues from its last checkpoint'
         ) from None

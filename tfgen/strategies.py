@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import tensorflow as tf
 
@@ -113,8 +114,10 @@ def _multiworker():
         known = task['type'] in ('worker', 'chief') and (
             0 <= task['index'] < len(cluster['cluster'][task['type']])
         )
+        places = [p for ps in cluster['cluster'].values() for p in ps]
         complete = bool(workers) and known
-    except (json.JSONDecodeError, LookupError, TypeError):
+        complete &= all(re.fullmatch(r'\S+:\d+', p) for p in places)
+    except (json.JSONDecodeError, LookupError, TypeError, AttributeError):
         complete = False
     if not complete:
         raise UserError(

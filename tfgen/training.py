@@ -25,7 +25,7 @@ import tensorflow as tf
 from tfgen import checkpoints, strategies, workdir
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import ExactModel, GenerativeModel
 from tfgen.noise import BatchNoise
 from tfgen.optimizers import Adam
 from tfgen.preset_kinds import Preset
@@ -74,6 +74,9 @@ def train(
         optimizers = make_optimizers(model, preset)
         averages = make_averages(model, preset)
     compiled = use_jit(jit, model, strategy)
+    # These compute in float32 whatever is asked.
+    exact = isinstance(model, ExactModel)
+    precision = 'float32' if exact else config.precision
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     saved = {f'{k}_optimizer': v for k, v in optimizers.items()}
     if averages:
@@ -95,12 +98,12 @@ def train(
         while done < preset.steps:
             count = _until_next_event(done, preset)
             history = loop(batches, done, count)
-            _require_finite(history, done, config.precision)
+            _require_finite(history, done, precision)
             done += count
             step.assign(done)
             report.terms(done, history)
             if done % preset.checkpoint_every == 0 or done == preset.steps:
-                _require_finite_weights(model, done, config.precision)
+                _require_finite_weights(model, done, precision)
                 checkpoints.save(
                     checkpoint, directory / 'checkpoints', done, chief
                 )
@@ -256,15 +259,21 @@ def make_loop(
             value = tf.convert_to_tensor(variable.value)
             mean.assign(value + decay * (mean - value))
 
-    @tf.function
+    # (AutoGraph would need a temporary file, and a disk that has room.)
+    @tf.function(autograph=False)
     def run(batches, first, count):
-        history = tf.TensorArray(tf.float32, count)
-        for i in tf.range(count):
+        def body(i, history):
             taken = [next(batches) for _ in range(batches_per_step)]
             step = first + tf.cast(i, tf.int64)
             totals = strategy.run(update, (taken, step))
             totals = strategy.reduce('SUM', totals, axis=None)
-            history = history.write(i, totals)
+            return i + 1, history.write(i, totals)
+
+        _, history = tf.while_loop(
+            lambda i, _: i < count,
+            body,
+            (0, tf.TensorArray(tf.float32, count)),
+        )
         return history.stack()
 
     def loop(batches, first, count):
@@ -296,7 +305,9 @@ def _loss(objective, batch_size, rows, jit):
         return terms, tape.gradient(total, list(objective.variables))
 
     # Without XLA no function of its own: replicas cannot meet inside one.
-    return tf.function(loss, jit_compile=True) if jit else loss
+    if not jit:
+        return loss
+    return tf.function(loss, jit_compile=True, autograph=False)
 
 
 def _num_streams(strategy, model, rows):

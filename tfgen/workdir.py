@@ -156,6 +156,19 @@ class Config:
             },
         }
 
+    def _require_sound(self):
+        """Raises ValueError for what only an editor could have written."""
+        paths = (self.data_dir, self.data_path)
+        sound = {
+            'seed': type(self.seed) is int and 0 <= self.seed < 2**31,
+            'precision': self.precision in PRECISIONS,
+            'edition': self.edition in range(1, EDITION + 1),
+            'path': all(p is None or isinstance(p, str) for p in paths),
+        }
+        for name, good in sound.items():
+            if not good:
+                raise ValueError(f'its {name} is not one')
+
     @staticmethod
     def from_dict(stored: dict) -> 'Config':
         """The inverse of `as_dict`.
@@ -164,7 +177,7 @@ class Config:
           UserError: `stored` is something else.
         """
         try:
-            return Config(
+            config = Config(
                 stored['preset'],
                 presets.restore(
                     stored['preset'],
@@ -181,7 +194,9 @@ class Config:
                 stored.get('data_path'),
                 stored.get('edition', 1),
             )
-        except (LookupError, TypeError, AttributeError) as error:
+            config._require_sound()
+            return config
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise UserError(
                 f'a stored configuration is incomplete ({error!r}): restore '
                 'its file, or train and export again'

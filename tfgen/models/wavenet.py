@@ -14,6 +14,7 @@ causal convolution of width 1 over one-hot samples.
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
@@ -38,9 +39,11 @@ def mu_law_levels(audio: tf.Tensor) -> tf.Tensor:
 
 def mu_law_audio(levels: tf.Tensor) -> tf.Tensor:
     """int32 0 .. 255 -> [-1, 1], the inverse of `mu_law_levels`."""
-    value = tf.cast(levels, tf.float32) * (2.0 / _MU) - 1.0
-    magnitude = tf.math.expm1(tf.abs(value) * math.log1p(_MU)) / _MU
-    return tf.sign(value) * magnitude
+    # (A table: powers that are computed differ in the last bit with their
+    # place in a vector, and so with the number of rows.)
+    value = np.arange(LEVELS) * (2.0 / _MU) - 1.0
+    magnitude = np.expm1(np.abs(value) * math.log1p(_MU)) / _MU
+    return tf.gather((np.sign(value) * magnitude).astype(np.float32), levels)
 
 
 class WaveNet(base.ExactModel):
