@@ -349,6 +349,9 @@ def test_a_damaged_array_record_is_one_line(tmp_path, memory_limit):
     file.write_bytes(b'')
     with pytest.raises(UserError, match='cannot be read'):
         readers.open_images('mine', place, None, memory_limit)
+    file.unlink()
+    with pytest.raises(UserError, match='cannot be read'):
+        readers.open_images('mine', place, None, memory_limit)
 
 
 def test_damaged_notes_of_a_set_are_one_line(tmp_path):

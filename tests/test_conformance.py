@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+from PIL import Image
 
 from tfgen import data, presets, serving, training
 from tfgen.noise import BatchNoise, RowNoise
@@ -134,7 +135,7 @@ UNSEEN = [
 def test_it_trains_on_sets_it_has_never_seen(
     kind, model, tmp_path, data_dir, request
 ):
-    extra = ['steps=2', 'dataset=digits', 'image_size=28,20']
+    extra = ['steps=2', 'dataset=digits', 'image_size=16,12']
     if kind == 'tfds':
         data_dir = request.getfixturevalue('prepared')
         extra = ['steps=2', 'dataset=fashion_mnist']
@@ -143,11 +144,12 @@ def test_it_trains_on_sets_it_has_never_seen(
     if 'levels' in vars(presets.get(tiny.SETTINGS[model][0])):
         extra.append('levels=16')
     config, images = tiny.load(model, data_dir, *extra)
-    trained = training.train(config, images, tmp_path / 'run')
-    # (In a graph: pixel after pixel in Python takes long.)
-    sample = tf.function(trained.sample)(_noise(2), tf.zeros([2], tf.int32))
-    assert sample.shape == (2, *images.spec.shape)
-    assert np.all(np.isfinite(sample))
+    training.train(config, images, tmp_path / 'run')
+    drawn = Image.open(tmp_path / 'run' / 'samples' / 'step_0000002.png')
+    height, width, channels = images.spec.shape
+    assert drawn.mode == {1: 'L', 3: 'RGB'}[channels]
+    assert drawn.height > height and drawn.width > width
+    assert np.std(drawn) > 0
 
 
 def _colour_folder(path):
@@ -156,7 +158,7 @@ def _colour_folder(path):
         folder = path / 'colour' / kind
         folder.mkdir(parents=True)
         for i in range(12):
-            pixels = random.integers(0, 256, [32, 32, 3], dtype=np.uint8)
+            pixels = random.integers(0, 256, [16, 16, 3], dtype=np.uint8)
             png = tf.io.encode_png(pixels).numpy()
             (folder / f'{i}.png').write_bytes(png)
     return path / 'colour'
@@ -166,7 +168,7 @@ def test_models_accept_what_data_makes(data_dir):
     for binarization in data.BINARIZATIONS:
         if binarization == 'static':
             continue
-        for model in IMAGE_MODELS:
+        for model in {*IMAGE_MODELS} & {*tiny.FAMILIES}:
             built, batch = _built(
                 model, data_dir, f'binarization={binarization}'
             )
