@@ -22,7 +22,6 @@ from tfgen.readers.prepared import (
     class_names,
     label_key,
     num_used,
-    one_line,
     open_builder,
     prepare,
     read,
@@ -190,9 +189,4 @@ def _by_index(name, builder, split, images=True):
             f'random access: run `tfds build {name} '
             '--file_format=array_record --data_dir=OTHER` and pass '
             '--data_dir=OTHER, or set a smaller image_size'
-        ) from None
-    except Exception as error:  # of a damaged file
-        raise UserError(
-            f'data set {name!r} in {builder.data_dir} cannot be read: '
-            f'{one_line(error)}'
         ) from None
