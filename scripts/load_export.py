@@ -59,7 +59,7 @@ def main() -> None:
 
 def _load(folder):
     """The newest version's folder, its signatures, and its classes."""
-    names = [f.name for f in folder.glob('[0-9]*') if f.is_dir()]
+    names = [f.name for f in folder.glob('*') if f.is_dir()]
     numbers = [int(n) for n in names if n.isascii() and n.isdecimal()]
     if not numbers:
         _fail(f'{folder} holds no exported model: export one to it')

@@ -1,5 +1,6 @@
 """What the scripts share: flags, and one line for a user's mistake."""
 
+import logging
 import os
 import pathlib
 import sys
@@ -7,7 +8,8 @@ import sys
 # TensorFlow's C++ notes would hide our own lines.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
-from absl import app, flags, logging
+from absl import app, flags
+from absl import logging as absl_logging
 
 from tfgen import files
 from tfgen.errors import UserError
@@ -18,6 +20,11 @@ def run(main) -> None:
 
     Exit status: 0; 2 after one line for a user's mistake; 130 after Ctrl-C.
     """
+    # Names that a terminal cannot show are escaped.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors='backslashreplace')
+    # Pillow logs what it then raises.
+    logging.getLogger('PIL').setLevel(logging.CRITICAL)
     app.run(lambda _: _guarded(main), flags_parser=_parse)
 
 
@@ -68,13 +75,8 @@ def path(text: str) -> pathlib.Path:
 
 
 def _parse(arguments):
-    logging.set_verbosity(logging.WARNING)
-    logging.get_absl_handler().setFormatter(None)
-    # Pillow logs what it then raises.
-    logging.logging.getLogger('PIL').setLevel(logging.logging.CRITICAL)
-    # Names that a terminal cannot show are escaped.
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors='backslashreplace')
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    absl_logging.get_absl_handler().setFormatter(None)
     try:
         rest = flags.FLAGS(arguments)
     except flags.Error as error:

@@ -159,29 +159,33 @@ def load(
             f'{_MOST_PIXELS:,} pixels: set a smaller one'
         )
     source = readers.open_images(name, data_dir, image_size, edition=edition)
-    levels = source.levels
-    if source.palette and binarization != 'none':
-        raise UserError(
-            f'binarization={binarization} of a palette has no meaning: use none'
-        )
-    if binarization == 'static' and levels != 2:
-        raise UserError(
-            f'binarization=static needs a set of zeros and ones, {name!r} has '
-            f'{levels} levels: use dynamic or threshold, or '
-            'the set binarized_mnist'
-        )
+    _require_meaning(name, binarization, source)
     height, width, channels = source.shape
     spec = DataSpec(
         name=name,
         height=height,
         width=width,
         channels=channels,
-        levels=levels if binarization == 'none' else 2,
+        levels=source.levels if binarization == 'none' else 2,
         binarization=binarization,
         palette=source.palette,
         **_common(source),
     )
     return ImageData(spec, source)
+
+
+def _require_meaning(name, binarization, source):
+    """Refuses a binarization that means nothing for the values of a set."""
+    if source.palette and binarization != 'none':
+        raise UserError(
+            f'binarization={binarization} of a palette has no meaning: use none'
+        )
+    if binarization == 'static' and source.levels != 2:
+        raise UserError(
+            f'binarization=static needs a set of zeros and ones, {name!r} has '
+            f'{source.levels} levels: use dynamic or threshold, or '
+            'the set binarized_mnist'
+        )
 
 
 def load_audio(

@@ -102,7 +102,9 @@ def plain(directory: pathlib.Path):
         return
     # (TMPDIR may be such a path itself.)
     places = (tempfile.gettempdir(), '/tmp', '/var/tmp', os.getcwd())
-    usable = (p for p in places if PATTERN.isdisjoint(p) and os.access(p, 2))
+    usable = (
+        p for p in places if PATTERN.isdisjoint(p) and os.access(p, os.W_OK)
+    )
     with tempfile.TemporaryDirectory(
         prefix='tfgen-', dir=next(usable, None)
     ) as place:

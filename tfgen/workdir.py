@@ -157,17 +157,21 @@ class Config:
         }
 
     def _require_sound(self):
-        """Raises ValueError for what only an editor could have written."""
-        paths = (self.data_dir, self.data_path)
+        """Refuses what only an editor could have written."""
         sound = {
             'seed': type(self.seed) is int and 0 <= self.seed < 2**31,
             'precision': self.precision in PRECISIONS,
             'edition': self.edition in range(1, EDITION + 1),
-            'path': all(p is None or isinstance(p, str) for p in paths),
+            'data_dir': isinstance(self.data_dir, str | None),
+            'data_path': isinstance(self.data_path, str | None),
         }
         for name, good in sound.items():
             if not good:
-                raise ValueError(f'its {name} is not one')
+                raise UserError(
+                    f'a stored configuration has {name}='
+                    f'{getattr(self, name)!r}: restore its file, or train and '
+                    'export again'
+                )
 
     @staticmethod
     def from_dict(stored: dict) -> 'Config':
@@ -196,7 +200,7 @@ class Config:
             )
             config._require_sound()
             return config
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError) as error:
             raise UserError(
                 f'a stored configuration is incomplete ({error!r}): restore '
                 'its file, or train and export again'

@@ -13,6 +13,7 @@ from tfgen.readers.base import (
 )
 from tfgen.readers.prepared import (
     class_names,
+    example_keys,
     label_key,
     num_used,
     open_builder,
@@ -108,22 +109,17 @@ def open_audio(
 
 def _audio_key(name, info, edition):
     """The key of the sound, and notes."""
-    features = dict(info.features) if hasattr(info.features, 'keys') else {}
-    keys = sorted(
-        key
-        for key, feature in features.items()
-        if isinstance(feature, tfds.features.Audio)
-    )
+    own = info.supervised_keys[0] if info.supervised_keys else None
+    usual = () if edition == 1 else (own, 'audio')
+    keys = example_keys(info, tfds.features.Audio, usual)
     if not keys:
         raise UserError(
             f'data set {name!r} has no audio: use tones, or a TFDS audio set '
             'such as spoken_digit'
         )
-    own = info.supervised_keys[0] if info.supervised_keys else None
-    wanted = () if edition == 1 else (own, 'audio')
-    key = next((k for k in wanted if k in keys), keys[0])
-    others = ', '.join(k for k in keys if k != key)
-    return key, [f'left out: sounds {others} of each example'] * bool(others)
+    key, *others = keys
+    left = f'left out: sounds {", ".join(others)} of each example'
+    return key, [left] if others else []
 
 
 def _decode(name, builder, split, keys, length, fingerprint, empty):

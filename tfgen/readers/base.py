@@ -15,6 +15,16 @@ MEMORY_LIMIT = 4 << 30  # bytes of decoded examples
 # How a set is opened. 1, of runs that began before there was a 2: every tenth
 # example is held out, class folders are in alphabetical order.
 EDITION = 2
+# Names of splits, in any case; the test split is the first that there is.
+_ENDINGS = ('', '_set', '_images', '_data')
+TRAIN, TEST, VALIDATION = (
+    tuple(f'{name}{ending}' for name in names for ending in _ENDINGS)
+    for names in (
+        ('train', 'training'),
+        ('test', 'testing'),
+        ('validation', 'val', 'valid', 'dev'),
+    )
+)
 # Where a set has no test split, a tenth of it becomes one.
 _HOLD_OUT = 10
 _SEED = 1812

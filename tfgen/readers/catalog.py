@@ -20,6 +20,7 @@ from tfgen.readers.base import (
 from tfgen.readers.prepared import (
     ByIndex,
     class_names,
+    example_keys,
     label_key,
     num_used,
     open_builder,
@@ -75,21 +76,15 @@ def open_tfds(
 
 def _keys(name, info, edition):
     """(key of the image, key of the label or None), and notes."""
-    features = info.features
-    features = dict(features) if hasattr(features, 'keys') else {}
-    # (Sorted, for a stored set gives its features in any order.)
-    images = sorted(
-        key
-        for key, feature in features.items()
-        if isinstance(feature, tfds.features.Image)
-    )
+    own = info.supervised_keys[0] if info.supervised_keys else None
+    images = example_keys(info, tfds.features.Image, (own, 'image'))
     if not images:
         raise UserError(
             f'data set {name!r} has no image: use a TFDS image set, or a model '
             'of sounds'
         )
-    own = info.supervised_keys[0] if info.supervised_keys else None
-    key = next((k for k in (own, 'image') if k in images), images[0])
+    key, *others = images
+    features = dict(info.features)
     dtype = np.dtype(features[key].np_dtype)
     if dtype not in (np.uint8, np.uint16):
         raise UserError(
@@ -104,7 +99,6 @@ def _keys(name, info, edition):
         )
     label, note = label_key(features, info.supervised_keys, edition)
     notes = [note] if note else []
-    others = [k for k in images if k != key]
     if others:
         notes.append(f'left out: images {", ".join(others)} of each example')
     return (key, label), notes

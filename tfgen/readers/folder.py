@@ -15,6 +15,9 @@ from tfgen.errors import UserError
 from tfgen.readers import picture
 from tfgen.readers.base import (
     EDITION,
+    TEST,
+    TRAIN,
+    VALIDATION,
     Fingerprint,
     InMemory,
     Source,
@@ -26,16 +29,6 @@ from tfgen.readers.base import (
 _MENDED = (
     'read otherwise than when this run began (transparency, orientation or 16 '
     'bits were taken wrongly)'
-)
-# Names of folders that are splits, in any case; the first test there is.
-_ENDINGS = ('', '_set', '_images', '_data')
-_TRAIN, _TEST, _VALIDATION = (
-    {f'{name}{ending}' for name in names for ending in _ENDINGS}
-    for names in (
-        ('train', 'training'),
-        ('test', 'testing'),
-        ('val', 'valid', 'validation', 'dev'),
-    )
 )
 
 
@@ -115,8 +108,8 @@ def _splits(path, others, edition):
     Files that are no pictures are counted in `others`, by kind.
     """
     folders = sorted(f for f in _entries(path) if f.is_dir())
-    train = _one_of(path, folders, _TRAIN)
-    test = _one_of(path, folders, _TEST, _VALIDATION)
+    train = _one_of(path, folders, TRAIN)
+    test = _one_of(path, folders, TEST, VALIDATION)
     if train is None:
         _refuse_splits_inside(folders)
         if test is not None and edition > 1:
@@ -158,7 +151,7 @@ def _refuse_splits_inside(folders):
     """Refuses what looks like a set of which a folder above was named."""
     for folder in folders:
         for inside in _entries(folder):
-            if inside.is_dir() and inside.name.lower() in _TRAIN:
+            if inside.is_dir() and inside.name.lower() in TRAIN:
                 raise UserError(
                     f'folder {str(folder)!r} has {inside.name}/ in it, which '
                     'would be read as part of one class: name '

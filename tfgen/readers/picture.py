@@ -132,9 +132,12 @@ def _no_complaints(file):
             sys.stderr.flush()
             os.dup2(stderr, 2)
             os.close(stderr)
-        if complaints.tell():
+        complaints.seek(0)
+        said = ' '.join(complaints.read().decode(errors='replace').split())
+        if said:
             raise UserError(
-                f'image {str(file)!r} is damaged: replace or remove it'
+                f'image {str(file)!r} is damaged ({said[:80]}): replace or '
+                'remove it'
             )
 
 

@@ -14,11 +14,8 @@ from absl import logging
 
 from tfgen import digits, tones
 from tfgen.errors import UserError
-from tfgen.readers.base import InMemory, hold_out
+from tfgen.readers.base import TEST, TRAIN, VALIDATION, InMemory, hold_out
 
-# Stored splits that serve for training and as the test split, the best first.
-_TRAINS = ('train', 'training')
-_TESTS = ('test', 'validation', 'testing', 'val', 'valid', 'dev')
 EMBEDDED = {'digits': digits.Digits, 'tones': tones.Tones}
 
 
@@ -98,6 +95,18 @@ def _reachable(url):
     return True
 
 
+def example_keys(info, kind: type, usual: Sequence[str | None]) -> list[str]:
+    """Keys of the features of a kind: the one to read, then the others.
+
+    The first of the usual ones that there is, else the first by name.
+    """
+    features = dict(info.features) if hasattr(info.features, 'keys') else {}
+    # (Sorted, for a stored set gives its features in any order.)
+    keys = sorted(k for k, f in features.items() if isinstance(f, kind))
+    own = next((k for k in usual if k in keys), None)
+    return sorted(keys, key=lambda k: k != own)
+
+
 def label_key(
     features: Mapping, supervised_keys, edition: int
 ) -> tuple[str | None, str]:
@@ -143,8 +152,8 @@ def stored_splits(builder, edition: int) -> tuple[str, str | None, list[str]]:
     sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
     train = 'train' if 'train' in sizes else next(iter(sizes), None)
     if edition > 1:
-        others = [k for k in sizes if k.lower() not in _TESTS]
-        train = _first(_TRAINS, sizes) or next(iter([*others, *sizes]), None)
+        others = [k for k in sizes if k.lower() not in TEST + VALIDATION]
+        train = _first(TRAIN, sizes) or next(iter([*others, *sizes]), None)
     if train is None or sizes[train] == 0:
         raise UserError(
             f'data set {builder.name!r} in {builder.data_dir} has no '
@@ -152,9 +161,9 @@ def stored_splits(builder, edition: int) -> tuple[str, str | None, list[str]]:
         )
     filled = [k for k in sizes if sizes[k] and k != train]
     if edition > 1:
-        test = _first(_TESTS, filled)
+        test = _first(TEST + VALIDATION, filled)
     else:
-        test = next((t for t in _TESTS[:2] if t in filled), None)
+        test = next((t for t in ('test', 'validation') if t in filled), None)
     notes = [] if train == 'train' else [f'the training split is {train}']
     rest = [
         f'split {name} ({sizes[name]} examples)'
@@ -176,11 +185,25 @@ def num_used(builder, edition: int) -> int:
     return sum(builder.info.splits[k].num_examples for k in used if k)
 
 
+@contextlib.contextmanager
+def _reading(name, builder):
+    """Turns what the readers of files raise, of all kinds, into one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(
+            f'data set {name!r} in {builder.data_dir} cannot be read: '
+            f'{one_line(error)}'
+        ) from None
+
+
 def read(
     name: str, builder, split: str, batch_size: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """A stored split in order: examples stacked along a first axis."""
-    try:
+    with _reading(name, builder):
         if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
             source = ByIndex(builder, split)
             for index in range(len(source)):
@@ -190,13 +213,6 @@ def read(
             yield from tfds.as_numpy(
                 builder.as_dataset(split=split, batch_size=batch_size)
             )
-    except UserError:
-        raise
-    except Exception as error:  # so many kinds have the readers of files
-        raise UserError(
-            f'data set {name!r} in {builder.data_dir} cannot be read: '
-            f'{one_line(error)}'
-        ) from None
 
 
 class ByIndex:
@@ -212,7 +228,7 @@ class ByIndex:
     """
 
     def __init__(self, builder, split: str, images: bool = True):
-        self._place = f'{builder.name!r} in {builder.data_dir}'
+        self._builder = builder
         features = dict(builder.info.features)
         pictures = {
             key: feature
@@ -235,17 +251,13 @@ class ByIndex:
         return len(self._source)
 
     def __getitems__(self, rows: Sequence[int]) -> list[dict]:
-        try:
+        with _reading(self._builder.name, self._builder):
             examples = self._source.__getitems__(rows)
             for example in examples:
                 for key, channels in self._wide.items():
                     example[key] = tf.io.decode_png(
                         example[key], channels, tf.uint16
                     ).numpy()
-        except Exception as error:  # so many kinds have the readers of files
-            raise UserError(
-                f'data set {self._place} cannot be read: {one_line(error)}'
-            ) from None
         return examples
 
 
