@@ -37,6 +37,12 @@ setup(
     extras_require={
         # Warm-up records of an export; clients over gRPC.
         'serving': ['tensorflow-serving-api>=2.19'],
-        'test': ['pytest>=8', 'pytest-xdist>=3.6', 'ruff>=0.12'],
+        'test': [
+            'pytest>=8',
+            'pytest-xdist>=3.6',
+            'ruff>=0.12',
+            # Keeps imports running downwards; see pyproject.toml.
+            'import-linter>=2.3',
+        ],
     },
 )

@@ -18,7 +18,8 @@ import sys
 import loops
 from absl import flags
 
-from tfgen import cli, files
+from tfgen import files
+from tfgen.commands import cli
 from tfgen.errors import UserError
 
 flags.DEFINE_string('output', None, 'JSON file for the figures.')
@@ -119,7 +120,7 @@ def bilstm_training() -> dict:
     tfgen's loop on one device, and as two replicas that share the CPU, against
     the same network with keras.layers.RNN, compiled by XLA and not.
     """
-    from tfgen import strategies
+    from tfgen.training import strategies
 
     # Before anything else: it decides what a device is.
     replicated = strategies.make('mirrored', 2 if os.cpu_count() > 1 else 1)
@@ -160,7 +161,8 @@ def bilstm_training() -> dict:
 
 
 def _bilstm_config():
-    from tfgen import presets, workdir
+    from tfgen import presets
+    from tfgen.training import workdir
 
     preset = presets.get(
         'diagonal_bilstm_mnist',
@@ -179,7 +181,7 @@ def _use_in_block(block):
     import keras
     import tensorflow as tf
 
-    from tfgen import scans
+    from tfgen.layers import scans
 
     class Cell(keras.layers.Layer):
         """A column of the skewed map; projections stand outside the loop."""

@@ -1,30 +1,9 @@
 """Publishes a trained model as a SavedModel for TensorFlow Serving.
 
-    python scripts/export.py --workdir=runs/cvae_digits \
-        --model_dir=exports/cvae_digits
+The front door of tfgen.commands.export; --help names the flags.
 """
 
-from absl import flags
-
-from tfgen import cli
-
-cli.workdir_flag()
-cli.data_flag()
-cli.dataset_flag()
-flags.DEFINE_string('model_dir', None, 'Folder that the server watches.')
-
-
-def main() -> None:
-    from tfgen import export, workdir
-
-    model_dir = cli.path(cli.required('model_dir'))
-    directory = cli.workdir()
-    config = workdir.read_config(directory)
-    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
-    model, step = config.restore(directory)
-    version = export.export(model, config, step, examples, model_dir)
-    print(version.resolve())
-
+from tfgen.commands import export
 
 if __name__ == '__main__':
-    cli.run(main)
+    export.run()

@@ -27,7 +27,8 @@ def images():
 
 def config():
     """A run of the CVAE on images of that kind."""
-    from tfgen import data, presets, workdir
+    from tfgen import data, presets
+    from tfgen.training import workdir
 
     spec = data.DataSpec(
         'random', *SHAPE, 2, 0, 'static', {'train': 10_000, 'test': 10_000}
@@ -85,19 +86,20 @@ def training_loop(config, strategy, jit, change=lambda model: None):
 
     `change` is done to the fresh model.
     """
-    from tfgen import data, training
-    from tfgen.readers import base
+    from tfgen import data
+    from tfgen.data.readers import base
+    from tfgen.training import loop
 
     split = base.InMemory(images(), None)
     source = base.Source(SHAPE, 2, (), {'train': split, 'test': split})
     examples = data.ImageData(config.spec, source)
-    training.make_repeatable()
+    loop.make_repeatable()
     with strategy.scope():
         model = config.build()
         change(model)
-        optimizers = training.make_optimizers(model, config.preset)
-    loop = training.make_loop(strategy, model, optimizers, config, jit)
-    batches = training.batch_iterator(strategy, model, examples, config, 0)
+        optimizers = loop.make_optimizers(model, config.preset)
+    loop = loop.make_loop(strategy, model, optimizers, config, jit)
+    batches = loop.batch_iterator(strategy, model, examples, config, 0)
     return lambda steps: loop(batches, 0, steps)
 
 
@@ -163,7 +165,8 @@ def _tfgen(name):
     """tfgen's loop, at the settings of a preset."""
 
     def make(batch_size):
-        from tfgen import presets, strategies, training, workdir
+        from tfgen import presets
+        from tfgen.training import loop, strategies, workdir
 
         # Without labels, as the tutorials.
         preset = presets.get(
@@ -177,7 +180,7 @@ def _tfgen(name):
         batch = {'image': tf.TensorSpec([batch_size, *SHAPE])}
         key = tf.TensorSpec([2], tf.int64)
         graphs = [
-            tf.function(training._loss(o, batch_size, batch_size, False))
+            tf.function(loop._loss(o, batch_size, batch_size, False))
             .get_concrete_function(batch, key, 0)
             .graph
             for o in made.build().objectives()

@@ -8,5 +8,6 @@ cd "$(dirname "$0")/.."
 make_env serving,test
 ruff check .
 ruff format --check .
+lint-imports
 # TensorFlow does not need a second core for models this small.
 exec python -m pytest --numprocesses=2 --dist=loadscope "$@"

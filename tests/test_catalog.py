@@ -8,9 +8,10 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from conftest import PREPARED
 
-from tfgen import data, digits, readers
+from tfgen import data
+from tfgen.data import digits, readers
+from tfgen.data.readers import base
 from tfgen.errors import UserError
-from tfgen.readers import base
 
 CASES = PREPARED.parent / 'cases' / 'tfds'
 LABEL = tfds.features.ClassLabel(names=['cat', 'dog', 'eel'])

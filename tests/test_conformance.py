@@ -8,8 +8,10 @@ import tensorflow as tf
 import tiny
 from PIL import Image
 
-from tfgen import data, presets, serving, training
+from tfgen import data, presets
 from tfgen.noise import BatchNoise, RowNoise
+from tfgen.serving import signatures
+from tfgen.training import loop
 
 MODELS = pytest.mark.parametrize('model', tiny.MODELS)
 
@@ -57,11 +59,11 @@ def test_no_graph_lets_the_device_choose_the_generator(model, data_dir):
     built = config.build()
     found = set()
     for objective in built.objectives():
-        loss = tf.function(training._loss(objective, 16, 16, False))
+        loss = tf.function(loop._loss(objective, 16, 16, False))
         (batch,) = images.train(0, 16).take(1)
         key = tf.constant([0, 0], tf.int64)
         found |= _op_types(loss.get_concrete_function(batch, key, 0).graph)
-    for function in serving.functions(built).values():
+    for function in signatures.functions(built).values():
         found |= _op_types(function.graph)
     assert 'StatelessRandomUniformFullIntV2' in found
     assert 'StatelessRandomGetKeyCounter' not in found
@@ -84,8 +86,8 @@ def test_loss_falls_on_one_batch(model, data_dir):
     config, _ = tiny.load(
         model, data_dir, 'learning_rate=0.01', 'schedule=constant'
     )
-    optimizer = training.make_optimizers(built, config.preset)[objective.name]
-    loss = tf.function(training._loss(objective, 16, 16, False))
+    optimizer = loop.make_optimizers(built, config.preset)[objective.name]
+    loss = tf.function(loop._loss(objective, 16, 16, False))
     totals = []
     for _ in range(40):
         terms, gradients = loss(batch, tf.constant([0, 0], tf.int64), 0)
@@ -144,7 +146,7 @@ def test_it_trains_on_sets_it_has_never_seen(
     if 'levels' in vars(presets.get(tiny.SETTINGS[model][0])):
         extra.append('levels=16')
     config, images = tiny.load(model, data_dir, *extra)
-    training.train(config, images, tmp_path / 'run')
+    loop.train(config, images, tmp_path / 'run')
     drawn = Image.open(tmp_path / 'run' / 'samples' / 'step_0000002.png')
     height, width, channels = images.spec.shape
     assert drawn.mode == {1: 'L', 3: 'RGB'}[channels]

@@ -7,10 +7,11 @@ import tensorflow_datasets as tfds
 from conftest import PREPARED
 from PIL import Image
 
-from tfgen import data, digits, readers, tones
+from tfgen import data
+from tfgen.data import digits, readers, tones
+from tfgen.data.readers import base
+from tfgen.data.readers import prepared as prepared_sets
 from tfgen.errors import UserError
-from tfgen.readers import base
-from tfgen.readers import prepared as prepared_sets
 
 
 @pytest.fixture(scope='module')

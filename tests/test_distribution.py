@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import strategies
 from tfgen.errors import UserError
+from tfgen.training import strategies
 
 STEPS = 20
 FLAGS = [

@@ -11,7 +11,8 @@ import pytest
 import tiny
 from PIL import Image
 
-from tfgen import export, training, workdir
+from tfgen.serving import export
+from tfgen.training import loop, workdir
 
 P = '--preset=cvae_digits'
 NEW = '--workdir={new}'
@@ -374,7 +375,7 @@ def places(tmp_path_factory, data_dir):
     made = 'new run file reshaped moved unknown newer'
     paths |= {name: root / name for name in made.split()}
     config, images = tiny.load('cvae', data_dir)
-    model = training.train(config, images, paths['run'])
+    model = loop.train(config, images, paths['run'])
     for i in range(12):
         _png(paths['flat'] / f'{i}.png', [8, 8])
         _png(paths['corrupt'] / f'{i}.png', [8, 8])

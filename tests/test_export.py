@@ -11,8 +11,10 @@ import tensorflow as tf
 import tiny
 from tensorflow.core.protobuf import config_pb2
 
-from tfgen import data, export, presets, serving, workdir
+from tfgen import data, presets
 from tfgen.errors import UserError
+from tfgen.serving import export, signatures
+from tfgen.training import workdir
 
 SIGNATURES = {
     'cvae': {
@@ -58,7 +60,7 @@ def exported(tmp_path_factory, data_dir):
                 v.assign_add(random.normal(0.0, 0.2, v.shape))
             export.export(live, config, 0, images, path)
             made[model] = (
-                serving.functions(live),
+                signatures.functions(live),
                 tf.saved_model.load(str(path / '1')).signatures,
                 path,
                 _rows(live, images),
@@ -317,7 +319,7 @@ def test_pictures_differ_by_less_than_a_millionth_with_their_neighbours(
     random = np.random.default_rng(0)
     for v in model.trainable_variables:
         v.assign(v * 1.5 + random.normal(0, 0.05, v.shape))
-    sample = serving.functions(model)['sample']
+    sample = signatures.functions(model)['sample']
     seeds = tf.range(64, dtype=tf.int64)
     whole = sample(seed=seeds)['image'].numpy()
     assert whole.std() > 0.02
@@ -412,7 +414,7 @@ def _fail(*_):
 def test_verification_notices_a_changed_model(tmp_path, data_dir):
     config, images = tiny.load('dcgan', data_dir)
     model = config.build()
-    functions = serving.functions(model)
+    functions = signatures.functions(model)
     requests = export.example_requests(model, functions, images)
     export._save(functions, tmp_path)
     export._verify(functions, tmp_path, requests)

@@ -13,8 +13,10 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import checkpoints, export, files, reporting, training, workdir
+from tfgen import files
 from tfgen.errors import UserError
+from tfgen.serving import export
+from tfgen.training import checkpoints, loop, reporting, workdir
 
 
 def _snapshot(path):
@@ -30,7 +32,7 @@ def run(tmp_path_factory, data_dir):
     """Makes a copy of a small finished run of ten steps."""
     path = tmp_path_factory.mktemp('files') / 'run'
     config, images = tiny.load('cvae', data_dir, *SHORT)
-    training.train(config, images, path)
+    loop.train(config, images, path)
 
     def copy(to):
         shutil.copytree(path, to)
@@ -197,7 +199,7 @@ def test_a_workdir_of_any_name_harms_no_other_and_can_be_read(
     path = tmp_path / name
     for steps in ('steps=40', 'steps=50'):
         config, images = tiny.load('cvae', data_dir, *SHORT, steps)
-        training.train(config, images, path)
+        loop.train(config, images, path)
     assert [_snapshot(n) for n in neighbours] == before
     restored, step = config.restore(path)
     assert step == 50
@@ -265,7 +267,7 @@ def test_training_needs_no_temporary_file(tmp_path, data_dir, monkeypatch):
 
     # AutoGraph writes what it compiles; it is not to be needed.
     monkeypatch.setattr('tempfile.NamedTemporaryFile', fail)
-    training.train(config, examples, tmp_path / 'run')
+    loop.train(config, examples, tmp_path / 'run')
     assert checkpoints.newest_first(tmp_path / 'run' / 'checkpoints')
 
 

@@ -9,8 +9,8 @@ from PIL import Image
 from tiny import save_picture
 
 from tfgen import data
+from tfgen.data.readers import base, folder
 from tfgen.errors import UserError
-from tfgen.readers import base, folder
 
 CASES = PREPARED.parent / 'cases'
 

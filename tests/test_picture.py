@@ -9,8 +9,8 @@ import pytest
 import tiny
 from PIL import Image
 
+from tfgen.data.readers import picture
 from tfgen.errors import UserError
-from tfgen.readers import picture
 
 
 def _decoded(file):

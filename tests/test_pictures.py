@@ -6,9 +6,10 @@ import tensorflow as tf
 import tiny
 from PIL import Image
 
-from tfgen import files, pictures, plots, serving
+from tfgen import files, plots
 from tfgen.errors import UserError
 from tfgen.models.pixelrnn import PixelRNN
+from tfgen.serving import pictures, signatures
 
 
 @pytest.fixture(scope='module')
@@ -18,7 +19,7 @@ def served(data_dir):
     def get(model):
         if model not in made:
             config, images = tiny.load(model, data_dir)
-            made[model] = serving.functions(config.build()), config, images
+            made[model] = signatures.functions(config.build()), config, images
         return made[model]
 
     return get
@@ -172,7 +173,7 @@ def test_a_palette_gives_its_colours():
     palette = ((1, 2, 3), (40, 50, 60), (250, 100, 0))
     index = np.array([[0, 1], [2, 1]])
     image = (index / 2).reshape(1, 2, 2, 1).astype(np.float32)
-    (png,) = serving.encode_png(tf.constant(image), palette).numpy()
+    (png,) = signatures.encode_png(tf.constant(image), palette).numpy()
     pixels = tf.io.decode_png(png).numpy()
     np.testing.assert_array_equal(pixels, np.array(palette)[index])
     grid = plots.grid(image, 1, palette)
@@ -185,7 +186,7 @@ def test_a_palette_is_served_in_colour():
     model = PixelRNN(
         [4, 4, 1], 5, 'diagonal_bilstm', 4, 1, palette=palette, kernel_size=3
     )
-    (png,) = serving.functions(model)['sample_png'](
+    (png,) = signatures.functions(model)['sample_png'](
         seed=tf.constant([3], tf.int64)
     )['image_bytes'].numpy()
     pixels = tf.io.decode_png(png).numpy()
@@ -237,12 +238,12 @@ def test_what_a_model_cannot_draw_is_refused(served):
 
 def test_what_only_some_models_can_draw_is_refused(data_dir):
     config, images = tiny.load('cvae', data_dir, 'conditional=false')
-    functions = serving.functions(config.build())
+    functions = signatures.functions(config.build())
     with pytest.raises(UserError, match='needs a conditional model'):
         pictures.styles(functions, config, images)
     with pytest.raises(UserError, match='not conditional'):
         pictures.samples(functions, config, [1], 3, 0)
     config, _ = tiny.load('cvae', data_dir, 'latent_size=1')
-    functions = serving.functions(config.build())
+    functions = signatures.functions(config.build())
     with pytest.raises(UserError, match='latent_size 2 or more'):
         pictures.manifold(functions, config, None)

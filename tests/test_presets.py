@@ -6,9 +6,11 @@ import json
 import pytest
 import tiny
 
-from tfgen import preset_kinds, presets, workdir
+from tfgen import presets
 from tfgen.data import AudioSpec, DataSpec
 from tfgen.errors import UserError
+from tfgen.presets import settings
+from tfgen.training import workdir
 
 SPECS = {
     'digits': DataSpec('digits', 8, 8, 1, 17, 10, 'none', {}),
@@ -46,7 +48,7 @@ def test_settings_are_parsed_by_the_fields_type():
 @pytest.mark.parametrize('name', presets.PRESETS)
 def test_a_preset_survives_json(name):
     preset = presets.PRESETS[name]
-    if isinstance(preset, preset_kinds.ImagePreset):
+    if isinstance(preset, settings.ImagePreset):
         preset = presets.get(name, ['image_size=8,8'])
     fields = json.loads(json.dumps(dataclasses.asdict(preset)))
     assert presets.restore(name, fields) == preset

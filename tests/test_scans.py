@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen import scans
+from tfgen.layers import scans
 
 T, B, F, K = 7, 3, 4, 5
 RNG = np.random.default_rng(2)

@@ -15,16 +15,10 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import (
-    checkpoints,
-    optimizers,
-    reporting,
-    strategies,
-    training,
-    workdir,
-)
+from tfgen import optimizers
 from tfgen.errors import UserError
-from tfgen.progress import Progress
+from tfgen.training import checkpoints, loop, reporting, strategies, workdir
+from tfgen.training.progress import Progress
 
 # Killed and continued, with what --jit=auto chooses on a CPU.
 KILLED = [('cvae', 'off'), ('diagonal_bilstm', 'on')]
@@ -45,7 +39,7 @@ def uninterrupted(tmp_path_factory, data_dir):
         if (model, jit) not in made:
             path = tmp_path_factory.mktemp(f'{model}_{jit}') / 'run'
             config, images = tiny.load(model, data_dir)
-            training.train(config, images, path, jit=jit)
+            loop.train(config, images, path, jit=jit)
             made[model, jit] = path
         return made[model, jit]
 
@@ -100,7 +94,7 @@ def test_a_run_cut_off_continues_bit_for_bit(
     for file in (tmp_path / 'run' / 'checkpoints').glob('checkpoint-[23]0*'):
         file.unlink()
     config, examples = tiny.load(model, data_dir)
-    training.train(config, examples, tmp_path / 'run', jit=jit)
+    loop.train(config, examples, tmp_path / 'run', jit=jit)
     tiny.assert_equal_weights(
         tiny.weights(tmp_path / 'run', 30), tiny.weights(whole, 30)
     )
@@ -137,14 +131,14 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     if 'palette' in settings:
         spec = dataclasses.replace(spec, palette=((0, 0, 0),) * spec.levels)
     config = dataclasses.replace(config, spec=spec)
-    training.make_repeatable()
+    loop.make_repeatable()
     batch = {
         config.build().kind: tf.TensorSpec([16, *spec.shape]),
         'label': tf.TensorSpec([16], tf.int32),
     }
     key = tf.TensorSpec([2], tf.int64)
     for objective in config.build().objectives():
-        loss = tf.function(training._loss(objective, 16, 16, False))
+        loss = tf.function(loop._loss(objective, 16, 16, False))
         graph = loss.get_concrete_function(batch, key, 0).graph
         wide = [
             op.name
@@ -171,7 +165,7 @@ def test_a_wide_sum_of_gradients_would_be_seen():
 
 def test_steps_per_call_do_not_matter(tmp_path, uninterrupted, data_dir):
     config, images = tiny.load('cvae', data_dir, 'log_every=1')
-    training.train(config, images, tmp_path, jit='off')
+    loop.train(config, images, tmp_path, jit='off')
     tiny.assert_equal_weights(
         tiny.weights(tmp_path, 30),
         tiny.weights(uninterrupted('cvae', 'off'), 30),
@@ -202,7 +196,7 @@ def test_a_damaged_newest_checkpoint_falls_back(
         )
     config, images = tiny.load('cvae', data_dir)
     with caplog.at_level('WARNING', logger='absl'):
-        training.train(config, images, path, jit='off')
+        loop.train(config, images, path, jit='off')
     assert ('falling back' in caplog.text) == (damage != 'list')
     tiny.assert_equal_weights(good, tiny.weights(path, 30))
 
@@ -216,7 +210,7 @@ def test_if_all_checkpoints_are_damaged_nothing_is_overwritten(
     before = _snapshot(path)
     config, images = tiny.load('cvae', data_dir)
     with pytest.raises(UserError, match='all 3 checkpoints'):
-        training.train(config, images, path)
+        loop.train(config, images, path)
     assert _snapshot(path) == before
 
 
@@ -236,10 +230,10 @@ def test_a_longer_run_continues_a_shorter_one(
 ):
     settings = [*settings, 'schedule=constant']
     whole, images = tiny.load(model, data_dir, *settings)
-    training.train(whole, images, tmp_path / 'whole')
+    loop.train(whole, images, tmp_path / 'whole')
     for steps in ('steps=13', 'steps=30'):
         config, _ = tiny.load(model, data_dir, *settings, steps)
-        training.train(config, images, tmp_path / 'parts')
+        loop.train(config, images, tmp_path / 'parts')
     tiny.assert_equal_weights(
         tiny.weights(tmp_path / 'whole', 30),
         tiny.weights(tmp_path / 'parts', 30),
@@ -256,7 +250,7 @@ def test_summaries_of_a_killed_run_have_each_step_once(
     (events,) = (path / 'summaries').iterdir()
     events.write_bytes(events.read_bytes() + b'\x10\x00\x00')
     config, images = tiny.load('cvae', data_dir)
-    training.train(config, images, path, jit='off')
+    loop.train(config, images, path, jit='off')
     steps = []
     for file in sorted((path / 'summaries').iterdir()):
         for record in tf.data.TFRecordDataset(str(file)):
@@ -304,9 +298,9 @@ def test_two_streams_add_up_to_the_whole_batch(data_dir):
     (batch,) = images.train(0, 16).take(1)
     key = tf.constant([0, 3], tf.int64)
     (objective,) = model.objectives()
-    whole = training._loss(objective, 16, 16, False)(batch, key, 0)
-    half = training._loss(objective, 16, 8, False)
-    halves = training._in_streams(half, batch, key, 0, 8, 2)
+    whole = loop._loss(objective, 16, 16, False)(batch, key, 0)
+    half = loop._loss(objective, 16, 8, False)
+    halves = loop._in_streams(half, batch, key, 0, 8, 2)
     for name, value in whole[0].items():
         np.testing.assert_allclose(halves[0][name], value, rtol=1e-5)
     for a, b in zip(halves[1], whole[1], strict=True):
@@ -317,9 +311,9 @@ def test_streams_are_for_one_device_and_models_of_independent_rows(data_dir):
     one = tf.distribute.get_strategy()
     models = {m: tiny.load(m, data_dir)[0].build() for m in ('cvae', 'dcgan')}
     if not tf.config.list_logical_devices('GPU'):
-        assert training._num_streams(one, models['cvae'], 16) == 2
-    assert training._num_streams(one, models['cvae'], 15) == 1
-    assert training._num_streams(one, models['dcgan'], 16) == 1
+        assert loop._num_streams(one, models['cvae'], 16) == 2
+    assert loop._num_streams(one, models['cvae'], 15) == 1
+    assert loop._num_streams(one, models['dcgan'], 16) == 1
 
 
 def test_averages_follow_their_formula_and_are_what_is_evaluated(
@@ -328,7 +322,7 @@ def test_averages_follow_their_formula_and_are_what_is_evaluated(
     extra = ['checkpoint_every=1', 'steps=3', 'schedule=constant', 'ema=0.2']
     config, examples = tiny.load('diagonal_bilstm', data_dir, *extra)
     initial = [v.numpy().astype(np.float64) for v in config.build().variables]
-    trained = training.train(config, examples, tmp_path)
+    trained = loop.train(config, examples, tmp_path)
     expected = initial
     for step in range(3):
         decay = min(0.2, (1 + step) / (10 + step))
@@ -347,7 +341,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, data_dir):
     with pytest.raises(
         UserError, match=r'model/\w+ is .* at step \d+'
     ) as error:
-        training.train(config, images, tmp_path)
+        loop.train(config, images, tmp_path)
     assert 'learning_rate' in str(error.value)
     for prefix in checkpoints.newest_first(tmp_path / 'checkpoints'):
         reader = tf.train.load_checkpoint(str(prefix))
@@ -364,11 +358,11 @@ def test_what_is_advised_can_help(precision, data_dir):
         np.full(model.trainable_variables[0].shape, np.nan)
     )
     with pytest.raises(UserError, match='not finite after step 3') as error:
-        training._require_finite_weights(model, 3, precision)
+        loop._require_finite_weights(model, 3, precision)
     advised = '--precision=float32' in str(error.value)
     assert advised == (precision != 'float32')
     with pytest.raises(UserError, match='is nan at step 4') as error:
-        training._require_finite({'model/x': [1.0, np.nan]}, 3, precision)
+        loop._require_finite({'model/x': [1.0, np.nan]}, 3, precision)
     assert ('--precision=float32' in str(error.value)) == advised
 
 
@@ -398,7 +392,7 @@ def test_mixed_precision_trains_every_variable_and_keeps_it_whole(
         model, data_dir, 'steps=5', precision='mixed_bfloat16'
     )
     initial = [v.numpy() for v in config.build().variables]
-    training.train(config, images, tmp_path)
+    loop.train(config, images, tmp_path)
     for name, value in tiny.weights(tmp_path, 5).items():
         if name.startswith('model/'):
             assert value.dtype == np.float32, name
@@ -430,7 +424,7 @@ def test_jit_is_chosen_by_kind(data_dir):
     chosen = {}
     for model in tiny.MODELS:
         config, _ = tiny.load(model, data_dir)
-        chosen[model] = training.use_jit('auto', config.build(), strategy)
+        chosen[model] = loop.use_jit('auto', config.build(), strategy)
     if not tf.config.list_logical_devices('GPU'):
         convolutional = ('cvae', 'pixelcnn', 'gated_pixelcnn', 'dcgan')
         assert chosen == {m: m not in convolutional for m in tiny.MODELS}

@@ -9,8 +9,10 @@ import pytest
 import tiny
 from PIL import Image
 
-from tfgen import export, presets, serving, training, workdir
+from tfgen import presets
 from tfgen.errors import UserError
+from tfgen.serving import export, signatures
+from tfgen.training import loop, workdir
 
 SHORT = ['steps=10', 'schedule=constant']
 
@@ -32,7 +34,7 @@ def _load(place, *extra, model='cvae'):
 
 def _train(place, directory, *extra):
     config, images = _load(place, *extra)
-    return training.train(config, images, directory)
+    return loop.train(config, images, directory)
 
 
 def _as_before_fingerprints(directory):
@@ -134,7 +136,7 @@ def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
     assert config.edition == 2
     config, images = workdir.Config.of('cvae_digits', preset, 0, edition=1)
     assert config.spec.class_names == ('10', '2', 'cat', 'dog')
-    training.train(config, images, run)
+    loop.train(config, images, run)
     _as_before_fingerprints(run)
     edition = workdir.known_edition(run)
     assert edition == 1
@@ -142,7 +144,7 @@ def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
     config, images = workdir.Config.of(
         'cvae_digits', longer, 0, edition=edition
     )
-    training.train(config, images, run)
+    loop.train(config, images, run)
     stored = json.loads((run / 'config.json').read_text())
     assert stored['edition'] == 1
     # From now on it has a fingerprint like every run.
@@ -198,7 +200,7 @@ def test_an_export_names_its_classes_and_no_path(
     assert stored['spec']['class_names'] == ['cat', 'dog']
     assert stored['fields']['dataset'] == 'folder:pics'
     functions, info = export.load(tmp_path / 'export')
-    assert set(functions) == set(serving.functions(config.build()))
+    assert set(functions) == set(signatures.functions(config.build()))
     again = workdir.Config.from_dict(info)
     assert again.load_data().spec.class_names == ('cat', 'dog')
 

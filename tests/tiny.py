@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from tfgen import presets, workdir
+from tfgen import presets
+from tfgen.training import workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # A preset of every model and variant, at a size that trains in a second.

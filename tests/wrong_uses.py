@@ -19,7 +19,9 @@ os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 import raised
 import tensorflow_datasets  # noqa: F401
 
-from tfgen import evaluation, export, pictures, training  # noqa: F401
+from tfgen import evaluation  # noqa: F401
+from tfgen.serving import export, pictures  # noqa: F401
+from tfgen.training import loop  # noqa: F401
 
 raised.watch()
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / 'scripts'

@@ -29,7 +29,7 @@ def log_normal_pdf(
       sample: float [B, ...].
       mean, logvar: broadcastable to `sample`; logvar = log(variance).
     """
-    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.py
+    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.loop
     return sum_event(
         -0.5 * (_LOG_2PI + logvar + (sample - mean) ** 2 * tf.exp(-logvar))
     )
@@ -41,7 +41,7 @@ def kl_normal(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     Source: Kingma and Welling 2014, appendix B; the notes'
     (-log s^2 + m^2 + s^2 - 1) / 2, added over the dimensions.
     """
-    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.py
+    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.loop
     return 0.5 * sum_event(mean**2 + tf.exp(logvar) - 1.0 - logvar)
 
 
@@ -72,7 +72,7 @@ def log_bernoulli(image: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """
     # log sigmoid(l) = l - softplus(l) and log(1 - sigmoid(l)) = -softplus(l).
     # (TensorFlow's own cross-entropy uses the logits four times, and adds the
-    # gradients in no fixed order: see training.py.)
+    # gradients in no fixed order: see training.loop.)
     return sum_event(image * logits - tf.nn.softplus(logits))
 
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen import adversarial, layers
+from tfgen import adversarial
 from tfgen.errors import UserError
+from tfgen.layers.batch_norm import BatchNorm
+from tfgen.layers.linear import dropout
 from tfgen.models import base
 from tfgen.noise import Noise
 
@@ -205,7 +207,7 @@ class Generator(keras.layers.Layer):
             self.grid[0] * self.grid[1] * self.grid[2], use_bias=False
         )
         self.dense.build([None, num_features])
-        self.norms = [layers.BatchNorm() for _ in filters]
+        self.norms = [BatchNorm() for _ in filters]
         for norm, size in zip(self.norms, sizes, strict=True):
             norm.build([None, *size])
         self.grow = _transposed(filters[1], use_bias=False)
@@ -247,7 +249,7 @@ class Discriminator(keras.layers.Layer):
         for number, convolution in enumerate(self.convolutions):
             x = tf.nn.leaky_relu(convolution(x), 0.2)
             if noise is not None:
-                x = layers.dropout(x, self.dropout, noise, f'drop{number}')
+                x = dropout(x, self.dropout, noise, f'drop{number}')
         scores = self.score(tf.reshape(x, [-1, self.score.kernel.shape[0]]))
         if one_hot is None:
             return scores[:, 0]

@@ -23,14 +23,14 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen import (
-    layers,
+from tfgen import probability
+from tfgen.errors import UserError
+from tfgen.layers import (
+    linear,
     pixel_convolutions,
     pixel_layers,
     pixel_recurrences,
-    probability,
 )
-from tfgen.errors import UserError
 from tfgen.models import base
 from tfgen.noise import Noise
 
@@ -129,12 +129,12 @@ class PixelRNN(base.ExactModel):
                 CELLS[cell](features, units, channels)
                 for _ in range(num_layers)
             ]
-        self.hidden = layers.Linear(
+        self.hidden = linear.Linear(
             features,
             features,
             pixel_layers.channel_mask(features, features, channels),
         )
-        self.readout = layers.Linear(
+        self.readout = linear.Linear(
             features,
             channels * levels,
             pixel_layers.channel_mask(features, channels * levels, channels),
@@ -186,7 +186,7 @@ class PixelRNN(base.ExactModel):
         if noise is None:
             return x
         ones = tf.ones([1, 1, 1, x.shape[-1]])
-        return x * layers.dropout(ones, self.dropout, noise, name)
+        return x * linear.dropout(ones, self.dropout, noise, name)
 
     def _hidden(self, x):
         return tf.nn.relu(self.hidden(tf.nn.relu(x)))

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen import layers, probability
+from tfgen import probability
 from tfgen.errors import UserError
+from tfgen.layers.thin_convolution import ThinConv2D
 from tfgen.models import base
 from tfgen.noise import Noise
 
@@ -110,7 +111,7 @@ class CVAE(base.GenerativeModel):
                 for f in reversed(filters)
             ]
             + [
-                layers.ThinConv2D(channels, 3, dtype='float32'),
+                ThinConv2D(channels, 3, dtype='float32'),
             ]
             + (
                 [keras.layers.Cropping2D(crop, dtype='float32')]
@@ -186,7 +187,7 @@ class CVAE(base.GenerativeModel):
         """KL(q(z|x) || p(z)) in nats, exact or estimated at z: [B]."""
         if self.kl == 'analytic':
             return probability.kl_normal(mean, logvar)
-        z = tf.identity(z)  # gradients meet in pairs: see training.py
+        z = tf.identity(z)  # gradients meet in pairs: see training.loop
         log_prior = probability.log_normal_pdf(z, 0.0, 0.0)
         return probability.log_normal_pdf(z, mean, logvar) - log_prior
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.layers import Linear, gated
+from tfgen.layers.linear import Linear, gated
 from tfgen.models import base
 from tfgen.noise import Noise
 
@@ -259,7 +259,7 @@ class Block(keras.layers.Layer):
         return bias if one_hot is None else self.label(one_hot) + bias
 
     def call(self, x: tf.Tensor, condition: tf.Tensor) -> tuple:
-        now = tf.identity(x)  # gradients meet in pairs: see training.py
+        now = tf.identity(x)  # gradients meet in pairs: see training.loop
         ago = min(self.dilation, x.shape[1])
         past = tf.pad(now[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
         of_past, of_now = tf.unstack(self.gates.kernel)

@@ -4,13 +4,13 @@ import dataclasses
 
 from tfgen import data
 from tfgen.data import AudioSpec, DataSpec
+from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.models.gan import DCGAN
 from tfgen.models.pixelrnn import PixelRNN
 from tfgen.models.vae import CVAE
 from tfgen.models.wavenet import WaveNet
-from tfgen.readers.base import EDITION
 
 _LARGEST = 1e38  # of float32
 SCHEDULES = ('constant', 'cosine')

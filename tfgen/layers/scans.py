@@ -219,7 +219,7 @@ def line_lstm_scan(
 
     def taps_transposed(d_taps, keep_t):
         d_shifted = tf.split(d_taps, len(shifts), axis=1)
-        # Two at a time: see training.py.
+        # Two at a time: see training.loop.
         return functools.reduce(
             tf.add,
             [

@@ -9,11 +9,11 @@ random access.
 import os
 import pathlib
 
+from tfgen.data.readers.base import EDITION, MEMORY_LIMIT, PATHS, Source
+from tfgen.data.readers.catalog import open_tfds
+from tfgen.data.readers.folder import open_folder
+from tfgen.data.readers.palette import open_palette
 from tfgen.errors import UserError
-from tfgen.readers.base import EDITION, MEMORY_LIMIT, PATHS, Source
-from tfgen.readers.catalog import open_tfds
-from tfgen.readers.folder import open_folder
-from tfgen.readers.palette import open_palette
 
 
 def open_images(

@@ -4,9 +4,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfgen import digits
-from tfgen.errors import UserError
-from tfgen.readers.base import (
+from tfgen.data import digits
+from tfgen.data.readers.base import (
     EDITION,
     Fingerprint,
     RandomAccess,
@@ -17,7 +16,7 @@ from tfgen.readers.base import (
     stack,
     to_bytes,
 )
-from tfgen.readers.prepared import (
+from tfgen.data.readers.prepared import (
     ByIndex,
     class_names,
     example_keys,
@@ -30,6 +29,7 @@ from tfgen.readers.prepared import (
     stored_splits,
     usable_labels,
 )
+from tfgen.errors import UserError
 
 # Sets whose images do not use the 256 values of a byte.
 _LEVELS = {'digits': digits.LEVELS, 'binarized_mnist': 2}

@@ -27,7 +27,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers import Linear
+from tfgen.layers.linear import Linear
 
 
 def channel_mask(

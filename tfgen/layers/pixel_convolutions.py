@@ -7,8 +7,13 @@ image generation with PixelCNN decoders", for the gated one.
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers import Linear, gated
-from tfgen.pixel_layers import PixelLayer, channel_mask, gate_mask, windows
+from tfgen.layers.linear import Linear, gated
+from tfgen.layers.pixel_layers import (
+    PixelLayer,
+    channel_mask,
+    gate_mask,
+    windows,
+)
 
 
 class ResidualConv(PixelLayer):
@@ -109,7 +114,7 @@ class GatedStacks(PixelLayer):
             )
 
     def call(self, x):
-        x = tf.identity(x)  # gradients meet in pairs: see training.py
+        x = tf.identity(x)  # gradients meet in pairs: see training.loop
         v = tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
         h, added = x, 0.0
         for vertical, link, horizontal, outputs in self._parts():

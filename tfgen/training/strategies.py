@@ -29,7 +29,7 @@ def make(
       replicas: for 'mirrored': how many devices, 0 for all GPUs or 2 CPUs.
       halve_cores: where 'one' device is a CPU, it runs two operations at a
         time, each on half of the cores. For models whose two streams (see
-        training.py) are made of TensorFlow's own operations; an XLA program
+        training.loop) are made of TensorFlow's own operations; an XLA program
         spreads over the cores by itself. TF_NUM_INTRAOP_THREADS and
         TF_NUM_INTEROP_THREADS in the environment come first.
 

@@ -11,7 +11,7 @@ import types
 import typing
 
 from tfgen.errors import UserError
-from tfgen.preset_kinds import (
+from tfgen.presets.settings import (
     CVAEPreset,
     DCGANPreset,
     PixelRNNPreset,

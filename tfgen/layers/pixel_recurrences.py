@@ -8,9 +8,14 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfgen import scans
-from tfgen.layers import Linear
-from tfgen.pixel_layers import PixelLayer, channel_mask, gate_mask, windows
+from tfgen.layers import scans
+from tfgen.layers.linear import Linear
+from tfgen.layers.pixel_layers import (
+    PixelLayer,
+    channel_mask,
+    gate_mask,
+    windows,
+)
 
 # Diagonal BiLSTM: so many images stand side by side in one skewed map.
 _IMAGES_PER_STREAM = 4
@@ -144,7 +149,7 @@ class RowLSTM(PixelLayer):
     def call(self, x):
         height, width, features = x.shape[1:]
         batch = tf.shape(x)[0]
-        x = tf.identity(x)  # gradients meet in pairs: see training.py
+        x = tf.identity(x)  # gradients meet in pairs: see training.loop
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
         both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
         y = scans.line_lstm_scan(
@@ -216,7 +221,7 @@ class DiagonalBiLSTM(PixelLayer):
         self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
-        x = tf.identity(x)  # gradients meet in pairs: see training.py
+        x = tf.identity(x)  # gradients meet in pairs: see training.loop
         y = _diagonal_scan(
             tf.stack([x, tf.reverse(x, [2])]),
             tf.stack([i.kernel for i in self.inputs]),

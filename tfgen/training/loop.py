@@ -22,14 +22,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen import checkpoints, strategies, workdir
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.base import ExactModel, GenerativeModel
 from tfgen.noise import BatchNoise
 from tfgen.optimizers import Adam
-from tfgen.preset_kinds import Preset
-from tfgen.reporting import Reporter
+from tfgen.presets.settings import Preset
+from tfgen.training import checkpoints, strategies, workdir
+from tfgen.training.reporting import Reporter
 
 JITS = ('auto', 'on', 'off')
 

@@ -3,15 +3,14 @@
 import numpy as np
 import tensorflow_datasets as tfds
 
-from tfgen.errors import UserError
-from tfgen.readers.base import (
+from tfgen.data.readers.base import (
     EDITION,
     MEMORY_LIMIT,
     PATHS,
     Fingerprint,
     Source,
 )
-from tfgen.readers.prepared import (
+from tfgen.data.readers.prepared import (
     class_names,
     example_keys,
     label_key,
@@ -21,6 +20,7 @@ from tfgen.readers.prepared import (
     read,
     read_splits,
 )
+from tfgen.errors import UserError
 
 _LEVELS = 1 << 16  # 16 bits
 # What makes 16 bits of each type: (added, then multiplied). TFDS stores

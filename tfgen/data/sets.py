@@ -18,11 +18,12 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from tfgen import probability, readers
+from tfgen import probability
+from tfgen.data import readers
+from tfgen.data.readers.audio import open_audio
+from tfgen.data.readers.base import EDITION, Source
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
-from tfgen.readers.audio import open_audio
-from tfgen.readers.base import EDITION, Source
 
 # Third word of the seed, so that no other draw shares the order's numbers.
 _ORDER = 0x07DE7
@@ -132,7 +133,7 @@ def load(
     Args:
       name: 'digits' (embedded), any TFDS image set ('mnist',
         'cifar10', 'cats_vs_dogs', 'builder/config'), 'folder:PATH', or
-        'palette:PATH' (see readers/palette.py).
+        'palette:PATH' (see data/readers/palette.py).
       data_dir: where TFDS keeps prepared sets; its own default if None.
       binarization: 'none' leaves the values as they are;
         'static' requires a set that is binary already (binarized_mnist);

@@ -9,12 +9,13 @@ import keras
 import tensorflow as tf
 
 import tfgen
-from tfgen import checkpoints, data, files, presets
+from tfgen import data, files, presets
 from tfgen.data import AudioSpec, DataSpec
+from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
-from tfgen.preset_kinds import Preset
-from tfgen.readers.base import EDITION
+from tfgen.presets.settings import Preset
+from tfgen.training import checkpoints
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
 # Fields that a continued run may change: they do not alter a step (but a

@@ -13,14 +13,14 @@ import pathlib
 
 import numpy as np
 
-from tfgen.errors import UserError
-from tfgen.readers.base import (
+from tfgen.data.readers.base import (
     EDITION,
     Fingerprint,
     InMemory,
     Source,
     hold_out,
 )
+from tfgen.errors import UserError
 
 PIXELS, COLOURS = 'pixel_color.txt', 'colormap.txt'
 

@@ -15,11 +15,18 @@ from tfgen import files
 from tfgen.errors import UserError
 
 
-def run(main) -> None:
+def run(main, module: str = '__main__') -> None:
     """Runs `main()` with parsed flags.
 
     Exit status: 0; 2 after one line for a user's mistake; 130 after Ctrl-C.
+
+    Args:
+      main: the command.
+      module: the name of its module, whose docstring and flags --help shows.
     """
+    sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
+    for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     # Names that a terminal cannot show are escaped.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors='backslashreplace')

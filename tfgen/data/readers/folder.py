@@ -11,9 +11,8 @@ import stat
 
 import numpy as np
 
-from tfgen.errors import UserError
-from tfgen.readers import picture
-from tfgen.readers.base import (
+from tfgen.data.readers import picture
+from tfgen.data.readers.base import (
     EDITION,
     TEST,
     TRAIN,
@@ -25,6 +24,7 @@ from tfgen.readers.base import (
     hold_out,
     stack,
 )
+from tfgen.errors import UserError
 
 _MENDED = (
     'read otherwise than when this run began (transparency, orientation or 16 '

@@ -1,7 +1,7 @@
 """What to draw, or to hear, from a model, by its served functions alone.
 
 A workdir and an exported model give the same pictures: each function takes
-`functions` of serving.functions or export.load and the run's `config`, and
+`functions` of signatures.functions or export.load and the run's `config`, and
 returns examples float32 [N, ...], the number of columns of their grid, and
 the titles of its pictures where they show labels (see plots.grid).
 """
@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfgen import plots
 from tfgen.data import Data, ImageData
 from tfgen.errors import UserError
-from tfgen.workdir import Config
+from tfgen.training.workdir import Config
 
 COLUMNS = 10
 Functions = dict[str, Callable]

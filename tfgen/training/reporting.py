@@ -10,8 +10,8 @@ from tfgen import files, plots
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.noise import RowNoise
-from tfgen.progress import Progress
-from tfgen.workdir import Config
+from tfgen.training.progress import Progress
+from tfgen.training.workdir import Config
 
 _SAMPLES = {'image': 64, 'audio': 16}
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from tfgen import digits, tones
+from tfgen.data import digits, tones
+from tfgen.data.readers.base import TEST, TRAIN, VALIDATION, InMemory, hold_out
 from tfgen.errors import UserError
-from tfgen.readers.base import TEST, TRAIN, VALIDATION, InMemory, hold_out
 
 EMBEDDED = {'digits': digits.Digits, 'tones': tones.Tones}
 

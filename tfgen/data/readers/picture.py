@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from tfgen.data.readers.base import to_bytes
 from tfgen.errors import UserError
-from tfgen.readers.base import to_bytes
 
 _GREY = {'1', 'L', 'LA', 'La'}
 _ORIENTATION = 0x0112  # EXIF

@@ -21,11 +21,12 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfgen import data, files, serving
+from tfgen import data, files
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
-from tfgen.workdir import Config
+from tfgen.serving import signatures
+from tfgen.training.workdir import Config
 
 INFO = 'assets.extra/tfgen.json'
 _ROWS = 4  # of the inputs that verify a model and warm a server
@@ -59,7 +60,7 @@ def export(
             f'{" ".join(sorted(files.PATTERN))} in it, which a server reads as '
             'a pattern: name another folder with --model_dir'
         )
-    functions = serving.functions(model)
+    functions = signatures.functions(model)
     new = not model_dir.exists()
     try:
         model_dir.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,32 @@
+"""Publishes a trained model as a SavedModel for TensorFlow Serving.
+
+    python scripts/export.py --workdir=runs/cvae_digits \
+        --model_dir=exports/cvae_digits
+"""
+
+from absl import flags
+
+from tfgen.commands import cli
+
+cli.workdir_flag()
+cli.data_flag()
+cli.dataset_flag()
+flags.DEFINE_string('model_dir', None, 'Folder that the server watches.')
+
+
+def main() -> None:
+    from tfgen.serving import export
+    from tfgen.training import workdir
+
+    model_dir = cli.path(cli.required('model_dir'))
+    directory = cli.workdir()
+    config = workdir.read_config(directory)
+    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+    model, step = config.restore(directory)
+    version = export.export(model, config, step, examples, model_dir)
+    print(version.resolve())
+
+
+def run() -> None:
+    """The command."""
+    cli.run(main, __name__)

@@ -1,0 +1,160 @@
+"""Draws a PNG grid from a workdir or from an exported model.
+
+A model of sounds gives a grid of spectrograms and a folder of WAV files.
+
+python scripts/sample.py --workdir=runs/cvae_digits --kind=styles
+python scripts/sample.py --model_dir=exports/cvae_digits --labels=7,8
+"""
+
+from absl import flags
+
+from tfgen.commands import cli
+
+_KINDS = (
+    'samples',
+    'interpolation',
+    'manifold',
+    'reconstruction',
+    'styles',
+    'completion',
+)
+_MOST = 1_000_000
+_NEED_DATA = {'reconstruction', 'styles', 'completion'}
+cli.workdir_flag()
+cli.data_flag()
+cli.dataset_flag()
+flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
+flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
+flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
+flags.DEFINE_integer(
+    'count',
+    None,
+    'How many samples, or rows of completion; default: 100, 10.',
+    upper_bound=_MOST,
+)
+flags.DEFINE_enum(
+    'given',
+    'test',
+    ['test', 'samples'],
+    'What is completed: test examples, or samples, which need no data.',
+)
+flags.DEFINE_integer('tries', 8, 'Completions of each example.', 1, _MOST)
+flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0, 2**62)
+flags.DEFINE_string(
+    'output', None, 'PNG file; default: KIND.png in the workdir or model_dir.'
+)
+
+
+def main() -> None:
+    from tfgen.errors import UserError
+
+    kinds = flags.FLAGS.kind
+    unknown = [kind for kind in kinds if kind not in _KINDS]
+    if unknown or not kinds:
+        raise UserError(
+            f'unknown kind {",".join(unknown)!r}: use {", ".join(_KINDS)}'
+        )
+    if flags.FLAGS.output and len(kinds) > 1:
+        raise UserError(f'--output is one file: pass one --kind, not {kinds}')
+    if flags.FLAGS.count is not None and flags.FLAGS.count < 1:
+        raise UserError(f'count is {flags.FLAGS.count}: use 1 or more')
+    labels = _labels()
+    functions, config, directory = _open()
+    need = _NEED_DATA.intersection(kinds)
+    if flags.FLAGS.given == 'samples':
+        need.discard('completion')
+    examples = (
+        config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+        if need
+        else None
+    )
+    for kind in kinds:
+        drawn = _draw(kind, functions, config, labels, examples)
+        file = cli.path(flags.FLAGS.output or str(directory / f'{kind}.png'))
+        _write(file, config.spec, *drawn)
+        print(file)
+
+
+def _write(file, spec, drawn, columns, titles):
+    """A grid of pictures; of sounds, their spectra, and a WAV of each."""
+    from tfgen import files, plots
+    from tfgen.serving import signatures
+
+    if drawn.ndim == 4:
+        grid = plots.grid(drawn, columns, spec.palette, titles)
+        files.write_picture(file, grid)
+        return
+    grid = plots.grid(plots.spectrograms(drawn), columns, titles=titles)
+    folder = file.with_name(f'{file.stem}_wav')
+    sounds = {}
+    encoded = signatures.encode_wav(drawn, spec.sample_rate).numpy()
+    for index, sound in enumerate(encoded):
+        row, column = divmod(index, columns)
+        sounds[folder / f'row{row:02d}_column{column:02d}.wav'] = sound
+    # Picture and sounds are of one draw: all, or none.
+    files.write(sounds | {file: files.encode_picture(file, grid)})
+    # Sounds of an earlier, larger grid.
+    for old in folder.glob('row*_column*.wav'):
+        if old not in sounds:
+            old.unlink()
+
+
+def _draw(kind, functions, config, labels, examples):
+    from tfgen.serving import pictures
+
+    count, seed = flags.FLAGS.count, flags.FLAGS.seed
+    if kind == 'samples':
+        return pictures.samples(functions, config, labels, count or 100, seed)
+    if kind == 'interpolation':
+        return pictures.interpolation(functions, config, labels, seed)
+    if kind == 'manifold':
+        return pictures.manifold(functions, config, labels)
+    if kind == 'reconstruction':
+        return pictures.reconstruction(functions, config, examples)
+    if kind == 'styles':
+        return pictures.styles(functions, config, examples)
+    if flags.FLAGS.given == 'samples':
+        examples = None
+    return pictures.completion(
+        functions, config, examples, count or 10, flags.FLAGS.tries, seed
+    )
+
+
+def _labels():
+    from tfgen.errors import UserError
+
+    if flags.FLAGS.labels is None:
+        return None
+    try:
+        labels = [int(label) for label in flags.FLAGS.labels]
+    except ValueError:
+        labels = []
+    if not labels:
+        raise UserError(
+            f'labels {flags.FLAGS.labels}: write whole numbers, for example '
+            '--labels=3,1,4'
+        )
+    return labels
+
+
+def _open():
+    """The functions, the run's config, and the folder they came from."""
+    from tfgen.errors import UserError
+    from tfgen.serving import export, signatures
+    from tfgen.training import workdir
+
+    if bool(flags.FLAGS.workdir) == bool(flags.FLAGS.model_dir):
+        raise UserError('pass either --workdir or --model_dir')
+    if flags.FLAGS.model_dir:
+        directory = cli.path(flags.FLAGS.model_dir)
+        functions, info = export.load(directory)
+        return functions, workdir.Config.from_dict(info), directory
+    directory = cli.workdir()
+    config = workdir.read_config(directory)
+    model, _ = config.restore(directory)
+    return signatures.functions(model), config, directory
+
+
+def run() -> None:
+    """The command."""
+    cli.run(main, __name__)
