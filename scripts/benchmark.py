@@ -181,7 +181,7 @@ def _use_in_block(block):
     import keras
     import tensorflow as tf
 
-    from tfgen.layers import scans
+    from tfgen.layers import line_scans
 
     class Cell(keras.layers.Layer):
         """A column of the skewed map; projections stand outside the loop."""
@@ -201,7 +201,7 @@ def _use_in_block(block):
             kernel = tf.reshape(self.kernel, [32, 64])
             taps = tf.concat([h, above], axis=-1)
             gates = gates + tf.tensordot(taps, kernel, 1)
-            h, c = scans.line_lstm_cell(gates, c)
+            h, c = line_scans.line_lstm_cell(gates, c)
             return h, [h, c]
 
     def scan(x, inputs, states):
@@ -304,11 +304,11 @@ def wavenet_sampling() -> dict:
     import tensorflow as tf
 
     from tfgen import presets
-    from tfgen.data import AudioSpec
+    from tfgen.data import SoundSpec
     from tfgen.noise import RowNoise
 
     preset = presets.get('wavenet_spoken_digit', ['conditional=false'])
-    model = preset.build(AudioSpec('random', 4096, 8000, 0, {}))
+    model = preset.build(SoundSpec(length=4096, sample_rate=8000))
     sample = tf.function(lambda: model.sample(RowNoise(tf.range(4))))
     logits = tf.function(model.logits)
     audio = tf.zeros([4, 4096])

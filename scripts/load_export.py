@@ -27,8 +27,10 @@ def main() -> None:
         _fail('usage: load_export.py MODEL_DIR ...')
     for folder in map(pathlib.Path, sys.argv[1:]):
         version, served, num_classes = _load(folder)
-        ending = 'wav' if 'sample_wav' in served else 'png'
-        sample = served[f'sample_{ending}']
+        # The twin that makes files; numbers where there is none.
+        name = next((n for n in served if n.startswith('sample_')), 'sample')
+        ending = name.partition('_')[2] or 'json'
+        sample = served[name]
         inputs = {'seed': tf.range(10, dtype=tf.int64)}
         if 'label' in sample.structured_input_signature[1]:
             inputs['label'] = tf.range(10) % num_classes
@@ -37,7 +39,7 @@ def main() -> None:
         file = folder / f'first_sample.{ending}'
         try:
             whole = file.with_name(f'.{file.name}')
-            whole.write_bytes(files[0])
+            whole.write_bytes(_content(files[0]))
             whole.replace(file)
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -87,6 +89,13 @@ def _load(folder):
 def _fail(line):
     print(f'error: {line}', file=sys.stderr)
     sys.exit(2)
+
+
+def _content(sample):
+    """What a file holds of one sample."""
+    if isinstance(sample, bytes):
+        return sample
+    return json.dumps(sample.tolist()).encode()
 
 
 def _repeats(served, inputs):

@@ -30,8 +30,12 @@ def config():
     from tfgen import data, presets
     from tfgen.training import workdir
 
-    spec = data.DataSpec(
-        'random', *SHAPE, 2, 0, 'static', {'train': 10_000, 'test': 10_000}
+    spec = data.ImageSpec(
+        name='random',
+        height=28,
+        width=28,
+        levels=2,
+        split_sizes={'train': 10_000, 'test': 10_000},
     )
     preset = presets.get('cvae_mnist', ['batch_size=32', 'schedule=constant'])
     return workdir.Config('cvae_mnist', preset, 0, 'float32', spec)
@@ -89,18 +93,20 @@ def training_loop(config, strategy, jit, change=lambda model: None):
     from tfgen import data
     from tfgen.data.readers import base
     from tfgen.training import loop
+    from tfgen.training import run as training
 
     split = base.InMemory(images(), None)
     source = base.Source(SHAPE, 2, (), {'train': split, 'test': split})
-    examples = data.ImageData(config.spec, source)
+    examples = data.Data(config.spec, source)
     loop.make_repeatable()
     with strategy.scope():
         model = config.build()
         change(model)
-        optimizers = loop.make_optimizers(model, config.preset)
-    loop = loop.make_loop(strategy, model, optimizers, config, jit)
-    batches = loop.batch_iterator(strategy, model, examples, config, 0)
-    return lambda steps: loop(batches, 0, steps)
+        players = training.make_players(model, config.preset)
+    rows = loop.Rows.of(strategy, model, config.preset.batch_size)
+    run = loop.make_loop(strategy, players, rows, config.seed, jit)
+    batches = training.batch_iterator(strategy, examples, config, 0)
+    return lambda steps: run(batches, 0, steps)
 
 
 def pace(make, batch_size):
@@ -180,10 +186,14 @@ def _tfgen(name):
         batch = {'image': tf.TensorSpec([batch_size, *SHAPE])}
         key = tf.TensorSpec([2], tf.int64)
         graphs = [
-            tf.function(loop._loss(o, batch_size, batch_size, False))
+            tf.function(
+                loop.measured(
+                    player, loop.Rows(batch_size, batch_size, 1), jit=False
+                )
+            )
             .get_concrete_function(batch, key, 0)
             .graph
-            for o in made.build().objectives()
+            for player in made.build().players()
         ]
         return run, _operations(graphs)
 

@@ -63,8 +63,8 @@ def cvae(images: np.ndarray, batch_size: int, latent_size: int = 2):
     return _runner(step, images, batch_size)
 
 
-def dcgan(images: np.ndarray, batch_size: int):
-    """The tutorial's DCGAN on images in [-1, 1]: float32 [N, 28, 28, 1]."""
+def _dcgan_networks():
+    """The generator and the discriminator."""
 
     def grow(filters, stride):
         return layers.Conv2DTranspose(
@@ -102,6 +102,12 @@ def dcgan(images: np.ndarray, batch_size: int):
             layers.Dense(1),
         ]
     )
+    return generator, discriminator
+
+
+def dcgan(images: np.ndarray, batch_size: int):
+    """The tutorial's DCGAN on images in [-1, 1]: float32 [N, 28, 28, 1]."""
+    generator, discriminator = _dcgan_networks()
     cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
     players = [
         (player.trainable_variables, keras.optimizers.Adam(1e-4))

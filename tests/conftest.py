@@ -15,6 +15,9 @@ os.environ.setdefault('TFGEN_TEST_RAISED', tempfile.mkdtemp(prefix='raised-'))
 
 import pytest
 import raised
+import tiny
+
+from tfgen.training import run
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Prepared TFDS sets beside the checkout, on machines that have them.
@@ -35,6 +38,22 @@ def prepared():
     if not PREPARED.is_dir():
         pytest.skip(f'no prepared data sets in {PREPARED}')
     return str(PREPARED)
+
+
+@pytest.fixture(scope='module')
+def uninterrupted(tmp_path_factory, data_dir):
+    """Directory of an undisturbed run by (model, jit), trained on demand."""
+    made = {}
+
+    def directory(model, jit):
+        if (model, jit) not in made:
+            path = tmp_path_factory.mktemp(f'{model}_{jit}') / 'run'
+            config, images = tiny.load(model, data_dir)
+            run.train(config, images, path, jit=jit)
+            made[model, jit] = path
+        return made[model, jit]
+
+    return directory
 
 
 def pytest_sessionfinish(session, exitstatus):

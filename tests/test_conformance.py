@@ -1,19 +1,25 @@
 """Every model keeps every promise of the contract."""
 
 import functools
+import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
 from PIL import Image
 
-from tfgen import data, presets
+from tfgen.data import ImageSpec
+from tfgen.errors import UserError
+from tfgen.models.players import Descent
 from tfgen.noise import BatchNoise, RowNoise
 from tfgen.serving import signatures
-from tfgen.training import loop
+from tfgen.training import loop, run
+from tfgen.training.run import train
 
 MODELS = pytest.mark.parametrize('model', tiny.MODELS)
+ROWS = loop.Rows(16, 16, 1)
 
 
 def _built(model, data_dir, *extra):
@@ -30,8 +36,8 @@ def _noise(rows=16):
 @MODELS
 def test_eager_graph_and_jit_agree(model, data_dir):
     built, batch = _built(model, data_dir)
-    for objective in built.objectives():
-        terms = functools.partial(objective.loss_terms, batch, _noise())
+    for player in built.players():
+        terms = functools.partial(_terms, player, batch)
         eager = terms()
         for other in (
             tf.function(lambda: terms())(),  # noqa: B023
@@ -41,6 +47,12 @@ def test_eager_graph_and_jit_agree(model, data_dir):
                 np.testing.assert_allclose(
                     other[name], value, rtol=1e-4, atol=1e-4
                 )
+
+
+def _terms(player, batch):
+    """The per-example terms that a player shows."""
+    measure = getattr(player, 'loss_terms', None) or player.measures
+    return measure(batch, _noise())
 
 
 def _op_types(graph):
@@ -58,11 +70,11 @@ def test_no_graph_lets_the_device_choose_the_generator(model, data_dir):
     config, images = tiny.load(model, data_dir)
     built = config.build()
     found = set()
-    for objective in built.objectives():
-        loss = tf.function(loop._loss(objective, 16, 16, False))
-        (batch,) = images.train(0, 16).take(1)
-        key = tf.constant([0, 0], tf.int64)
-        found |= _op_types(loss.get_concrete_function(batch, key, 0).graph)
+    (batch,) = images.train(0, 16).take(1)
+    key = tf.constant([0, 0], tf.int64)
+    for player in built.players():
+        measure = tf.function(loop.measured(player, ROWS, jit=False))
+        found |= _op_types(measure.get_concrete_function(batch, key, 0).graph)
     for function in signatures.functions(built).values():
         found |= _op_types(function.graph)
     assert 'StatelessRandomUniformFullIntV2' in found
@@ -72,26 +84,27 @@ def test_no_graph_lets_the_device_choose_the_generator(model, data_dir):
 @MODELS
 def test_terms_are_one_float_per_example(model, data_dir):
     built, batch = _built(model, data_dir)
-    groups = [o.loss_terms(batch, _noise()) for o in built.objectives()]
-    for group in [*groups, built.diagnostics(batch, _noise())]:
-        for value in group.values():
-            assert value.shape == (16,) and value.dtype == tf.float32
+    for player in built.players():
+        terms = _terms(player, batch)
+        if isinstance(player, Descent):
+            assert {v.shape.rank for v in terms.values()} == {1}
+        for value in terms.values():
+            assert value.shape[0] == 16 and value.dtype == tf.float32
 
 
 @MODELS
 def test_loss_falls_on_one_batch(model, data_dir):
     # Of a GAN, the discriminator alone: the players' losses rise and fall.
     built, batch = _built(model, data_dir)
-    objective = built.objectives()[0]
     config, _ = tiny.load(
-        model, data_dir, 'learning_rate=0.01', 'schedule=constant'
+        model, data_dir, 'learning_rate=0.01', 'schedule=constant', 'ema=0'
     )
-    optimizer = loop.make_optimizers(built, config.preset)[objective.name]
-    loss = tf.function(loop._loss(objective, 16, 16, False))
+    player = run.make_players(built, config.preset)[0]
+    measure = tf.function(loop.measured(player, ROWS, jit=False))
     totals = []
-    for _ in range(40):
-        terms, gradients = loss(batch, tf.constant([0, 0], tf.int64), 0)
-        optimizer.apply(gradients, objective.variables)
+    for step in range(40):
+        terms, moves = measure(batch, tf.constant([0, 0], tf.int64), 0)
+        player.apply(moves, tf.constant(step, tf.int64))
         totals.append(float(tf.add_n(list(terms.values()))))
     assert totals[-1] < totals[0] - 0.05 * abs(totals[0])
 
@@ -101,28 +114,28 @@ def test_samples_have_the_datas_shape_and_range(model, data_dir):
     built, batch = _built(model, data_dir)
     for noise in (_noise(), RowNoise(tf.range(16))):
         sample = built.sample(noise, batch['label']).numpy()
-        example = batch[built.kind].numpy()
-        assert sample.shape == example.shape and sample.dtype == np.float32
-        lowest = {'image': 0.0, 'audio': -1.0}[built.kind]
-        assert sample.min() >= lowest and sample.max() <= 1
+        example = batch[built.spec.key].numpy()
+        assert sample.shape == example.shape and sample.dtype == example.dtype
+        assert built.spec.valid(tf.constant(sample))[0]
 
 
 @MODELS
 def test_every_gradient_arrives(model, data_dir):
     built, batch = _built(model, data_dir)
-    for objective in built.objectives():
-        with tf.GradientTape() as tape:
-            terms = objective.loss_terms(batch, _noise())
-            total = tf.add_n([tf.reduce_sum(v) for v in terms.values()])
-        gradients = tape.gradient(total, list(objective.variables))
-        for variable, gradient in zip(
-            objective.variables, gradients, strict=True
-        ):
+    for player in built.players():
+        if not isinstance(player, Descent):
+            continue
+        _, gradients = player.statistics(
+            batch, _noise(), lambda values: tf.reduce_mean(values, axis=0)
+        )
+        for variable, gradient in zip(player.variables, gradients, strict=True):
             assert gradient is not None, variable.path
             assert np.all(np.isfinite(gradient)), variable.path
 
 
-IMAGE_MODELS = tuple(m for m in tiny.MODELS if m != 'wavenet')
+IMAGE_MODELS = tuple(
+    m for m in tiny.MODELS if ImageSpec in tiny.preset(m).model.kinds
+)
 
 
 # Variants of a family differ where colours come in.
@@ -143,10 +156,10 @@ def test_it_trains_on_sets_it_has_never_seen(
         extra = ['steps=2', 'dataset=fashion_mnist']
     elif kind == 'colour folder':
         extra = ['steps=2', f'dataset=folder:{_colour_folder(tmp_path)}']
-    if 'levels' in vars(presets.get(tiny.SETTINGS[model][0])):
+    if 'levels' in tiny.preset(model).settings:
         extra.append('levels=16')
     config, images = tiny.load(model, data_dir, *extra)
-    loop.train(config, images, tmp_path / 'run')
+    train(config, images, tmp_path / 'run')
     drawn = Image.open(tmp_path / 'run' / 'samples' / 'step_0000002.png')
     height, width, channels = images.spec.shape
     assert drawn.mode == {1: 'L', 3: 'RGB'}[channels]
@@ -167,13 +180,53 @@ def _colour_folder(path):
 
 
 def test_models_accept_what_data_makes(data_dir):
-    for binarization in data.BINARIZATIONS:
-        if binarization == 'static':
-            continue
+    for binarization in ('none', 'dynamic', 'threshold'):
         for model in {*IMAGE_MODELS} & {*tiny.FAMILIES}:
             built, batch = _built(
                 model, data_dir, f'binarization={binarization}'
             )
-            objective = built.objectives()[0]
-            terms = objective.loss_terms(batch, _noise())
+            terms = _terms(built.players()[0], batch)
             assert all(np.all(np.isfinite(v)) for v in terms.values())
+
+
+@MODELS
+def test_a_model_is_what_its_configuration_and_a_keras_file_say(
+    model, data_dir, tmp_path
+):
+    built, batch = _built(model, data_dir)
+    random = np.random.default_rng(0)
+    for v in built.variables:
+        v.assign(v + 0.1 * random.random(v.shape))
+    again = type(built).from_config(json.loads(json.dumps(built.get_config())))
+    assert again.settings == built.settings and again.spec == built.spec
+    built.save(tmp_path / 'model.keras')
+    loaded = keras.models.load_model(tmp_path / 'model.keras')
+    assert type(loaded) is type(built)
+    for ours, theirs in zip(built.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
+    noise = RowNoise(tf.range(4))
+    np.testing.assert_array_equal(
+        built.sample(noise, batch['label'][:4]),
+        loaded.sample(noise, batch['label'][:4]),
+    )
+
+
+@MODELS
+def test_fit_says_what_to_use_instead(model, data_dir):
+    built, batch = _built(model, data_dir)
+    with pytest.raises(UserError, match='use tfgen'):
+        built.fit(batch)
+
+
+@MODELS
+def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
+    own = tiny.preset(model)
+    for kind, spec in tiny.SPECS.items():
+        settings = own.settings | {'conditional': False}
+        if 'conditional' not in own.settings:
+            del settings['conditional']
+        refusal = own.model.refusal(spec, **settings)
+        if kind not in own.model.kinds:
+            assert kind.noun in refusal
+            with pytest.raises(UserError, match=kind.noun):
+                own.model(spec, **settings)

@@ -10,7 +10,6 @@ from PIL import Image
 from tfgen import data
 from tfgen.data import digits, readers, tones
 from tfgen.data.readers import base
-from tfgen.data.readers import prepared as prepared_sets
 from tfgen.errors import UserError
 
 
@@ -213,13 +212,16 @@ def test_a_set_too_large_for_memory_is_read_by_random_access(tmp_path):
     ):
         np.testing.assert_array_equal(ours, theirs)
     spec = data.load('digits', str(tmp_path)).spec
-    (batch,) = data.ImageData(spec, source).train(0, 8).take(1)
-    (same,) = data.ImageData(spec, in_memory).train(0, 8).take(1)
+    (batch,) = data.Data(spec, source).train(0, 8).take(1)
+    (same,) = data.Data(spec, in_memory).train(0, 8).take(1)
     np.testing.assert_array_equal(batch['image'], same['image'])
 
 
 def test_a_set_that_is_not_there_fails_fast(tmp_path, monkeypatch):
-    monkeypatch.setattr(prepared_sets, '_reachable', lambda url: False)
+    def unreachable(*_, **__):
+        raise OSError('no route to host')
+
+    monkeypatch.setattr('urllib.request.urlopen', unreachable)
     with pytest.raises(UserError, match='tfds build cifar10'):
         data.load('cifar10', str(tmp_path))
 

@@ -68,7 +68,7 @@ def _assert_follows(losses, reference):
         assert error < 1e-4, tag
 
 
-@pytest.mark.parametrize('model', tiny.FAMILIES)
+@pytest.mark.parametrize('model', [*tiny.FAMILIES, 'gaussian'])
 def test_two_replicas_follow_one(model, one_device, tmp_path, data_dir):
     # Compiled where that is the default; the one device never is.
     reference, one = one_device(model)
@@ -168,7 +168,7 @@ def test_more_replicas_than_gpus_are_refused(monkeypatch):
 def test_cores_are_halved_unless_the_user_has_chosen(chosen):
     code = (
         'import tensorflow as tf\n'
-        'from tfgen import strategies\n'
+        'from tfgen.training import strategies\n'
         'strategies.make("one", halve_cores=True)\n'
         'print(tf.config.threading.get_inter_op_parallelism_threads(),'
         ' tf.config.threading.get_intra_op_parallelism_threads())'

@@ -8,9 +8,10 @@ import tensorflow as tf
 import tiny
 
 from tfgen import evaluation
-from tfgen.data import DataSpec
+from tfgen.data import ImageSpec
 from tfgen.errors import UserError
-from tfgen.evaluation import likelihood
+from tfgen.evaluation.base import Settings
+from tfgen.evaluation.likelihood import Bounds
 
 
 @pytest.fixture(scope='module')
@@ -24,9 +25,15 @@ def made(data_dir):
     return make
 
 
+def _figures(model, examples, **settings):
+    """As metrics.json has them."""
+    found = evaluation.evaluate(model, examples, Settings(**settings))
+    return {name: figure.as_dict() for name, figure in found.items()}
+
+
 def test_exact_likelihood_is_the_mean_over_the_split(made):
     model, images = made('pixelrnn')
-    figure = evaluation.evaluate(model, images, batch_size=100)
+    figure = _figures(model, images, batch_size=100)
     figure = figure['negative_log_likelihood']
     (batch,) = images.evaluation('test', 297)
     nats = -model.log_prob(batch['image'], batch['label']).numpy()
@@ -40,7 +47,7 @@ def test_exact_likelihood_is_the_mean_over_the_split(made):
 def test_importance_bound_is_tighter_and_batches_do_not_matter(made):
     model, images = made('cvae', 'likelihood=bernoulli', 'binarization=dynamic')
     runs = [
-        evaluation.evaluate(model, images, batch_size=b, num_samples=200)
+        _figures(model, images, batch_size=b, num_samples=200)
         for b in (50, 297)
     ]
     for run in runs:
@@ -54,7 +61,7 @@ def test_importance_bound_is_tighter_and_batches_do_not_matter(made):
 
 def test_one_sample_makes_the_bound_the_elbo(made):
     model, images = made('cvae')
-    figures = evaluation.evaluate(model, images, num_samples=1)
+    figures = _figures(model, images, num_samples=1)
     assert figures['negative_elbo']['mean'] == pytest.approx(
         figures['importance_bound']['mean'], rel=1e-5
     )
@@ -63,26 +70,32 @@ def test_one_sample_makes_the_bound_the_elbo(made):
 def test_chunks_of_samples_make_one_mean():
     # 3000 samples of 2 rows do not fit one chunk; constant weights.
     class Constant:
+        is_density = False
+
         def log_weights(self, image, label, noise, count):
             return tf.fill([count, tf.shape(image)[0]], -7.0)
 
-    spec = DataSpec('x', 1, 1, 1, 2, 0, 'none', {})
-    batch = {'image': tf.zeros([2, 1, 1, 1])}
-    figures = likelihood.bounds(Constant(), [batch], spec, 3001)
+    class Two:
+        spec = ImageSpec(height=1, width=1)
+
+        def evaluation(self, *_):
+            return [{'image': tf.zeros([2, 1, 1, 1])}]
+
+    figures = Bounds().figures(Constant(), Two(), Settings(num_samples=3001))
     for figure in figures.values():
-        assert figure['mean'] == pytest.approx(7.0, rel=1e-5)
+        assert figure.value == pytest.approx(7.0, rel=1e-5)
 
 
 def test_gaussian_bits_count_the_width_of_a_grey_level(made):
     model, images = made('cvae')
-    figure = evaluation.evaluate(model, images, num_samples=2)['negative_elbo']
+    figure = _figures(model, images, num_samples=2)['negative_elbo']
     nats = figure['mean'] + 64 * math.log(16)
     assert figure['bits_per_dim'] == pytest.approx(nats / 64 / math.log(2))
 
 
 def test_gan_figures_are_probabilities(made):
     model, images = made('dcgan')
-    figures = evaluation.evaluate(model, images)
+    figures = _figures(model, images)
     assert set(figures) == {'d_real', 'd_fake', 'jensen_shannon'}
     for name in ('d_real', 'd_fake'):
         assert 0 < figures[name]['mean'] < 1
@@ -91,7 +104,7 @@ def test_gan_figures_are_probabilities(made):
 
 def test_limit_takes_the_first_examples(made):
     model, images = made('pixelrnn')
-    figure = evaluation.evaluate(model, images, limit=10)
+    figure = _figures(model, images, limit=10)
     (batch,) = images.evaluation('test', 10, limit=10)
     nats = -model.log_prob(batch['image'], batch['label']).numpy()
     assert figure['negative_log_likelihood']['mean'] == pytest.approx(
@@ -101,7 +114,7 @@ def test_limit_takes_the_first_examples(made):
 
 def test_one_example_has_a_figure_without_an_error(made):
     for model in ('pixelrnn', 'cvae', 'dcgan'):
-        figures = evaluation.evaluate(*made(model), num_samples=2, limit=1)
+        figures = _figures(*made(model), num_samples=2, limit=1)
         for figure in figures.values():
             assert math.isfinite(figure['mean'])
             assert figure['standard_error'] is None
@@ -110,4 +123,23 @@ def test_one_example_has_a_figure_without_an_error(made):
 def test_an_unknown_split_is_refused(made):
     model, images = made('pixelrnn')
     with pytest.raises(UserError, match="no split 'dev'"):
-        evaluation.evaluate(model, images, 'dev')
+        _figures(model, images, split='dev')
+
+
+def test_measures_are_asked_whether_they_apply(made):
+    for model, expected in (
+        ('pixelrnn', ['log_likelihood']),
+        ('gaussian', ['log_likelihood']),
+        ('cvae', ['bounds']),
+        ('dcgan', ['game']),
+    ):
+        assert evaluation.applicable(*made(model)) == expected
+
+
+def test_measures_can_be_chosen(made):
+    model, images = made('pixelrnn')
+    settings = Settings(limit=3)
+    figures = evaluation.evaluate(model, images, settings, ['log_likelihood'])
+    assert list(figures) == ['negative_log_likelihood']
+    with pytest.raises(UserError, match="'bounds' does not apply"):
+        evaluation.evaluate(model, images, settings, ['bounds'])

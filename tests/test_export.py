@@ -16,32 +16,17 @@ from tfgen.errors import UserError
 from tfgen.serving import export, signatures
 from tfgen.training import workdir
 
-SIGNATURES = {
-    'cvae': {
-        'sample',
-        'sample_png',
-        'encode',
-        'decode',
-        'decode_png',
-        'reconstruct',
-        'reconstruct_png',
-        'elbo',
-    },
-    'dcgan': {'sample', 'sample_png', 'decode', 'decode_png'},
-}
-PIXELS = {'sample', 'sample_png', 'log_prob', 'complete', 'complete_png'}
-SIGNATURES |= {
-    model: PIXELS
-    for model, (preset, _) in tiny.SETTINGS.items()
-    if preset == 'pixelrnn_digits'
-}
-SIGNATURES['wavenet'] = {
-    'sample',
-    'sample_wav',
-    'log_prob',
-    'complete',
-    'complete_wav',
-}
+
+def _signatures(model):
+    """What it says that it serves, and the twins that make files."""
+    built = tiny.build(model)
+    names = set(built.signatures())
+    ending = built.spec.ending
+    made = {n for n, s in built.signatures().items() if s.makes and ending}
+    return names | {f'{n}_{ending}' for n in made}
+
+
+SIGNATURES = {model: _signatures(model) for model in tiny.MODELS}
 EVERY = [(m, s) for m, names in SIGNATURES.items() for s in sorted(names)]
 
 
@@ -74,13 +59,11 @@ def _rows(model, images, count=64):
     """One value of each input, for `count` rows."""
     (batch,) = images.evaluation('test', count).take(1)
     random = np.random.default_rng(0)
-    mask = random.integers(0, 2, [count, *model.mask_shape()])
-    rows = {
+    rows = {k: v.numpy() for k, v in batch.items()}
+    rows |= {
         'seed': np.arange(count) * 7919,
-        model.kind: batch[model.kind].numpy(),
-        'label': batch['label'].numpy(),
-        'mask': mask.astype(np.float32),
-        'z': random.normal(size=[count, model.latent_size]),
+        'mask': random.integers(0, 2, [count, *model.spec.mask_shape]),
+        'z': random.normal(size=[count, getattr(model, 'latent_size', 1)]),
     }
     specs = model.request_specs()
     return {
@@ -168,28 +151,34 @@ def test_it_loads_without_tfgen_and_keras(exported):
     script = tiny.ROOT / 'scripts' / 'load_export.py'
     output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
     assert output.count('same in another batch') == len(tiny.MODELS)
-    assert output.count('known half kept') == 7
-    for model, folder in zip(tiny.MODELS, folders, strict=True):
-        if model == 'wavenet':
-            file = (folder / 'first_sample.wav').read_bytes()
-            sound, rate = tf.audio.decode_wav(file)
+    complete = [m for m in tiny.MODELS if 'complete' in SIGNATURES[m]]
+    assert output.count('known half kept') == len(complete)
+    for folder in folders:
+        (file,) = folder.glob('first_sample.*')
+        content = file.read_bytes()
+        if file.suffix == '.wav':
+            sound, rate = tf.audio.decode_wav(content)
             assert sound.shape == (64, 1) and rate == 8000
+        elif file.suffix == '.png':
+            assert tf.io.decode_png(content).shape == (8, 8, 1)
         else:
-            file = (folder / 'first_sample.png').read_bytes()
-            assert tf.io.decode_png(file).shape == (8, 8, 1)
+            assert len(json.loads(content)) == 2
 
 
 @pytest.mark.parametrize('damage', [b'', b'[]', b'{}', b'null', b'{"spec": 1}'])
-def test_a_damaged_export_is_one_line_without_tfgen(tmp_path, damage, capsys):
+def test_a_damaged_export_is_one_line_without_tfgen(
+    tmp_path, damage, capsys, monkeypatch
+):
     tf.saved_model.save(tf.Module(), str(tmp_path / '1'))
     (tmp_path / '1' / 'assets.extra').mkdir()
     (tmp_path / '1' / 'assets.extra' / 'tfgen.json').write_bytes(damage)
     (tmp_path / '7').write_text('a file')
     hidden = {name: sys.modules.get(name) for name in ('tfgen', 'keras')}
-    script = runpy.run_path(str(tiny.ROOT / 'scripts' / 'load_export.py'))
-    sys.modules.update(hidden)
+    monkeypatch.setattr(sys, 'argv', ['load_export.py', str(tmp_path)])
+    script = str(tiny.ROOT / 'scripts' / 'load_export.py')
     with pytest.raises(SystemExit) as stop:
-        script['_load'](tmp_path)
+        runpy.run_path(script, run_name='__main__')
+    sys.modules.update(hidden)
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith('error: ')
 
@@ -311,9 +300,7 @@ def test_pictures_differ_by_less_than_a_millionth_with_their_neighbours(
 ):
     # Real sizes: at those of these tests nothing differs at all.
     binary = preset == 'cvae_mnist'
-    spec = data.DataSpec(
-        'x', 28, 28, 1, 2 if binary else 256, 0, 'static', {'train': 1}
-    )
+    spec = data.ImageSpec(height=28, width=28, levels=2 if binary else 256)
     config = presets.get(preset, ['conditional=false'])
     model = config.build(spec)
     random = np.random.default_rng(0)
@@ -329,7 +316,7 @@ def test_pictures_differ_by_less_than_a_millionth_with_their_neighbours(
 
 
 @pytest.mark.parametrize(
-    'model', [m for m in tiny.MODELS if m not in ('cvae', 'dcgan')]
+    'model', [m for m in tiny.MODELS if 'complete' in SIGNATURES[m]]
 )
 def test_drawn_values_are_equal_bit_for_bit_with_any_neighbours(
     model, exported
@@ -346,7 +333,8 @@ def test_inputs_of_unequal_length_are_refused(model, signature, exported):
     _, loaded, _, rows = exported(model)
     function = loaded[signature]
     names = sorted(function.structured_input_signature[1])
-    assert len(names) > 1
+    if len(names) == 1:
+        pytest.skip('it has one input')
     for short in names:
         inputs = {
             n: tf.constant(rows[n][: 2 if n == short else 3]) for n in names
@@ -397,30 +385,21 @@ def test_versions_count_up_and_nothing_half_made_remains(
     (tmp_path / 'x' / '²').mkdir()
     made = export.export(model, config, 0, images, tmp_path / 'x')
     assert made.name == '4'
-    monkeypatch.setattr(export, '_verify', _fail)
-    with pytest.raises(RuntimeError):
+    # Between saving and verification the live model changes.
+    save = tf.saved_model.save
+
+    def save_another(*arguments, **named):
+        save(*arguments, **named)
+        model.generator.paint.bias.assign([1.0])
+
+    monkeypatch.setattr(tf.saved_model, 'save', save_another)
+    with pytest.raises(RuntimeError, match='differs from the live model'):
         export.export(model, config, 0, images, tmp_path / 'x')
     names = sorted(f.name for f in (tmp_path / 'x').iterdir())
     assert names == ['1', '2', '3', '4', '²']
     functions, info = export.load(tmp_path / 'x')
     assert info['preset'] == 'dcgan_digits'
     assert set(functions) == SIGNATURES['dcgan']
-
-
-def _fail(*_):
-    raise RuntimeError
-
-
-def test_verification_notices_a_changed_model(tmp_path, data_dir):
-    config, images = tiny.load('dcgan', data_dir)
-    model = config.build()
-    functions = signatures.functions(model)
-    requests = export.example_requests(model, functions, images)
-    export._save(functions, tmp_path)
-    export._verify(functions, tmp_path, requests)
-    model.generator.paint.bias.assign([1.0])
-    with pytest.raises(RuntimeError, match='differs from the live model'):
-        export._verify(functions, tmp_path, requests)
 
 
 def test_an_export_that_is_not_there(tmp_path):

@@ -16,7 +16,8 @@ import tiny
 from tfgen import files
 from tfgen.errors import UserError
 from tfgen.serving import export
-from tfgen.training import checkpoints, loop, reporting, workdir
+from tfgen.training import checkpoints, reporting, workdir
+from tfgen.training.run import train
 
 
 def _snapshot(path):
@@ -32,7 +33,7 @@ def run(tmp_path_factory, data_dir):
     """Makes a copy of a small finished run of ten steps."""
     path = tmp_path_factory.mktemp('files') / 'run'
     config, images = tiny.load('cvae', data_dir, *SHORT)
-    loop.train(config, images, path)
+    train(config, images, path)
 
     def copy(to):
         shutil.copytree(path, to)
@@ -199,7 +200,7 @@ def test_a_workdir_of_any_name_harms_no_other_and_can_be_read(
     path = tmp_path / name
     for steps in ('steps=40', 'steps=50'):
         config, images = tiny.load('cvae', data_dir, *SHORT, steps)
-        loop.train(config, images, path)
+        train(config, images, path)
     assert [_snapshot(n) for n in neighbours] == before
     restored, step = config.restore(path)
     assert step == 50
@@ -267,7 +268,7 @@ def test_training_needs_no_temporary_file(tmp_path, data_dir, monkeypatch):
 
     # AutoGraph writes what it compiles; it is not to be needed.
     monkeypatch.setattr('tempfile.NamedTemporaryFile', fail)
-    loop.train(config, examples, tmp_path / 'run')
+    train(config, examples, tmp_path / 'run')
     assert checkpoints.newest_first(tmp_path / 'run' / 'checkpoints')
 
 

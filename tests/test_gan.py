@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tfgen.data import ImageSpec
 from tfgen.errors import UserError
 from tfgen.models.gan import DCGAN
 from tfgen.noise import BatchNoise, RowNoise
@@ -14,7 +15,11 @@ RNG = np.random.default_rng(5)
 
 def _model(shape=(8, 8, 1), **options):
     sizes = {'latent_size': 6, 'generator_filters': (8, 6)}
-    return DCGAN(shape, discriminator_filters=(6, 8), **sizes | options)
+    height, width, channels = shape
+    spec = ImageSpec(
+        height=height, width=width, channels=channels, num_classes=4
+    )
+    return DCGAN(spec, discriminator_filters=(6, 8), **sizes | options)
 
 
 def _noise(rows):
@@ -43,7 +48,7 @@ def test_other_image_sizes_are_refused_with_the_remedy():
 
 
 def test_label_reaches_every_score():
-    model = _model(num_classes=4)
+    model = _model(conditional=True)
     for v in model.discriminator.trainable_variables:
         v.assign(RNG.normal(size=v.shape) * 0.3)
     image = tf.constant(RNG.random([20, 8, 8, 1]), tf.float32)
@@ -61,7 +66,7 @@ def test_label_reaches_every_score():
 
 
 def test_label_reaches_the_generator():
-    model = _model(num_classes=4)
+    model = _model(conditional=True)
     z = tf.tile(tf.constant(RNG.normal(size=[1, 6]), tf.float32), [4, 1])
     images = model.generate(z, tf.range(4)).numpy()
     for a in range(4):
@@ -71,7 +76,7 @@ def test_label_reaches_the_generator():
 
 def test_each_player_moves_its_own_variables_alone():
     model = _model()
-    discriminator, generator = model.objectives()
+    discriminator, generator = model.players()
     ids = [{id(v) for v in o.variables} for o in (discriminator, generator)]
     assert not ids[0] & ids[1]
     assert len(ids[0]) + len(ids[1]) == len(model.trainable_variables)

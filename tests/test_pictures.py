@@ -7,6 +7,7 @@ import tiny
 from PIL import Image
 
 from tfgen import files, plots
+from tfgen.data import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.models.pixelrnn import PixelRNN
 from tfgen.serving import pictures, signatures
@@ -26,8 +27,8 @@ def served(data_dir):
 
 
 def test_grid_magnifies_every_pixel_equally_and_leaves_gutters():
-    images = np.zeros([3, 8, 8, 1])
-    images[1, 0, 0] = 1.0
+    images = np.zeros([3, 8, 8, 1], np.uint8)
+    images[1, 0, 0] = 255
     grid = plots.grid(images, 2)
     scale, gutter = 8, 5
     assert grid.shape == (2 * 64 + 3 * gutter, 2 * 64 + 3 * gutter, 1)
@@ -47,7 +48,7 @@ def _parts(grid, plain):
 
 
 def test_titles_stand_where_they_are_shared():
-    images = np.random.default_rng(0).random([6, 8, 8, 1])
+    images = np.random.default_rng(0).integers(0, 200, [6, 8, 8, 1], 'uint8')
     plain = plots.grid(images, 3)
     by_column = plots.grid(images, 3, titles=['cat', 'dog', 'eel'] * 2)
     assert _parts(by_column, plain) == ([16, 0, 0], True)
@@ -61,7 +62,7 @@ def test_titles_stand_where_they_are_shared():
 
 
 def test_long_titles_do_not_run_into_the_next():
-    images = np.ones([2, 8, 8, 3])
+    images = np.full([2, 8, 8, 3], 255, np.uint8)
     grid = plots.grid(images, 2, titles=['m' * 60, 'l'])
     assert np.all(grid[:16, 5 + 64 + 3 : 5 + 64 + 5] == grid[0, 0])
 
@@ -84,7 +85,8 @@ def test_a_picture_format_that_is_not_written_is_named(tmp_path, ending):
 
 @pytest.mark.parametrize('channels', [1, 3])
 def test_png_files_hold_the_grid(tmp_path, channels):
-    images = np.random.default_rng(0).random([4, 8, 8, channels])
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, [4, 8, 8, channels], 'uint8')
     grid = plots.grid(images, 2)
     files.write_picture(tmp_path / 'new' / 'x.png', grid)
     read = np.asarray(Image.open(tmp_path / 'new' / 'x.png'))
@@ -171,20 +173,22 @@ def test_completion_continues_sounds(served):
 
 def test_a_palette_gives_its_colours():
     palette = ((1, 2, 3), (40, 50, 60), (250, 100, 0))
+    spec = PaletteSpec(height=2, width=2, levels=3, palette=palette)
     index = np.array([[0, 1], [2, 1]])
     image = (index / 2).reshape(1, 2, 2, 1).astype(np.float32)
-    (png,) = signatures.encode_png(tf.constant(image), palette).numpy()
+    (png,) = spec.encode(tf.constant(image)).numpy()
     pixels = tf.io.decode_png(png).numpy()
     np.testing.assert_array_equal(pixels, np.array(palette)[index])
-    grid = plots.grid(image, 1, palette)
+    grid = spec.draw(image, 1)
     colours = {tuple(c) for c in grid.reshape(-1, 3)}
     assert colours == {*palette, tuple(grid[0, 0])}
 
 
 def test_a_palette_is_served_in_colour():
     palette = tuple((i, 2 * i, 255 - i) for i in range(5))
+    spec = PaletteSpec(height=4, width=4, levels=5, palette=palette)
     model = PixelRNN(
-        [4, 4, 1], 5, 'diagonal_bilstm', 4, 1, palette=palette, kernel_size=3
+        spec, cell='diagonal_bilstm', units=4, num_layers=1, kernel_size=3
     )
     (png,) = signatures.functions(model)['sample_png'](
         seed=tf.constant([3], tf.int64)
@@ -196,12 +200,15 @@ def test_a_palette_is_served_in_colour():
 def test_hidden_pixels_are_drawn_grey():
     images = np.full([1, 64, 64, 1], np.nan)
     images[0, 0, 0] = 1.0
-    grid = plots.grid(images, 1, ((0, 0, 0), (1, 2, 3)))
-    assert sorted({tuple(c) for c in grid.reshape(-1, 3)}) == [
+    palette = ((0, 0, 0), (1, 2, 3))
+    spec = PaletteSpec(height=64, width=64, levels=2, palette=palette)
+    assert {tuple(c) for c in spec.draw(images, 1).reshape(-1, 3)} == {
         (1, 2, 3),
         (64, 64, 64),
         (128, 128, 128),
-    ]
+    }
+    grey = ImageSpec(height=64, width=64).draw(images, 1)
+    assert {*grey.reshape(-1)} == {64, 128, 255}
 
 
 def test_a_spectrogram_shows_pitch_and_time():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen.layers import scans
+from tfgen.layers import line_scans, scans
 
 T, B, F, K = 7, 3, 4, 5
 RNG = np.random.default_rng(2)
@@ -78,7 +78,7 @@ def _line_by_positions(shifts, keep, x, *weights):
                 if 0 <= p - shift < P:
                     read = h[p - shift] if shift else h[p] * mask
                     gates += read @ states[tap]
-            h_p, c_p = scans.line_lstm_cell(gates, c[p] * mask)
+            h_p, c_p = line_scans.line_lstm_cell(gates, c[p] * mask)
             new_h.append(h_p)
             new_c.append(c_p)
         h, c = new_h, new_c
@@ -100,7 +100,7 @@ def _line_case(shifts, keep):
     weights = list(LINE_WEIGHTS)
     weights[3] = weights[3][:, : len(shifts)]
     return (
-        lambda *w: scans.line_lstm_scan(*w, shifts, S, keep),
+        lambda *w: line_scans.line_lstm_scan(*w, shifts, S, keep),
         functools.partial(_line_by_positions, shifts, keep),
         weights,
     )

@@ -16,8 +16,15 @@ import tensorflow as tf
 import tiny
 
 from tfgen import optimizers
+from tfgen.data import PaletteSpec
 from tfgen.errors import UserError
-from tfgen.training import checkpoints, loop, reporting, strategies, workdir
+from tfgen.training import (
+    checkpoints,
+    loop,
+    run,
+    strategies,
+    workdir,
+)
 from tfgen.training.progress import Progress
 
 # Killed and continued, with what --jit=auto chooses on a CPU.
@@ -28,22 +35,6 @@ CUT_OFF = [
     for jit in ('on', 'off')
     if (model, jit) not in KILLED
 ]
-
-
-@pytest.fixture(scope='module')
-def uninterrupted(tmp_path_factory, data_dir):
-    """Directory of an undisturbed run by (model, jit), trained on demand."""
-    made = {}
-
-    def directory(model, jit):
-        if (model, jit) not in made:
-            path = tmp_path_factory.mktemp(f'{model}_{jit}') / 'run'
-            config, images = tiny.load(model, data_dir)
-            loop.train(config, images, path, jit=jit)
-            made[model, jit] = path
-        return made[model, jit]
-
-    return directory
 
 
 def _train_and_kill(command, path):
@@ -62,14 +53,6 @@ def _train_and_kill(command, path):
         if not newest.name.endswith('-30'):
             return
     raise AssertionError('the run could not be killed in time')
-
-
-def _assert_killed_run_is_exact(model, jit, whole, path, data_dir, *flags):
-    command = tiny.train_command(model, path, data_dir, f'--jit={jit}', *flags)
-    _train_and_kill(command, path)
-    output = tiny.run(command).stdout
-    assert re.search(r'continuing at step [12]0 ', output)
-    tiny.assert_equal_weights(tiny.weights(path, 30), tiny.weights(whole, 30))
 
 
 @pytest.mark.parametrize('model,jit', KILLED)
@@ -94,7 +77,7 @@ def test_a_run_cut_off_continues_bit_for_bit(
     for file in (tmp_path / 'run' / 'checkpoints').glob('checkpoint-[23]0*'):
         file.unlink()
     config, examples = tiny.load(model, data_dir)
-    loop.train(config, examples, tmp_path / 'run', jit=jit)
+    run.train(config, examples, tmp_path / 'run', jit=jit)
     tiny.assert_equal_weights(
         tiny.weights(tmp_path / 'run', 30), tiny.weights(whole, 30)
     )
@@ -129,17 +112,19 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     if 'colour' in settings:
         spec = dataclasses.replace(spec, channels=3)
     if 'palette' in settings:
-        spec = dataclasses.replace(spec, palette=((0, 0, 0),) * spec.levels)
+        palette = ((0, 0, 0),) * spec.levels
+        spec = PaletteSpec(palette=palette, **vars(spec))
     config = dataclasses.replace(config, spec=spec)
     loop.make_repeatable()
     batch = {
-        config.build().kind: tf.TensorSpec([16, *spec.shape]),
+        spec.key: tf.TensorSpec([16, *spec.shape]),
         'label': tf.TensorSpec([16], tf.int32),
     }
     key = tf.TensorSpec([2], tf.int64)
-    for objective in config.build().objectives():
-        loss = tf.function(loop._loss(objective, 16, 16, False))
-        graph = loss.get_concrete_function(batch, key, 0).graph
+    for player in config.build().players():
+        measure = loop.measured(player, loop.Rows(16, 16, 1), jit=False)
+        measure = tf.function(measure)
+        graph = measure.get_concrete_function(batch, key, 0).graph
         wide = [
             op.name
             for op in graph.get_operations()
@@ -165,61 +150,11 @@ def test_a_wide_sum_of_gradients_would_be_seen():
 
 def test_steps_per_call_do_not_matter(tmp_path, uninterrupted, data_dir):
     config, images = tiny.load('cvae', data_dir, 'log_every=1')
-    loop.train(config, images, tmp_path, jit='off')
+    run.train(config, images, tmp_path, jit='off')
     tiny.assert_equal_weights(
         tiny.weights(tmp_path, 30),
         tiny.weights(uninterrupted('cvae', 'off'), 30),
     )
-
-
-def _copy_of_run(uninterrupted, tmp_path):
-    path = tmp_path / 'run'
-    shutil.copytree(uninterrupted('cvae', 'off'), path)
-    return path
-
-
-@pytest.mark.parametrize('damage', ['data', 'index', 'empty', 'list'])
-def test_a_damaged_newest_checkpoint_falls_back(
-    damage, uninterrupted, tmp_path, data_dir, caplog
-):
-    path = _copy_of_run(uninterrupted, tmp_path)
-    good = tiny.weights(path, 30)
-    newest = path / 'checkpoints' / 'checkpoint-30'
-    if damage == 'list':
-        (path / 'checkpoints' / 'checkpoint').write_text('damaged {')
-    else:
-        suffix = '.index' if damage == 'index' else '.data-00000-of-00001'
-        file = newest.with_name(newest.name + suffix)
-        content = file.read_bytes()
-        file.write_bytes(
-            b'' if damage == 'empty' else content[: len(content) // 2]
-        )
-    config, images = tiny.load('cvae', data_dir)
-    with caplog.at_level('WARNING', logger='absl'):
-        loop.train(config, images, path, jit='off')
-    assert ('falling back' in caplog.text) == (damage != 'list')
-    tiny.assert_equal_weights(good, tiny.weights(path, 30))
-
-
-def test_if_all_checkpoints_are_damaged_nothing_is_overwritten(
-    uninterrupted, tmp_path, data_dir
-):
-    path = _copy_of_run(uninterrupted, tmp_path)
-    for file in (path / 'checkpoints').glob('*.data*'):
-        file.write_bytes(b'')
-    before = _snapshot(path)
-    config, images = tiny.load('cvae', data_dir)
-    with pytest.raises(UserError, match='all 3 checkpoints'):
-        loop.train(config, images, path)
-    assert _snapshot(path) == before
-
-
-def _snapshot(path):
-    return {
-        str(f.relative_to(path)): f.read_bytes()
-        for f in sorted(path.rglob('*'))
-        if f.is_file()
-    }
 
 
 @pytest.mark.parametrize(
@@ -230,49 +165,14 @@ def test_a_longer_run_continues_a_shorter_one(
 ):
     settings = [*settings, 'schedule=constant']
     whole, images = tiny.load(model, data_dir, *settings)
-    loop.train(whole, images, tmp_path / 'whole')
+    run.train(whole, images, tmp_path / 'whole')
     for steps in ('steps=13', 'steps=30'):
         config, _ = tiny.load(model, data_dir, *settings, steps)
-        loop.train(config, images, tmp_path / 'parts')
+        run.train(config, images, tmp_path / 'parts')
     tiny.assert_equal_weights(
         tiny.weights(tmp_path / 'whole', 30),
         tiny.weights(tmp_path / 'parts', 30),
     )
-
-
-def test_summaries_of_a_killed_run_have_each_step_once(
-    uninterrupted, tmp_path, data_dir
-):
-    path = _copy_of_run(uninterrupted, tmp_path)
-    for file in (path / 'checkpoints').glob('checkpoint-30*'):
-        file.unlink()
-    # As a kill leaves it: the last record is half written.
-    (events,) = (path / 'summaries').iterdir()
-    events.write_bytes(events.read_bytes() + b'\x10\x00\x00')
-    config, images = tiny.load('cvae', data_dir)
-    loop.train(config, images, path, jit='off')
-    steps = []
-    for file in sorted((path / 'summaries').iterdir()):
-        for record in tf.data.TFRecordDataset(str(file)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
-            if any(v.tag == 'model/rate' for v in event.summary.value):
-                steps.append(event.step)
-    assert steps == [5, 10, 15, 20, 25, 30]
-
-
-def test_points_up_to_the_restored_step_stay_as_they_are(tmp_path):
-    writer = tf.summary.create_file_writer(str(tmp_path))
-    with writer.as_default():
-        for step in range(5):
-            tf.summary.scalar('x', step, step)
-    writer.close()
-    (file,) = tmp_path.iterdir()
-    before = file.read_bytes()
-    reporting.remove_later_points(tmp_path, 4)
-    assert file.read_bytes() == before
-    reporting.remove_later_points(tmp_path, 2)
-    assert before.startswith(file.read_bytes()) and file.stat().st_size > 100
-    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_adam_is_keras_adam():
@@ -294,13 +194,13 @@ def test_adam_is_keras_adam():
 
 def test_two_streams_add_up_to_the_whole_batch(data_dir):
     config, images = tiny.load('cvae', data_dir)
-    model = config.build()
     (batch,) = images.train(0, 16).take(1)
     key = tf.constant([0, 3], tf.int64)
-    (objective,) = model.objectives()
-    whole = loop._loss(objective, 16, 16, False)(batch, key, 0)
-    half = loop._loss(objective, 16, 8, False)
-    halves = loop._in_streams(half, batch, key, 0, 8, 2)
+    (player,) = config.build().players()
+    whole, halves = (
+        loop.measured(player, loop.Rows(16, 16, n), jit=False)(batch, key, 0)
+        for n in (1, 2)
+    )
     for name, value in whole[0].items():
         np.testing.assert_allclose(halves[0][name], value, rtol=1e-5)
     for a, b in zip(halves[1], whole[1], strict=True):
@@ -311,9 +211,9 @@ def test_streams_are_for_one_device_and_models_of_independent_rows(data_dir):
     one = tf.distribute.get_strategy()
     models = {m: tiny.load(m, data_dir)[0].build() for m in ('cvae', 'dcgan')}
     if not tf.config.list_logical_devices('GPU'):
-        assert loop._num_streams(one, models['cvae'], 16) == 2
-    assert loop._num_streams(one, models['cvae'], 15) == 1
-    assert loop._num_streams(one, models['dcgan'], 16) == 1
+        assert loop.Rows.of(one, models['cvae'], 16).streams == 2
+    assert loop.Rows.of(one, models['cvae'], 15).streams == 1
+    assert loop.Rows.of(one, models['dcgan'], 16).streams == 1
 
 
 def test_averages_follow_their_formula_and_are_what_is_evaluated(
@@ -322,7 +222,7 @@ def test_averages_follow_their_formula_and_are_what_is_evaluated(
     extra = ['checkpoint_every=1', 'steps=3', 'schedule=constant', 'ema=0.2']
     config, examples = tiny.load('diagonal_bilstm', data_dir, *extra)
     initial = [v.numpy().astype(np.float64) for v in config.build().variables]
-    trained = loop.train(config, examples, tmp_path)
+    trained = run.train(config, examples, tmp_path)
     expected = initial
     for step in range(3):
         decay = min(0.2, (1 + step) / (10 + step))
@@ -341,7 +241,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, data_dir):
     with pytest.raises(
         UserError, match=r'model/\w+ is .* at step \d+'
     ) as error:
-        loop.train(config, images, tmp_path)
+        run.train(config, images, tmp_path)
     assert 'learning_rate' in str(error.value)
     for prefix in checkpoints.newest_first(tmp_path / 'checkpoints'):
         reader = tf.train.load_checkpoint(str(prefix))
@@ -358,11 +258,11 @@ def test_what_is_advised_can_help(precision, data_dir):
         np.full(model.trainable_variables[0].shape, np.nan)
     )
     with pytest.raises(UserError, match='not finite after step 3') as error:
-        loop._require_finite_weights(model, 3, precision)
+        run.require_finite_weights(model, 3, precision)
     advised = '--precision=float32' in str(error.value)
     assert advised == (precision != 'float32')
     with pytest.raises(UserError, match='is nan at step 4') as error:
-        loop._require_finite({'model/x': [1.0, np.nan]}, 3, precision)
+        run.require_finite({'model/x': [1.0, np.nan]}, 3, precision)
     assert ('--precision=float32' in str(error.value)) == advised
 
 
@@ -392,7 +292,7 @@ def test_mixed_precision_trains_every_variable_and_keeps_it_whole(
         model, data_dir, 'steps=5', precision='mixed_bfloat16'
     )
     initial = [v.numpy() for v in config.build().variables]
-    loop.train(config, images, tmp_path)
+    run.train(config, images, tmp_path)
     for name, value in tiny.weights(tmp_path, 5).items():
         if name.startswith('model/'):
             assert value.dtype == np.float32, name
@@ -402,32 +302,15 @@ def test_mixed_precision_trains_every_variable_and_keeps_it_whole(
             assert np.any(variable.numpy() != before), variable.path
 
 
-@pytest.mark.parametrize('model', tiny.MODELS)
-def test_a_restored_model_has_every_variable(model, tmp_path, data_dir):
-    config, _ = tiny.load(model, data_dir, 'ema=0')
-    built = config.build()
-    random = np.random.default_rng(0)
-    for variable in built.variables:
-        variable.assign(random.normal(size=variable.shape))
-    step = tf.Variable(7, dtype=tf.int64)
-    checkpoints.save(
-        checkpoints.of(built, step), tmp_path / 'checkpoints', 7, True
-    )
-    restored, step = config.restore(tmp_path)
-    assert step == 7
-    for ours, theirs in zip(built.variables, restored.variables, strict=True):
-        np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
-
-
 def test_jit_is_chosen_by_kind(data_dir):
     strategy = strategies.make('one')
     chosen = {}
     for model in tiny.MODELS:
         config, _ = tiny.load(model, data_dir)
-        chosen[model] = loop.use_jit('auto', config.build(), strategy)
+        chosen[model] = run.use_jit('auto', config.build(), strategy)
     if not tf.config.list_logical_devices('GPU'):
-        convolutional = ('cvae', 'pixelcnn', 'gated_pixelcnn', 'dcgan')
-        assert chosen == {m: m not in convolutional for m in tiny.MODELS}
+        plain = ('cvae', 'pixelcnn', 'gated_pixelcnn', 'dcgan', 'gaussian')
+        assert chosen == {m: m not in plain for m in tiny.MODELS}
 
 
 def test_progress_rewrites_its_line_on_a_terminal():

@@ -6,6 +6,7 @@ import tensorflow as tf
 from scipy import stats
 
 from tfgen import probability
+from tfgen.data import ImageSpec
 from tfgen.errors import UserError
 from tfgen.models.vae import CVAE
 from tfgen.noise import BatchNoise
@@ -16,6 +17,12 @@ D, K = 5, 2
 
 def _noise(rows, seed=0):
     return BatchNoise(tf.constant([seed, 0]), rows)
+
+
+def _spec(height, width, channels):
+    return ImageSpec(
+        height=height, width=width, channels=channels, levels=2, num_classes=3
+    )
 
 
 class LinearGaussian:
@@ -30,7 +37,7 @@ class LinearGaussian:
         self.variance = 0.3
         precision = np.eye(K) + self.w.T @ self.w / self.variance
         self.posterior_cov = np.linalg.inv(precision)
-        self.model = CVAE([1, 1, D], K, likelihood='gaussian')
+        self.model = CVAE(_spec(1, 1, D), K, likelihood='gaussian')
         self.model.image_logvar.assign(np.log(self.variance))
         self.model.decoder = self._decode
         if exact_posterior:
@@ -109,8 +116,8 @@ def test_every_weight_is_the_log_prob_if_q_is_the_posterior():
 
 def test_monte_carlo_and_analytic_kl_have_the_same_expectation():
     image = tf.constant(RNG.random([4, 8, 8, 1]) > 0.5, tf.float32)
-    analytic = CVAE([8, 8, 1], 3, (4, 4))
-    estimate = CVAE([8, 8, 1], 3, (4, 4), kl='monte_carlo')
+    analytic = CVAE(_spec(8, 8, 1), 3, (4, 4))
+    estimate = CVAE(_spec(8, 8, 1), 3, (4, 4), kl='monte_carlo')
     mean, logvar = analytic.encode(image)
     mean, logvar = mean * 5, logvar * 5 - 0.7
     repeated = [tf.repeat(v, 20_000, 0) for v in (mean, logvar)]
@@ -125,14 +132,14 @@ def test_monte_carlo_and_analytic_kl_have_the_same_expectation():
 def test_reparameterize_has_mean_and_variance():
     mean = tf.tile([[1.0, -2.0]], [50_000, 1])
     logvar = tf.tile([[0.0, -1.0]], [50_000, 1])
-    model = CVAE([8, 8, 1], 2, (4, 4))
+    model = CVAE(_spec(8, 8, 1), 2, (4, 4))
     z = model.reparameterize(mean, logvar, _noise(50_000)).numpy()
     np.testing.assert_allclose(z.mean(0), [1, -2], atol=0.02)
     np.testing.assert_allclose(z.var(0), np.exp([0, -1]), rtol=0.03)
 
 
 def test_loss_terms_are_the_negative_elbo():
-    model = CVAE([8, 8, 1], 3, (4, 4))
+    model = CVAE(_spec(8, 8, 1), 3, (4, 4))
     batch = {'image': tf.constant(RNG.random([4, 8, 8, 1]) > 0.5, tf.float32)}
     terms = model.loss_terms(batch, _noise(4))
     elbo = model.elbo(batch['image'], None, _noise(4))
@@ -144,7 +151,7 @@ def test_loss_terms_are_the_negative_elbo():
     'shape', [(8, 8, 1), (28, 20, 1), (32, 32, 3), (5, 7, 3), (1, 1, 1)]
 )
 def test_any_image_size_and_channels(shape):
-    model = CVAE(shape, 2, (4, 8))
+    model = CVAE(_spec(*shape), 2, (4, 8))
     image = tf.zeros([3, *shape])
     mean, logvar = model.encode(image)
     assert mean.shape == logvar.shape == (3, 2)
@@ -156,7 +163,7 @@ def test_any_image_size_and_channels(shape):
 
 
 def test_label_reaches_encoder_and_decoder():
-    model = CVAE([8, 8, 1], 2, (4, 4), num_classes=3)
+    model = CVAE(_spec(8, 8, 1), 2, (4, 4), conditional=True)
     image = tf.constant(RNG.random([1, 8, 8, 1]), tf.float32)
     means = [model.encode(image, tf.constant([y]))[0] for y in range(3)]
     logits = [model.decode(means[0], tf.constant([y])) for y in range(3)]
@@ -166,11 +173,11 @@ def test_label_reaches_encoder_and_decoder():
 
 
 def test_a_conditional_model_requires_a_label():
-    model = CVAE([8, 8, 1], 2, (4, 4), num_classes=3)
+    model = CVAE(_spec(8, 8, 1), 2, (4, 4), conditional=True)
     with pytest.raises(ValueError, match='pass label'):
         model.encode(tf.zeros([1, 8, 8, 1]))
 
 
 def test_unknown_likelihood_is_refused():
     with pytest.raises(UserError, match='poisson'):
-        CVAE([8, 8, 1], likelihood='poisson')
+        CVAE(_spec(8, 8, 1), likelihood='poisson')

@@ -9,6 +9,9 @@ import tensorflow as tf
 from PIL import Image
 
 from tfgen import presets
+from tfgen.data import ImageSpec, PaletteSpec, PointSpec, SoundSpec, SymbolSpec
+from tfgen.models.players import Assignment
+from tfgen.noise import BatchNoise
 from tfgen.training import workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -49,6 +52,7 @@ SETTINGS = {
             'discriminator_updates=2',
         ],
     ),
+    'gaussian': ('gaussian_two_moons', []),
 }
 COMMON = [
     'batch_size=16',
@@ -62,6 +66,52 @@ MODELS = tuple(SETTINGS)
 FAMILIES = ('cvae', 'diagonal_bilstm', 'wavenet', 'dcgan')
 
 
+# The smallest set of each kind, whose examples a test can write down.
+SPECS = {
+    ImageSpec: ImageSpec(height=4, width=4, levels=2, num_classes=3),
+    PaletteSpec: PaletteSpec(
+        height=2, width=2, levels=2, palette=((1, 2, 3), (4, 5, 6))
+    ),
+    SoundSpec: SoundSpec(length=2, sample_rate=8000, num_classes=3),
+    PointSpec: PointSpec(size=2, num_classes=3),
+    SymbolSpec: SymbolSpec(length=3, alphabet=('a', 'b'), num_classes=3),
+}
+
+
+def preset(model: str) -> presets.Preset:
+    """The preset of a small run."""
+    return presets.get(SETTINGS[model][0], settings(model))
+
+
+def build(model: str, spec=None, seed: int = 4, **changes):
+    """A small model for examples of `spec`, its weights random and not small.
+
+    By default for the smallest set of the first kind that it takes.
+    """
+    own = preset(model)
+    spec = spec or SPECS[own.model.kinds[0]]
+    built = own.model(spec, **own.settings | changes)
+    random = np.random.default_rng(seed)
+    for player in built.players():
+        if isinstance(player, Assignment):
+            _move(player, built, random)
+            continue
+        for v in player.variables:
+            scale = 0.9 / np.sqrt(max(1, np.prod(v.shape[:-1])))
+            v.assign(random.normal(size=v.shape) * scale)
+    return built
+
+
+def _move(player, built, random):
+    """Lets a player without gradients see some random examples."""
+    example = tf.constant(random.random([50, *built.spec.shape]), tf.float32)
+    noise = BatchNoise(tf.constant([0, 0]), 50)
+    _, means = player.statistics(
+        {built.spec.key: example}, noise, lambda v: tf.reduce_mean(v, axis=0)
+    )
+    player.apply(means, tf.constant(0, tf.int64))
+
+
 def settings(model: str) -> list[str]:
     return SETTINGS[model][1] + COMMON
 
@@ -69,8 +119,8 @@ def settings(model: str) -> list[str]:
 def load(model: str, data_dir: str, *extra: str, precision='float32'):
     """The Config and data of a small run."""
     name = SETTINGS[model][0]
-    preset = presets.get(name, [*settings(model), *extra])
-    return workdir.Config.of(name, preset, 0, precision, data_dir)
+    changed = presets.get(name, [*settings(model), *extra])
+    return workdir.Config.of(name, changed, 0, precision, data_dir)
 
 
 def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:

@@ -21,7 +21,7 @@ import tensorflow_datasets  # noqa: F401
 
 from tfgen import evaluation  # noqa: F401
 from tfgen.serving import export, pictures  # noqa: F401
-from tfgen.training import loop  # noqa: F401
+from tfgen.training import run  # noqa: F401
 
 raised.watch()
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / 'scripts'

@@ -9,35 +9,20 @@ from PIL import Image, ImageDraw, ImageFont
 _TARGET = 64  # at least so many screen pixels per picture side
 _GUTTER = 0.08  # of a picture's side
 _BACKGROUND = 64  # a grey that neither ink nor paper has
-_HIDDEN = 128  # what is not known
 _TEXT = 16  # height of a line of titles
 _SIDE = 88  # width of titles beside rows
-
-
-def pixels(images, palette: Sequence[Sequence[int]] | None = None):
-    """Bytes of pictures: [..., C] in [0, 1] -> float [..., C] or [..., 3].
-
-    A value v becomes the byte round(255 v), or with a palette of N colours,
-    colour round((N - 1) v). Works on tensors and on arrays.
-    """
-    if not palette:
-        return tf.round(images * 255.0)
-    indices = tf.cast(tf.round(images[..., 0] * (len(palette) - 1)), tf.int32)
-    return tf.gather(tf.constant(palette, tf.float32), indices)
 
 
 def grid(
     images: np.ndarray,
     columns: int,
-    palette: Sequence[Sequence[int]] | None = None,
     titles: Sequence[str] | None = None,
 ) -> np.ndarray:
     """Pictures in rows with gutters, magnified: a uint8 image.
 
     Args:
-      images: [N, H, W, C] in [0, 1], C = 1 or 3; NaN is drawn as grey.
+      images: uint8 [N, H, W, C], C = 1 or 3.
       columns: pictures per row.
-      palette: see `pixels`.
       titles: one per picture. Where all pictures of each column have one
         title it stands at the head of the column, likewise of rows, else
         above each picture.
@@ -45,10 +30,6 @@ def grid(
     Returns:
       uint8 [height, width, C]. Every pixel is a square of equal size.
     """
-    hidden = np.isnan(images)
-    images = np.clip(np.where(hidden, 0.0, images), 0.0, 1.0)
-    images = pixels(images, palette).numpy().astype(np.uint8)
-    images = np.where(hidden, np.uint8(_HIDDEN), images)
     count, height, width, channels = images.shape
     scale = max(1, -(-_TARGET // max(height, width)))
     images = images.repeat(scale, axis=1).repeat(scale, axis=2)
@@ -153,3 +134,78 @@ def spectrograms(audio: np.ndarray) -> np.ndarray:
     shade = tf.clip_by_value((decibel - loudest) / 70.0 + 1.0, 0.0, 1.0)
     shade = tf.reverse(tf.transpose(shade, [0, 2, 1]), [1])
     return shade[:, 1:, :, None].numpy()
+
+
+def scatter(
+    points: np.ndarray,
+    extent: float,
+    titles: Sequence[str] | None = None,
+    side: int = 480,
+) -> np.ndarray:
+    """Points of the plane as dots: uint8 [side, side, 3].
+
+    Args:
+      points: [N, 2]; x runs to the right, y upwards. Those outside are not
+        drawn.
+      extent: half the side of the square, about 0, that is shown; it is
+        written into a corner.
+      titles: one per point; each kind has its colour, and is named by it.
+      side: pixels.
+    """
+    image = Image.new('RGB', (side, side), (_BACKGROUND,) * 3)
+    draw = ImageDraw.Draw(image)
+    kinds = sorted(set(titles)) if titles else ['']
+    colours = {
+        kind: f'hsv({360 * i // len(kinds)}, {55 if titles else 0}%, 95%)'
+        for i, kind in enumerate(kinds)
+    }
+    places = (points / extent * [1, -1] + 1) / 2 * side
+    for (x, y), kind in zip(places, titles or [''] * len(points), strict=True):
+        draw.ellipse((x - 1, y - 1, x + 1, y + 1), fill=colours[kind])
+    font = ImageFont.load_default(_TEXT - 4)
+    draw.text(
+        (6, side - _TEXT), f'\N{PLUS-MINUS SIGN}{extent:.4g}', 'white', font
+    )
+    left = 6.0
+    for kind in kinds if titles else ():
+        draw.text((left, 4), kind, colours[kind], font)
+        left += draw.textlength(f'{kind}  ', font)
+    return np.asarray(image)
+
+
+def plane(extent: float, side: int = 480) -> np.ndarray:
+    """The middle of each pixel of a `scatter`: float32 [side, side, 2]."""
+    line = ((np.arange(side) + 0.5) / side * 2 - 1) * extent
+    x, y = np.meshgrid(line, -line)
+    return np.stack([x, y], axis=-1).astype(np.float32)
+
+
+def density(logs: np.ndarray) -> np.ndarray:
+    """log p at the places of `plane` as grey: uint8 [side, side, 3].
+
+    White is the densest place, black e^-8 of it or less.
+    """
+    shade = np.clip(1.0 + (logs - logs.max()) / 8.0, 0.0, 1.0)
+    grey = np.round(255 * shade).astype(np.uint8)
+    return np.repeat(grey[..., None], 3, axis=-1)
+
+
+def text(
+    lines: Sequence[str], titles: Sequence[str] | None = None
+) -> np.ndarray:
+    """Lines of text, each after its title: uint8 [height, width, 1]."""
+    font = ImageFont.load_default(_TEXT - 2)
+    shown = [repr(line)[1:-1] for line in lines]
+    measure = ImageDraw.Draw(Image.new('L', (1, 1)))
+    side = _SIDE if titles else 0
+    width = max(measure.textlength(line, font) for line in shown)
+    pitch = _TEXT + 4
+    size = (int(width) + side + 2 * _TEXT, pitch * len(lines) + _TEXT)
+    image = Image.new('L', size, _BACKGROUND)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(shown):
+        top = _TEXT // 2 + number * pitch
+        if titles:
+            draw.text((_TEXT // 2, top), titles[number], 160, font)
+        draw.text((_TEXT // 2 + side, top), line, 235, font)
+    return np.asarray(image)[..., None]

@@ -29,7 +29,6 @@ def log_normal_pdf(
       sample: float [B, ...].
       mean, logvar: broadcastable to `sample`; logvar = log(variance).
     """
-    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.loop
     return sum_event(
         -0.5 * (_LOG_2PI + logvar + (sample - mean) ** 2 * tf.exp(-logvar))
     )
@@ -41,7 +40,6 @@ def kl_normal(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     Source: Kingma and Welling 2014, appendix B; the notes'
     (-log s^2 + m^2 + s^2 - 1) / 2, added over the dimensions.
     """
-    logvar = tf.identity(logvar)  # gradients meet in pairs: see training.loop
     return 0.5 * sum_event(mean**2 + tf.exp(logvar) - 1.0 - logvar)
 
 
@@ -71,9 +69,19 @@ def log_bernoulli(image: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
       logits: float [B, ...], log-odds of a 1.
     """
     # log sigmoid(l) = l - softplus(l) and log(1 - sigmoid(l)) = -softplus(l).
-    # (TensorFlow's own cross-entropy uses the logits four times, and adds the
-    # gradients in no fixed order: see training.loop.)
     return sum_event(image * logits - tf.nn.softplus(logits))
+
+
+def log_categorical(level: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """log P(level | logits) of independent values: [B, ...] -> [B].
+
+    Args:
+      level: integers [B, ...] in 0 .. N - 1.
+      logits: float [B, ..., N], up to a constant for each value.
+    """
+    return -sum_event(
+        tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits)
+    )
 
 
 def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:

@@ -18,7 +18,8 @@ from tfgen.errors import UserError
 def run(main, module: str = '__main__') -> None:
     """Runs `main()` with parsed flags.
 
-    Exit status: 0; 2 after one line for a user's mistake; 130 after Ctrl-C.
+    Exit status: 0; 2 after one line for a user's mistake; 130 after Ctrl-C,
+    143 after SIGTERM.
 
     Args:
       main: the command.
@@ -122,6 +123,11 @@ def _guarded(main):
     except UserError as error:
         _fail(error)
     except Exception as error:
+        from tfgen.training.stopping import Stopped
+
+        if isinstance(error, Stopped):
+            sys.stderr.write(f'{error}\n')
+            sys.exit(error.status)
         if _is_memory_error(error):
             _fail(
                 f'it does not fit into memory ({files.reason(error)}): use a '

@@ -71,31 +71,31 @@ def main() -> None:
     for kind in kinds:
         drawn = _draw(kind, functions, config, labels, examples)
         file = cli.path(flags.FLAGS.output or str(directory / f'{kind}.png'))
-        _write(file, config.spec, *drawn)
+        _write(file, functions, config, *drawn)
         print(file)
 
 
-def _write(file, spec, drawn, columns, titles):
-    """A grid of pictures; of sounds, their spectra, and a WAV of each."""
-    from tfgen import files, plots
-    from tfgen.serving import signatures
+def _write(file, functions, config, drawn, columns, titles):
+    """A picture; where the kind wants it, also a file of each example."""
+    from tfgen import files
+    from tfgen.serving import pictures
 
-    if drawn.ndim == 4:
-        grid = plots.grid(drawn, columns, spec.palette, titles)
-        files.write_picture(file, grid)
+    spec, density = config.spec, pictures.density(functions, config)
+    picture = spec.draw(drawn, columns, titles, density)
+    if not spec.one_file_each:
+        files.write_picture(file, picture)
         return
-    grid = plots.grid(plots.spectrograms(drawn), columns, titles=titles)
-    folder = file.with_name(f'{file.stem}_wav')
-    sounds = {}
-    encoded = signatures.encode_wav(drawn, spec.sample_rate).numpy()
-    for index, sound in enumerate(encoded):
+    folder = file.with_name(f'{file.stem}_{spec.ending}')
+    made = {}
+    for index, content in enumerate(spec.encode(drawn).numpy()):
         row, column = divmod(index, columns)
-        sounds[folder / f'row{row:02d}_column{column:02d}.wav'] = sound
-    # Picture and sounds are of one draw: all, or none.
-    files.write(sounds | {file: files.encode_picture(file, grid)})
-    # Sounds of an earlier, larger grid.
-    for old in folder.glob('row*_column*.wav'):
-        if old not in sounds:
+        name = f'row{row:02d}_column{column:02d}.{spec.ending}'
+        made[folder / name] = content
+    # Picture and files are of one draw: all, or none.
+    files.write(made | {file: files.encode_picture(file, picture)})
+    # Those of an earlier, larger grid.
+    for old in folder.glob(f'row*_column*.{spec.ending}'):
+        if old not in made:
             old.unlink()
 
 
@@ -104,7 +104,8 @@ def _draw(kind, functions, config, labels, examples):
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed
     if kind == 'samples':
-        return pictures.samples(functions, config, labels, count or 100, seed)
+        count = count or max(100, config.spec.shown)
+        return pictures.samples(functions, config, labels, count, seed)
     if kind == 'interpolation':
         return pictures.interpolation(functions, config, labels, seed)
     if kind == 'manifold':

@@ -28,20 +28,17 @@ flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 
 def main() -> None:
     from tfgen import presets
-    from tfgen.errors import UserError
-    from tfgen.training import loop, strategies, workdir
+    from tfgen.presets import records
+    from tfgen.training import stopping, strategies, workdir
+    from tfgen.training.run import train
 
     if flags.FLAGS.list_presets:
-        presets.print_table()
+        print('\n'.join(records.table()))
         return
     settings = list(flags.FLAGS.set)
     if flags.FLAGS.dataset:
         settings.append(f'dataset={flags.FLAGS.dataset}')
-    if flags.FLAGS.precision not in workdir.PRECISIONS:
-        raise UserError(
-            f'unknown precision {flags.FLAGS.precision!r}: use '
-            f'{" or ".join(workdir.PRECISIONS)}'
-        )
+    workdir.require_precision(flags.FLAGS.precision)
     name = cli.required('preset')
     directory = cli.workdir()
     preset = presets.get(name, settings)
@@ -62,9 +59,10 @@ def main() -> None:
     workdir.check(directory, config)
     for line in examples.describe():
         print(line, flush=True)
-    loop.train(config, examples, directory, strategy, flags.FLAGS.jit)
+    with stopping.Stop().on_signals() as stop:
+        train(config, examples, directory, strategy, flags.FLAGS.jit, stop)
 
 
 def run() -> None:
-    """The command."""
+    """The console command."""
     cli.run(main, __name__)

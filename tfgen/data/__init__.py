@@ -1,29 +1,37 @@
-"""Data sets by name; see data.sets."""
+"""Data sets by name; see data.sets and data.kinds."""
 
+from tfgen.data.kinds import (
+    ImageSpec,
+    PaletteSpec,
+    PointSpec,
+    SoundSpec,
+    Spec,
+    SymbolSpec,
+    spec_from_dict,
+)
 from tfgen.data.sets import (
-    BINARIZATIONS,
-    AudioData,
-    AudioSpec,
     Data,
-    DataSpec,
-    ImageData,
     absolute,
     load,
     load_audio,
+    load_points,
+    load_text,
     shuffled,
-    spec_from_dict,
 )
 
 __all__ = [
-    'BINARIZATIONS',
-    'AudioData',
-    'AudioSpec',
     'Data',
-    'DataSpec',
-    'ImageData',
+    'ImageSpec',
+    'PaletteSpec',
+    'PointSpec',
+    'SoundSpec',
+    'Spec',
+    'SymbolSpec',
     'absolute',
     'load',
     'load_audio',
+    'load_points',
+    'load_text',
     'shuffled',
     'spec_from_dict',
 ]

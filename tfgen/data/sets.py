@@ -1,8 +1,8 @@
 """A data set by name: its spec, and its batches in an order that is a formula.
 
 A batch is `{'image': float32 [B, H, W, C] in [0, 1], 'label': int32 [B]}`, or
-`{'audio': float32 [B, T] in [-1, 1], 'label': ...}`; `label` only where the set
-has one.
+has another kind of example under the key of its Spec (data.kinds); `label` is
+there only where the set has one.
 
 The example at position p of the training stream is a pure function of
 (seed, p): every epoch is its own pseudo-random permutation of the indices.
@@ -10,18 +10,30 @@ Nothing of the pipeline needs saving, a run resumes at any step at no cost,
 and the order is the same for 1 or 8 replicas.
 """
 
-import abc
-import dataclasses
 import math
 import os
+import pathlib
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen import probability
-from tfgen.data import readers
+from tfgen import arguments
+from tfgen.arguments import Size
+from tfgen.data import points, readers
+from tfgen.data.kinds import (
+    Binarization,
+    ImageSpec,
+    PaletteSpec,
+    PointSpec,
+    SoundSpec,
+    Spec,
+    SymbolSpec,
+)
 from tfgen.data.readers.audio import open_audio
 from tfgen.data.readers.base import EDITION, Source
+from tfgen.data.readers.text import open_text
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
 
@@ -30,105 +42,16 @@ _ORDER = 0x07DE7
 
 _MOST_PIXELS = 1 << 24  # of an image
 _SHOWN = 12  # so many classes are named in a line
-BINARIZATIONS = ('none', 'static', 'dynamic', 'threshold')
-
-
-@dataclasses.dataclass(frozen=True)
-class DataSpec:
-    """What a model may know about a set of images.
-
-    Attributes:
-      name: as given to `load`.
-      height, width, channels: of an image.
-      levels: grey values per channel after binarization; a value k is stored
-        as k / (levels - 1).
-      num_classes: 0 where the set has no label.
-      binarization: one of BINARIZATIONS.
-      split_sizes: examples in 'train' and 'test'.
-      palette: RGB bytes of each level, where levels are names of colours.
-      class_names: by label; empty without labels.
-      fingerprint: see readers.base.Source; empty in the records of runs that
-        began before there was one.
-    """
-
-    name: str
-    height: int
-    width: int
-    channels: int
-    levels: int
-    num_classes: int
-    binarization: str
-    split_sizes: dict[str, int]
-    palette: tuple[tuple[int, int, int], ...] | None = None
-    class_names: tuple[str, ...] = ()
-    fingerprint: str = ''
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, C)."""
-        return (self.height, self.width, self.channels)
-
-    @property
-    def dimensions(self) -> int:
-        """Values per image: H * W * C."""
-        return math.prod(self.shape)
-
-    def rates(self, nats: float) -> dict[str, float]:
-        """Nats per image in the units that papers compare."""
-        return {'bits_per_dim': probability.bits_per_dim(nats, self.shape)}
-
-
-@dataclasses.dataclass(frozen=True)
-class AudioSpec:
-    """What a model may know about a set of sounds.
-
-    Attributes:
-      name: as given to `load_audio`.
-      length: T, samples; a shorter sound ends in silence.
-      sample_rate: samples per second.
-      num_classes, split_sizes, class_names, fingerprint: see DataSpec.
-    """
-
-    name: str
-    length: int
-    sample_rate: int
-    num_classes: int
-    split_sizes: dict[str, int]
-    class_names: tuple[str, ...] = ()
-    fingerprint: str = ''
-
-    @property
-    def shape(self) -> tuple[int]:
-        """(T,)."""
-        return (self.length,)
-
-    def rates(self, nats: float) -> dict[str, float]:
-        """Nats per sound in the units that papers compare."""
-        return {
-            'bits_per_sample': probability.bits_per_dim(nats, self.shape),
-            'nats_per_second': nats * self.sample_rate / self.length,
-        }
-
-
-def spec_from_dict(fields: dict) -> DataSpec | AudioSpec:
-    """The inverse of dataclasses.asdict, also after a way through JSON."""
-    fields = fields | {'class_names': tuple(fields.get('class_names', ()))}
-    if 'sample_rate' in fields:
-        return AudioSpec(**fields)
-    if fields.get('palette'):
-        palette = tuple(tuple(colour) for colour in fields['palette'])
-        fields = fields | {'palette': palette}
-    return DataSpec(**fields)
 
 
 def load(
     name: str,
     data_dir: str | None = None,
-    binarization: str = 'none',
-    image_size: tuple[int, int] | None = None,
+    binarization: Binarization = 'none',
+    image_size: tuple[Size, Size] | None = None,
     edition: int = EDITION,
-) -> 'ImageData':
-    """Opens a data set.
+) -> 'Data':
+    """Opens a set of images.
 
     Args:
       name: 'digits' (embedded), any TFDS image set ('mnist',
@@ -149,11 +72,9 @@ def load(
       UserError: unknown name, set not prepared and not downloadable, images
         that cannot be read, an impossible binarization.
     """
-    if binarization not in BINARIZATIONS:
-        raise UserError(
-            f'unknown binarization {binarization!r}: use one of '
-            f'{", ".join(BINARIZATIONS)}'
-        )
+    arguments.check(
+        {'binarization': Binarization}, {'binarization': binarization}
+    )
     if image_size and math.prod(image_size) > _MOST_PIXELS:
         raise UserError(
             f'image_size {image_size[0]},{image_size[1]} has more than '
@@ -162,17 +83,17 @@ def load(
     source = readers.open_images(name, data_dir, image_size, edition=edition)
     _require_meaning(name, binarization, source)
     height, width, channels = source.shape
-    spec = DataSpec(
-        name=name,
-        height=height,
-        width=width,
-        channels=channels,
-        levels=source.levels if binarization == 'none' else 2,
-        binarization=binarization,
-        palette=source.palette,
-        **_common(source),
-    )
-    return ImageData(spec, source)
+    fields = {
+        'height': height,
+        'width': width,
+        'channels': channels,
+        'levels': source.levels if binarization == 'none' else 2,
+        'binarization': binarization,
+        **_common(name, source),
+    }
+    if source.palette:
+        return Data(PaletteSpec(palette=source.palette, **fields), source)
+    return Data(ImageSpec(**fields), source)
 
 
 def _require_meaning(name, binarization, source):
@@ -192,9 +113,9 @@ def _require_meaning(name, binarization, source):
 def load_audio(
     name: str,
     data_dir: str | None = None,
-    audio_length: int = 4096,
+    audio_length: Size = 4096,
     edition: int = EDITION,
-) -> 'AudioData':
+) -> 'Data':
     """Opens a set of sounds.
 
     Args:
@@ -207,18 +128,107 @@ def load_audio(
       UserError: see `load`.
     """
     source = open_audio(name, data_dir, audio_length, edition=edition)
-    spec = AudioSpec(
-        name=name,
+    spec = SoundSpec(
         length=audio_length,
         sample_rate=source.sample_rate,
-        **_common(source),
+        **_common(name, source),
     )
-    return AudioData(spec, source)
+    return Data(spec, source)
 
 
-def _common(source):
+def load_points(
+    name: str, data_dir: str | None = None, edition: int = EDITION
+) -> 'Data':
+    """Opens one of points.WORLDS; there is nothing to read.
+
+    Raises:
+      UserError: unknown name.
+    """
+    if name not in points.WORLDS:
+        raise UserError(
+            f'{name!r} is no world of points: use one of '
+            f'{", ".join(points.WORLDS)}'
+        )
+    world, source = points.WORLDS[name], points.open_world(name)
+    spec = PointSpec(size=2, extent=world.extent, **_common(name, source))
+    return Data(spec, source)
+
+
+def load_text(
+    name: str,
+    data_dir: str | None = None,
+    text_length: Size = 64,
+    edition: int = EDITION,
+) -> 'Data':
+    """Opens text:PATH, a text file in rows of letters; see readers.text.
+
+    Args:
+      name: text:PATH.
+      data_dir, edition: not used.
+      text_length: T, letters of a row.
+
+    Raises:
+      UserError: no such file, or none in UTF-8.
+    """
+    kind, _, path = name.partition(':')
+    if kind != 'text' or not path:
+        raise UserError(
+            f'data set {name!r} is no text: name a text file with text:PATH'
+        )
+    path = pathlib.Path(os.path.expanduser(path))
+    source, alphabet = open_text(path, text_length)
+    spec = SymbolSpec(
+        length=text_length, alphabet=alphabet, **_common(name, source)
+    )
+    return Data(spec, source)
+
+
+_LOADERS = {
+    ImageSpec: load,
+    PaletteSpec: load,
+    SoundSpec: load_audio,
+    PointSpec: load_points,
+    SymbolSpec: load_text,
+}
+
+
+def arguments_of(kinds: Sequence[type[Spec]]) -> dict[str, tuple[Any, Any]]:
+    """Name -> (type, default) of the settings of sets of these kinds."""
+    return {
+        name: argument
+        for kind in kinds
+        for name, argument in arguments.of(_LOADERS[kind]).items()
+        if name not in ('data_dir', 'edition')
+    }
+
+
+def load_any(
+    name: str,
+    kinds: Sequence[type[Spec]],
+    data_dir: str | None,
+    edition: int,
+    **settings: Any,
+) -> 'Data':
+    """Opens a set for a model of examples of `kinds`.
+
+    A name that says what it is of (a world of points, text:PATH) is opened as
+    that, and it is for the model to refuse it; any other is opened as the
+    first of `kinds`.
+    """
+    loader = _LOADERS[kinds[0]]
+    if name in points.WORLDS:
+        loader = load_points
+    elif name.startswith('text:'):
+        loader = load_text
+    own = arguments.of(loader)
+    named = {k: v for k, v in settings.items() if k in own}
+    return loader(name, data_dir, edition=edition, **named)
+
+
+def _common(name, source):
     """What the spec of every kind takes from its source."""
     return {
+        'name': name,
         'num_classes': len(source.class_names),
         'split_sizes': {k: len(v) for k, v in source.splits.items()},
         'class_names': source.class_names,
@@ -229,15 +239,15 @@ def _common(source):
 def absolute(name: str) -> str | None:
     """The name of a set with its path from the root; None without a path."""
     kind, _, path = name.partition(':')
-    if kind not in readers.PATHS:
+    if kind not in (*readers.PATHS, 'text'):
         return None
     return f'{kind}:{os.path.abspath(os.path.expanduser(path))}'
 
 
-class Data(abc.ABC):
-    """The batches of one data set; made by `load` and `load_audio`."""
+class Data:
+    """The batches of one data set; made by the loaders above."""
 
-    def __init__(self, spec: DataSpec | AudioSpec, source: Source):
+    def __init__(self, spec: Spec, source: Source):
         self.spec = spec
         self._source = source
 
@@ -327,7 +337,7 @@ class Data(abc.ABC):
             if sizes:
                 parts[-1] += f' ({_class_sizes(spec.class_names, sizes)})'
         origin = source.origin or 'a tenth held out by a fixed seed'
-        line = f'data {spec.name}: {self._kind()}; {", ".join(parts)}'
+        line = f'data {spec.name}: {spec.words()}; {", ".join(parts)}'
         line += f'; the test split is {origin}'
         if spec.num_classes:
             line += f'; {spec.num_classes} classes'
@@ -336,51 +346,11 @@ class Data(abc.ABC):
             line += '; no labels'
         return [line, *(f'data {spec.name}: {n}' for n in source.notes)]
 
-    @abc.abstractmethod
-    def _kind(self) -> str:
-        """Size and kind of an example, in words."""
-
     def _batch(self, split, indices, noise):
-        examples, labels = self._source.gather(split, indices)
-        batch = self._scaled(examples, noise)
+        stored, labels = self._source.gather(split, indices)
+        example = self.spec.scale(stored, self._source.levels, noise)
+        batch = {self.spec.key: example}
         return batch if labels is None else batch | {'label': labels}
-
-    @abc.abstractmethod
-    def _scaled(self, examples, noise):
-        """Integers of the source -> the batch without its labels."""
-
-
-class ImageData(Data):
-    """Batches of images."""
-
-    def _kind(self):
-        spec = self.spec
-        colours = {1: 'grey', 3: 'colour'}[spec.channels]
-        if spec.palette:
-            colours = f'{len(spec.palette)} colours by index'
-        return f'images of {spec.height}x{spec.width}, {colours}'
-
-    def _scaled(self, examples, noise):
-        scale = 1.0 / (self._source.levels - 1)
-        image = tf.cast(examples, tf.float32) * scale
-        if self.spec.binarization == 'dynamic':
-            drawn = noise.uniform('binarize', self.spec.shape) < image
-            image = tf.cast(drawn, tf.float32)
-        elif self.spec.binarization == 'threshold':
-            image = tf.cast(image > 0.5, tf.float32)
-        return {'image': image}
-
-
-class AudioData(Data):
-    """Batches of sounds: sample k is k / 2^15, exactly."""
-
-    def _kind(self):
-        spec = self.spec
-        return f'sounds of {spec.length} samples at {spec.sample_rate} Hz'
-
-    def _scaled(self, examples, noise):
-        scale = 2.0 / self._source.levels
-        return {'audio': tf.cast(examples, tf.float32) * scale}
 
 
 def _class_sizes(names, sizes):

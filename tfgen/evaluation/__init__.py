@@ -1,47 +1,68 @@
-"""What a trained model is worth: figures for metrics.json."""
+"""What a trained model is worth: figures for metrics.json.
 
+Each file of this folder holds the MEASURES of one kind. Those that apply to a
+model are found by asking them; nothing else knows their names.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Sequence
+
+from tfgen import arguments
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.evaluation import likelihood
+from tfgen.evaluation.base import Figures, Measure, Settings
 from tfgen.models.base import GenerativeModel
+
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for found in pkgutil.iter_modules(__path__)
+    for measure in getattr(
+        importlib.import_module(f'{__name__}.{found.name}'), 'MEASURES', ()
+    )
+}
+
+
+def applicable(model: GenerativeModel, examples: Data) -> list[str]:
+    """Names of the measures that apply to a model on a data set."""
+    return [
+        name
+        for name, measure in MEASURES.items()
+        if measure.applies(model, examples.spec)
+    ]
 
 
 def evaluate(
     model: GenerativeModel,
     examples: Data,
-    split: str = 'test',
-    batch_size: int = 100,
-    num_samples: int = 500,
-    seed: int = 0,
-    limit: int | None = None,
-) -> likelihood.Figures:
-    """All figures that this kind of model has, over one split.
+    settings: Settings | None = None,
+    measures: Sequence[str] | None = None,
+) -> Figures:
+    """The figures of a model over one split, by name.
 
     Args:
-      model: a model with `log_prob` gives its exact likelihood, one with
-        `log_weights` its bounds, one with `diagnostics` their means.
-      examples: the data.
-      split: 'test' or 'train'.
-      batch_size: does not change a figure but for the noise of a bound.
-      num_samples: S of the importance weighted bound.
-      seed: of the noise.
-      limit: only the first `limit` examples.
+      model, examples: what is measured.
+      settings: how.
+      measures: names among `applicable`; None for all of these.
 
-    Returns:
-      See evaluation.likelihood.
+    Raises:
+      UserError: a measure that there is not, or that does not apply.
     """
-    for name, value in (
-        ('batch_size', batch_size),
-        ('num_samples', num_samples),
-        ('limit', limit),
-    ):
-        if value is not None and value < 1:
-            raise UserError(f'{name} is {value}: use 1 or more')
-    batches = examples.evaluation(split, batch_size, limit)
-    if hasattr(model, 'log_prob'):
-        return likelihood.exact(model, batches, examples.spec)
-    if hasattr(model, 'log_weights'):
-        return likelihood.bounds(
-            model, batches, examples.spec, num_samples, seed
-        )
-    return likelihood.diagnostics(model, batches, seed)
+    settings = settings or Settings()
+    kinds = {k: kind for k, (kind, _) in arguments.of(Settings).items()}
+    arguments.check(kinds, vars(settings))
+    known = applicable(model, examples)
+    for name in measures or ():
+        if name not in known:
+            raise UserError(
+                f'measure {name!r} does not apply to this model: use '
+                f'{", ".join(known)}'
+            )
+    return {
+        name: figure
+        for measure in known
+        if measures is None or measure in measures
+        for name, figure in MEASURES[measure]
+        .figures(model, examples, settings)
+        .items()
+    }

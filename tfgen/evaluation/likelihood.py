@@ -1,43 +1,49 @@
-"""Figures over a split: exact likelihoods, bounds, and a GAN's diagnostics.
-
-Each function returns {figure: {'mean': ..., 'standard_error': ..., ...}},
-where the standard error is that of the mean over examples, and None where
-there is one example only.
-"""
-
-import math
+"""Exact likelihoods, and bounds on those that have no closed form."""
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import AudioSpec, DataSpec
+from tfgen import probability
+from tfgen.data import Data, Spec
+from tfgen.evaluation.base import (
+    Figures,
+    Measure,
+    Settings,
+    batches,
+    nats,
+)
 from tfgen.models.base import GenerativeModel
+from tfgen.models.exact import Likelihood
+from tfgen.models.latent import Bounded
 from tfgen.noise import BatchNoise
 
-Figures = dict[str, dict[str, float | None]]
 # Rows that a network sees at once when a batch is repeated for many samples.
 _ROWS = 2500
 
 
-def exact(
-    model: GenerativeModel,
-    batches: tf.data.Dataset,
-    spec: DataSpec | AudioSpec,
-) -> Figures:
-    """-log p(x) of a model with `log_prob`, in nats and per value."""
-    log_prob = tf.function(model.log_prob, reduce_retracing=True)
-    nats = [-log_prob(b[model.kind], b.get('label')).numpy() for b in batches]
-    return {'negative_log_likelihood': _nats(np.concatenate(nats), spec)}
+class LogLikelihood(Measure):
+    """-log p(x), exact, in nats and in the units of the kind of example."""
+
+    name = 'log_likelihood'
+
+    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
+        return isinstance(model, Likelihood)
+
+    def figures(
+        self, model: Likelihood, examples: Data, settings: Settings
+    ) -> Figures:
+        key = examples.spec.key
+        log_prob = tf.function(model.log_prob, reduce_retracing=True)
+        found = [
+            -log_prob(batch[key], batch.get('label')).numpy()
+            for batch in batches(examples, settings)
+        ]
+        figure = nats(np.concatenate(found), examples.spec)
+        return {'negative_log_likelihood': figure}
 
 
-def bounds(
-    model: GenerativeModel,
-    batches: tf.data.Dataset,
-    spec: DataSpec,
-    num_samples: int,
-    seed: int = 0,
-) -> Figures:
-    """Upper bounds on -log p(x) of a model with `log_weights`.
+class Bounds(Measure):
+    """Upper bounds on -log p(x), by draws of q(z|x).
 
     `negative_elbo` averages S single draws; `importance_bound` is -log of
     their mean weight (Burda et al. 2016, equation 8), which falls towards
@@ -45,70 +51,47 @@ def bounds(
     unit of the [0, 1] scale; bits/dim then counts the width of a grey level.
     """
 
-    @tf.function(reduce_retracing=True)
-    def draw(batch, key, count):
-        noise = BatchNoise(key, tf.shape(batch['image'])[0])
-        weights = model.log_weights(
-            batch['image'], batch.get('label'), noise, count
-        )
-        return tf.reduce_sum(weights, 0), tf.reduce_logsumexp(weights, 0)
+    name = 'bounds'
 
-    elbos, importance = [], []
-    for number, batch in enumerate(batches):
-        chunk = max(1, min(num_samples, _ROWS // batch['image'].shape[0]))
-        sums, logs = [], []
-        for first in range(0, num_samples, chunk):
-            key = tf.constant([seed, number * num_samples + first], tf.int64)
-            one, two = draw(batch, key, min(chunk, num_samples - first))
-            sums.append(one.numpy())
-            logs.append(two.numpy())
-        elbos.append(-np.sum(sums, axis=0) / num_samples)
-        importance.append(
-            math.log(num_samples) - np.logaddexp.reduce(logs, axis=0)
-        )
-    discretize = getattr(model, 'likelihood', '') == 'gaussian'
-    figures = {
-        'negative_elbo': _nats(np.concatenate(elbos), spec, discretize),
-        'importance_bound': _nats(np.concatenate(importance), spec, discretize),
-    }
-    for figure in figures.values():
-        figure['num_samples'] = num_samples
-    return figures
+    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
+        return isinstance(model, Bounded)
 
+    def figures(
+        self, model: Bounded, examples: Data, settings: Settings
+    ) -> Figures:
+        key, found = examples.spec.key, {}
 
-def diagnostics(
-    model: GenerativeModel, batches: tf.data.Dataset, seed: int = 0
-) -> Figures:
-    """Means of `model.diagnostics`: of a GAN, D(x), D(G(z)) and JS."""
+        @tf.function(reduce_retracing=True)
+        def draw(example, label, seed, count):
+            noise = BatchNoise(seed, tf.shape(example)[0])
+            return model.log_weights(example, label, noise, count)
 
-    @tf.function(reduce_retracing=True)
-    def terms(batch, key):
-        noise = BatchNoise(key, tf.shape(batch['image'])[0])
-        return model.diagnostics(batch, noise)
-
-    collected = {}
-    for number, batch in enumerate(batches):
-        key = tf.constant([seed, number], tf.int64)
-        for name, values in terms(batch, key).items():
-            collected.setdefault(name, []).append(values.numpy())
-    return {
-        name: _mean(np.concatenate(values))
-        for name, values in collected.items()
-    }
+        for number, batch in enumerate(batches(examples, settings)):
+            weights = _log_weights(draw, batch, key, number, settings)
+            for name, bound in (
+                ('negative_elbo', tf.reduce_mean(weights, axis=0)),
+                ('importance_bound', probability.log_mean_exp(weights)),
+            ):
+                found.setdefault(name, []).append(-bound.numpy())
+        figures = {
+            name: nats(np.concatenate(v), examples.spec, model.is_density)
+            for name, v in found.items()
+        }
+        for figure in figures.values():
+            figure.details['num_samples'] = settings.num_samples
+        return figures
 
 
-def _mean(values):
-    values = np.asarray(values, np.float64)
-    error = None
-    if len(values) > 1:
-        error = values.std(ddof=1) / math.sqrt(len(values))
-    return {'mean': values.mean(), 'standard_error': error}
+def _log_weights(draw, batch, key, number, settings):
+    """S draws for every example of a batch, some at a time: [S, B]."""
+    example, label = batch[key], batch.get('label')
+    rows, count = example.shape[0], settings.num_samples
+    chunk = max(1, min(count, _ROWS // rows))
+    parts = []
+    for first in range(0, count, chunk):
+        seed = tf.constant([settings.seed, number * count + first], tf.int64)
+        parts.append(draw(example, label, seed, min(chunk, count - first)))
+    return tf.cast(tf.concat(parts, axis=0), tf.float64)
 
 
-def _nats(values, spec, discretize=False):
-    figure = {'unit': 'nats', **_mean(values)}
-    mean = figure['mean']
-    if discretize:
-        # P(level) is about density times the width of a level.
-        mean += spec.dimensions * math.log(spec.levels - 1)
-    return figure | spec.rates(mean)
+MEASURES = (LogLikelihood(), Bounds())

@@ -63,7 +63,7 @@ class Linear(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self._kernel)
         return kernel if self._mask is None else kernel * self._mask
 
-    def frozen(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def ready(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The masked kernel, and the bias for each row: [batch, outputs].
 
         For the loops of samplers. TensorFlow fuses a product and the addition
@@ -78,3 +78,13 @@ class Linear(keras.layers.Layer):
         """[..., inputs] -> [..., outputs]."""
         y = tf.tensordot(x, self.kernel, 1)
         return y if self.bias is None else y + self.bias
+
+
+class LabelEmbedding(Linear):
+    """A learned vector for each label: one-hot [B, classes] -> [B, outputs].
+
+    A product, for the gradient of a gather adds rows in no fixed order.
+    """
+
+    def __init__(self, num_classes: int, outputs: int):
+        super().__init__(num_classes, outputs, bias=False)

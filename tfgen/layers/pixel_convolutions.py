@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfgen.layers.linear import Linear, gated
 from tfgen.layers.pixel_layers import (
     PixelLayer,
-    channel_mask,
+    earlier_channels,
     gate_mask,
     windows,
 )
@@ -28,9 +28,9 @@ class ResidualConv(PixelLayer):
     def __init__(self, features: int, units: int, channels: int):
         super().__init__()
         self.units = units
-        own = channel_mask(units, units, channels)
+        own = earlier_channels(units, units, channels)
         self.inputs = Linear(
-            features, units, channel_mask(features, units, channels)
+            features, units, earlier_channels(features, units, channels)
         )
         mask = np.ones([2, 3, units, units], np.float32)
         if own is not None:
@@ -38,7 +38,7 @@ class ResidualConv(PixelLayer):
         mask[1, 2] = 0.0
         self.window = Linear(units, units, mask, leading=[2, 3])
         self.outputs = Linear(
-            units, features, channel_mask(units, features, channels)
+            units, features, earlier_channels(units, features, channels)
         )
 
     def call(self, x):
@@ -47,33 +47,33 @@ class ResidualConv(PixelLayer):
         z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
         return self.outputs(tf.nn.relu(z + self.window.bias))
 
-    def memory(self, frozen, width, batch):
+    def memory(self, ready, width, batch):
         return tf.zeros([width, batch, self.units])
 
-    def frozen(self, batch):
-        kernel, bias = self.window.frozen(batch)
+    def ready(self, batch):
+        kernel, bias = self.window.ready(batch)
         above, beside = (
             tf.reshape(k, [-1, kernel.shape[-1]])
             for k in (kernel[0], kernel[1, :2])
         )
         return (
-            self.inputs.frozen(batch),
+            self.inputs.ready(batch),
             (above, beside, bias),
-            self.outputs.frozen(batch),
+            self.outputs.ready(batch),
         )
 
-    def row(self, frozen, memory):
-        _, (kernel, _, bias), _ = frozen
+    def row(self, ready, memory):
+        _, (kernel, _, bias), _ = ready
         above = tf.tensordot(windows(memory, 1), kernel, 1) + bias
         return above, tf.zeros_like(memory[0])
 
-    def step(self, frozen, x, above, left):
-        (inputs, bias), (_, beside, _), (outputs, outputs_bias) = frozen
+    def step(self, ready, x, above, left):
+        (inputs, bias), (_, beside, _), (outputs, outputs_bias) = ready
         a = tf.nn.relu(tf.nn.relu(x) @ inputs + bias)
         h = tf.nn.relu(above + tf.concat([left, a], axis=1) @ beside)
         return h @ outputs + outputs_bias, a, (a,)
 
-    def finish(self, frozen, memory, records, left):
+    def finish(self, ready, memory, records, left):
         return records[0]
 
 
@@ -110,17 +110,17 @@ class GatedStacks(PixelLayer):
                 Linear(features, 2 * units, mask, leading=[2])
             )
             self.outputs.append(
-                Linear(units, features, channel_mask(units, features, channels))
+                Linear(
+                    units, features, earlier_channels(units, features, channels)
+                )
             )
 
     def call(self, x):
-        x = tf.identity(x)  # gradients meet in pairs: see training.loop
         v = tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
         h, added = x, 0.0
         for vertical, link, horizontal, outputs in self._parts():
             z = tf.pad(v, [[0, 0], [1, 0], [1, 1], [0, 0]])
             z = tf.nn.conv2d(z, vertical.kernel, 1, 'VALID') + vertical.bias
-            h = tf.identity(h)
             gates = tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]])
             gates = tf.nn.conv2d(gates, horizontal.kernel[None], 1, 'VALID')
             y = outputs(gated(gates + horizontal.bias + link(z)))
@@ -138,28 +138,28 @@ class GatedStacks(PixelLayer):
             strict=True,
         )
 
-    def memory(self, frozen, width, batch):
+    def memory(self, ready, width, batch):
         nothing = [tf.zeros([width, batch, size]) for size in self.sizes]
-        return self._next_row(frozen, nothing, nothing[0])
+        return self._next_row(ready, nothing, nothing[0])
 
-    def frozen(self, batch):
+    def ready(self, batch):
         def flat(kernel):
             return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
         of_rows, of_pixels = [], []
         for vertical, link, horizontal, outputs in self._parts():
-            kernel, bias = vertical.frozen(batch)
-            beside, gates_bias = horizontal.frozen(batch)
+            kernel, bias = vertical.ready(batch)
+            beside, gates_bias = horizontal.ready(batch)
             of_rows.append((flat(kernel), bias, link.kernel, gates_bias))
-            of_pixels.append((flat(beside), *outputs.frozen(batch)))
+            of_pixels.append((flat(beside), *outputs.ready(batch)))
         return of_rows, of_pixels
 
-    def row(self, frozen, memory):
+    def row(self, ready, memory):
         above, inputs = memory
         return above, (tf.zeros_like(inputs[0][0]),) * len(self.sizes)
 
-    def step(self, frozen, x, above, left):
-        _, of_pixels = frozen
+    def step(self, ready, x, above, left):
+        _, of_pixels = ready
         above = tf.split(above, len(self.sizes), axis=-1)
         h, added, inputs = x, 0.0, []
         for (kernel, outputs, bias), gates, beside in zip(
@@ -172,18 +172,18 @@ class GatedStacks(PixelLayer):
             added += y
         return added, tuple(inputs), (x,)
 
-    def finish(self, frozen, memory, records, left):
+    def finish(self, ready, memory, records, left):
         _, inputs = memory
-        return self._next_row(frozen, inputs, records[0])
+        return self._next_row(ready, inputs, records[0])
 
-    def _next_row(self, frozen, inputs, v):
+    def _next_row(self, ready, inputs, v):
         """The vertical stack, from a row's features to what the next one gets.
 
         `inputs` are those of its layers at the row, `v` the features there:
         [W, B, F]. Returns what is added to all gates, [W, B, layers * 2 K],
         and the inputs at the next row.
         """
-        of_rows, _ = frozen
+        of_rows, _ = ready
         above, next_inputs = [], []
         for (kernel, bias, link, gates_bias), top in zip(
             of_rows, inputs, strict=True

@@ -14,7 +14,7 @@ it needs of the past lies in three places:
   left    what the pixels to the left in the same row give; `step` hands it on.
 
 Its weights, masked and put together, are made once, before the loops, by
-`frozen`.
+`ready`.
 
 Source: van den Oord et al. 2016, sections 2 and 3.
 
@@ -30,7 +30,7 @@ import tensorflow as tf
 from tfgen.layers.linear import Linear
 
 
-def channel_mask(
+def earlier_channels(
     inputs: int, outputs: int, channels: int, strict: bool = False
 ) -> tf.Tensor | None:
     """Which input feature may reach which output: [inputs, outputs] of 0, 1.
@@ -51,7 +51,7 @@ def gate_mask(
     inputs: int, units: int, channels: int, gates: int
 ) -> tf.Tensor | None:
     """Mask B for several gates of `units` side by side."""
-    mask = channel_mask(inputs, units, channels)
+    mask = earlier_channels(inputs, units, channels)
     return None if mask is None else tf.tile(mask, [1, gates])
 
 
@@ -82,23 +82,23 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
         """The whole map: [B, H, W, F] -> [B, H, W, F]."""
 
     @abc.abstractmethod
-    def memory(self, frozen, width: int, batch: int | tf.Tensor):
+    def memory(self, ready, width: int, batch: int | tf.Tensor):
         """What rows of nothing, above the first one, leave."""
 
     @abc.abstractmethod
-    def frozen(self, batch: int | tf.Tensor):
+    def ready(self, batch: int | tf.Tensor):
         """The weights of the following functions, as plain tensors."""
 
     @abc.abstractmethod
-    def row(self, frozen, memory):
+    def row(self, ready, memory):
         """Starts a row: memory -> (above [W, B, ...], left [B, ...])."""
 
     @abc.abstractmethod
-    def step(self, frozen, x: tf.Tensor, above, left):
+    def step(self, ready, x: tf.Tensor, above, left):
         """One pixel: [B, F] -> [B, F], the next pixel's left, records."""
 
     @abc.abstractmethod
-    def finish(self, frozen, memory, records, left):
+    def finish(self, ready, memory, records, left):
         """Ends a row: the pixels' records, each [W, B, ...] -> memory."""
 
 
@@ -121,7 +121,9 @@ class InputConv(keras.layers.Layer):
         self.radius = size // 2
         inputs = channels * value_size
         mask = np.ones([self.radius + 1, size, inputs, features], np.float32)
-        mask[-1, self.radius] = channel_mask(inputs, features, channels, True)
+        mask[-1, self.radius] = earlier_channels(
+            inputs, features, channels, True
+        )
         mask[-1, self.radius + 1 :] = 0.0
         self.window = Linear(
             inputs, features, mask, leading=[self.radius + 1, size]
@@ -133,12 +135,12 @@ class InputConv(keras.layers.Layer):
         y = tf.nn.conv2d(x, self.window.kernel, 1, 'VALID')
         return y + self.window.bias
 
-    def memory(self, frozen, width, batch):
+    def memory(self, ready, width, batch):
         inputs = self.window.kernel.shape[2]
         return tf.zeros([width, batch, self.radius * inputs])
 
-    def frozen(self, batch):
-        kernel, bias = self.window.frozen(batch)
+    def ready(self, batch):
+        kernel, bias = self.window.ready(batch)
         r = self.radius
         # Rows above; pixels to the left and the pixel itself.
         above = tf.transpose(kernel[:r], [1, 0, 2, 3])
@@ -148,20 +150,20 @@ class InputConv(keras.layers.Layer):
         )
         return above, beside, bias
 
-    def row(self, frozen, memory):
-        kernel, _, bias = frozen
+    def row(self, ready, memory):
+        kernel, _, bias = ready
         above = tf.tensordot(windows(memory, self.radius), kernel, 1) + bias
         return above, tf.zeros_like(memory[0])
 
-    def step(self, frozen, x, above, left):
+    def step(self, ready, x, above, left):
         """Values [B, C * E], of which the earlier channels count: [B, F]."""
-        _, beside, _ = frozen
+        _, beside, _ = ready
         return above + tf.concat([left, x], axis=1) @ beside
 
     def move(self, x, left):
         """The pixel's values [B, C * E] -> left of the next one."""
         return tf.concat([left[:, x.shape[1] :], x], axis=1)
 
-    def finish(self, frozen, memory, records, left):
+    def finish(self, ready, memory, records, left):
         values = records[0]
         return tf.concat([memory[..., values.shape[-1] :], values], axis=-1)

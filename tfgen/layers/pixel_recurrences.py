@@ -8,11 +8,11 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfgen.layers import scans
+from tfgen.layers import line_scans, scans
 from tfgen.layers.linear import Linear
 from tfgen.layers.pixel_layers import (
     PixelLayer,
-    channel_mask,
+    earlier_channels,
     gate_mask,
     windows,
 )
@@ -62,25 +62,25 @@ class RasterLSTM(PixelLayer):
             gates, tf.convert_to_tensor(self.recurrent_kernel)
         )
 
-    def memory(self, frozen, width, batch):
+    def memory(self, ready, width, batch):
         return (tf.zeros([batch, self.units]),) * 2
 
-    def frozen(self, batch):
-        inputs, bias = self.inputs.frozen(batch)
+    def ready(self, batch):
+        inputs, bias = self.inputs.ready(batch)
         kernel = tf.concat([inputs, self.recurrent_kernel], axis=0)
-        return kernel, bias, *self.outputs.frozen(batch)
+        return kernel, bias, *self.outputs.ready(batch)
 
-    def row(self, frozen, memory):
+    def row(self, ready, memory):
         return (), memory
 
-    def step(self, frozen, x, above, left):
-        kernel, bias, outputs, outputs_bias = frozen
+    def step(self, ready, x, above, left):
+        kernel, bias, outputs, outputs_bias = ready
         h, c = left
         gates = tf.concat([x, h], axis=1) @ kernel + bias
         h, c = scans.lstm_cell(gates, c)
         return h @ outputs + outputs_bias, (h, c), ()
 
-    def finish(self, frozen, memory, records, left):
+    def finish(self, ready, memory, records, left):
         return left
 
 
@@ -107,19 +107,19 @@ class RasterGRU(RasterLSTM):
             tf.convert_to_tensor(self.recurrent_bias),
         )
 
-    def memory(self, frozen, width, batch):
+    def memory(self, ready, width, batch):
         return (tf.zeros([batch, self.units]),)
 
-    def frozen(self, batch):
+    def ready(self, batch):
         return (
-            *self.inputs.frozen(batch),
+            *self.inputs.ready(batch),
             tf.convert_to_tensor(self.recurrent_kernel),
             tf.tile(self.recurrent_bias[None], [batch, 1]),
-            *self.outputs.frozen(batch),
+            *self.outputs.ready(batch),
         )
 
-    def step(self, frozen, x, above, left):
-        inputs, bias, kernel, recurrent_bias, outputs, outputs_bias = frozen
+    def step(self, ready, x, above, left):
+        inputs, bias, kernel, recurrent_bias, outputs, outputs_bias = ready
         (h,) = left
         h = scans.gru_cell(x @ inputs + bias, h @ kernel + recurrent_bias, h)
         return h @ outputs + outputs_bias, (h,), ()
@@ -149,10 +149,9 @@ class RowLSTM(PixelLayer):
     def call(self, x):
         height, width, features = x.shape[1:]
         batch = tf.shape(x)[0]
-        x = tf.identity(x)  # gradients meet in pairs: see training.loop
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
         both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
-        y = scans.line_lstm_scan(
+        y = line_scans.line_lstm_scan(
             tf.reshape(both, [height, 1, width * batch, 2 * features]),
             tf.reshape(self.inputs.kernel, [1, -1, 4 * self.units]),
             tf.convert_to_tensor(self.inputs.bias)[None],
@@ -164,11 +163,11 @@ class RowLSTM(PixelLayer):
         y = tf.reshape(y, [height, width, batch, features])
         return tf.transpose(y, [2, 0, 1, 3])
 
-    def memory(self, frozen, width, batch):
+    def memory(self, ready, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def frozen(self, batch):
-        kernel, bias = self.inputs.frozen(batch)
+    def ready(self, batch):
+        kernel, bias = self.inputs.ready(batch)
         return (
             tf.reshape(kernel, [-1, 4 * self.units]),
             bias,
@@ -176,21 +175,21 @@ class RowLSTM(PixelLayer):
             self.outputs.kernel,
         )
 
-    def row(self, frozen, memory):
-        inputs, bias, states, _ = frozen
+    def row(self, ready, memory):
+        inputs, bias, states, _ = ready
         h, c = memory
         above = tf.tensordot(windows(h, 1), states, 1)
         left = tf.zeros([tf.shape(c)[1], inputs.shape[0] // 2])
         return (above + bias, c), left
 
-    def step(self, frozen, x, above, left):
-        inputs, _, _, outputs = frozen
+    def step(self, ready, x, above, left):
+        inputs, _, _, outputs = ready
         gates, c = above
         gates += tf.concat([left, x], axis=1) @ inputs
-        h, c = scans.line_lstm_cell(gates, c)
+        h, c = line_scans.line_lstm_cell(gates, c)
         return h @ outputs, x, (h, c)
 
-    def finish(self, frozen, memory, records, left):
+    def finish(self, ready, memory, records, left):
         return records
 
 
@@ -221,7 +220,6 @@ class DiagonalBiLSTM(PixelLayer):
         self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
-        x = tf.identity(x)  # gradients meet in pairs: see training.loop
         y = _diagonal_scan(
             tf.stack([x, tf.reverse(x, [2])]),
             tf.stack([i.kernel for i in self.inputs]),
@@ -233,12 +231,12 @@ class DiagonalBiLSTM(PixelLayer):
         from_right = tf.reverse(from_right, [2])[:, :-1]
         return from_left + tf.pad(from_right, [[0, 0], [1, 0], [0, 0], [0, 0]])
 
-    def memory(self, frozen, width, batch):
+    def memory(self, ready, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def frozen(self, batch):
+    def ready(self, batch):
         (inputs, bias), (left_inputs, left_bias) = (
-            i.frozen(batch) for i in self.inputs
+            i.ready(batch) for i in self.inputs
         )
         beside, above = tf.unstack(self.states[0].kernel)
         left_beside, left_above = tf.unstack(self.states[1].kernel)
@@ -246,23 +244,23 @@ class DiagonalBiLSTM(PixelLayer):
         leftward = left_inputs, left_beside, left_above, left_bias
         return rightward, leftward, self.outputs.kernel
 
-    def row(self, frozen, memory):
-        (_, from_above, bias), _, _ = frozen
+    def row(self, ready, memory):
+        (_, from_above, bias), _, _ = ready
         h, from_right = memory
         above = tf.tensordot(h, from_above, 1) + bias
         return (above, from_right), (tf.zeros_like(h[0]),) * 2
 
-    def step(self, frozen, x, above, left):
-        (kernel, _, _), _, outputs = frozen
+    def step(self, ready, x, above, left):
+        (kernel, _, _), _, outputs = ready
         h, c = left
         gates, from_right = above
         gates += tf.concat([x, h], axis=1) @ kernel
-        h, c = scans.line_lstm_cell(gates, c)
+        h, c = line_scans.line_lstm_cell(gates, c)
         return (h + from_right) @ outputs, (h, c), (h, x)
 
-    def finish(self, frozen, memory, records, left):
+    def finish(self, ready, memory, records, left):
         """The right-to-left pass over the row, now that it is known."""
-        _, (inputs, beside, from_above, bias), _ = frozen
+        _, (inputs, beside, from_above, bias), _ = ready
         _, above = memory
         h, x = records
         gates = tf.tensordot(x, inputs, 1) + bias
@@ -272,7 +270,9 @@ class DiagonalBiLSTM(PixelLayer):
 
         def move(n, h, c, from_right):
             position = width - 1 - n
-            h, c = scans.line_lstm_cell(gates.read(position) + h @ beside, c)
+            h, c = line_scans.line_lstm_cell(
+                gates.read(position) + h @ beside, c
+            )
             return n + 1, h, c, from_right.write(position, h)
 
         zeros = tf.zeros_like(h[0])
@@ -286,7 +286,7 @@ class DiagonalBiLSTM(PixelLayer):
 
 
 def _outputs(units, features, channels, bias=True):
-    mask = channel_mask(units, features, channels)
+    mask = earlier_channels(units, features, channels)
     return Linear(units, features, mask, bias=bias)
 
 
@@ -318,7 +318,7 @@ def _diagonal_scan(x, inputs, bias, states, outputs):
     keep = tf.constant(column % width != 0, tf.float32)[:, None, :, None]
     keep = tf.broadcast_to(keep, [lines, 1, height, streams])
     keep = tf.reshape(keep, [lines, 1, height * streams])
-    y = scans.line_lstm_scan(
+    y = line_scans.line_lstm_scan(
         x, inputs, bias, states, outputs, (0, 1), streams, keep
     )
 

@@ -3,37 +3,23 @@
 Shape letters, used everywhere:
   B  examples in a batch      H, W, C  image height, width, channels
   K  latent or hidden size    T        steps of a sequence
+  D  numbers of a point       N        levels, or symbols
 """
 
 import abc
 import dataclasses
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
+from tfgen import arguments
+from tfgen.data.kinds import Spec, spec_from_dict
+from tfgen.errors import UserError
+from tfgen.models.players import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
-
-Batch = dict[str, tf.Tensor]
-Terms = dict[str, tf.Tensor]
-
-
-@dataclasses.dataclass(frozen=True)
-class Objective:
-    """One player: what it minimises and what it moves.
-
-    Attributes:
-      name: 'generator', 'discriminator'; 'model' where there is only one.
-      loss_terms: (batch, noise) -> named float32 [B] terms; their sum,
-        averaged over the global batch by the training loop, is minimised.
-      variables: what this player moves.
-      updates: updates per step, each on a batch of its own.
-    """
-
-    name: str
-    loss_terms: Callable[[Batch, Noise], Terms]
-    variables: Sequence[keras.Variable]
-    updates: int = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,100 +28,152 @@ class Signature:
 
     Attributes:
       function: takes the tensors of `inputs` by name ('seed' arrives as
-        `noise`, one seed per row) and returns named tensors; all have the
-        batch as first dimension.
-      inputs: names among 'seed', 'label', 'image', 'audio', 'mask', 'z'; what
-        they hold is said once, in `GenerativeModel.request_specs`.
-      makes: 'image' or 'audio' if the result has one; export then adds a twin
-        that returns it as an encoded file (`*_png`, `*_wav`).
+        `noise`, one seed per row, the example as `example`) and returns named
+        tensors; all have the batch as first dimension.
+      inputs: names of `GenerativeModel.request_specs`, which says what they
+        hold.
+      makes: whether the result has an example. Where its kind has a file
+        format, export then adds a twin that returns files (`*_png`, `*_wav`).
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: tuple[str, ...]
-    makes: str = ''
+    makes: bool = False
 
 
 class GenerativeModel(keras.Model, abc.ABC):
-    """A generative model of images or sounds; every concrete class is final.
+    """A generative model; every concrete class is final.
+
+    A subclass names its settings, with types, defaults and limits, in its
+    constructor and nowhere else: `__init__(self, spec, *, setting: type =
+    default, ..., conditional: bool = False)`. Presets and command line read
+    them there, and their values are checked before it runs.
 
     Args:
-      example_shape: (H, W, C) of an image, (T,) of a sound.
-      num_classes: 0 for p(x), or the number of labels for p(x | label); the
-        model then requires a label everywhere.
+      spec: the kind of example, and what is known of the set of them.
+      conditional: whether this is p(x | label); the model then requires a
+        label everywhere.
+
+    Attributes:
+      settings: the constructor's arguments but for `spec`.
+      num_classes: 0 for p(x), or the number of labels.
     """
 
-    # What an example is, and its name in a batch: 'image' or 'audio'.
-    kind = 'image'
-    # Faster with XLA on a CPU as well: loops, many small operations.
-    jit_on_cpu = False
+    # The kinds of examples it can model.
+    kinds: ClassVar[tuple[type[Spec], ...]]
     # The loss of one replica needs the others (batch statistics): such a loss
     # cannot be compiled by XLA alone.
-    cross_replica = False
-    # Size K of the latent vector z; 0 without one.
-    latent_size = 0
-    # RGB bytes of each level, for data whose levels are names of colours.
-    palette: tuple[tuple[int, int, int], ...] | None = None
-    # Samples per second of a sound.
-    sample_rate = 0
+    cross_replica: ClassVar[bool] = False
 
-    def __init__(self, example_shape: Sequence[int], num_classes: int = 0):
+    def __new__(cls, *given, **named):
+        model = super().__new__(cls, *given, **named)
+        call = inspect.signature(cls.__init__).bind(model, *given, **named)
+        call.apply_defaults()
+        _, (_, spec), *settings = call.arguments.items()
+        settings = dict(settings)
+        kinds = {k: kind for k, (kind, _) in arguments.of(cls.__init__).items()}
+        arguments.check(kinds, settings)
+        refusal = cls.refusal(spec, **settings)
+        if refusal:
+            raise UserError(refusal)
+        # (Keras would wrap lists and dicts, and track them.)
+        object.__setattr__(model, 'settings', settings)
+        return model
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        # A `.keras` file is then read where the model's module is imported.
+        keras.saving.register_keras_serializable('tfgen')(cls)
+
+    def __init__(self, spec: Spec, conditional: bool = False):
         super().__init__()
-        self.example_shape = tuple(example_shape)
-        self.num_classes = num_classes
+        self.built = True  # subclasses make their weights when constructed
+        self.spec = spec
+        self.num_classes = spec.num_classes if conditional else 0
 
-    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """What a model of one player minimises; see Objective."""
-        raise NotImplementedError
+    @classmethod
+    def refusal(cls, spec: Spec, **settings: Any) -> str:
+        """Why the model cannot take examples of `spec`; '' if it can.
 
-    def objectives(self) -> tuple[Objective, ...]:
-        """The players, in the order in which they move in each step."""
-        return (Objective('model', self.loss_terms, self.trainable_variables),)
+        One line, with the remedy. A subclass adds what it demands.
+        """
+        if type(spec) not in cls.kinds:
+            wanted = ' or '.join(kind.noun for kind in cls.kinds)
+            return (
+                f'data set {spec.name!r} has {spec.noun}, and {cls.__name__} '
+                f'models {wanted}: use such a set, or a preset of another model'
+            )
+        if settings.get('conditional') and not spec.num_classes:
+            return (
+                f'data set {spec.name!r} has no labels: '
+                'use --set conditional=false'
+            )
+        return ''
+
+    @classmethod
+    def jit_on_cpu(cls, settings: Mapping[str, Any]) -> bool:
+        """Whether it is faster with XLA on a CPU: loops, many small steps."""
+        del settings
+        return False
+
+    def get_config(self) -> dict:
+        """What `from_config` makes an equal model of, as JSON has it."""
+        return {'spec': self.spec.as_dict(), **self.settings}
+
+    @classmethod
+    def from_config(cls, config: dict) -> 'GenerativeModel':
+        """The inverse of `get_config`; weights are new."""
+        named = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in config.items()
+        }
+        return cls(spec_from_dict(named.pop('spec')), **named)
+
+    def fit(self, *_, **__):
+        """Not this way."""
+        raise UserError(
+            f'{type(self).__name__} is not trained by fit, which cannot '
+            'resume exactly and fails on several replicas: use '
+            'tfgen.training.loop.train or scripts/train.py'
+        )
+
+    # What a subclass gives.
+
+    @abc.abstractmethod
+    def players(self) -> tuple[Player, ...]:
+        """Who moves in each step, in order."""
 
     @abc.abstractmethod
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """float32 [B, *example_shape] in the data's range; B is the noise's."""
+        """[B, *spec.shape] in the data's range; B is the noise's."""
 
-    @abc.abstractmethod
     def signatures(self) -> dict[str, Signature]:
-        """What the model serves: name -> Signature; 'sample' is required."""
+        """What the model serves, by name."""
+        return {
+            'sample': Signature(
+                self._serve_sample, self.with_label('seed'), makes=True
+            )
+        }
 
     def _serve_sample(self, noise, label=None):
-        return {self.kind: self.sample(noise, label)}
+        return {self.spec.key: self.sample(noise, label)}
 
-    def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
-        """Numbers to watch that are not minimised: named float32 [B]."""
-        del batch, noise
-        return {}
+    # What stands for all.
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
         """What each input of a signature holds.
 
         seed   any integer; decides its row's noise, alone.
         label  0 .. num_classes - 1.
-        image  values in [0, 1].
-        audio  samples in [-1, 1].
-        mask   1 where a pixel or sample is known, 0 where it is asked for.
-        z      a latent vector, standard normal a priori.
+        And an example, under its key; see its Spec.
         """
+        spec = self.spec
         specs = {
-            'seed': tf.TensorSpec([None], tf.int64),
-            self.kind: tf.TensorSpec([None, *self.example_shape], tf.float32),
-            'mask': tf.TensorSpec([None, *self.mask_shape()], tf.float32),
+            'seed': tf.TensorSpec([None], tf.int64, 'seed'),
+            spec.key: tf.TensorSpec([None, *spec.shape], spec.dtype, spec.key),
         }
         if self.num_classes:
-            specs['label'] = tf.TensorSpec([None], tf.int32)
-        if self.latent_size:
-            specs['z'] = tf.TensorSpec([None, self.latent_size], tf.float32)
-        return {
-            name: tf.TensorSpec(spec.shape, spec.dtype, name)
-            for name, spec in specs.items()
-        }
-
-    def mask_shape(self) -> tuple[int, ...]:
-        """(H, W, 1) or (T,)."""
-        if self.kind == 'audio':
-            return self.example_shape
-        return (*self.example_shape[:-1], 1)
+            specs['label'] = tf.TensorSpec([None], tf.int32, 'label')
+        return specs
 
     def with_label(self, *inputs: str) -> tuple[str, ...]:
         """`inputs`, and 'label' if the model is conditional."""
@@ -161,61 +199,15 @@ class GenerativeModel(keras.Model, abc.ABC):
         return sum(v.shape.num_elements() for v in self.trainable_variables)
 
 
-class ExactModel(GenerativeModel):
-    """A model with an exact likelihood that draws value after value."""
+class SinglePlayer(GenerativeModel):
+    """A model that is one player, and minimises one loss."""
 
     @abc.abstractmethod
-    def log_prob(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """log p(example | label) in nats, exact: -> [B], <= 0."""
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """Named float32 [B] terms, whose sum is minimised."""
 
-    @abc.abstractmethod
-    def complete(
-        self,
-        example: tf.Tensor,
-        mask: tf.Tensor,
-        noise: Noise,
-        label: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Draws what `mask` hides, each value given all earlier ones.
-
-        A known value behind a hidden one cannot influence it: the model
-        offers no tractable p(x_t | future).
-
-        Args:
-          example: [B, *example_shape].
-          mask: [B, *mask_shape], 1 where known, 0 where drawn.
-          noise: one row per example; equal to that of `sample`, so that an
-            empty mask gives `sample`.
-          label: [B] if the model is conditional.
-
-        Returns:
-          [B, *example_shape]; known values are those of `example`, bit for
-          bit.
-        """
-
-    def signatures(self) -> dict[str, Signature]:
-        return {
-            'sample': Signature(
-                self._serve_sample, self.with_label('seed'), self.kind
-            ),
-            'log_prob': Signature(
-                self._serve_log_prob, self.with_label(self.kind)
-            ),
-            'complete': Signature(
-                self._serve_complete,
-                self.with_label(self.kind, 'mask', 'seed'),
-                self.kind,
-            ),
-        }
-
-    def _serve_log_prob(self, label=None, **example):
-        return {'log_prob': self.log_prob(example[self.kind], label)}
-
-    def _serve_complete(self, mask, noise, label=None, **example):
-        completed = self.complete(example[self.kind], mask, noise, label)
-        return {self.kind: completed}
+    def players(self) -> tuple[Player, ...]:
+        return (Descent('model', self.loss_terms, self.trainable_variables),)
 
 
 def concat_features(*features: tf.Tensor | None) -> tf.Tensor:

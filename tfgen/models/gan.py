@@ -4,25 +4,28 @@ Source: Goodfellow et al. 2014 (the game), Radford et al. 2016 (the networks),
 Miyato and Koyama 2018 (how the label enters the discriminator).
 """
 
-from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from tfgen import adversarial
-from tfgen.errors import UserError
+from tfgen.arguments import Positive, Share, Size
+from tfgen.data.kinds import ImageSpec
 from tfgen.layers.batch_norm import BatchNorm
 from tfgen.layers.linear import dropout
-from tfgen.models import base
+from tfgen.models.base import concat_features
+from tfgen.models.latent import Latent
+from tfgen.models.players import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
-GENERATOR_LOSSES = {
+_GENERATOR_LOSSES = {
     'non_saturating': adversarial.generator_non_saturating,
     'minimax': adversarial.generator_minimax,
 }
 
 
-class DCGAN(base.GenerativeModel):
+class DCGAN(Latent):
     """Two players: a generator G(z) and a discriminator D(x).
 
     Departures from Radford et al.: two up-samplings from a quarter of the
@@ -33,54 +36,59 @@ class DCGAN(base.GenerativeModel):
     so that it reaches every score.
 
     Args:
-      image_shape: (H, W, C); H and W multiples of 4.
+      spec: of images; H and W multiples of 4.
       latent_size: K, of z ~ N(0, 1).
       generator_filters: channels at a quarter and at half the size.
       discriminator_filters: channels at half and at a quarter of the size.
       generator_loss: 'non_saturating' (-log D(G(z))) or 'minimax'
         (log(1 - D(G(z)))).
       discriminator_updates: k, updates of D for one of G, each on new data.
+      discriminator_rate: learning rate of D; None for that of the run.
       dropout: rate after each convolution of the discriminator.
-      num_classes: see GenerativeModel.
+      conditional: see GenerativeModel.
     """
 
+    kinds = (ImageSpec,)
     cross_replica = True  # batch norm in the generator
 
     def __init__(
         self,
-        image_shape: Sequence[int],
-        latent_size: int = 64,
-        generator_filters: Sequence[int] = (128, 64),
-        discriminator_filters: Sequence[int] = (64, 128),
-        generator_loss: str = 'non_saturating',
-        discriminator_updates: int = 1,
-        dropout: float = 0.0,
-        num_classes: int = 0,
+        spec: ImageSpec,
+        latent_size: Size = 64,
+        generator_filters: tuple[Size, Size] = (128, 64),
+        discriminator_filters: tuple[Size, Size] = (64, 128),
+        generator_loss: Literal['non_saturating', 'minimax'] = 'non_saturating',
+        discriminator_updates: Size = 1,
+        discriminator_rate: Positive | None = None,
+        dropout: Share = 0.0,
+        conditional: bool = False,
     ):
-        super().__init__(image_shape, num_classes)
-        height, width, _ = self.example_shape
-        if height % 4 or width % 4:
-            raise UserError(
-                f'a DCGAN needs image sides that are multiples of 4, not '
-                f'{height}x{width}: set image_size, for example '
-                f'--set image_size={-(-height // 4) * 4},{-(-width // 4) * 4}'
-            )
-        if generator_loss not in GENERATOR_LOSSES:
-            raise UserError(
-                f'unknown generator_loss {generator_loss!r}: use '
-                f'{" or ".join(GENERATOR_LOSSES)}'
-            )
-        if not 0.0 <= dropout < 1.0:
-            raise UserError(f'dropout is {dropout}: use 0 up to below 1')
+        super().__init__(spec, conditional)
         self.latent_size = latent_size
         self.discriminator_updates = discriminator_updates
-        self._generator_loss = GENERATOR_LOSSES[generator_loss]
+        self.discriminator_rate = discriminator_rate
+        self._generator_loss = _GENERATOR_LOSSES[generator_loss]
         self.generator = Generator(
-            self.example_shape, latent_size + num_classes, generator_filters
+            spec.shape, latent_size + self.num_classes, generator_filters
         )
         self.discriminator = Discriminator(
-            self.example_shape, discriminator_filters, dropout, num_classes
+            spec.shape, discriminator_filters, dropout, self.num_classes
         )
+
+    @classmethod
+    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        if refusal or not (spec.height % 4 or spec.width % 4):
+            return refusal
+        return (
+            f'a DCGAN needs image sides that are multiples of 4, not '
+            f'{spec.height}x{spec.width}: set image_size, for example --set '
+            f'image_size={-(-spec.height // 4) * 4},{-(-spec.width // 4) * 4}'
+        )
+
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """G(z): [B, K] -> [B, H, W, C] in [0, 1]."""
+        return self.generate(z, label)
 
     def generate(
         self,
@@ -93,7 +101,7 @@ class DCGAN(base.GenerativeModel):
         With `training` batch norm uses the batch's statistics and updates
         its averages; without, a row depends on its own z alone.
         """
-        features = base.concat_features(z, self.one_hot(label))
+        features = concat_features(z, self.one_hot(label))
         return self.generator(features, training=training)
 
     def score(
@@ -111,15 +119,9 @@ class DCGAN(base.GenerativeModel):
         """
         return self.discriminator(image, self.one_hot(label), noise=noise)
 
-    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """G(z) for z ~ N(0, 1)."""
-        return self.generate(noise.normal('z', [self.latent_size]), label)
-
     # The game.
 
-    def discriminator_loss_terms(
-        self, batch: base.Batch, noise: Noise
-    ) -> base.Terms:
+    def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """-log D(x) and -log(1 - D(G(z))), whose sum is -V(D, G): [B]."""
         image, label = batch['image'], batch.get('label')
         fake = tf.stop_gradient(self._fake(noise, label))
@@ -132,9 +134,7 @@ class DCGAN(base.GenerativeModel):
             ),
         }
 
-    def generator_loss_terms(
-        self, batch: base.Batch, noise: Noise
-    ) -> base.Terms:
+    def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """-log D(G(z)) or log(1 - D(G(z))): [B]."""
         label = batch.get('label')
         scores = self.score(
@@ -146,7 +146,7 @@ class DCGAN(base.GenerativeModel):
         z = noise.normal('z', [self.latent_size])
         return self.generate(z, label, training=True)
 
-    def diagnostics(self, batch: base.Batch, noise: Noise) -> base.Terms:
+    def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
         """D(x) and D(G(z)) in [0, 1], without dropout: [B].
 
         At the game's equilibrium both are 1/2. `jensen_shannon` is the share
@@ -161,35 +161,21 @@ class DCGAN(base.GenerativeModel):
             'jensen_shannon': adversarial.jensen_shannon_estimate(real, fake),
         }
 
-    # The contract.
-
-    def objectives(self) -> tuple[base.Objective, ...]:
+    def players(self) -> tuple[Player, ...]:
         return (
-            base.Objective(
+            Descent(
                 'discriminator',
                 self.discriminator_loss_terms,
                 self.discriminator.trainable_variables,
                 self.discriminator_updates,
+                self.discriminator_rate,
             ),
-            base.Objective(
+            Descent(
                 'generator',
                 self.generator_loss_terms,
                 self.generator.trainable_variables,
             ),
         )
-
-    def signatures(self) -> dict[str, base.Signature]:
-        return {
-            'sample': base.Signature(
-                self._serve_sample, self.with_label('seed'), 'image'
-            ),
-            'decode': base.Signature(
-                self._serve_decode, self.with_label('z'), 'image'
-            ),
-        }
-
-    def _serve_decode(self, z, label=None):
-        return {'image': self.generate(z, label)}
 
 
 class Generator(keras.layers.Layer):

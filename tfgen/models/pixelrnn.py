@@ -18,21 +18,22 @@ its row and its column is added after the first layer); the label, if any,
 enters there as well. Grey values enter as numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from typing import Any, Literal
 
-import keras
 import tensorflow as tf
 
 from tfgen import probability
+from tfgen.arguments import Share, Size
+from tfgen.data.kinds import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.layers import (
-    linear,
     pixel_convolutions,
     pixel_layers,
     pixel_recurrences,
 )
-from tfgen.models import base
-from tfgen.noise import Noise
+from tfgen.layers.linear import LabelEmbedding, Linear, dropout
+from tfgen.models.exact import Autoregressive
 
 CELLS = {
     'lstm': pixel_recurrences.RasterLSTM,
@@ -41,64 +42,69 @@ CELLS = {
     'diagonal_bilstm': pixel_recurrences.DiagonalBiLSTM,
     'pixelcnn': pixel_convolutions.ResidualConv,
 }
+Cell = Literal['lstm', 'gru', 'row_lstm', 'diagonal_bilstm', 'pixelcnn']
 
 
-class PixelRNN(base.ExactModel):
+class PixelRNN(Autoregressive):
     """An autoregressive model of images with an exact log-likelihood.
 
     A masked convolution, residual layers of one kind, then two 1x1
     convolutions to a softmax over the levels of each channel (Table 1 of the
     paper; for two levels the softmax is its sigmoid).
 
+    The levels of a palette enter as learned vectors, and its pictures are
+    drawn in colour.
+
     Args:
-      image_shape: (H, W, C).
-      levels: N, values per channel. A value v in [0, 1] means level
-        round(v * (N - 1)); images with more levels are rounded to these.
+      spec: of images, or of images whose values name colours.
+      levels: N, values per channel; 0 takes those of the data. A value v in
+        [0, 1] means level round(v * (N - 1)); images with more levels are
+        rounded to these.
       cell: one of CELLS, the kind of the residual layers.
       units: K, width of each layer; the maps between layers have 2 K features
         (the paper's h and 2h).
       num_layers: residual layers.
       kernel_size: of the first convolution, odd.
       gated: the gated PixelCNN in two stacks (2016b); pixelcnn only.
+      embedding_size: of the vector that each level of a palette is given.
       dropout: rate on what each layer adds (`gated`: on what all add together)
         and on the features before the last two convolutions, in training; one
         mask per image, the same at every pixel (Gal and Ghahramani 2016).
-      num_classes: see GenerativeModel.
-      palette: RGB bytes of each level if levels are names of colours. They
-        then enter as learned vectors, and pictures are drawn in colour.
-      embedding_size: of these vectors.
+      conditional: see GenerativeModel.
     """
+
+    kinds = (ImageSpec, PaletteSpec)
+    draws = 'pixels'
 
     def __init__(
         self,
-        image_shape: Sequence[int],
-        levels: int = 2,
-        cell: str = 'lstm',
-        units: int = 128,
-        num_layers: int = 2,
-        kernel_size: int = 7,
+        spec: ImageSpec,
+        levels: int = 0,
+        cell: Cell = 'lstm',
+        units: Size = 128,
+        num_layers: Size = 2,
+        kernel_size: Size = 7,
         gated: bool = False,
-        dropout: float = 0.0,
-        num_classes: int = 0,
-        palette: Sequence[Sequence[int]] | None = None,
-        embedding_size: int = 16,
+        embedding_size: Size = 16,
+        dropout: Share = 0.0,
+        conditional: bool = False,
     ):
-        super().__init__(image_shape, num_classes)
-        height, width, channels = self.example_shape
-        _check(channels, levels, cell, units, kernel_size, gated, dropout)
-        self.levels = levels
+        super().__init__(spec, conditional)
+        height, width, channels = spec.shape
+        self.levels = levels or spec.levels
+        _check(channels, self.levels, cell, units, kernel_size, gated)
         self.dropout = dropout
-        self.jit_on_cpu = cell != 'pixelcnn'
-        self.palette = palette
-        if palette and len(palette) != levels:
-            raise UserError(
-                f'levels is {levels} and the palette has {len(palette)} '
-                'colours: use --set levels=0'
-            )
-        value_size = embedding_size if palette else 1
-        if palette:
+        self.palette = getattr(spec, 'palette', None)
+        value_size = 1
+        if self.palette:
+            if len(self.palette) != self.levels:
+                raise UserError(
+                    f'levels is {levels} and the palette has '
+                    f'{len(self.palette)} colours: use --set levels=0'
+                )
+            value_size = embedding_size
             self.embedding = self.add_weight(
-                shape=[levels, embedding_size],
+                shape=[self.levels, embedding_size],
                 name='embedding',
                 initializer='random_normal',
                 dtype='float32',
@@ -113,83 +119,66 @@ class PixelRNN(base.ExactModel):
         self.columns = self.add_weight(
             shape=[1, width, features], name='columns', dtype='float32'
         )
-        if num_classes:
-            self.embed_label = keras.layers.Dense(
-                features, use_bias=False, dtype='float32'
+        if self.num_classes:
+            self.embed_label = LabelEmbedding(self.num_classes, features)
+        self.blocks = self._residual_layers(cell, gated, units, num_layers)
+        self.hidden, self.readout = (
+            Linear(
+                features,
+                outputs,
+                pixel_layers.earlier_channels(features, outputs, channels),
             )
-            self.embed_label.build([None, num_classes])
+            for outputs in (features, channels * self.levels)
+        )
+
+    def _residual_layers(self, cell, gated, units, num_layers):
+        sizes = 2 * units, units, self.spec.channels
         if gated:
-            self.blocks = [
-                pixel_convolutions.GatedStacks(
-                    features, units, channels, num_layers
-                )
-            ]
-        else:
-            self.blocks = [
-                CELLS[cell](features, units, channels)
-                for _ in range(num_layers)
-            ]
-        self.hidden = linear.Linear(
-            features,
-            features,
-            pixel_layers.channel_mask(features, features, channels),
-        )
-        self.readout = linear.Linear(
-            features,
-            channels * levels,
-            pixel_layers.channel_mask(features, channels * levels, channels),
-        )
+            return [pixel_convolutions.GatedStacks(*sizes, num_layers)]
+        return [CELLS[cell](*sizes) for _ in range(num_layers)]
 
-    # Exact likelihood.
+    @classmethod
+    def jit_on_cpu(cls, settings: Mapping[str, Any]) -> bool:
+        return settings['cell'] != 'pixelcnn'
 
-    def log_prob(
-        self, image: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """log p(image | label) in nats, exact: [B, H, W, C] -> [B], <= 0."""
-        return self._log_prob(image, label, None)
+    # Between images and levels.
 
-    def logits(
-        self, image: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """log p of each level given the earlier values, up to a constant.
+    def to_levels(self, example: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.round(example * (self.levels - 1)), tf.int32)
 
-        [B, H, W, C] -> float32 [B, H, W, C, N].
+    def to_example(self, levels: tf.Tensor) -> tf.Tensor:
+        return tf.cast(levels, tf.float32) / (self.levels - 1)
+
+    def _values(self, level):
+        """Levels [..., C] -> what the network sees, [..., C * E].
+
+        Numbers in [-1, 1], or learned vectors; 0 beyond the border.
         """
-        return self._logits(self._values(self._to_levels(image)), label)
+        if not self.palette:
+            return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
+        # Not a gather: its gradient adds rows in no fixed order.
+        vectors = tf.one_hot(level, self.levels)
+        vectors = tf.tensordot(vectors, self.embedding, 1)
+        channels, size = vectors.shape[-2:]
+        shape = tf.concat([tf.shape(vectors)[:-2], [channels * size]], axis=0)
+        return tf.reshape(vectors, shape)
 
-    def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
-        """-log p(x) in nats: [B]."""
-        log_prob = self._log_prob(batch['image'], batch.get('label'), noise)
-        return {'negative_log_likelihood': -log_prob}
+    # The whole network.
 
-    def _log_prob(self, image, label, noise):
-        level = self._to_levels(image)
-        logits = self._logits(self._values(level), label, noise)
-        return -tf.reduce_sum(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits),
-            axis=[1, 2, 3],
-        )
-
-    def _logits(self, values, label, noise=None):
-        """Values [B, H, W, C * E] -> [B, H, W, C, N].
-
-        With `noise`, under dropout.
-        """
-        x = self.input_conv(values) + self._context(label)
+    def _logits(self, levels, label, noise):
+        x = self.input_conv(self._values(levels)) + self._context(label)
         for number, block in enumerate(self.blocks):
             x += self._dropped(block(x), noise, f'h{number}')
-        logits = self.readout(self._hidden(self._dropped(x, noise, 'x')))
-        return tf.reshape(logits, [-1, *self.example_shape, self.levels])
+        x = tf.nn.relu(self._dropped(x, noise, 'x'))
+        logits = self.readout(tf.nn.relu(self.hidden(x)))
+        return tf.reshape(logits, [-1, *self.spec.shape, self.levels])
 
     def _dropped(self, x, noise, name):
         """Dropout, with one mask for the whole image."""
         if noise is None:
             return x
         ones = tf.ones([1, 1, 1, x.shape[-1]])
-        return x * linear.dropout(ones, self.dropout, noise, name)
-
-    def _hidden(self, x):
-        return tf.nn.relu(self.hidden(tf.nn.relu(x)))
+        return x * dropout(ones, self.dropout, noise, name)
 
     def _context(self, label):
         """What does not depend on pixels: [1 or B, H, W, F]."""
@@ -199,48 +188,28 @@ class PixelRNN(base.ExactModel):
             return context
         return context + self.embed_label(one_hot)[:, None, None, :]
 
-    # Sampling.
+    # The loops of sampling.
 
-    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """One draw per row, each channel value at one of the levels."""
-        return self._to_image(self._generate(noise, label))
-
-    def complete(
-        self,
-        image: tf.Tensor,
-        mask: tf.Tensor,
-        noise: Noise,
-        label: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """[B, H, W, C] in [0, 1], mask [B, H, W, 1]; see ExactModel."""
-        given = tf.where(mask > 0.5, self._to_levels(image), -1)
-        drawn = self._generate(noise, label, given)
-        return tf.where(mask > 0.5, image, self._to_image(drawn))
-
-    def _generate(self, noise, label, given=None):
-        """The loop over rows: int32 [B, H, W, C].
-
-        `given`, of the same type, holds the known levels and -1 elsewhere.
-        """
-        height, width, channels = self.example_shape
-        uniforms = noise.uniform('pixels', [height * width, channels])
+    def _generate(self, noise, label, given):
+        """The loop over rows."""
+        height, width, _ = self.spec.shape
+        uniforms = self.uniforms(noise)
         batch = tf.shape(uniforms)[0]
-        pixels = [tf.reshape(uniforms, [-1, height, width, channels])]
-        pixels += [] if given is None else [given]
+        pixels = [uniforms] if given is None else [uniforms, given]
         # [H, W, B, ...]: indexed by pixel.
         pixels = [tf.transpose(x, [1, 2, 0, 3]) for x in pixels]
         pixels.append(tf.transpose(self._context(label), [1, 2, 0, 3]))
         stack = [self.input_conv, *self.blocks]
-        frozen = [layer.frozen(batch) for layer in stack]
+        ready = [layer.ready(batch) for layer in stack]
         memories = [
             layer.memory(weights, width, batch)
-            for layer, weights in zip(stack, frozen, strict=True)
+            for layer, weights in zip(stack, ready, strict=True)
         ]
-        head = self._frozen_head(batch)
+        head = self._ready_head(batch)
 
         def next_row(y, memories, rows):
             row, memories = self._draw_row(
-                frozen, head, [p[y] for p in pixels], memories
+                ready, head, [p[y] for p in pixels], memories
             )
             return y + 1, memories, rows.write(y, row)
 
@@ -252,16 +221,14 @@ class PixelRNN(base.ExactModel):
         )
         return tf.transpose(rows.stack(), [2, 0, 1, 3])
 
-    def _draw_row(self, frozen, head, pixels, memories):
+    def _draw_row(self, ready, head, pixels, memories):
         """The loop over a row's pixels: int32 [W, B, C], and the memories."""
         stack = [self.input_conv, *self.blocks]
-        width = self.example_shape[1]
+        width = self.spec.shape[1]
         aboves, lefts = zip(
             *(
                 layer.row(*of_layer)
-                for layer, *of_layer in zip(
-                    stack, frozen, memories, strict=True
-                )
+                for layer, *of_layer in zip(stack, ready, memories, strict=True)
             ),
             strict=True,
         )
@@ -272,7 +239,7 @@ class PixelRNN(base.ExactModel):
                 lambda array: array.read(x), arrays
             )
             level, lefts, made = self._draw_pixel(
-                frozen, head, pixel, above, lefts
+                ready, head, pixel, above, lefts
             )
             records = tf.nest.map_structure(
                 lambda array, record: array.write(x, record), records, made
@@ -296,20 +263,20 @@ class PixelRNN(base.ExactModel):
         memories = [
             layer.finish(*of_layer)
             for layer, *of_layer in zip(
-                stack, frozen, memories, records, lefts, strict=True
+                stack, ready, memories, records, lefts, strict=True
             )
         ]
         return levels.stack(), memories
 
-    def _frozen_head(self, batch):
+    def _ready_head(self, batch):
         """Weights of the 1x1 convolutions, the last one's by channel."""
         readouts = (
-            tf.split(weights, self.example_shape[-1], axis=1)
-            for weights in self.readout.frozen(batch)
+            tf.split(weights, self.spec.shape[-1], axis=1)
+            for weights in self.readout.ready(batch)
         )
-        return self.hidden.frozen(batch), list(zip(*readouts, strict=True))
+        return self.hidden.ready(batch), list(zip(*readouts, strict=True))
 
-    def _draw_pixel(self, frozen, head, pixel, aboves, lefts):
+    def _draw_pixel(self, ready, head, pixel, aboves, lefts):
         """One pixel, channel after channel: int32 [B, C], lefts, records."""
         uniforms, *given, context = pixel
         hidden, readouts = head
@@ -317,11 +284,11 @@ class PixelRNN(base.ExactModel):
         levels = [tf.zeros_like(uniforms[:, 0], tf.int32)] * len(readouts)
         for c, (kernel, bias) in enumerate(readouts):
             values = self._values(tf.stack(levels, axis=-1))
-            x = self.input_conv.step(frozen[0], values, aboves[0], lefts[0])
+            x = self.input_conv.step(ready[0], values, aboves[0], lefts[0])
             x += context
             after = []
             for block, *of_block in zip(
-                self.blocks, frozen[1:], aboves[1:], lefts[1:], strict=True
+                self.blocks, ready[1:], aboves[1:], lefts[1:], strict=True
             ):
                 weights, above, left = of_block
                 y, *made = block.step(weights, x, above, left)
@@ -342,37 +309,11 @@ class PixelRNN(base.ExactModel):
         )
         return level, lefts, ((values,), *(record for _, record in after))
 
-    # Between images and levels.
 
-    def _to_levels(self, image):
-        return tf.cast(tf.round(image * (self.levels - 1)), tf.int32)
-
-    def _values(self, level):
-        """Levels [..., C] -> what the network sees, [..., C * E].
-
-        Numbers in [-1, 1], or learned vectors; 0 beyond the border.
-        """
-        if not self.palette:
-            return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
-        # Not a gather: its gradient adds rows in no fixed order.
-        vectors = tf.one_hot(level, self.levels)
-        vectors = tf.tensordot(vectors, self.embedding, 1)
-        channels, size = vectors.shape[-2:]
-        shape = tf.concat([tf.shape(vectors)[:-2], [channels * size]], axis=0)
-        return tf.reshape(vectors, shape)
-
-    def _to_image(self, level):
-        return tf.cast(level, tf.float32) / (self.levels - 1)
-
-
-def _check(channels, levels, cell, units, kernel_size, gated, dropout):
+def _check(channels, levels, cell, units, kernel_size, gated):
     """Raises UserError where an argument of PixelRNN cannot be."""
-    if cell not in CELLS:
-        raise UserError(f'unknown cell {cell!r}: use {", ".join(CELLS)}')
     if not 2 <= levels <= 256:
         raise UserError(f'levels is {levels}: use 2 to 256')
-    if not 0.0 <= dropout < 1.0:
-        raise UserError(f'dropout is {dropout}: use 0 up to below 1')
     if kernel_size < 3 or kernel_size % 2 == 0:
         raise UserError(
             f'kernel_size is {kernel_size}: use an odd number from 3'

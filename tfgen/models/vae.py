@@ -5,33 +5,34 @@ the conditional form. Names follow the notes: encode, reparameterize, decode,
 mean, logvar, logits.
 """
 
-from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.errors import UserError
+from tfgen.arguments import Size
+from tfgen.data.kinds import ImageSpec
 from tfgen.layers.thin_convolution import ThinConv2D
-from tfgen.models import base
+from tfgen.models.base import SinglePlayer, concat_features
+from tfgen.models.latent import Bounded
+from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
-LIKELIHOODS = ('bernoulli', 'gaussian')
-KLS = ('analytic', 'monte_carlo')
 # A Gaussian density grows without bound as its width shrinks onto the grey
 # levels; it may not become narrower than one level of a byte.
 _MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
 
 
-class CVAE(base.GenerativeModel):
+class CVAE(Bounded, SinglePlayer):
     """p(x) = integral of p(z) p(x|z), with q(z|x) to bound it.
 
-    The same class is the notes' convolutional VAE and, with `num_classes`,
+    The same class is the notes' convolutional VAE and, if `conditional`,
     their conditional VAE: the label enters the encoder as constant feature
     maps and the decoder beside z, so that z is left to say the style.
 
     Args:
-      image_shape: (H, W, C), any size.
+      spec: of images, any size.
       latent_size: K.
       filters: channels of the encoder's stride-2 convolutions; the decoder
         mirrors them.
@@ -41,27 +42,21 @@ class CVAE(base.GenerativeModel):
       kl: 'analytic' uses the closed form of KL(q(z|x) || p(z)),
         'monte_carlo' the notes' estimate log q(z|x) - log p(z) at the drawn
         z; both have the same expectation.
-      num_classes: see GenerativeModel.
+      conditional: see GenerativeModel.
     """
+
+    kinds = (ImageSpec,)
 
     def __init__(
         self,
-        image_shape: Sequence[int],
-        latent_size: int = 2,
-        filters: Sequence[int] = (32, 64),
-        likelihood: str = 'bernoulli',
-        kl: str = 'analytic',
-        num_classes: int = 0,
+        spec: ImageSpec,
+        latent_size: Size = 16,
+        filters: tuple[Size, ...] = (32, 64),
+        likelihood: Literal['bernoulli', 'gaussian'] = 'bernoulli',
+        kl: Literal['analytic', 'monte_carlo'] = 'analytic',
+        conditional: bool = False,
     ):
-        super().__init__(image_shape, num_classes)
-        for what, value, known in (
-            ('likelihood', likelihood, LIKELIHOODS),
-            ('kl', kl, KLS),
-        ):
-            if value not in known:
-                raise UserError(
-                    f'unknown {what} {value!r}: use {" or ".join(known)}'
-                )
+        super().__init__(spec, conditional)
         self.latent_size = latent_size
         self.likelihood = likelihood
         self.kl = kl
@@ -74,8 +69,21 @@ class CVAE(base.GenerativeModel):
                 name='image_logvar',
             )
 
+    @classmethod
+    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        if not refusal and settings['likelihood'] == 'bernoulli':
+            if spec.levels == 2:
+                return ''
+            return (
+                f'likelihood=bernoulli needs binary images, {spec.name!r} has '
+                f'{spec.levels} levels: use --set binarization=dynamic or '
+                '--set likelihood=gaussian'
+            )
+        return refusal
+
     def _encoder_network(self, filters):
-        height, width, channels = self.example_shape
+        height, width, channels = self.spec.shape
         return keras.Sequential(
             [keras.Input([height, width, channels + self.num_classes])]
             + [
@@ -89,7 +97,7 @@ class CVAE(base.GenerativeModel):
         )
 
     def _decoder_network(self, filters):
-        height, width, channels = self.example_shape
+        height, width, channels = self.spec.shape
         scale = 2 ** len(filters)
         # Rounded up, and cropped at the end: any image size will do.
         grid = (-(-height // scale), -(-width // scale), filters[-1])
@@ -128,7 +136,7 @@ class CVAE(base.GenerativeModel):
         """q(z|x): [B, H, W, C] -> mean, logvar, each float32 [B, K]."""
         one_hot = self.one_hot(label)
         if one_hot is not None:
-            height, width, _ = self.example_shape
+            height, width, _ = self.spec.shape
             maps = tf.tile(one_hot[:, None, None, :], [1, height, width, 1])
             image = tf.concat([image, maps], axis=-1)
         return tf.split(self.encoder(image), 2, axis=1)
@@ -142,25 +150,13 @@ class CVAE(base.GenerativeModel):
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """p(x|z): [B, K] -> logits (Bernoulli) or means: [B, H, W, C]."""
-        return self.decoder(base.concat_features(z, self.one_hot(label)))
+        return self.decoder(concat_features(z, self.one_hot(label)))
 
-    def to_image(self, logits: tf.Tensor) -> tf.Tensor:
+    def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
         """The mean of p(x|z) as a picture: [B, H, W, C] in [0, 1]."""
         if self.likelihood == 'bernoulli':
-            return tf.sigmoid(logits)
-        return tf.clip_by_value(logits, 0.0, 1.0)
-
-    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """Draws z ~ p(z) and returns the mean of p(x|z), as the notes do."""
-        z = noise.normal('z', [self.latent_size])
-        return self.to_image(self.decode(z, label))
-
-    def reconstruct(
-        self, image: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Decodes the mean of q(z|x): [B, H, W, C] -> the same, [0, 1]."""
-        mean, _ = self.encode(image, label)
-        return self.to_image(self.decode(mean, label))
+            return tf.sigmoid(decoded)
+        return tf.clip_by_value(decoded, 0.0, 1.0)
 
     # The bound.
 
@@ -187,11 +183,10 @@ class CVAE(base.GenerativeModel):
         """KL(q(z|x) || p(z)) in nats, exact or estimated at z: [B]."""
         if self.kl == 'analytic':
             return probability.kl_normal(mean, logvar)
-        z = tf.identity(z)  # gradients meet in pairs: see training.loop
         log_prior = probability.log_normal_pdf(z, 0.0, 0.0)
         return probability.log_normal_pdf(z, mean, logvar) - log_prior
 
-    def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """-ELBO = distortion + rate, each in nats: [B]."""
         image, label = batch['image'], batch.get('label')
         mean, logvar = self.encode(image, label)
@@ -237,37 +232,10 @@ class CVAE(base.GenerativeModel):
         log_q = probability.log_normal_pdf(z, repeated(mean), repeated(logvar))
         return tf.transpose(tf.reshape(log_joint - log_q, [-1, num_samples]))
 
-    # The contract.
-
-    def signatures(self) -> dict[str, base.Signature]:
-        return {
-            'sample': base.Signature(
-                self._serve_sample, self.with_label('seed'), 'image'
-            ),
-            'encode': base.Signature(
-                self._serve_encode, self.with_label('image')
-            ),
-            'decode': base.Signature(
-                self._serve_decode, self.with_label('z'), 'image'
-            ),
-            'reconstruct': base.Signature(
-                self._serve_reconstruct, self.with_label('image'), 'image'
-            ),
-            'elbo': base.Signature(
-                self._serve_elbo, self.with_label('image', 'seed')
-            ),
-        }
-
-    def _serve_encode(self, image, label=None):
-        mean, logvar = self.encode(image, label)
-        return {'mean': mean, 'logvar': logvar}
+    @property
+    def is_density(self) -> bool:
+        return self.likelihood == 'gaussian'
 
     def _serve_decode(self, z, label=None):
         logits = self.decode(z, label)
-        return {'logits': logits, 'image': self.to_image(logits)}
-
-    def _serve_reconstruct(self, image, label=None):
-        return {'image': self.reconstruct(image, label)}
-
-    def _serve_elbo(self, image, noise, label=None):
-        return {'elbo': self.elbo(image, label, noise)}
+        return {'logits': logits, 'image': self.to_example(logits)}

@@ -12,15 +12,18 @@ causal convolution of width 1 over one-hot samples.
 """
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.layers.linear import Linear, gated
-from tfgen.models import base
-from tfgen.noise import Noise
+from tfgen.arguments import Size
+from tfgen.data.kinds import SoundSpec
+from tfgen.layers.linear import LabelEmbedding, Linear, gated
+from tfgen.models.exact import Autoregressive
 
 LEVELS = 256
 _MU = LEVELS - 1
@@ -46,7 +49,7 @@ def mu_law_audio(levels: tf.Tensor) -> tf.Tensor:
     return tf.gather((np.sign(value) * magnitude).astype(np.float32), levels)
 
 
-class WaveNet(base.ExactModel):
+class WaveNet(Autoregressive):
     """Dilated causal convolutions over mu-law samples.
 
     Layer i of a stack has dilation 2^i and computes
@@ -58,31 +61,27 @@ class WaveNet(base.ExactModel):
     connections, of which two 1x1 convolutions make the logits (section 2.4).
 
     Args:
-      length: T, samples per sound.
-      sample_rate: samples per second.
+      spec: of sounds.
       units: K, residual channels.
       skip_units: channels of the skip connections.
       num_stacks: how often the dilations 1, 2, .. begin anew.
       layers_per_stack: dilations of a stack, up to 2^(layers_per_stack - 1).
-      num_classes: see GenerativeModel.
+      conditional: see GenerativeModel.
     """
 
-    kind = 'audio'
-    jit_on_cpu = True
+    kinds = (SoundSpec,)
+    draws = 'samples'
 
     def __init__(
         self,
-        length: int,
-        sample_rate: int,
-        units: int = 32,
-        skip_units: int = 64,
-        num_stacks: int = 2,
-        layers_per_stack: int = 9,
-        num_classes: int = 0,
+        spec: SoundSpec,
+        units: Size = 32,
+        skip_units: Size = 64,
+        num_stacks: Size = 2,
+        layers_per_stack: Size = 9,
+        conditional: bool = False,
     ):
-        super().__init__([length], num_classes)
-        self.length = length
-        self.sample_rate = sample_rate
+        super().__init__(spec, conditional)
         self.units = units
         self.dilations = [
             2**i for _ in range(num_stacks) for i in range(layers_per_stack)
@@ -95,109 +94,65 @@ class WaveNet(base.ExactModel):
         )
         last = len(self.dilations) - 1
         self.blocks = [
-            Block(d, units, skip_units, num_classes, last=number == last)
+            Block(d, units, skip_units, self.num_classes, last=number == last)
             for number, d in enumerate(self.dilations)
         ]
         self.hidden = Linear(skip_units, skip_units)
         self.readout = Linear(skip_units, LEVELS)
+
+    @classmethod
+    def jit_on_cpu(cls, settings: Mapping[str, Any]) -> bool:
+        return True
 
     @property
     def receptive_field(self) -> int:
         """Samples that the distribution of the next one depends on."""
         return sum(self.dilations) + 1
 
-    # Exact likelihood.
+    def to_levels(self, example: tf.Tensor) -> tf.Tensor:
+        return mu_law_levels(example)
 
-    def log_prob(
-        self, audio: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """log P(mu-law levels of audio | label) in nats: [B, T] -> [B]."""
-        level = mu_law_levels(audio)
-        logits = self._logits(level, label)
-        return -tf.reduce_sum(
-            tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits),
-            axis=1,
-        )
+    def to_example(self, levels: tf.Tensor) -> tf.Tensor:
+        return mu_law_audio(levels)
 
-    def logits(
-        self, audio: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """log P of each level given the earlier samples, up to a constant.
-
-        [B, T] -> float32 [B, T, 256].
-        """
-        return self._logits(mu_law_levels(audio), label)
-
-    def loss_terms(self, batch: base.Batch, noise: Noise) -> base.Terms:
-        """-log p(x) in nats: [B]."""
-        log_prob = self.log_prob(batch['audio'], batch.get('label'))
-        return {'negative_log_likelihood': -log_prob}
-
-    def _logits(self, level, label):
+    def _logits(self, levels, label, noise):
         one_hot = self.one_hot(label)
         # Sample t is predicted from those before it; before the first there
         # is nothing, which is 0.
         # (A product with one-hot samples: the gradient of a gather adds rows in
         # no fixed order.)
-        x = tf.one_hot(level[:, :-1], LEVELS)
+        x = tf.one_hot(levels[:, :-1], LEVELS)
         x = tf.tensordot(x, self.levels_table, 1)
         x = tf.pad(x, [[0, 0], [1, 0], [0, 0]])
         skip = 0.0
         for block in self.blocks:
             x, more = block(x, condition=block.condition(one_hot))
             skip += more
-        return self._head(skip)
-
-    def _head(self, skip):
         return self.readout(tf.nn.relu(self.hidden(tf.nn.relu(skip))))
 
-    # Sampling.
-
-    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """One draw per row, each sample at one of the 256 levels: [B, T]."""
-        return mu_law_audio(self._generate(noise, label))
-
-    def complete(
-        self,
-        audio: tf.Tensor,
-        mask: tf.Tensor,
-        noise: Noise,
-        label: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """[B, T] in [-1, 1]; a prefix is continued where the mask becomes 0.
-
-        See ExactModel.
-        """
-        given = tf.where(mask > 0.5, mu_law_levels(audio), -1)
-        drawn = self._generate(noise, label, given)
-        return tf.where(mask > 0.5, audio, mu_law_audio(drawn))
-
-    def _generate(self, noise, label, given=None):
-        """The loop over samples: levels int32 [B, T].
-
-        `given`, of the same type, holds the known levels and -1 elsewhere.
-        """
-        uniforms = tf.transpose(noise.uniform('samples', [self.length]))
+    def _generate(self, noise, label, given):
+        uniforms = tf.transpose(self.uniforms(noise))
+        length = self.spec.length
         batch = tf.shape(uniforms)[1]
         if given is not None:
             given = tf.transpose(given)
         one_hot = self.one_hot(label)
-        frozen = [
-            # A row of each: see Linear.frozen.
+        ready = [
+            # A row of each: see Linear.ready.
             (
                 block.condition(one_hot) + tf.zeros([batch, 1]),
-                *block.frozen(batch),
+                *block.ready(batch),
             )
             for block in self.blocks
         ]
-        hidden = self.hidden.frozen(batch)
-        readout = self.readout.frozen(batch)
+        hidden = self.hidden.ready(batch)
+        readout = self.readout.ready(batch)
         table = tf.convert_to_tensor(self.levels_table)
 
         def step(t, x, queues, drawn):
             skip, after = 0.0, []
             for block, queue, weights in zip(
-                self.blocks, queues, frozen, strict=True
+                self.blocks, queues, ready, strict=True
             ):
                 # The slot holds the input of `dilation` steps ago; a queue
                 # is no longer than the sound, before which there is nothing.
@@ -218,13 +173,13 @@ class WaveNet(base.ExactModel):
             tf.TensorArray(tf.float32, d, clear_after_read=False).unstack(
                 tf.tile(zeros[None], [d, 1, 1])
             )
-            for d in (min(d, self.length) for d in self.dilations)
+            for d in (min(d, length) for d in self.dilations)
         ]
         *_, drawn = tf.while_loop(
-            lambda t, *_: t < self.length,
+            lambda t, *_: t < length,
             step,
-            (0, zeros, queues, tf.TensorArray(tf.int32, self.length)),
-            maximum_iterations=self.length,
+            (0, zeros, queues, tf.TensorArray(tf.int32, length)),
+            maximum_iterations=length,
         )
         return tf.transpose(drawn.stack())
 
@@ -251,7 +206,7 @@ class Block(keras.layers.Layer):
         self.residual = None if last else Linear(units, units)
         self.skip = Linear(units, skip_units)
         if num_classes:
-            self.label = Linear(num_classes, 2 * units, bias=False)
+            self.label = LabelEmbedding(num_classes, 2 * units)
 
     def condition(self, one_hot: tf.Tensor | None) -> tf.Tensor:
         """The label's share of the gates, and the bias: [B or 1, 2K]."""
@@ -259,22 +214,21 @@ class Block(keras.layers.Layer):
         return bias if one_hot is None else self.label(one_hot) + bias
 
     def call(self, x: tf.Tensor, condition: tf.Tensor) -> tuple:
-        now = tf.identity(x)  # gradients meet in pairs: see training.loop
         ago = min(self.dilation, x.shape[1])
-        past = tf.pad(now[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
+        past = tf.pad(x[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
         of_past, of_now = tf.unstack(self.gates.kernel)
-        gates = tf.tensordot(past, of_past, 1) + tf.tensordot(now, of_now, 1)
+        gates = tf.tensordot(past, of_past, 1) + tf.tensordot(x, of_now, 1)
         z = gated(gates + condition[:, None])
         if self.residual is not None:
             x += self.residual(z)
         return x, self.skip(z)
 
-    def frozen(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def ready(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The weights of `step`, put together, as plain tensors."""
         gates = tf.reshape(self.gates.kernel, [-1, self.gates.kernel.shape[-1]])
-        outputs = [self.skip.frozen(batch)]
+        outputs = [self.skip.ready(batch)]
         if self.residual is not None:
-            outputs.insert(0, self.residual.frozen(batch))
+            outputs.insert(0, self.residual.ready(batch))
         kernels, biases = zip(*outputs, strict=True)
         return gates, tf.concat(kernels, axis=1), tf.concat(biases, axis=1)
 

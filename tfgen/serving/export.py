@@ -12,6 +12,7 @@ watches MODEL_DIR never sees half a model.
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -21,8 +22,8 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfgen import data, files
-from tfgen.data import Data
+from tfgen import files
+from tfgen.data import Data, absolute
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
 from tfgen.serving import signatures
@@ -61,6 +62,22 @@ def export(
             'a pattern: name another folder with --model_dir'
         )
     functions = signatures.functions(model)
+    with _staged(model_dir) as staging:
+        _save(functions, staging)
+        requests = example_requests(model, functions, examples)
+        _verify(functions, staging, requests)
+        (staging / INFO).parent.mkdir()
+        files.write_json(staging / INFO, public(config) | {'step': step})
+        _write_warmup(staging, model_dir.name, requests)
+        os.chmod(staging, 0o755)
+        version = model_dir / str(_next_version(model_dir))
+        staging.rename(version)
+    return version
+
+
+@contextlib.contextmanager
+def _staged(model_dir):
+    """A hidden folder in `model_dir`; where something fails, nothing stays."""
     new = not model_dir.exists()
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
@@ -73,15 +90,7 @@ def export(
             f'({error.strerror}): name another folder with --model_dir'
         ) from None
     try:
-        _save(functions, staging)
-        requests = example_requests(model, functions, examples)
-        _verify(functions, staging, requests)
-        (staging / INFO).parent.mkdir()
-        files.write_json(staging / INFO, public(config) | {'step': step})
-        _write_warmup(staging, model_dir.name, requests)
-        os.chmod(staging, 0o755)
-        version = model_dir / str(_next_version(model_dir))
-        staging.rename(version)
+        yield staging
     except BaseException as error:
         shutil.rmtree(staging, ignore_errors=True)
         if new:
@@ -94,14 +103,13 @@ def export(
                 'folder, and export again; nothing was published'
             ) from None
         raise
-    return version
 
 
 def public(config: Config) -> dict:
     """The config as an export carries it: without paths of this machine."""
     content = config.as_dict()
     del content['data_dir'], content['data_path']
-    path = data.absolute(config.preset.dataset)
+    path = absolute(config.preset.dataset)
     if path:
         name = f'{path.partition(":")[0]}:{pathlib.Path(path).name}'
         content['fields'] = content['fields'] | {'dataset': name}
@@ -150,24 +158,24 @@ def example_requests(
 ) -> dict[str, dict[str, np.ndarray]]:
     """One small real request per signature: name -> inputs."""
     batch = next(iter(examples.evaluation('test', _ROWS)))
-    example = batch[model.kind].numpy()
-    rows = len(example)
+    values = {k: v.numpy() for k, v in batch.items()}
+    rows = len(values[model.spec.key])
+    values['seed'] = np.arange(rows, dtype=np.int64)
     # The first half is known: the upper half of an image, a sound's beginning.
-    mask = np.ones([rows, *model.mask_shape()], np.float32)
-    mask[:, mask.shape[1] // 2 :] = 0.0
-    values = {
-        'seed': np.arange(rows, dtype=np.int64),
-        model.kind: example,
-        'mask': mask,
-        'z': np.linspace(-1, 1, rows * model.latent_size)
-        .reshape(rows, -1)
-        .astype(np.float32),
-    }
-    if model.num_classes:
-        values['label'] = batch['label'].numpy()
+    values['mask'] = np.ones([rows, *model.spec.mask_shape], np.float32)
+    values['mask'][:, values['mask'].shape[1] // 2 :] = 0.0
+
+    def value(spec):
+        if spec.name in values:
+            return values[spec.name]
+        # Of numbers without bounds, such as z.
+        count = rows * math.prod(spec.shape[1:])
+        spread = np.linspace(-1, 1, count).reshape(rows, *spec.shape[1:])
+        return spread.astype(spec.dtype.as_numpy_dtype)
+
     return {
         name: {
-            spec.name: values[spec.name]
+            spec.name: value(spec)
             for spec in function.structured_input_signature[1].values()
         }
         for name, function in functions.items()

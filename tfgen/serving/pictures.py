@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import plots
-from tfgen.data import Data, ImageData
+from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.training.workdir import Config
 
@@ -35,6 +35,18 @@ def samples(
     shown = inputs.get('label')
     columns = plots.label_columns(shown, COLUMNS)
     return drawn, columns, _titles(config, shown)
+
+
+def density(functions: Functions, config: Config) -> Callable | None:
+    """[N, *shape] -> log p [N], where the model says it without a label."""
+    if 'log_prob' not in functions or config.preset.conditional:
+        return None
+
+    def log_prob(examples):
+        inputs = {config.spec.key: examples}
+        return _call(functions, 'log_prob', inputs)['log_prob']
+
+    return log_prob
 
 
 def interpolation(
@@ -81,17 +93,18 @@ def manifold(
 
 
 def reconstruction(
-    functions: Functions, config: Config, images: ImageData
+    functions: Functions, config: Config, images: Data
 ) -> Pictures:
     """Test images, each row above its reconstructions."""
     _require(functions, 'reconstruct', 'reconstruction')
     batch = _real(config, images, 4 * COLUMNS)
-    decoded = _call(functions, 'reconstruct', batch)['image']
-    rows = np.stack([_rows(batch['image']), _rows(decoded)], axis=1)
+    key = config.spec.key
+    decoded = _call(functions, 'reconstruct', batch)[key]
+    rows = np.stack([_rows(batch[key]), _rows(decoded)], axis=1)
     return rows.reshape(-1, *config.spec.shape), COLUMNS, None
 
 
-def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
+def styles(functions: Functions, config: Config, images: Data) -> Pictures:
     """A test image, then every label in its style (the notes' other digit).
 
     z is the mean of q(z | image, its label), decoded with each label.
@@ -108,7 +121,8 @@ def styles(functions: Functions, config: Config, images: ImageData) -> Pictures:
     z = np.repeat(mean[None], classes, axis=0)
     decoded = _decode(functions, config, z, range(classes))
     decoded = decoded.reshape(classes, -1, *config.spec.shape)
-    grid = np.concatenate([batch['image'][None], decoded]).swapaxes(0, 1)
+    real = batch[config.spec.key]
+    grid = np.concatenate([real[None], decoded]).swapaxes(0, 1)
     named = ['test image', *_titles(config, range(classes))] * len(grid)
     return grid.reshape(-1, *config.spec.shape), classes + 1, named
 
@@ -133,18 +147,15 @@ def completion(
         batch = batch | _call(functions, 'sample', inputs)
     else:
         batch = _real(config, examples, count)
-    (kind,) = batch.keys() - {'label'}
-    real = batch[kind]
-    shape = (*real.shape[:-1], 1) if kind == 'image' else real.shape
-    batch['mask'] = np.ones(shape, np.float32)
+    spec = config.spec
+    real = batch[spec.key]
+    batch['mask'] = np.ones([count, *spec.mask_shape], np.float32)
     batch['mask'][:, real.shape[1] // 2 :] = 0.0
-    # Not a number is drawn as a grey that no palette has to share.
-    blank = np.nan if kind == 'image' else 0.0
-    hidden = np.where(batch['mask'] == 1, real, np.float32(blank))
+    hidden = spec.hide(real, batch['mask'])
     inputs = {k: np.repeat(v, tries, axis=0) for k, v in batch.items()}
     # Seeds that drew none of the examples.
-    inputs['seed'] = seed + count + np.arange(len(inputs[kind]))
-    drawn = _call(functions, 'complete', inputs)[kind]
+    inputs['seed'] = seed + count + np.arange(count * tries)
+    drawn = _call(functions, 'complete', inputs)[spec.key]
     drawn = drawn.reshape(len(real), tries, *real.shape[1:])
     grid = np.concatenate([real[:, None], hidden[:, None], drawn], axis=1)
     labels = batch.get('label')
@@ -166,7 +177,7 @@ def _decode(functions, config, z, labels):
     inputs = {'z': z.reshape(-1, z.shape[-1]).astype(np.float32)}
     row_labels = _labels(config, labels, len(z))
     inputs |= {k: np.repeat(v, z.shape[1]) for k, v in row_labels.items()}
-    return _call(functions, 'decode', inputs)['image']
+    return _call(functions, 'decode', inputs)[config.spec.key]
 
 
 def _labels(config, labels, count):

@@ -4,71 +4,37 @@ The same functions are exported as a SavedModel and draw the pictures of
 scripts/sample.py, so that what is served is what was seen.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfgen import plots
 from tfgen.models.base import GenerativeModel, Signature
 from tfgen.noise import RowNoise
 
 
 def functions(model: GenerativeModel) -> dict[str, Callable]:
-    """The model's signatures, and a twin of each that makes images or sounds.
+    """The model's signatures, and a twin of each that makes examples.
 
     Every function takes keyword tensors with the batch as first dimension and
     returns a dict of such tensors. Bad input (a value out of range, NaN, rows
     that do not match) raises InvalidArgumentError with a message that names
-    the input; no rows are answered with no rows. A twin `*_png` returns
-    'image_bytes', one encoded PNG per row, in place of 'image'; a twin `*_wav`
-    returns 'audio_bytes'.
+    the input; no rows are answered with no rows. Where the kind of example has
+    a file format, a twin returns files: `*_png` 'image_bytes', one encoded PNG
+    per row, in place of 'image', `*_wav` 'audio_bytes'.
     """
-    served = {}
+    served, ending = {}, model.spec.ending
     for name, signature in model.signatures().items():
-        served[name] = _function(model, signature, None)
-        if signature.makes:
-            ending, encode = _ENCODERS[signature.makes]
-            served[f'{name}_{ending}'] = _function(model, signature, encode)
+        served[name] = _function(model, signature)
+        if signature.makes and ending:
+            served[f'{name}_{ending}'] = _function(model, signature, True)
     return served
 
 
-def encode_png(
-    images: tf.Tensor, palette: Sequence[Sequence[int]] | None = None
-) -> tf.Tensor:
-    """[B, H, W, C] in [0, 1] -> string [B]; C is 1 or 3.
-
-    A value v becomes the byte round(255 v), or with a palette of N colours,
-    colour round((N - 1) v).
-    """
-    pixels = tf.cast(plots.pixels(images, palette), tf.uint8)
-    return tf.map_fn(
-        tf.io.encode_png,
-        pixels,
-        fn_output_signature=tf.TensorSpec([], tf.string),
-    )
-
-
-def encode_wav(audio: tf.Tensor, sample_rate: int) -> tf.Tensor:
-    """[B, T] in [-1, 1] -> string [B], 16-bit mono.
-
-    A value v becomes round(2^15 v), at most 2^15 - 1.
-    """
-    return tf.map_fn(
-        lambda sound: tf.audio.encode_wav(sound[:, None], sample_rate),
-        audio,
-        fn_output_signature=tf.TensorSpec([], tf.string),
-    )
-
-
 _LARGEST_Z = 100.0
-_ENCODERS = {
-    'image': ('png', lambda model, x: encode_png(x, model.palette)),
-    'audio': ('wav', lambda model, x: encode_wav(x, model.sample_rate)),
-}
 
 
-def _function(model: GenerativeModel, signature: Signature, encode):
-    specs = model.request_specs()
+def _function(model, signature: Signature, as_files: bool = False):
+    specs, key = model.request_specs(), model.spec.key
 
     def call(**inputs):
         # What is checked waits for what it relies on, and the model for all:
@@ -81,10 +47,11 @@ def _function(model: GenerativeModel, signature: Signature, encode):
         inputs = {k: _at_least_one(v, rows) for k, v in inputs.items()}
         if 'seed' in inputs:
             inputs['noise'] = RowNoise(inputs.pop('seed'))
+        if key in inputs:
+            inputs['example'] = inputs.pop(key)
         outputs = signature.function(**inputs)
-        if encode:
-            made = signature.makes
-            outputs = {f'{made}_bytes': encode(model, outputs[made])}
+        if as_files:
+            outputs = {f'{key}_bytes': model.spec.encode(outputs[key])}
         return {name: value[:rows] for name, value in outputs.items()}
 
     # Concrete now: a signature is traced once, for any batch size. No XLA:
@@ -136,10 +103,16 @@ def _check_rows(model, specs, inputs):
 
 
 def _check_values(model, specs, inputs):
+    checks = {
+        'label': _check_label,
+        'mask': _check_mask,
+        'z': _check_z,
+        model.spec.key: _check_example,
+    }
     return [
-        _CHECKS[name](model, value)
+        checks[name](model, value)
         for name, value in inputs.items()
-        if name in _CHECKS
+        if name in checks
     ]
 
 
@@ -151,22 +124,13 @@ def _check_label(model, label):
     )
 
 
-def _check_image(model, image):
-    # A comparison with NaN is false, so NaN fails as well.
+def _check_example(model, example):
+    valid, rule = model.spec.valid(example)
     return _assert(
-        tf.reduce_all((image >= 0.0) & (image <= 1.0)),
-        'image must have values in [0, 1], got',
-        tf.reduce_min(image),
-        tf.reduce_max(image),
-    )
-
-
-def _check_audio(model, audio):
-    return _assert(
-        tf.reduce_all((audio >= -1.0) & (audio <= 1.0)),
-        'audio must have samples in [-1, 1], got',
-        tf.reduce_min(audio),
-        tf.reduce_max(audio),
+        valid,
+        f'{model.spec.key} {rule}, got',
+        tf.reduce_min(example),
+        tf.reduce_max(example),
     )
 
 
@@ -192,12 +156,3 @@ def _check_z(model, z):
 
 def _assert(condition, message, *values):
     return tf.debugging.Assert(condition, [message, *values], summarize=16)
-
-
-_CHECKS = {
-    'label': _check_label,
-    'image': _check_image,
-    'audio': _check_audio,
-    'mask': _check_mask,
-    'z': _check_z,
-}

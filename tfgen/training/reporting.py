@@ -13,8 +13,6 @@ from tfgen.noise import RowNoise
 from tfgen.training.progress import Progress
 from tfgen.training.workdir import Config
 
-_SAMPLES = {'image': 64, 'audio': 16}
-
 
 class Reporter:
     """Progress line, TensorBoard summaries and sample grids, chief only.
@@ -88,12 +86,9 @@ class Reporter:
             return
         drawn = self._draw().numpy()
         labels = self._labels(len(drawn))
-        if self._model.kind == 'audio':
-            drawn = plots.spectrograms(drawn)
-        grid = plots.grid(
+        grid = self._spec.draw(
             drawn,
             plots.label_columns(labels, 8),
-            self._model.palette,
             plots.titles(labels, self._spec.class_names),
         )
         files.write_picture(
@@ -108,7 +103,7 @@ class Reporter:
         return [i % classes for i in range(count)] if classes else None
 
     def _sample(self):
-        count = _SAMPLES[self._model.kind]
+        count = self._spec.shown
         labels = self._labels(count)
         return self._model.sample(
             RowNoise(tf.range(count)),

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 
 import tfgen
-from tfgen import data, files, presets
-from tfgen.data import AudioSpec, DataSpec
+from tfgen import files, presets
+from tfgen.data import Data, Spec, absolute, spec_from_dict
 from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
 from tfgen.models.base import GenerativeModel
@@ -21,8 +21,6 @@ PRECISIONS = ('float32', 'mixed_bfloat16')
 # Fields that a continued run may change: they do not alter a step (but a
 # cosine schedule ties the learning rate to `steps`).
 _FREE = {'steps', 'log_every', 'checkpoint_every'}
-# Of a preset, the record of its own run; no settings of this one.
-_RECORD = ('parameters', 'expect')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Config:
     preset: Preset
     seed: int
     precision: str
-    spec: DataSpec | AudioSpec
+    spec: Spec
     data_dir: str | None = None
     data_path: str | None = None
     edition: int = EDITION
@@ -58,7 +56,7 @@ class Config:
         precision: str = 'float32',
         data_dir: str | None = None,
         edition: int = EDITION,
-    ) -> tuple['Config', data.Data]:
+    ) -> tuple['Config', Data]:
         """The Config of a new run, and its data.
 
         Args:
@@ -76,14 +74,14 @@ class Config:
             precision,
             examples.spec,
             data_dir and os.path.abspath(os.path.expanduser(data_dir)),
-            data.absolute(preset.dataset),
+            absolute(preset.dataset),
             edition,
         )
         return config, examples
 
     def load_data(
         self, data_dir: str | None = None, dataset: str | None = None
-    ) -> data.Data:
+    ) -> Data:
         """The run's data set, by default from where it was found.
 
         Args:
@@ -139,14 +137,10 @@ class Config:
         """What config.json holds."""
         return {
             'preset': self.name,
-            'fields': {
-                name: value
-                for name, value in dataclasses.asdict(self.preset).items()
-                if name not in _RECORD
-            },
+            'fields': dataclasses.asdict(self.preset),
             'seed': self.seed,
             'precision': self.precision,
-            'spec': dataclasses.asdict(self.spec),
+            'spec': self.spec.as_dict(),
             'data_dir': self.data_dir,
             'data_path': self.data_path,
             'edition': self.edition,
@@ -186,15 +180,11 @@ class Config:
                 stored['preset'],
                 presets.restore(
                     stored['preset'],
-                    {
-                        name: value
-                        for name, value in stored['fields'].items()
-                        if name not in _RECORD
-                    },
+                    stored['fields'],
                 ),
                 stored['seed'],
                 stored['precision'],
-                data.spec_from_dict(stored['spec']),
+                spec_from_dict(stored['spec']),
                 stored.get('data_dir'),
                 stored.get('data_path'),
                 stored.get('edition', 1),
@@ -206,6 +196,14 @@ class Config:
                 f'a stored configuration is incomplete ({error!r}): restore '
                 'its file, or train and export again'
             ) from None
+
+
+def require_precision(name: str) -> None:
+    """Raises UserError for a precision that is none."""
+    if name not in PRECISIONS:
+        raise UserError(
+            f'unknown precision {name!r}: use {" or ".join(PRECISIONS)}'
+        )
 
 
 def check(path: pathlib.Path, config: Config) -> None:
@@ -319,7 +317,7 @@ def _same_place(stored, asked):
     """
     kinds = {c.preset.dataset.partition(':')[0] for c in (stored, asked)}
     places = {
-        c.data_path or data.absolute(c.preset.dataset) or c.preset.dataset
+        c.data_path or absolute(c.preset.dataset) or c.preset.dataset
         for c in (stored, asked)
     }
     moved = stored.spec.fingerprint == asked.spec.fingerprint
@@ -331,7 +329,7 @@ def _changes(old, new):
     skip = {'name'}
     if not old.fingerprint:  # of a run that began before there was one
         skip |= {'fingerprint', 'class_names'}
-    old, new = dataclasses.asdict(old), dataclasses.asdict(new)
+    old, new = old.as_dict(), new.as_dict()
     differing = [k for k in new if k not in skip and old.get(k) != new[k]]
     if differing == ['fingerprint']:
         return 'other examples, or other names of files'

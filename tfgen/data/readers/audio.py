@@ -59,20 +59,7 @@ def open_audio(
     label, note = label_key(dict(info.features), info.supervised_keys, edition)
     notes += [note] if note else []
     builder = prepare(name, builder, data_dir)
-    feature = builder.info.features[key]
-    dtype = np.dtype(feature.np_dtype).name
-    if dtype not in _SCALES or len(feature.shape) > 1:
-        raise UserError(
-            f'data set {name!r} has {dtype} sounds of shape {feature.shape}: '
-            'only mono ones of 8 bits (uint8, int8) and 16 bits (int16, or '
-            "TFDS's int64) can be read, convert it"
-        )
-    rate = _SAMPLE_RATES.get(builder.name) or feature.sample_rate
-    if not rate or rate < 0:
-        raise UserError(
-            f'data set {name!r} does not state its sample rate: use one that '
-            'does, such as tones or spoken_digit'
-        )
+    dtype, rate = _format(name, builder, key)
     total = num_used(builder, edition)
     if 2 * length * total > memory_limit:
         raise UserError(
@@ -102,9 +89,28 @@ def open_audio(
         shape=(length,),
         levels=_LEVELS,
         fingerprint=str(fingerprint),
-        sample_rate=int(rate),
+        sample_rate=rate,
         **fields,
     )
+
+
+def _format(name, builder, key):
+    """The stored type of a sample, and how many there are in a second."""
+    feature = builder.info.features[key]
+    dtype = np.dtype(feature.np_dtype).name
+    if dtype not in _SCALES or len(feature.shape) > 1:
+        raise UserError(
+            f'data set {name!r} has {dtype} sounds of shape {feature.shape}: '
+            'only mono ones of 8 bits (uint8, int8) and 16 bits (int16, or '
+            "TFDS's int64) can be read, convert it"
+        )
+    rate = _SAMPLE_RATES.get(builder.name) or feature.sample_rate
+    if not rate or rate < 0:
+        raise UserError(
+            f'data set {name!r} does not state its sample rate: use one that '
+            'does, such as tones or spoken_digit'
+        )
+    return dtype, int(rate)
 
 
 def _audio_key(name, info, edition):

@@ -73,15 +73,7 @@ def open_folder(
             f'folder:{path}', len(images), labels if classes else None, edition
         )
         arrays = {s: (images[rows], labels[rows]) for s, rows in held.items()}
-    notes = [f'left out: {"; ".join(outside)}'] if outside else []
-    for remark, files in remarks.items():
-        more = f' and {len(files) - 1} more' if len(files) > 1 else ''
-        notes.append(f'{remark}: {str(files[0])!r}{more}')
-    notes += [
-        f'class {name!r} has no training picture'
-        for label, name in enumerate(classes)
-        if not np.any(arrays['train'][1] == label)
-    ]
+    notes = _notes(outside, remarks, classes, arrays['train'][1])
     return Source(
         arrays['train'][0].shape[1:],
         256,
@@ -94,6 +86,19 @@ def open_folder(
         origin,
         tuple(notes),
     )
+
+
+def _notes(outside, remarks, classes, labels):
+    """What was not read, and what was said while reading; a line each."""
+    notes = [f'left out: {"; ".join(outside)}'] if outside else []
+    for remark, files in remarks.items():
+        more = f' and {len(files) - 1} more' if len(files) > 1 else ''
+        notes.append(f'{remark}: {str(files[0])!r}{more}')
+    return notes + [
+        f'class {name!r} has no training picture'
+        for label, name in enumerate(classes)
+        if not np.any(labels == label)
+    ]
 
 
 def natural(name: str) -> tuple:

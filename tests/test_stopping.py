@@ -1,0 +1,156 @@
+"""A run that is told to stop, and two that want one workdir."""
+
+import os
+import re
+import signal
+import subprocess
+import threading
+import time
+
+import pytest
+import tiny
+
+from tfgen.errors import UserError
+from tfgen.training import checkpoints, stopping
+from tfgen.training.run import train
+
+LONG = ['--set=steps=2000', '--set=log_every=2000', '--set=schedule=constant']
+
+
+def _start(model, path, data_dir, *flags):
+    return subprocess.Popen(
+        tiny.train_command(model, path, data_dir, *LONG, *flags),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wait_for_checkpoint(path):
+    for _ in range(1200):
+        if checkpoints.newest_first(path / 'checkpoints'):
+            return
+        time.sleep(0.1)
+    raise AssertionError('the training does not begin')
+
+
+@pytest.mark.parametrize(
+    'model,number', [('cvae', signal.SIGTERM), ('dcgan', signal.SIGINT)]
+)
+def test_a_signal_saves_the_next_step_and_the_command_continues(
+    model, number, tmp_path, data_dir
+):
+    # (checkpoint_every is 2000 from the first checkpoint on: what is saved
+    # then, the signal has saved.)
+    path = tmp_path / 'run'
+    first = ['--set=checkpoint_every=1', '--set=steps=1']
+    tiny.run(tiny.train_command(model, path, data_dir, *LONG, *first))
+    process = _start(model, path, data_dir, '--set=checkpoint_every=2000')
+    assert 'continuing at step 1 ' in _line(process, 'continuing')
+    time.sleep(2.0)  # in the compilation, or in a step
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=600)
+    assert process.returncode == 128 + number, errors
+    (step,) = re.findall(r'stopped by SIG\w+: step (\d+) is saved', errors)
+    assert 1 < int(step) < 2000
+    newest = checkpoints.newest_first(path / 'checkpoints')[0]
+    assert newest.name == f'checkpoint-{step}'
+    # To a step in common with an undisturbed run.
+    last = [f'--set=steps={int(step) + 3}', '--set=checkpoint_every=2000']
+    tiny.run(tiny.train_command(model, path, data_dir, *LONG, *last))
+    whole = tmp_path / 'whole'
+    tiny.run(tiny.train_command(model, whole, data_dir, *LONG, *last))
+    tiny.assert_equal_weights(
+        tiny.weights(path, int(step) + 3), tiny.weights(whole, int(step) + 3)
+    )
+
+
+def _line(process, beginning):
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return line
+    raise AssertionError(process.stderr.read())
+
+
+def test_a_request_stops_after_the_step_that_is_being_made(tmp_path, data_dir):
+    config, examples = tiny.load('cvae', data_dir)
+    stop = stopping.Stop()
+    stop.request(signal.SIGTERM)
+    with pytest.raises(stopping.Stopped, match='step 1 is saved') as stopped:
+        train(config, examples, tmp_path / 'run', stop=stop)
+    assert stopped.value.status == 143
+    train(config, examples, tmp_path / 'run')
+    train(config, examples, tmp_path / 'whole')
+    tiny.assert_equal_weights(
+        tiny.weights(tmp_path / 'run', 30), tiny.weights(tmp_path / 'whole', 30)
+    )
+
+
+def test_a_request_at_the_last_step_ends_the_run_as_ever(tmp_path, data_dir):
+    config, examples = tiny.load('cvae', data_dir, 'steps=1')
+    stop = stopping.Stop()
+    stop.request()
+    train(config, examples, tmp_path / 'run', stop=stop)
+    assert checkpoints.newest_first(tmp_path / 'run' / 'checkpoints')
+
+
+def test_signals_are_heard_while_python_does_not_listen():
+    stop, before = stopping.Stop(), signal.getsignal(signal.SIGTERM)
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(100):
+            if float(stop.flag):
+                break
+            time.sleep(0.02)
+        assert float(stop.flag) and stop.number == signal.SIGTERM
+        # The next one ends the process.
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_outside_of_the_main_thread_signals_are_left_alone():
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def inside():
+        with stopping.Stop().on_signals():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    assert seen == [before]
+
+
+def test_a_second_training_in_a_workdir_is_refused(tmp_path, data_dir):
+    config, examples = tiny.load('cvae', data_dir)
+    with (
+        stopping.alone_in(tmp_path / 'run'),
+        pytest.raises(UserError, match='another process trains'),
+    ):
+        train(config, examples, tmp_path / 'run')
+    # The first has written nothing, and is over.
+    assert not (tmp_path / 'run').exists()
+    train(config, examples, tmp_path / 'run')
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    path = tmp_path / 'run'
+    code = (
+        'import pathlib, sys, time\n'
+        'from tfgen.training import stopping\n'
+        'with stopping.alone_in(pathlib.Path(sys.argv[1])):\n'
+        '    print("locked", flush=True)\n'
+        '    time.sleep(600)\n'
+    )
+    process = subprocess.Popen(
+        [os.sys.executable, '-c', code, str(path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == 'locked\n'
+    with pytest.raises(UserError), stopping.alone_in(path):
+        pass
+    process.kill()
+    process.wait()
+    with stopping.alone_in(path):
+        pass

@@ -1,0 +1,347 @@
+"""Wrong uses of the scripts, and what must be said of each."""
+
+import tiny
+
+P = '--preset=cvae_digits'
+NEW = '--workdir={new}'
+RUN = '--workdir={run}'
+# name -> script, arguments, what the line must say. {run} is a trained run,
+# {new} a path that does not exist; other folders are made by `places`.
+CASES = {
+    # train.py
+    'no preset': ('train', [NEW], '--preset is missing'),
+    'no workdir': ('train', [P], '--workdir is missing'),
+    'unknown preset': ('train', ['--preset=vae', NEW], "preset 'vae'"),
+    'unknown flag': ('train', [P, NEW, '--epochs=3'], 'epochs'),
+    'stray argument': ('train', [P, NEW, 'steps=3'], "'steps=3'"),
+    'unknown field': ('train', [P, NEW, '--set=depth=3'], "'depth'"),
+    'no value': ('train', [P, NEW, '--set=steps'], 'field=value'),
+    'not an int': ('train', [P, NEW, '--set=steps=ten'], 'steps=ten'),
+    'not a float': (
+        'train',
+        [P, NEW, '--set=learning_rate=fast'],
+        'learning_rate=fast',
+    ),
+    'not a bool': (
+        'train',
+        [P, NEW, '--set=conditional=maybe'],
+        'conditional=maybe',
+    ),
+    'not a pair': ('train', [P, NEW, '--set=image_size=8'], 'image_size=8'),
+    'batch 0': ('train', [P, NEW, '--set=batch_size=0'], 'batch_size is 0'),
+    'steps 0': ('train', [P, NEW, '--set=steps=0'], 'steps is 0'),
+    'log_every 0': ('train', [P, NEW, '--set=log_every=0'], 'log_every is 0'),
+    'rate 0': ('train', [P, NEW, '--set=learning_rate=0'], 'rate is 0.0'),
+    'rate inf': ('train', [P, NEW, '--set=learning_rate=inf'], 'rate is inf'),
+    'rate huge': ('train', [P, NEW, '--set=learning_rate=1e39'], '1e+39'),
+    'batch huge': (
+        'train',
+        [P, NEW, '--set=batch_size=2147483648'],
+        'batch_size is 2147483648',
+    ),
+    'filters huge': (
+        'train',
+        [P, NEW, '--set=filters=1,99999999999999999999'],
+        'use less than 2^31',
+    ),
+    'nobody': ('train', [P, '--workdir=~nouser/x', '--set=steps=0'], 'steps'),
+    'replicas': ('train', [P, NEW, '--replicas=100000'], '256'),
+    'evaluated batch huge': (
+        'evaluate',
+        [RUN, '--batch_size=99999999999999999999'],
+        'batch_size',
+    ),
+    'seed huge': ('sample', [RUN, '--seed=9223372036854775807'], 'seed'),
+    'count huge': ('sample', [RUN, '--count=99999999999'], 'count'),
+    'nothing to load': ('load_export', [], 'usage'),
+    'load nothing': ('load_export', ['{empty}'], 'no exported model'),
+    'load a pattern': ('load_export', ['{pattern}'], 'as a pattern'),
+    'load damaged': ('load_export', ['{broken}'], 'export it again'),
+    'beta 1': ('train', [P, NEW, '--set=beta_1=1'], 'beta_1 is 1.0'),
+    'latent 0': ('train', [P, NEW, '--set=latent_size=0'], 'size is 0'),
+    'filters 0': ('train', [P, NEW, '--set=filters=8,0'], 'filters is'),
+    'schedule': ('train', [P, NEW, '--set=schedule=step'], "'step'"),
+    'likelihood': ('train', [P, NEW, '--set=likelihood=l2'], "'l2'"),
+    'kl': ('train', [P, NEW, '--set=kl=exact'], "'exact'"),
+    'cell': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=cell=rnn'],
+        "'rnn'",
+    ),
+    'kernel even': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=kernel_size=4'],
+        'kernel_size is 4',
+    ),
+    'gated lstm': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=gated=true'],
+        'gated is for cell=pixelcnn',
+    ),
+    'too few units': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=units=0'],
+        'units is 0',
+    ),
+    'ema 1': ('train', [P, NEW, '--set=ema=1'], 'ema is 1.0'),
+    'no palette': (
+        'train',
+        ['--preset=pixelrnn_palette', NEW, '--dataset=palette:{new}'],
+        'pixel_color.txt',
+    ),
+    'palette resized': (
+        'train',
+        ['--preset=pixelrnn_palette', NEW, '--set=image_size=8,8'],
+        'image_size (8, 8)',
+    ),
+    'audio_length 0': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--set=audio_length=0'],
+        'audio_length is 0',
+    ),
+    'embedding 0': (
+        'train',
+        ['--preset=pixelrnn_palette', NEW, '--set=embedding_size=0'],
+        'embedding_size is 0',
+    ),
+    'sounds of a folder': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--dataset=folder:{flat}'],
+        'is one of images',
+    ),
+    'sounds of images': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--dataset=digits'],
+        "'digits' has no audio",
+    ),
+    'images of sounds': (
+        'train',
+        [P, NEW, '--dataset=tones'],
+        "'tones' has no image",
+    ),
+    'no binarization of sounds': (
+        'train',
+        ['--preset=wavenet_tones', NEW, '--set=binarization=dynamic'],
+        "no field 'binarization'",
+    ),
+    'no tries': ('sample', [RUN, '--tries=0'], 'tries'),
+    'no such section': (
+        'benchmark',
+        ['--section=speed'],
+        "section 'speed'",
+    ),
+    'more channels than units': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--dataset=folder:{colour}']
+        + ['--set=units=2', '--set=conditional=false'],
+        'units is 2',
+    ),
+    'shades of a palette': (
+        'train',
+        [P, NEW, '--dataset=palette:{palette}', '--set=conditional=false'],
+        'name colours by index',
+    ),
+    'levels of a palette': (
+        'train',
+        ['--preset=pixelrnn_palette', NEW, '--set=levels=7']
+        + ['--dataset=palette:{palette}'],
+        'levels is 7 and the palette has 3 colours',
+    ),
+    'no such contender': (
+        'benchmark',
+        ['--contender=torch'],
+        "contender 'torch'",
+    ),
+    'pixel dropout 1': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=dropout=1'],
+        'dropout is 1.0',
+    ),
+    'levels 1': (
+        'train',
+        ['--preset=pixelrnn_digits', NEW, '--set=levels=1'],
+        'levels is 1',
+    ),
+    'generator loss': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--set=generator_loss=hinge'],
+        "'hinge'",
+    ),
+    'dropout 1': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--set=dropout=1'],
+        'dropout is 1.0',
+    ),
+    'size not a multiple of 4': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--set=image_size=10,10'],
+        'image_size=12,12',
+    ),
+    'binarization': ('train', [P, NEW, '--set=binarization=hard'], "'hard'"),
+    'static on grey': (
+        'train',
+        [P, NEW, '--set=binarization=static'],
+        'binarized_mnist',
+    ),
+    'bernoulli on grey': (
+        'train',
+        [P, NEW, '--set=likelihood=bernoulli'],
+        'binarization=dynamic',
+    ),
+    'unknown set': ('train', [P, NEW, '--dataset=minst'], "'minst'"),
+    'set without network': (
+        'train',
+        [P, NEW, '--dataset=cifar10', '--data_dir={empty}'],
+        'tfds build cifar10',
+    ),
+    'set without images': ('train', [P, NEW, '--dataset=iris'], "'iris'"),
+    'no folder': ('train', [P, NEW, '--dataset=folder:{new}'], 'not exist'),
+    'empty folder': (
+        'train',
+        [P, NEW, '--dataset=folder:{empty}'],
+        'holds no images',
+    ),
+    'corrupt image': (
+        'train',
+        [P, NEW, '--dataset=folder:{corrupt}'],
+        '1.png',
+    ),
+    'images of two sizes': (
+        'train',
+        [P, NEW, '--dataset=folder:{sizes}'],
+        '--set image_size=',
+    ),
+    'unknown version': ('train', [P, NEW, '--dataset=mnist:9.9.9'], '9.9.9'),
+    'classes in train alone': (
+        'train',
+        [P, NEW, '--dataset=folder:{half}'],
+        'loose images',
+    ),
+    'one image': ('train', [P, NEW, '--dataset=folder:{one}'], 'too small'),
+    'conditional without labels': (
+        'train',
+        [P, NEW, '--dataset=folder:{flat}'],
+        'conditional=false',
+    ),
+    'unwritable workdir': (
+        'train',
+        [P, '--workdir=/proc/tfgen'],
+        'cannot be written',
+    ),
+    'workdir is a file': ('train', [P, '--workdir={file}'], 'is a file'),
+    'workdir is not empty': ('train', [P, '--workdir={flat}'], 'no run'),
+    'workdir of another preset': (
+        'train',
+        ['--preset=dcgan_digits', RUN],
+        "belongs to preset 'cvae_digits'",
+    ),
+    'workdir of other settings': (
+        'train',
+        [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')]]
+        + ['--set=latent_size=9'],
+        'latent_size=3, not 9',
+    ),
+    'longer cosine': (
+        'train',
+        [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')]]
+        + ['--set=steps=99'],
+        'its cosine schedule depends on them',
+    ),
+    'run of an unknown preset': (
+        'evaluate',
+        ['--workdir={unknown}'],
+        "unknown preset 'cvae_old'",
+    ),
+    'run of another version': (
+        'evaluate',
+        ['--workdir={newer}'],
+        'does not fit this version',
+    ),
+    'other data': (
+        'train',
+        [
+            P,
+            '--workdir={moved}',
+            *[f'--set={s}' for s in tiny.settings('cvae')],
+        ],
+        'was trained on other data',
+    ),
+    'export to a pattern': (
+        'export',
+        [RUN, '--model_dir={new}[1]'],
+        'reads as a pattern',
+    ),
+    'other seed': (
+        'train',
+        [P, RUN, *[f'--set={s}' for s in tiny.settings('cvae')], '--seed=1'],
+        'seed=0, not 1',
+    ),
+    'binary config': ('train', [P, '--workdir={binary}'], 'config.json'),
+    'config of nonsense': ('evaluate', ['--workdir={odd}'], 'incomplete'),
+    'damaged config': ('train', [P, '--workdir={damaged}'], 'config.json'),
+    'unknown strategy': ('train', [P, NEW, '--strategy=two'], "'two'"),
+    'no TF_CONFIG': ('train', [P, NEW, '--strategy=multiworker'], 'TF_CONFIG'),
+    'no TPU': ('train', [P, NEW, '--strategy=tpu'], 'no TPU'),
+    'batch not divisible': (
+        'train',
+        [P, NEW, '--strategy=mirrored', '--set=batch_size=3'],
+        'batch_size=4',
+    ),
+    'jit on over replicas': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--strategy=mirrored', '--jit=on'],
+        '--jit=auto',
+    ),
+    'unknown jit': ('train', [P, NEW, '--jit=yes'], "'yes'"),
+    'unknown precision': ('train', [P, NEW, '--precision=half'], "'half'"),
+    'negative seed': ('train', [P, NEW, '--seed=-1'], '-1'),
+    # evaluate.py
+    'evaluate changed data': (
+        'evaluate',
+        ['--workdir={moved}'],
+        'has changed since the training',
+    ),
+    'evaluate limit 0': ('evaluate', [RUN, '--limit=0'], 'limit is 0'),
+    'evaluate nothing': ('evaluate', [NEW], 'is no workdir'),
+    'evaluate untrained': ('evaluate', ['--workdir={untrained}'], 'train it'),
+    'unknown split': ('evaluate', [RUN, '--split=dev'], "'dev'"),
+    'no samples': ('evaluate', [RUN, '--num_samples=0'], 'num_samples is 0'),
+    'batch of 0': ('evaluate', [RUN, '--batch_size=0'], 'batch_size is 0'),
+    'checkpoint of another shape': (
+        'evaluate',
+        ['--workdir={reshaped}'],
+        'belongs to another model',
+    ),
+    # sample.py
+    'sample from nothing': ('sample', [], 'either --workdir or --model_dir'),
+    'unknown kind': ('sample', [RUN, '--kind=movie'], "'movie'"),
+    'negative sample seed': ('sample', [RUN, '--seed=-1'], '-1'),
+    'label out of range': ('sample', [RUN, '--labels=3,10'], 'use 0 to 9'),
+    'label not a number': ('sample', [RUN, '--labels=cat'], 'whole numbers'),
+    'two kinds in one file': (
+        'sample',
+        [RUN, '--kind=samples,styles', '--output={new}.png'],
+        '--output is one file',
+    ),
+    'count 0': ('sample', [RUN, '--count=0'], 'count is 0'),
+    'no completion': ('sample', [RUN, '--kind=completion'], 'cannot draw'),
+    'unwritable output': (
+        'sample',
+        [RUN, '--output=/proc/x.png'],
+        'cannot be written',
+    ),
+    'not an export': ('sample', ['--model_dir={empty}'], 'no exported model'),
+    'damaged export': ('sample', ['--model_dir={broken}'], 'export it again'),
+    # export.py
+    'export nowhere': ('export', [RUN], '--model_dir is missing'),
+    'unwritable export': (
+        'export',
+        [RUN, '--model_dir=/proc/x'],
+        'cannot be written',
+    ),
+    'export untrained': (
+        'export',
+        ['--workdir={untrained}', '--model_dir={new}'],
+        'train it',
+    ),
+}

@@ -1,0 +1,112 @@
+"""What a measure is, and what it gives."""
+
+import abc
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.arguments import Size
+from tfgen.data import Data, Spec
+from tfgen.models.base import GenerativeModel
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to measure.
+
+    Attributes:
+      split: 'test' or 'train'.
+      batch_size: does not change a figure but for the noise of a bound.
+      num_samples: S of the importance weighted bound.
+      seed: of the noise.
+      limit: only the first `limit` examples.
+    """
+
+    split: str = 'test'
+    batch_size: Size = 100
+    num_samples: Size = 500
+    seed: int = 0
+    limit: Size | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One number.
+
+    Attributes:
+      value: itself.
+      error: its standard error; None where it is not known.
+      unit: 'nats', ...; '' for a pure number.
+      details: more numbers that belong to it, by name.
+    """
+
+    value: float
+    error: float | None = None
+    unit: str = ''
+    details: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __str__(self) -> str:
+        error = '' if self.error is None else f' +- {self.error:.4f}'
+        rates = ''.join(
+            f', {value:.4f} {name.replace("_per_", "/")}'
+            for name, value in self.details.items()
+            if '_per_' in name
+        )
+        return f'{self.value:.4f}{error} {self.unit}{rates}'.rstrip()
+
+    def as_dict(self) -> dict:
+        """As it stands in metrics.json."""
+        unit = {'unit': self.unit} if self.unit else {}
+        error = {'standard_error': self.error}
+        return {**unit, 'mean': self.value, **error, **self.details}
+
+
+Figures = dict[str, Figure]
+
+
+class Measure(abc.ABC):
+    """A way to measure a trained model; `name` is what --measures takes."""
+
+    name: str
+
+    @abc.abstractmethod
+    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
+        """Whether the model, on examples of `spec`, has these figures."""
+
+    @abc.abstractmethod
+    def figures(
+        self, model: GenerativeModel, examples: Data, settings: Settings
+    ) -> Figures:
+        """Measures; see Settings."""
+
+
+def mean(values: np.ndarray, unit: str = '') -> Figure:
+    """The mean over examples, [B], with its standard error."""
+    values = np.asarray(values, np.float64)
+    error = None
+    if len(values) > 1:
+        error = float(values.std(ddof=1) / math.sqrt(len(values)))
+    return Figure(float(values.mean()), error, unit)
+
+
+def nats(values: np.ndarray, spec: Spec, is_density: bool = False) -> Figure:
+    """The mean of -log p over examples, [B], and its rates.
+
+    Args:
+      is_density: of values on the data's range. The rates then count the
+        width of a level: P(level) is about density times width.
+    """
+    figure = mean(values, 'nats')
+    width = spec.level_width() if is_density else 0.0
+    rates = {} if width is None else spec.rates(figure.value + width)
+    return dataclasses.replace(figure, details=rates)
+
+
+def batches(examples: Data, settings: Settings) -> tf.data.Dataset:
+    """The batches of what is measured."""
+    return examples.evaluation(
+        settings.split, settings.batch_size, settings.limit
+    )

@@ -1,0 +1,37 @@
+"""How the game of a GAN stands."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import Data, Spec
+from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
+from tfgen.models.base import GenerativeModel
+from tfgen.models.gan import DCGAN
+from tfgen.noise import BatchNoise
+
+
+class Game(Measure):
+    """Means of D(x), D(G(z)) and the Jensen-Shannon estimate."""
+
+    name = 'game'
+
+    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
+        return isinstance(model, DCGAN)
+
+    def figures(
+        self, model: DCGAN, examples: Data, settings: Settings
+    ) -> Figures:
+        @tf.function(reduce_retracing=True)
+        def terms(batch, key):
+            noise = BatchNoise(key, tf.shape(batch['image'])[0])
+            return model.diagnostics(batch, noise)
+
+        found = {}
+        for number, batch in enumerate(batches(examples, settings)):
+            key = tf.constant([settings.seed, number], tf.int64)
+            for name, values in terms(batch, key).items():
+                found.setdefault(name, []).append(values.numpy())
+        return {k: mean(np.concatenate(v)) for k, v in found.items()}
+
+
+MEASURES = (Game(),)

@@ -1,0 +1,170 @@
+"""Models with an exact likelihood, and those that draw value after value."""
+
+import abc
+
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.models.base import Signature, SinglePlayer
+from tfgen.models.players import Batch, Terms
+from tfgen.noise import Noise
+
+
+class Likelihood(SinglePlayer):
+    """A model that says log p(x) exactly, and is trained to raise it.
+
+    A subclass gives `log_prob` and `sample`; one that is not trained by
+    gradients gives its own `players` as well.
+    """
+
+    @abc.abstractmethod
+    def log_prob(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log p(example | label) in nats, exact: [B, *spec.shape] -> [B].
+
+        A probability, and so <= 0, where the examples have levels; else a
+        density.
+        """
+
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """-log p(x) in nats: [B]."""
+        log_prob = self.log_prob(batch[self.spec.key], batch.get('label'))
+        return {'negative_log_likelihood': -log_prob}
+
+    def signatures(self) -> dict[str, Signature]:
+        return super().signatures() | {
+            'log_prob': Signature(
+                self._serve_log_prob, self.with_label(self.spec.key)
+            )
+        }
+
+    def _serve_log_prob(self, example, label=None):
+        return {'log_prob': self.log_prob(example, label)}
+
+
+class Autoregressive(Likelihood):
+    """p(x) = product over t of p(x_t | earlier values), values of N levels.
+
+    A subclass gives the way between examples and levels (`to_levels`,
+    `to_example`), one network for whole examples (`_logits`) and one loop that
+    draws (`_generate`); all else is made of these here.
+    """
+
+    # The name of the noise that decides the draws.
+    draws = 'values'
+
+    # What a subclass gives.
+
+    @abc.abstractmethod
+    def to_levels(self, example: tf.Tensor) -> tf.Tensor:
+        """[B, *spec.shape] -> int32, the same shape, in 0 .. N - 1."""
+
+    @abc.abstractmethod
+    def to_example(self, levels: tf.Tensor) -> tf.Tensor:
+        """The inverse of `to_levels`: one value for each level."""
+
+    @abc.abstractmethod
+    def _logits(
+        self, levels: tf.Tensor, label: tf.Tensor | None, noise: Noise | None
+    ) -> tf.Tensor:
+        """log p of each level given the earlier values, up to a constant.
+
+        int32 [B, *spec.shape] -> float32 [B, *spec.shape, N]; with `noise`
+        under dropout. The logits of a value must not depend on it, nor on any
+        later one.
+        """
+
+    @abc.abstractmethod
+    def _generate(
+        self, noise: Noise, label: tf.Tensor | None, given: tf.Tensor | None
+    ) -> tf.Tensor:
+        """Draws value after value: int32 [B, *spec.shape].
+
+        Each is probability.categorical of its logits and of its own number of
+        `uniforms(noise)`. `given`, of the same shape, holds the known levels
+        and -1 elsewhere.
+        """
+
+    # What follows.
+
+    def uniforms(self, noise: Noise) -> tf.Tensor:
+        """What decides the draws: [B, *spec.shape] in (0, 1)."""
+        return noise.uniform(self.draws, self.spec.shape)
+
+    def _log_prob(
+        self, levels: tf.Tensor, label: tf.Tensor | None, noise: Noise | None
+    ) -> tf.Tensor:
+        """log p(levels | label) in nats: [B]; with `noise` under dropout."""
+        return probability.log_categorical(
+            levels, self._logits(levels, label, noise)
+        )
+
+    def log_prob(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log P(levels of example | label) in nats, exact: [B], <= 0."""
+        return self._log_prob(self.to_levels(example), label, None)
+
+    def logits(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """log p of each level given the earlier values, up to a constant.
+
+        [B, *spec.shape] -> float32 [B, *spec.shape, N].
+        """
+        return self._logits(self.to_levels(example), label, None)
+
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        levels = self.to_levels(batch[self.spec.key])
+        log_prob = self._log_prob(levels, batch.get('label'), noise)
+        return {'negative_log_likelihood': -log_prob}
+
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
+        """One draw per row, each value at one of the levels."""
+        return self.to_example(self._generate(noise, label, None))
+
+    def complete(
+        self,
+        example: tf.Tensor,
+        mask: tf.Tensor,
+        noise: Noise,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Draws what `mask` hides, each value given all earlier ones.
+
+        A known value behind a hidden one cannot influence it: the model
+        offers no tractable p(x_t | future).
+
+        Args:
+          example: [B, *spec.shape].
+          mask: [B, *spec.mask_shape], 1 where known, 0 where drawn.
+          noise: one row per example; equal to that of `sample`, so that an
+            empty mask gives `sample`.
+          label: [B] if the model is conditional.
+
+        Returns:
+          [B, *spec.shape]; known values are those of `example`, bit for bit.
+        """
+        given = tf.where(mask > 0.5, self.to_levels(example), -1)
+        drawn = self._generate(noise, label, given)
+        return tf.where(mask > 0.5, example, self.to_example(drawn))
+
+    def request_specs(self) -> dict[str, tf.TensorSpec]:
+        """Also mask: 1 where a value is known, 0 where it is asked for."""
+        shape = [None, *self.spec.mask_shape]
+        mask = tf.TensorSpec(shape, tf.float32, 'mask')
+        return super().request_specs() | {'mask': mask}
+
+    def signatures(self) -> dict[str, Signature]:
+        return super().signatures() | {
+            'complete': Signature(
+                self._serve_complete,
+                self.with_label(self.spec.key, 'mask', 'seed'),
+                makes=True,
+            )
+        }
+
+    def _serve_complete(self, example, mask, noise, label=None):
+        completed = self.complete(example, mask, noise, label)
+        return {self.spec.key: completed}

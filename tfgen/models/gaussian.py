@@ -1,0 +1,61 @@
+"""A normal distribution, fitted by its moments."""
+
+import math
+
+import tensorflow as tf
+
+from tfgen.data.kinds import PointSpec
+from tfgen.models.exact import Likelihood
+from tfgen.models.players import Assignment, Player
+from tfgen.noise import Noise
+
+
+class Gaussian(Likelihood):
+    """N(mean, covariance) of points: the maximum of the likelihood.
+
+    The moments are averages over all batches so far, so that one pass over a
+    set is the whole training, and its order has no influence.
+
+    Args:
+      spec: of points in D dimensions.
+    """
+
+    kinds = (PointSpec,)
+
+    def __init__(self, spec: PointSpec):
+        super().__init__(spec)
+        self.first = self.add_weight([spec.size], 'zeros', name='first')
+        self.second = self.add_weight(
+            [spec.size, spec.size], 'identity', name='second'
+        )
+
+    def scale(self) -> tf.Tensor:
+        """L with L L^T = covariance = E[x x^T] - E[x] E[x]^T: [D, D]."""
+        mean = tf.convert_to_tensor(self.first)
+        return tf.linalg.cholesky(self.second - mean[:, None] * mean)
+
+    def log_prob(self, example, label=None):
+        scale = self.scale()
+        offset = tf.transpose(example - self.first)
+        z = tf.linalg.triangular_solve(scale, offset)  # [D, B]
+        log_norm = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(scale)))
+        log_norm += 0.5 * self.spec.size * math.log(2.0 * math.pi)
+        return -0.5 * tf.reduce_sum(z**2, axis=0) - log_norm
+
+    def sample(self, noise: Noise, label=None):
+        z = noise.normal('z', self.spec.shape)
+        return self.first + tf.matmul(z, self.scale(), transpose_b=True)
+
+    def players(self) -> tuple[Player, ...]:
+        return (Assignment('moments', self._measures, self._assign),)
+
+    def _measures(self, batch, noise):
+        x = batch['point']
+        shown = self.loss_terms(batch, noise)
+        return shown | {'first': x, 'second': x[:, :, None] * x[:, None]}
+
+    def _assign(self, means, step):
+        share = 1.0 / (tf.cast(step, tf.float32) + 1.0)
+        for moment in (self.first, self.second):
+            mean = means[moment.name]
+            moment.assign(moment + share * (mean - moment))

@@ -1,0 +1,118 @@
+"""Models with a latent vector z: from z to an example, and back."""
+
+import abc
+
+import tensorflow as tf
+
+from tfgen.models.base import GenerativeModel, Signature
+from tfgen.noise import Noise
+
+
+class Latent(GenerativeModel):
+    """An example is made of z ~ N(0, 1) in K dimensions.
+
+    A subclass gives `decode`, and `to_example` where what is decoded is not
+    the example itself.
+    """
+
+    # K.
+    latent_size: int
+
+    @abc.abstractmethod
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """[B, K] -> what the network says of the example."""
+
+    def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
+        """What was decoded, as an example: [B, *spec.shape]."""
+        return decoded
+
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
+        """Draws z from its prior and decodes it."""
+        z = noise.normal('z', [self.latent_size])
+        return self.to_example(self.decode(z, label))
+
+    def request_specs(self) -> dict[str, tf.TensorSpec]:
+        """Also z: a latent vector, standard normal a priori."""
+        z = tf.TensorSpec([None, self.latent_size], tf.float32, 'z')
+        return super().request_specs() | {'z': z}
+
+    def signatures(self) -> dict[str, Signature]:
+        return super().signatures() | {
+            'decode': Signature(
+                self._serve_decode, self.with_label('z'), makes=True
+            )
+        }
+
+    def _serve_decode(self, z, label=None):
+        return {self.spec.key: self.to_example(self.decode(z, label))}
+
+
+class Inference(Latent):
+    """A model that also says which z an example comes from: q(z|x)."""
+
+    @abc.abstractmethod
+    def encode(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """q(z|x): [B, *spec.shape] -> mean, logvar, each float32 [B, K]."""
+
+    def reconstruct(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Decodes the mean of q(z|x): [B, *spec.shape] -> the same."""
+        mean, _ = self.encode(example, label)
+        return self.to_example(self.decode(mean, label))
+
+    def signatures(self) -> dict[str, Signature]:
+        inputs = self.with_label(self.spec.key)
+        return super().signatures() | {
+            'encode': Signature(self._serve_encode, inputs),
+            'reconstruct': Signature(
+                self._serve_reconstruct, inputs, makes=True
+            ),
+        }
+
+    def _serve_encode(self, example, label=None):
+        mean, logvar = self.encode(example, label)
+        return {'mean': mean, 'logvar': logvar}
+
+    def _serve_reconstruct(self, example, label=None):
+        return {self.spec.key: self.reconstruct(example, label)}
+
+
+class Bounded(Inference):
+    """A model that bounds log p(x) from below, by draws of q(z|x)."""
+
+    @abc.abstractmethod
+    def elbo(
+        self, example: tf.Tensor, label: tf.Tensor | None, noise: Noise
+    ) -> tf.Tensor:
+        """E log p(x|z) - KL(q(z|x) || p(z)) <= log p(x), one draw: [B]."""
+
+    @abc.abstractmethod
+    def log_weights(
+        self,
+        example: tf.Tensor,
+        label: tf.Tensor | None,
+        noise: Noise,
+        num_samples: int,
+    ) -> tf.Tensor:
+        """log p(x, z_s) - log q(z_s|x) for S draws of q: [S, B].
+
+        Their mean estimates the ELBO, their log-mean-exp the tighter
+        importance weighted bound (Burda et al. 2016, equation 8).
+        """
+
+    @property
+    @abc.abstractmethod
+    def is_density(self) -> bool:
+        """Whether p(x|z) is a density on the data's range, no probability."""
+
+    def signatures(self) -> dict[str, Signature]:
+        inputs = self.with_label(self.spec.key, 'seed')
+        return super().signatures() | {
+            'elbo': Signature(self._serve_elbo, inputs)
+        }
+
+    def _serve_elbo(self, example, noise, label=None):
+        return {'elbo': self.elbo(example, label, noise)}

@@ -1,0 +1,160 @@
+"""Who moves in a training step, and how.
+
+What is measured and how it moves are two things. On every replica a player
+measures its part of a batch (`statistics`); what it gives are shares of means
+over the global batch, so that adding them over streams and replicas is all
+that is left to do. Then it moves (`apply`): by its optimizer, or by an
+assignment of its own.
+
+A model makes its players anew whenever it is asked; the training loop keeps
+one set of them.
+"""
+
+import abc
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import keras
+import tensorflow as tf
+
+from tfgen.gradients import with_gradients
+from tfgen.noise import Noise
+from tfgen.optimizers import Adam
+
+Batch = dict[str, tf.Tensor]
+Terms = dict[str, tf.Tensor]
+# Per-example values [B, ...] -> this replica's share of their mean over the
+# global batch, [...]. The loop makes it, so that no player can get a number of
+# replicas wrong.
+Mean = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Run(Protocol):
+    """What of a run's settings an optimizer depends on; see presets."""
+
+    learning_rate: float
+    schedule: str
+    beta_1: float
+    steps: int
+
+
+class Player(abc.ABC):
+    """One of those that move, in turn, in every step.
+
+    Attributes:
+      name: 'generator', 'discriminator'; 'model' where there is only one.
+      updates: per step, each on a batch of its own; 0 for a player that moves
+        without a batch, after all others.
+    """
+
+    name: str
+    updates: int = 1
+
+    def build(self, run: Run) -> None:
+        """Makes what it moves with; called inside the strategy's scope."""
+        del run
+
+    def saved(self) -> dict:
+        """What a checkpoint must hold beside the model, by name."""
+        return {}
+
+    @abc.abstractmethod
+    def statistics(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        """Measures some rows of a batch: terms to show, and what moves it.
+
+        Both are made by `mean`, or linear in what it makes. XLA may compile
+        this function, so it assigns nothing but the running statistics of its
+        layers.
+        """
+
+    @abc.abstractmethod
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        """Moves, in the replica context of tf.distribute.
+
+        Args:
+          totals: the second result of `statistics`, of this replica's rows.
+            Adding them over the replicas is this function's first act.
+          step: int64, the training step.
+        """
+
+
+@dataclasses.dataclass
+class Descent(Player):
+    """Minimises the mean of its terms' sum by Adam.
+
+    Attributes:
+      loss_terms: (batch, noise) -> named float32 [B] terms.
+      variables: what this player moves.
+      learning_rate, beta_1: its own; None takes the run's.
+    """
+
+    name: str
+    loss_terms: Callable[[Batch, Noise], Terms]
+    variables: Sequence[keras.Variable]
+    updates: int = 1
+    learning_rate: float | None = None
+    beta_1: float | None = None
+    optimizer: keras.optimizers.Optimizer | None = None
+
+    def build(self, run: Run) -> None:
+        rate = self.learning_rate or run.learning_rate
+        if run.schedule == 'cosine':
+            rate = keras.optimizers.schedules.CosineDecay(
+                rate, run.steps * self.updates
+            )
+        beta_1 = run.beta_1 if self.beta_1 is None else self.beta_1
+        self.optimizer = Adam(rate, beta_1=beta_1)
+        self.optimizer.build(self.variables)
+
+    def saved(self) -> dict:
+        return {f'{self.name}_optimizer': self.optimizer}
+
+    def statistics(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        def total():
+            terms = {
+                name: mean(values)
+                for name, values in self.loss_terms(batch, noise).items()
+            }
+            return tf.add_n(list(terms.values())), terms
+
+        return with_gradients(total, self.variables)
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        # (Adds over the replicas.)
+        self.optimizer.apply(totals, self.variables)
+
+
+@dataclasses.dataclass
+class Assignment(Player):
+    """Assigns what follows from means over a batch: EM, PCA, moments.
+
+    Attributes:
+      measures: (batch, noise) -> named [B, ...]; those that are [B] are shown
+        as terms.
+      assign: (means over the global batch by name, step) -> None; assigns.
+    """
+
+    name: str
+    measures: Callable[[Batch, Noise], Terms]
+    assign: Callable[[Mapping[str, tf.Tensor], tf.Tensor], None]
+    updates: int = 1
+    _names: list = dataclasses.field(default_factory=list, repr=False)
+
+    def statistics(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        measured = self.measures(batch, noise)
+        self._names[:] = measured
+        means = {name: mean(values) for name, values in measured.items()}
+        shown = {k: v for k, v in means.items() if v.shape.rank == 0}
+        return shown, list(means.values())
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        replica = tf.distribute.get_replica_context()
+        means = replica.all_reduce(tf.distribute.ReduceOp.SUM, totals)
+        self.assign(dict(zip(self._names, means, strict=True)), step)

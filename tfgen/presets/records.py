@@ -1,0 +1,88 @@
+"""What the presets have reached, from the records of their runs.
+
+`scripts/evaluate.py --record=results` writes a record; nobody else does.
+"""
+
+import json
+import math
+import pathlib
+
+import tfgen
+from tfgen import presets
+
+
+def folder() -> pathlib.Path:
+    """results/, of a clone or of an installed tfgen."""
+    package = pathlib.Path(tfgen.__file__).parent
+    installed = package / 'results'
+    return installed if installed.is_dir() else package.parent / 'results'
+
+
+def read() -> dict[str, dict]:
+    """Preset -> its record, of those that have one."""
+    files = {name: folder() / f'{name}.json' for name in presets.PRESETS}
+    return {
+        name: json.loads(file.read_text())
+        for name, file in files.items()
+        if file.exists()
+    }
+
+
+def table() -> list[str]:
+    """A line for every preset: data, size, length, figure."""
+    found = read()
+    return [
+        f'{name:23} {preset.model.__name__:9}{preset.dataset:25} '
+        f'{getattr(preset, "binarization", "none"):8}'
+        f'{"given label" if preset.conditional else "":12}'
+        f'{preset.steps:6} steps of {preset.batch_size:3}   '
+        f'{_reached(found.get(name))}'
+        for name, preset in presets.PRESETS.items()
+    ]
+
+
+def markdown() -> list[str]:
+    """The same as a table of the README."""
+    found = read()
+    lines = [
+        '| preset | model | data | parameters | steps x batch | reached |',
+        '|---|---|---|---|---|---|',
+    ]
+    for name, preset in presets.PRESETS.items():
+        record = found.get(name)
+        label = ', given label' if preset.conditional else ''
+        size = f'{record["num_parameters"]:,}' if record else ''
+        cells = (
+            f'`{name}`',
+            preset.model.__name__,
+            f'{preset.dataset}{label}',
+            size,
+            f'{preset.steps:,} x {preset.batch_size}',
+            '; '.join(figures(record)) if record else 'not run',
+        )
+        lines.append(f'| {" | ".join(cells)} |')
+    return lines
+
+
+def figures(record: dict) -> list[str]:
+    """Every figure of a record in words."""
+    return [
+        f'{name.replace("_", " ")} {_number(figure)}'
+        for name, figure in record['figures'].items()
+    ]
+
+
+def _reached(record):
+    if not record:
+        return 'not run'
+    return f'{record["num_parameters"]:,} parameters, {figures(record)[-1]}'
+
+
+def _number(figure):
+    """Mean, error and unit, to two digits of the error."""
+    mean, error = figure['mean'], figure['standard_error']
+    unit = f' {figure["unit"]}' if figure.get('unit') else ''
+    if not error:
+        return f'{mean:.4g}{unit}'
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f'{mean:,.{digits}f} +- {error:,.{digits}f}{unit}'

@@ -1,0 +1,55 @@
+"""The moving average of a model's weights."""
+
+import tensorflow as tf
+
+from tfgen.models.base import GenerativeModel
+from tfgen.models.players import Batch, Mean, Player, Terms
+from tfgen.noise import Noise
+from tfgen.training import checkpoints
+
+
+class Average(Player):
+    """Follows every weight of a model, after all others have moved.
+
+    Made inside the strategy's scope.
+
+    Args:
+      decay: share of the old average in the new one.
+    """
+
+    name = 'average'
+    updates = 0
+
+    def __init__(self, model: GenerativeModel, decay: float):
+        self._variables, self._decay = model.variables, decay
+        self._averages = [
+            tf.Variable(
+                v.value,
+                trainable=False,
+                # Every replica moves its own copy, and all by the same amount.
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for v in self._variables
+        ]
+
+    def saved(self) -> dict:
+        return {checkpoints.AVERAGES: self._averages}
+
+    def statistics(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        return {}, []
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        # The first steps are averaged over a shorter time, not to drag the
+        # initial weights along.
+        done = tf.cast(step, tf.float32)
+        decay = tf.minimum(self._decay, (1.0 + done) / (10.0 + done))
+        for average, v in zip(self._averages, self._variables, strict=True):
+            value = tf.convert_to_tensor(v.value)
+            average.assign(value + decay * (average - value))
+
+    def use(self) -> None:
+        """Puts the averages in the place of the weights."""
+        for average, v in zip(self._averages, self._variables, strict=True):
+            v.assign(average)

@@ -1,0 +1,212 @@
+"""A run: a model trained to its last step, or continued, in a workdir."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import Data
+from tfgen.errors import UserError
+from tfgen.models.base import GenerativeModel
+from tfgen.models.exact import Likelihood
+from tfgen.models.players import Player
+from tfgen.presets.settings import Preset
+from tfgen.training import checkpoints, loop, stopping, strategies, workdir
+from tfgen.training.averages import Average
+from tfgen.training.reporting import Reporter
+
+JITS = ('auto', 'on', 'off')
+
+
+def train(
+    config: workdir.Config,
+    examples: Data,
+    directory: pathlib.Path,
+    strategy: tf.distribute.Strategy | None = None,
+    jit: str = 'auto',
+    stop: stopping.Stop | None = None,
+) -> GenerativeModel:
+    """Trains, or continues, the run in `directory` to its last step.
+
+    Args:
+      config: of the run; `directory` becomes, or must be, its workdir.
+      examples: the data set of `config`.
+      directory: the workdir.
+      strategy: of strategies.make; None for one device.
+      jit: 'on', 'off', or 'auto': compile loss and gradient with XLA on a TPU
+        and a GPU, and for models that are faster with it on a CPU.
+      stop: ends the run early, when requested.
+
+    Returns:
+      The trained model; with `ema`, of the averaged weights.
+
+    Raises:
+      UserError: the workdir belongs to another run or is being trained, the
+        batch cannot be divided among the replicas, a loss is not finite.
+      stopping.Stopped: `stop` was requested; its state is saved.
+    """
+    strategy = strategy or tf.distribute.get_strategy()
+    _require_equal_shares(config.preset.batch_size, strategy)
+    if not strategies.is_chief(strategy):
+        return _train(config, examples, directory, strategy, jit, stop)
+    with stopping.alone_in(directory):
+        return _train(config, examples, directory, strategy, jit, stop)
+
+
+def _train(config, examples, directory, strategy, jit, stop):
+    preset, chief = config.preset, strategies.is_chief(strategy)
+    loop.make_repeatable()
+    with strategy.scope():
+        model = config.build()
+        players = make_players(model, preset)
+    compiled = use_jit(jit, model, strategy)
+    step = tf.Variable(0, dtype=tf.int64, trainable=False)
+    saved = {k: v for p in players for k, v in p.saved().items()}
+    checkpoint = checkpoints.of(model, step, **saved)
+    restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
+    if chief:
+        workdir.write_config(directory, config)
+    done = int(step.numpy())
+    if restored:
+        print(f'continuing at step {done} from {restored}', flush=True)
+    if done >= preset.steps:
+        print(f'{directory} is already trained to step {done}')
+        return _finished(model, players)
+    rows = loop.Rows.of(strategy, model, preset.batch_size)
+    run = loop.make_loop(strategy, players, rows, config.seed, compiled, stop)
+    batches = batch_iterator(
+        strategy, examples, config, done * loop.batches_per_step(players)
+    )
+    # These compute in float32 whatever is asked.
+    exact = isinstance(model, Likelihood)
+    precision = 'float32' if exact else config.precision
+    with Reporter(directory, config, model, done, chief) as report:
+        while done < preset.steps:
+            count = _until_next_event(done, preset)
+            history, stopped = run(batches, done, count)
+            require_finite(history, done, precision)
+            done += len(next(iter(history.values())))
+            step.assign(done)
+            report.terms(done, history)
+            due = done % preset.checkpoint_every == 0 or done == preset.steps
+            if due or stopped:
+                require_finite_weights(model, done, precision)
+                checkpoints.save(
+                    checkpoint, directory / 'checkpoints', done, chief
+                )
+            if due:
+                report.samples(done)
+            if stopped and done < preset.steps:
+                raise stopping.Stopped(done, stop.number)
+    return _finished(model, players)
+
+
+def _require_equal_shares(batch_size, strategy):
+    replicas = strategy.num_replicas_in_sync
+    if batch_size % replicas:
+        raise UserError(
+            f'batch_size {batch_size} is not a multiple of the '
+            f'{replicas} replicas: set batch_size, for example --set '
+            f'batch_size={-(-batch_size // replicas) * replicas}'
+        )
+
+
+def make_players(model: GenerativeModel, preset: Preset) -> list[Player]:
+    """The model's players, and the moving average if there is one.
+
+    Call it inside the strategy's scope.
+    """
+    players = [*model.players()]
+    if preset.ema:
+        players.append(Average(model, preset.ema))
+    for player in players:
+        player.build(preset)
+    return players
+
+
+def _finished(model, players):
+    for player in players:
+        if isinstance(player, Average):
+            player.use()
+    return model
+
+
+def use_jit(
+    jit: str, model: GenerativeModel, strategy: tf.distribute.Strategy
+) -> bool:
+    """Whether XLA compiles loss and gradient; see `train`."""
+    if jit not in JITS:
+        raise UserError(f'unknown jit {jit!r}: use {", ".join(JITS)}')
+    if strategies.is_tpu(strategy):
+        return False  # strategy.run compiles everything there
+    split = model.cross_replica and strategy.num_replicas_in_sync > 1
+    if jit == 'on' and split:
+        raise UserError(
+            'jit=on cannot compile batch norm over '
+            f'{strategy.num_replicas_in_sync} replicas: use --jit=auto'
+        )
+    if jit != 'auto':
+        return jit == 'on'
+    on_gpu = bool(tf.config.list_logical_devices('GPU'))
+    return (on_gpu or model.jit_on_cpu(model.settings)) and not split
+
+
+def batch_iterator(
+    strategy: tf.distribute.Strategy,
+    examples: Data,
+    config: workdir.Config,
+    start: int,
+):
+    """The stream of batches from number `start` on, dealt to the replicas."""
+
+    def dataset(context):
+        return examples.train(
+            config.seed, config.preset.batch_size, start, context
+        )
+
+    return iter(strategy.distribute_datasets_from_function(dataset))
+
+
+def _until_next_event(done, preset):
+    def after(every):
+        return every - done % every
+
+    return min(
+        after(preset.log_every),
+        after(preset.checkpoint_every),
+        preset.steps - done,
+    )
+
+
+def require_finite(history: dict, done: int, precision: str) -> None:
+    """Raises UserError for a loss that is not finite; `done` steps before."""
+    bad = [
+        (int(np.argmin(np.isfinite(values))), name)
+        for name, values in history.items()
+        if not np.all(np.isfinite(values))
+    ]
+    if bad:
+        offset, name = min(bad)
+        raise UserError(
+            f'the loss term {name} is {history[name][offset]} at step '
+            f'{done + offset}: {_remedy(precision)}'
+        )
+
+
+def require_finite_weights(
+    model: GenerativeModel, done: int, precision: str
+) -> None:
+    """Raises UserError for a variable that is not finite after `done` steps."""
+    for variable in model.variables:
+        if not np.all(np.isfinite(variable.numpy())):
+            raise UserError(
+                f'the variable {variable.path} is not finite after step '
+                f'{done}: {_remedy(precision)}'
+            )
+
+
+def _remedy(precision):
+    text = (
+        'nothing of it was saved; try a smaller learning_rate in a new workdir'
+    )
+    return text if precision == 'float32' else f'{text}, or --precision=float32'

@@ -1,0 +1,134 @@
+"""A training that is told to stop, and one that is already going on."""
+
+import contextlib
+import os
+import pathlib
+import signal
+import socket
+import threading
+
+import tensorflow as tf
+
+from tfgen import files
+from tfgen.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows, where nothing is locked
+    fcntl = None
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(Exception):
+    """A training was told to stop and has saved its state.
+
+    Attributes:
+      status: exit status of the process, 128 + the number of the signal.
+    """
+
+    def __init__(self, step: int, number: int):
+        super().__init__(
+            f'stopped by {signal.Signals(number).name}: step {step} is saved, '
+            'the same command continues'
+        )
+        self.status = 128 + number
+
+
+class Stop:
+    """Whether to stop, as a variable that a running graph can read.
+
+    Python hears of a signal only when TensorFlow gives back control, which
+    may be minutes later. So a thread of its own waits for what the
+    interpreter's C code writes at once, and sets the variable; the training
+    loop reads it after every step. A second signal ends the process, as it
+    would without all this.
+    """
+
+    def __init__(self):
+        with tf.device('CPU'):
+            self.flag = tf.Variable(0.0, trainable=False)
+        self.number = 0
+
+    def request(self, number: int = signal.SIGTERM) -> None:
+        """Asks to stop after the step that is being made."""
+        self.number = number
+        self.flag.assign(1.0)
+
+    @contextlib.contextmanager
+    def on_signals(self):
+        """Requests it when SIGTERM or SIGINT comes; in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        before = {s: signal.signal(s, _once) for s in _SIGNALS}
+        wakeup = signal.set_wakeup_fd(theirs.fileno())
+        thread = threading.Thread(target=self._wait, args=(ours,), daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            signal.set_wakeup_fd(wakeup)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            theirs.close()  # ends the thread
+            thread.join()
+            ours.close()
+
+    def _wait(self, channel):
+        while numbers := channel.recv(1):
+            if numbers[0] in _SIGNALS:
+                self.request(numbers[0])
+
+
+def _once(number, frame):
+    """The first signal is heard by the thread; the next one ends it all."""
+    for s in _SIGNALS:
+        signal.signal(s, signal.SIG_DFL)
+
+
+@contextlib.contextmanager
+def alone_in(directory: pathlib.Path):
+    """Locks a workdir for this process; the lock ends with it, however.
+
+    Args:
+      directory: is made if need be, and taken away again if nothing was
+        written into it.
+
+    Raises:
+      UserError: another process trains there, or it cannot be made.
+    """
+    new = [d for d in (directory, *directory.parents) if not d.exists()]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise UserError(
+            f'workdir {str(directory)!r} cannot be written '
+            f'({files.reason(error)}): '
+            f'{files.remedy(error, "name another --workdir")}'
+        ) from None
+    try:
+        _lock(directory, handle)
+        yield
+    finally:
+        os.close(handle)
+        for folder in new:
+            with contextlib.suppress(OSError):  # is not empty, or not there
+                folder.rmdir()
+
+
+def _lock(directory, handle):
+    if not fcntl:
+        return
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(
+            f'another process trains in workdir {str(directory)!r}: wait for '
+            'its end, stop it, or name another --workdir'
+        ) from None
+    except OSError:
+        pass  # some file systems have no locks
