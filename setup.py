@@ -21,7 +21,16 @@ setup(
     long_description=Path('README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    packages=find_packages(include=['tfgen', 'tfgen.*']),
+    # The records of the presets' runs travel with them.
+    packages=[*find_packages(include=['tfgen', 'tfgen.*']), 'tfgen.results'],
+    package_dir={'tfgen.results': 'results'},
+    package_data={'tfgen.results': ['*.json']},
+    entry_points={
+        'console_scripts': [
+            f'tfgen-{name} = tfgen.commands.{name}:run'
+            for name in ('train', 'evaluate', 'sample', 'export')
+        ]
+    },
     python_requires='>=3.11',
     install_requires=[
         'tensorflow>=2.20',
@@ -43,6 +52,8 @@ setup(
             'ruff>=0.12',
             # Keeps imports running downwards; see pyproject.toml.
             'import-linter>=2.3',
+            # Makes the wheel that is tested.
+            'build>=1.2',
         ],
     },
 )

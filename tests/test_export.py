@@ -32,7 +32,7 @@ EVERY = [(m, s) for m, names in SIGNATURES.items() for s in sorted(names)]
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory, data_dir):
-    """model -> (live functions, loaded ones, folder, a request's rows)."""
+    """model -> (its served functions, their folder, a request's rows)."""
     made = {}
 
     def get(model):
@@ -44,13 +44,9 @@ def exported(tmp_path_factory, data_dir):
             for v in live.trainable_variables:
                 v.assign_add(random.normal(0.0, 0.2, v.shape))
             export.export(live, config, 0, images, path)
-            made[model] = (
-                signatures.functions(live),
-                tf.saved_model.load(str(path / '1')).signatures,
-                path,
-                _rows(live, images),
-            )
-        return made[model]
+            loaded = tf.saved_model.load(str(path / '1'))
+            made[model] = loaded.signatures, path, _rows(live, images), loaded
+        return made[model][:3]
 
     return get
 
@@ -81,15 +77,17 @@ def _call(function, rows, pick):
 
 def test_each_model_serves_its_signatures(exported):
     for model, names in SIGNATURES.items():
-        _, loaded, *_ = exported(model)
+        loaded, *_ = exported(model)
         assert set(loaded) == names | {'serving_default'}
+        for function in loaded.values():
+            tiny.assert_named_generator(function.graph)
 
 
 @pytest.mark.parametrize('model,signature', EVERY)
 def test_a_row_depends_on_its_own_input_alone(model, signature, exported):
-    live, loaded, _, rows = exported(model)
+    loaded, _, rows = exported(model)
     function = loaded[signature]
-    whole = _call(live[signature], rows, np.arange(64))
+    whole = _call(loaded[signature], rows, np.arange(64))
     for pick in ([5], [63, 0], [9, 9, 2, 1, 60, 33, 9], np.arange(64)[::-1]):
         served = _call(function, rows, np.asarray(pick))
         for key, value in served.items():
@@ -106,10 +104,10 @@ def test_a_row_depends_on_its_own_input_alone(model, signature, exported):
     'model,signature', [e for e in EVERY if e[1].endswith('_png')]
 )
 def test_png_twins_decode_to_the_same_pixels(model, signature, exported):
-    live, _, _, rows = exported(model)
+    loaded, _, rows = exported(model)
     pick = np.arange(8)
-    image = _call(live[signature[: -len('_png')]], rows, pick)['image']
-    pngs = _call(live[signature], rows, pick)['image_bytes']
+    image = _call(loaded[signature[: -len('_png')]], rows, pick)['image']
+    pngs = _call(loaded[signature], rows, pick)['image_bytes']
     for png, pixels in zip(pngs, image, strict=True):
         np.testing.assert_array_equal(
             tf.io.decode_png(png).numpy(), np.round(pixels * 255)
@@ -118,10 +116,10 @@ def test_png_twins_decode_to_the_same_pixels(model, signature, exported):
 
 @pytest.mark.parametrize('signature', ['sample', 'complete'])
 def test_wav_twins_decode_to_the_same_samples(signature, exported):
-    live, _, _, rows = exported('wavenet')
+    loaded, _, rows = exported('wavenet')
     pick = np.arange(8)
-    audio = _call(live[signature], rows, pick)['audio']
-    wavs = _call(live[f'{signature}_wav'], rows, pick)['audio_bytes']
+    audio = _call(loaded[signature], rows, pick)['audio']
+    wavs = _call(loaded[f'{signature}_wav'], rows, pick)['audio_bytes']
     decoded = [tf.audio.decode_wav(wav) for wav in wavs]
     assert all(rate == 8000 for _, rate in decoded)
     decoded = np.stack([sound[:, 0] for sound, _ in decoded])
@@ -137,17 +135,17 @@ def test_wav_twins_decode_to_the_same_samples(signature, exported):
 
 def test_equal_seeds_give_equal_pictures_and_others_do_not(exported):
     for model in tiny.MODELS:
-        live, _, _, rows = exported(model)
+        loaded, _, rows = exported(model)
         rows = {k: np.repeat(v[:1], 4, axis=0) for k, v in rows.items()}
         rows['seed'] = np.array([5, 6, 5, 7])
-        (image,) = _call(live['sample'], rows, np.arange(4)).values()
+        (image,) = _call(loaded['sample'], rows, np.arange(4)).values()
         np.testing.assert_allclose(image[0], image[2], atol=1e-6)
         assert np.abs(image[0] - image[1]).max() > 1e-3
         assert np.abs(image[0] - image[3]).max() > 1e-3
 
 
 def test_it_loads_without_tfgen_and_keras(exported):
-    folders = [exported(model)[2] for model in tiny.MODELS]
+    folders = [exported(model)[1] for model in tiny.MODELS]
     script = tiny.ROOT / 'scripts' / 'load_export.py'
     output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
     assert output.count('same in another batch') == len(tiny.MODELS)
@@ -184,7 +182,7 @@ def test_a_damaged_export_is_one_line_without_tfgen(
 
 
 def test_saved_model_cli_runs_it(exported, tmp_path):
-    _, _, folder, _ = exported('pixelrnn')
+    _, folder, _ = exported('pixelrnn')
     np.save(tmp_path / 'seed.npy', np.array([1, 2]))
     np.save(tmp_path / 'label.npy', np.array([3, 4], np.int32))
     inputs = ';'.join(f'{k}={tmp_path}/{k}.npy' for k in ('seed', 'label'))
@@ -220,7 +218,7 @@ BAD = [
 def test_bad_input_is_refused_and_the_next_request_served(
     model, signature, name, value, message, exported
 ):
-    _, loaded, _, rows = exported(model)
+    loaded, _, rows = exported(model)
     function = loaded[signature]
     bad = {k: v.copy() for k, v in rows.items()}
     bad[name].reshape(-1)[3] = value
@@ -240,7 +238,7 @@ def server(exported):
     def get(model, signature, names):
         if model not in sessions:
             session = tf.compat.v1.Session(graph=tf.Graph())
-            folder = str(exported(model)[2] / '1')
+            folder = str(exported(model)[1] / '1')
             with session.graph.as_default():
                 found = tf.compat.v1.saved_model.load(
                     session, ['serve'], folder
@@ -262,7 +260,7 @@ def server(exported):
 def test_a_wrong_shape_is_refused_in_our_words(
     model, signature, exported, server
 ):
-    _, loaded, _, rows = exported(model)
+    loaded, _, rows = exported(model)
     names = sorted(loaded[signature].structured_input_signature[1])
     good = {n: rows[n][:2] for n in names}
     served = server(model, signature, names)
@@ -285,7 +283,7 @@ def test_a_wrong_shape_is_refused_in_our_words(
 
 @pytest.mark.parametrize('model,signature', EVERY)
 def test_no_rows_are_answered_with_no_rows(model, signature, exported):
-    _, loaded, _, rows = exported(model)
+    loaded, _, rows = exported(model)
     function = loaded[signature]
     served = _call(function, rows, np.arange(0))
     whole = _call(function, rows, np.arange(2))
@@ -321,7 +319,7 @@ def test_pictures_differ_by_less_than_a_millionth_with_their_neighbours(
 def test_drawn_values_are_equal_bit_for_bit_with_any_neighbours(
     model, exported
 ):
-    _, loaded, _, rows = exported(model)
+    loaded, _, rows = exported(model)
     (whole,) = _call(loaded['sample'], rows, np.arange(64)).values()
     for pick in ([5], [63, 0, 17]):
         (some,) = _call(loaded['sample'], rows, np.asarray(pick)).values()
@@ -330,7 +328,7 @@ def test_drawn_values_are_equal_bit_for_bit_with_any_neighbours(
 
 @pytest.mark.parametrize('model,signature', EVERY)
 def test_inputs_of_unequal_length_are_refused(model, signature, exported):
-    _, loaded, _, rows = exported(model)
+    loaded, _, rows = exported(model)
     function = loaded[signature]
     names = sorted(function.structured_input_signature[1])
     if len(names) == 1:
@@ -348,7 +346,7 @@ def test_warm_up_records_name_every_signature(exported):
         'tensorflow_serving.apis.prediction_log_pb2'
     )
     for model, names in SIGNATURES.items():
-        live, _, folder, _ = exported(model)
+        loaded, folder, _ = exported(model)
         file = folder / '1' / 'assets.extra' / 'tf_serving_warmup_requests'
         seen = set()
         for record in tf.data.TFRecordDataset(str(file)):
@@ -359,13 +357,13 @@ def test_warm_up_records_name_every_signature(exported):
                 k: tf.constant(tf.make_ndarray(v))
                 for k, v in request.inputs.items()
             }
-            live[request.model_spec.signature_name](**inputs)
+            loaded[request.model_spec.signature_name](**inputs)
             seen.add(request.model_spec.signature_name)
         assert seen == names
 
 
 def test_a_gan_is_exported_without_its_discriminator(exported):
-    _, _, folder, _ = exported('dcgan')
+    _, folder, _ = exported('dcgan')
     info = json.loads((folder / '1' / export.INFO).read_text())
     model = workdir.Config.from_dict(info).build()
     loaded = tf.saved_model.load(str(folder / '1'))

@@ -131,6 +131,7 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
             if op.type == 'AddN' and len(op.inputs) > 2
         ]
         assert not wide
+        tiny.assert_named_generator(graph)
 
 
 def test_a_wide_sum_of_gradients_would_be_seen():

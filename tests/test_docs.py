@@ -1,0 +1,56 @@
+"""What the documents say is so."""
+
+import pathlib
+import re
+
+import pytest
+import tiny
+
+from tfgen.presets import records
+
+DOCS = sorted((tiny.ROOT / 'docs').glob('*.md')) + [tiny.ROOT / 'README.md']
+
+
+def _blocks(name, language='python'):
+    text = (tiny.ROOT / name).read_text()
+    return re.findall(rf'^```{language}\n(.*?)^```', text, re.M | re.S)
+
+
+def test_the_worked_example_is_the_code_that_is_tested():
+    named = [b for b in _blocks('docs/design.md') if b.startswith('# t')]
+    assert len(named) == 4
+    for block in named:
+        title, code = block.split('\n', 1)
+        assert code.strip() in (tiny.ROOT / title[2:]).read_text()
+
+
+def test_the_readmes_table_is_that_of_the_presets():
+    table = '\n'.join(records.markdown())
+    assert table in (tiny.ROOT / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('document', DOCS, ids=lambda d: d.name)
+def test_links_lead_to_files(document):
+    for link in re.findall(r'\]\(([^)#\s]+)\)', document.read_text()):
+        if '://' not in link:
+            assert (document.parent / link).exists(), link
+
+
+def test_the_tests_that_the_lecture_names_are_there():
+    text = (tiny.ROOT / 'docs' / 'lecture.md').read_text()
+    tests = ''.join(
+        f.read_text() for f in pathlib.Path(__file__).parent.glob('test_*.py')
+    )
+    for name in set(re.findall(r'`(test_\w+)', text)):
+        assert f'def {name}(' in tests, name
+
+
+@pytest.mark.parametrize('name', ['README.md', 'docs/data.md'])
+def test_the_python_of_a_document_runs(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for block in _blocks(name):
+        exec(block, {})
+
+
+def test_the_readme_fits_a_newcomer():
+    assert len((tiny.ROOT / 'README.md').read_text().splitlines()) <= 160

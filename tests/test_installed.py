@@ -1,0 +1,86 @@
+"""tfgen as a wheel, in an environment that has no clone."""
+
+import os
+import pathlib
+import shutil
+import site
+import sys
+
+import pytest
+import tiny
+
+SOURCES = (
+    'tfgen',
+    'results',
+    'setup.py',
+    'pyproject.toml',
+    'README.md',
+    'LICENSE',
+)
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory):
+    """A function that runs a console command of the installed wheel."""
+    root = tmp_path_factory.mktemp('installed')
+    for name in SOURCES:
+        source = tiny.ROOT / name
+        if source.is_dir():
+            shutil.copytree(
+                source,
+                root / 'source' / name,
+                ignore=shutil.ignore_patterns('__pycache__'),
+            )
+        else:
+            shutil.copy(source, root / 'source' / name)
+    build = [sys.executable, '-m', 'build', '--wheel', '--outdir', str(root)]
+    tiny.run([*build, str(root / 'source')])
+    shutil.rmtree(root / 'source')
+    (wheel,) = root.glob('*.whl')
+    python = root / 'env' / 'bin' / 'python'
+    tiny.run([sys.executable, '-m', 'venv', '--without-pip', root / 'env'])
+    pip = [sys.executable, '-m', 'pip', '--python', str(python)]
+    pip += ['--disable-pip-version-check', '--quiet']
+    tiny.run([*pip, 'install', '--no-deps', '--no-index', str(wheel)])
+    # What tfgen depends on is too large to install again. (Of the folder of
+    # another environment no .pth file is read, and so no clone is found.)
+    (libraries,) = (root / 'env' / 'lib').glob('python*/site-packages')
+    (libraries / 'others.pth').write_text('\n'.join(site.getsitepackages()))
+    environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+
+    def run(name, *arguments):
+        command = [str(root / 'env' / 'bin' / name), *arguments]
+        return tiny.run(command, cwd=root, env=environment).stdout
+
+    return run
+
+
+def test_the_package_is_the_installed_one(installed):
+    where = installed('python', '-c', 'import tfgen; print(tfgen.__file__)')
+    assert not pathlib.Path(where).is_relative_to(tiny.ROOT)
+
+
+def test_records_travel_with_the_presets(installed):
+    lines = installed('tfgen-train', '--list_presets').splitlines()
+    (line,) = [line for line in lines if line.startswith('cvae_mnist ')]
+    assert '378,753 parameters' in line and 'nats' in line
+
+
+def test_a_run_from_training_to_export(installed, data_dir, tmp_path):
+    workdir = f'--workdir={tmp_path / "run"}'
+    settings = [f'--set={s}' for s in tiny.settings('cvae')]
+    trained = installed(
+        'tfgen-train',
+        '--preset=cvae_digits',
+        workdir,
+        f'--data_dir={data_dir}',
+        *settings,
+        '--set=steps=2',
+    )
+    assert 'step 2/2' in trained
+    evaluated = installed('tfgen-evaluate', workdir, '--num_samples=2')
+    assert 'negative_elbo' in evaluated
+    installed('tfgen-sample', workdir, '--count=4')
+    assert (tmp_path / 'run' / 'samples.png').is_file()
+    installed('tfgen-export', workdir, f'--model_dir={tmp_path / "export"}')
+    assert (tmp_path / 'export' / '1' / 'saved_model.pb').is_file()
