@@ -48,8 +48,8 @@ def uninterrupted(tmp_path_factory, data_dir):
     def directory(model, jit):
         if (model, jit) not in made:
             path = tmp_path_factory.mktemp(f'{model}_{jit}') / 'run'
-            config, images = tiny.load(model, data_dir)
-            run.train(config, images, path, jit=jit)
+            config, examples = tiny.load(model, data_dir)
+            run.train(config, examples, path, jit=jit)
             made[model, jit] = path
         return made[model, jit]
 

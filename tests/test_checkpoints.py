@@ -33,9 +33,9 @@ def test_a_damaged_newest_checkpoint_falls_back(
         file.write_bytes(
             b'' if damage == 'empty' else content[: len(content) // 2]
         )
-    config, images = tiny.load('cvae', data_dir)
+    config, examples = tiny.load('cvae', data_dir)
     with caplog.at_level('WARNING', logger='absl'):
-        run.train(config, images, path, jit='off')
+        run.train(config, examples, path, jit='off')
     assert ('falling back' in caplog.text) == (damage != 'list')
     tiny.assert_equal_weights(good, tiny.weights(path, 30))
 
@@ -47,9 +47,9 @@ def test_if_all_checkpoints_are_damaged_nothing_is_overwritten(
     for file in (path / 'checkpoints').glob('*.data*'):
         file.write_bytes(b'')
     before = _snapshot(path)
-    config, images = tiny.load('cvae', data_dir)
+    config, examples = tiny.load('cvae', data_dir)
     with pytest.raises(UserError, match='all 3 checkpoints'):
-        run.train(config, images, path)
+        run.train(config, examples, path)
     assert _snapshot(path) == before
 
 
@@ -70,8 +70,8 @@ def test_summaries_of_a_killed_run_have_each_step_once(
     # As a kill leaves it: the last record is half written.
     (events,) = (path / 'summaries').iterdir()
     events.write_bytes(events.read_bytes() + b'\x10\x00\x00')
-    config, images = tiny.load('cvae', data_dir)
-    run.train(config, images, path, jit='off')
+    config, examples = tiny.load('cvae', data_dir)
+    run.train(config, examples, path, jit='off')
     steps = []
     for file in sorted((path / 'summaries').iterdir()):
         for record in tf.data.TFRecordDataset(str(file)):

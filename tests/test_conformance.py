@@ -22,9 +22,9 @@ ROWS = loop.Rows(16, 16, 1)
 
 
 def _built(model, data_dir, *extra):
-    config, images = tiny.load(model, data_dir, *extra)
+    config, examples = tiny.load(model, data_dir, *extra)
     built = config.build()
-    (batch,) = images.train(0, 16).take(1)
+    (batch,) = examples.train(0, 16).take(1)
     return built, batch
 
 
@@ -131,11 +131,11 @@ def test_it_trains_on_sets_it_has_never_seen(
         extra = ['steps=2', f'dataset=folder:{_colour_folder(tmp_path)}']
     if 'levels' in tiny.preset(model).settings:
         extra.append('levels=16')
-    config, images = tiny.load(model, data_dir, *extra)
+    config, examples = tiny.load(model, data_dir, *extra)
     # (Compiled or not is another test's claim, and takes longer.)
-    train(config, images, tmp_path / 'run', jit='off')
+    train(config, examples, tmp_path / 'run', jit='off')
     drawn = Image.open(tmp_path / 'run' / 'samples' / 'step_0000002.png')
-    height, width, channels = images.spec.shape
+    height, width, channels = examples.spec.shape
     assert drawn.mode == {1: 'L', 3: 'RGB'}[channels]
     assert drawn.height > height and drawn.width > width
     assert np.std(drawn) > 0

@@ -5,6 +5,8 @@ Each run is a process of its own: a process can hold one strategy only.
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -78,6 +80,14 @@ def test_two_replicas_follow_one(model, one_device, tmp_path, data_dir):
     tiny.run(command)
     _assert_follows(_losses(tmp_path), reference)
     _assert_equal_averages(model, one, tmp_path)
+    if model == 'gaussian':  # what is assigned, by all replicas
+        _assert_equal_weights(one, tmp_path)
+
+
+def _assert_equal_weights(one, other):
+    weights = [tiny.weights(path, STEPS) for path in (one, other)]
+    for name, value in weights[0].items():
+        np.testing.assert_allclose(weights[1][name], value, atol=1e-5)
 
 
 def _assert_equal_averages(model, one, other):
@@ -102,37 +112,47 @@ def _free_ports(count):
     return ports
 
 
-def _run_workers(model, directory, data_dir, *flags):
+def _start_workers(model, directory, data_dir, *flags):
     cluster = {'worker': [f'127.0.0.1:{p}' for p in _free_ports(2)]}
-    processes = []
-    for index in range(2):
-        task = {'type': 'worker', 'index': index}
-        config = json.dumps({'cluster': cluster, 'task': task})
-        processes.append(
-            subprocess.Popen(
-                tiny.train_command(
-                    model,
-                    directory,
-                    data_dir,
-                    *FLAGS,
-                    UNCOMPILED,
-                    '--strategy=multiworker',
-                    *flags,
-                ),
-                env=os.environ | {'TF_CONFIG': config},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+    command = tiny.train_command(
+        model,
+        directory,
+        data_dir,
+        *FLAGS,
+        UNCOMPILED,
+        '--strategy=multiworker',
+        *flags,
+    )
+    configs = [
+        {'cluster': cluster, 'task': {'type': 'worker', 'index': index}}
+        for index in range(2)
+    ]
+    return [
+        subprocess.Popen(
+            command,
+            env=os.environ | {'TF_CONFIG': json.dumps(config)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        for config in configs
+    ]
+
+
+def _outputs(processes, status=0):
+    """What they say; `status` is how all of them must end."""
     try:
         outputs = [p.communicate(timeout=900)[0] for p in processes]
     finally:
         for process in processes:
             process.kill()
     for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == 0, output
+        assert process.returncode == status, output
     return outputs
+
+
+def _run_workers(model, directory, data_dir, *flags):
+    return _outputs(_start_workers(model, directory, data_dir, *flags))
 
 
 @pytest.mark.parametrize('model', tiny.FAMILIES)
@@ -154,6 +174,21 @@ def test_workers_resume_from_the_chiefs_checkpoint(
     for output in _run_workers('dcgan', tmp_path, data_dir):
         assert 'continuing at step 10' in output
     _assert_follows(_losses(tmp_path), reference)
+
+
+def test_workers_stop_after_one_step_whichever_is_told(tmp_path, data_dir):
+    flags = ['--set=steps=100000', '--set=checkpoint_every=100000']
+    chief, other = _start_workers('cvae', tmp_path, data_dir, *flags)
+    for line in chief.stdout:
+        if line.startswith('step 3/'):
+            break
+    other.send_signal(signal.SIGTERM)
+    outputs = _outputs([chief, other], 128 + signal.SIGTERM)
+    steps = [re.search(r'step (\d+) is saved', out)[1] for out in outputs]
+    assert steps[0] == steps[1]
+    last = f'--set=steps={int(steps[0]) + 2}'
+    for output in _run_workers('cvae', tmp_path, data_dir, last):
+        assert f'continuing at step {steps[0]} ' in output
 
 
 def test_more_replicas_than_gpus_are_refused(monkeypatch):

@@ -19,8 +19,8 @@ def made(data_dir):
     """model -> (model with fresh weights, data)."""
 
     def make(model, *extra):
-        config, images = tiny.load(model, data_dir, *extra)
-        return config.build(), images
+        config, examples = tiny.load(model, data_dir, *extra)
+        return config.build(), examples
 
     return make
 
@@ -32,10 +32,10 @@ def _figures(model, examples, **settings):
 
 
 def test_exact_likelihood_is_the_mean_over_the_split(made):
-    model, images = made('pixelrnn')
-    figure = _figures(model, images, batch_size=100)
+    model, examples = made('pixelrnn')
+    figure = _figures(model, examples, batch_size=100)
     figure = figure['negative_log_likelihood']
-    (batch,) = images.evaluation('test', 297)
+    (batch,) = examples.evaluation('test', 297)
     nats = -model.log_prob(batch['image'], batch['label']).numpy()
     assert figure['mean'] == pytest.approx(nats.mean(), rel=1e-5)
     error = nats.std(ddof=1) / math.sqrt(297)
@@ -45,9 +45,11 @@ def test_exact_likelihood_is_the_mean_over_the_split(made):
 
 
 def test_importance_bound_is_tighter_and_batches_do_not_matter(made):
-    model, images = made('cvae', 'likelihood=bernoulli', 'binarization=dynamic')
+    model, examples = made(
+        'cvae', 'likelihood=bernoulli', 'binarization=dynamic'
+    )
     runs = [
-        _figures(model, images, batch_size=b, num_samples=200)
+        _figures(model, examples, batch_size=b, num_samples=200)
         for b in (50, 297)
     ]
     for run in runs:
@@ -60,8 +62,8 @@ def test_importance_bound_is_tighter_and_batches_do_not_matter(made):
 
 
 def test_one_sample_makes_the_bound_the_elbo(made):
-    model, images = made('cvae')
-    figures = _figures(model, images, num_samples=1)
+    model, examples = made('cvae')
+    figures = _figures(model, examples, num_samples=1)
     assert figures['negative_elbo']['mean'] == pytest.approx(
         figures['importance_bound']['mean'], rel=1e-5
     )
@@ -87,15 +89,15 @@ def test_chunks_of_samples_make_one_mean():
 
 
 def test_gaussian_bits_count_the_width_of_a_grey_level(made):
-    model, images = made('cvae')
-    figure = _figures(model, images, num_samples=2)['negative_elbo']
+    model, examples = made('cvae')
+    figure = _figures(model, examples, num_samples=2)['negative_elbo']
     nats = figure['mean'] + 64 * math.log(16)
     assert figure['bits_per_dim'] == pytest.approx(nats / 64 / math.log(2))
 
 
 def test_gan_figures_are_probabilities(made):
-    model, images = made('dcgan')
-    figures = _figures(model, images)
+    model, examples = made('dcgan')
+    figures = _figures(model, examples)
     assert set(figures) == {'d_real', 'd_fake', 'jensen_shannon'}
     for name in ('d_real', 'd_fake'):
         assert 0 < figures[name]['mean'] < 1
@@ -103,9 +105,9 @@ def test_gan_figures_are_probabilities(made):
 
 
 def test_limit_takes_the_first_examples(made):
-    model, images = made('pixelrnn')
-    figure = _figures(model, images, limit=10)
-    (batch,) = images.evaluation('test', 10, limit=10)
+    model, examples = made('pixelrnn')
+    figure = _figures(model, examples, limit=10)
+    (batch,) = examples.evaluation('test', 10, limit=10)
     nats = -model.log_prob(batch['image'], batch['label']).numpy()
     assert figure['negative_log_likelihood']['mean'] == pytest.approx(
         np.mean(nats), rel=1e-5
@@ -121,9 +123,9 @@ def test_one_example_has_a_figure_without_an_error(made):
 
 
 def test_an_unknown_split_is_refused(made):
-    model, images = made('pixelrnn')
+    model, examples = made('pixelrnn')
     with pytest.raises(UserError, match="no split 'dev'"):
-        _figures(model, images, split='dev')
+        _figures(model, examples, split='dev')
 
 
 def test_measures_are_asked_whether_they_apply(made):
@@ -137,9 +139,9 @@ def test_measures_are_asked_whether_they_apply(made):
 
 
 def test_measures_can_be_chosen(made):
-    model, images = made('pixelrnn')
+    model, examples = made('pixelrnn')
     settings = Settings(limit=3)
-    figures = evaluation.evaluate(model, images, settings, ['log_likelihood'])
+    figures = evaluation.evaluate(model, examples, settings, ['log_likelihood'])
     assert list(figures) == ['negative_log_likelihood']
     with pytest.raises(UserError, match="'bounds' does not apply"):
-        evaluation.evaluate(model, images, settings, ['bounds'])
+        evaluation.evaluate(model, examples, settings, ['bounds'])

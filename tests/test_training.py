@@ -150,8 +150,8 @@ def test_a_wide_sum_of_gradients_would_be_seen():
 
 
 def test_steps_per_call_do_not_matter(tmp_path, uninterrupted, data_dir):
-    config, images = tiny.load('cvae', data_dir, 'log_every=1')
-    run.train(config, images, tmp_path, jit='off')
+    config, examples = tiny.load('cvae', data_dir, 'log_every=1')
+    run.train(config, examples, tmp_path, jit='off')
     tiny.assert_equal_weights(
         tiny.weights(tmp_path, 30),
         tiny.weights(uninterrupted('cvae', 'off'), 30),
@@ -165,11 +165,11 @@ def test_a_longer_run_continues_a_shorter_one(
     model, settings, tmp_path, data_dir
 ):
     settings = [*settings, 'schedule=constant']
-    whole, images = tiny.load(model, data_dir, *settings)
-    run.train(whole, images, tmp_path / 'whole')
+    whole, examples = tiny.load(model, data_dir, *settings)
+    run.train(whole, examples, tmp_path / 'whole')
     for steps in ('steps=13', 'steps=30'):
         config, _ = tiny.load(model, data_dir, *settings, steps)
-        run.train(config, images, tmp_path / 'parts')
+        run.train(config, examples, tmp_path / 'parts')
     tiny.assert_equal_weights(
         tiny.weights(tmp_path / 'whole', 30),
         tiny.weights(tmp_path / 'parts', 30),
@@ -194,8 +194,8 @@ def test_adam_is_keras_adam():
 
 
 def test_two_streams_add_up_to_the_whole_batch(data_dir):
-    config, images = tiny.load('cvae', data_dir)
-    (batch,) = images.train(0, 16).take(1)
+    config, examples = tiny.load('cvae', data_dir)
+    (batch,) = examples.train(0, 16).take(1)
     key = tf.constant([0, 3], tf.int64)
     (player,) = config.build().players()
     whole, halves = (
@@ -238,11 +238,11 @@ def test_averages_follow_their_formula_and_are_what_is_evaluated(
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path, data_dir):
-    config, images = tiny.load('cvae', data_dir, 'learning_rate=1e30')
+    config, examples = tiny.load('cvae', data_dir, 'learning_rate=1e30')
     with pytest.raises(
         UserError, match=r'model/\w+ is .* at step \d+'
     ) as error:
-        run.train(config, images, tmp_path)
+        run.train(config, examples, tmp_path)
     assert 'learning_rate' in str(error.value)
     for prefix in checkpoints.newest_first(tmp_path / 'checkpoints'):
         reader = tf.train.load_checkpoint(str(prefix))
@@ -289,11 +289,11 @@ def test_a_workdir_holds_what_the_readme_says(uninterrupted):
 def test_mixed_precision_trains_every_variable_and_keeps_it_whole(
     model, tmp_path, data_dir
 ):
-    config, images = tiny.load(
+    config, examples = tiny.load(
         model, data_dir, 'steps=5', precision='mixed_bfloat16'
     )
     initial = [v.numpy() for v in config.build().variables]
-    run.train(config, images, tmp_path)
+    run.train(config, examples, tmp_path)
     for name, value in tiny.weights(tmp_path, 5).items():
         if name.startswith('model/'):
             assert value.dtype == np.float32, name

@@ -51,24 +51,24 @@ def of(function: Callable) -> dict[str, tuple[Any, Any]]:
     }
 
 
-def check(kinds: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def check(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     """Raises UserError for the first value that may not be; see `of`.
 
     Args:
-      kinds: name -> type.
+      hints: name -> type.
       values: by name; of the right type.
     """
-    for name, kind in kinds.items():
-        _check(name, kind, values[name])
+    for name, hint in hints.items():
+        _check(name, hint, values[name])
 
 
-def fits(kind: Any, value: Any) -> bool:
-    """Whether a value is of type `kind`; its limits are for `check`."""
-    one, *others = _options(kind)
+def fits(hint: Any, value: Any) -> bool:
+    """Whether a value is of type `hint`; its limits are for `check`."""
+    one, *others = _options(hint)
     if others:
         return any(fits(k, value) for k in (one, *others))
-    kind = _plain(kind)
-    origin, members = typing.get_origin(kind), typing.get_args(kind)
+    hint = _plain(hint)
+    origin, members = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return isinstance(value, type(members[0]))
     if origin is tuple:
@@ -79,46 +79,46 @@ def fits(kind: Any, value: Any) -> bool:
             and all(fits(members[0], v) for v in value)
         )
     if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else hint)
 
 
-def parse(name: str, text: str, kind: Any) -> Any:
-    """The value of type `kind` that `name=text` means.
+def parse(name: str, text: str, hint: Any) -> Any:
+    """The value of type `hint` that `name=text` means.
 
     Raises:
       UserError: it is none.
     """
-    one, *others = _options(kind)
+    one, *others = _options(hint)
     if type(None) in others and text.lower() == 'none':
         return None
-    kind = _plain(one)
+    hint = _plain(one)
     try:
-        if kind is bool:
+        if hint is bool:
             return {'true': True, 'false': False}[text.lower()]
-        members = typing.get_args(kind)
-        if typing.get_origin(kind) is Literal:
+        members = typing.get_args(hint)
+        if typing.get_origin(hint) is Literal:
             return type(members[0])(text)
-        if typing.get_origin(kind) is tuple:
+        if typing.get_origin(hint) is tuple:
             one = _plain(members[0])
             values = tuple(one(x) for x in text.strip('()').split(','))
             if Ellipsis not in members and len(values) != len(members):
                 raise ValueError
             return values
-        return kind(text)
+        return hint(text)
     except (ValueError, KeyError):
-        hint = ', write true or false' if kind is bool else ''
+        more = ', write true or false' if hint is bool else ''
         raise UserError(
-            f'--set {name}={text}: not a value of type {_words(kind)}{hint}'
+            f'--set {name}={text}: not a value of type {_words(hint)}{more}'
         ) from None
 
 
-def _check(name, kind, value):
+def _check(name, hint, value):
     if value is None:
         return
-    kind, *_ = _options(kind)
-    members = typing.get_args(_plain(kind))
-    if typing.get_origin(_plain(kind)) is Literal:
+    hint, *_ = _options(hint)
+    members = typing.get_args(_plain(hint))
+    if typing.get_origin(_plain(hint)) is Literal:
         if value not in members:
             raise UserError(
                 f'unknown {name} {value!r}: use one of '
@@ -126,7 +126,7 @@ def _check(name, kind, value):
             )
         return
     several = isinstance(value, (tuple, list))
-    of_one = members[0] if several and members else kind
+    of_one = members[0] if several and members else hint
     for one in value if several else (value,):
         for limit in _limits(of_one):
             if not limit.holds(one):
@@ -135,27 +135,27 @@ def _check(name, kind, value):
             raise UserError(f'{name} is {value}: use less than 2^31')
 
 
-def _limits(kind):
+def _limits(hint):
     """The limits of an Annotated type."""
-    return [m for m in getattr(kind, '__metadata__', ()) if type(m) is Limit]
+    return [m for m in getattr(hint, '__metadata__', ()) if type(m) is Limit]
 
 
-def _options(kind):
+def _options(hint):
     """The members of a union, or the type alone."""
-    union = typing.get_origin(kind) in (typing.Union, types.UnionType)
-    return typing.get_args(kind) if union else (kind,)
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if union else (hint,)
 
 
-def _plain(kind):
+def _plain(hint):
     """A type without its limits."""
-    return kind.__origin__ if hasattr(kind, '__metadata__') else kind
+    return hint.__origin__ if hasattr(hint, '__metadata__') else hint
 
 
-def _words(kind):
-    if typing.get_origin(kind) is tuple:
-        members = typing.get_args(kind)
+def _words(hint):
+    if typing.get_origin(hint) is tuple:
+        members = typing.get_args(hint)
         shown = [_plain(m).__name__ for m in members if m is not Ellipsis]
         if Ellipsis in members:
             return f'{shown[0]},{shown[0]},... (any number)'
         return ','.join(shown)
-    return kind.__name__
+    return hint.__name__

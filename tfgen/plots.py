@@ -154,7 +154,7 @@ def scatter(
     """
     image = Image.new('RGB', (side, side), (_BACKGROUND,) * 3)
     draw = ImageDraw.Draw(image)
-    kinds = sorted(set(titles)) if titles else ['']
+    kinds = sorted(set(titles or ['']), key=lambda t: (len(t), t))
     colours = {
         kind: f'hsv({360 * i // len(kinds)}, {55 if titles else 0}%, 95%)'
         for i, kind in enumerate(kinds)

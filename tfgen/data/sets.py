@@ -170,8 +170,8 @@ def load_text(
     Raises:
       UserError: no such file, or none in UTF-8.
     """
-    kind, _, path = name.partition(':')
-    if kind != 'text' or not path:
+    prefix, _, path = name.partition(':')
+    if prefix != 'text' or not path:
         raise UserError(
             f'data set {name!r} is no text: name a text file with text:PATH'
         )
@@ -238,10 +238,10 @@ def _common(name, source):
 
 def absolute(name: str) -> str | None:
     """The name of a set with its path from the root; None without a path."""
-    kind, _, path = name.partition(':')
-    if kind not in (*readers.PATHS, 'text'):
+    prefix, _, path = name.partition(':')
+    if prefix not in (*readers.PATHS, 'text'):
         return None
-    return f'{kind}:{os.path.abspath(os.path.expanduser(path))}'
+    return f'{prefix}:{os.path.abspath(os.path.expanduser(path))}'
 
 
 class Data:

@@ -49,8 +49,8 @@ def evaluate(
       UserError: a measure that there is not, or that does not apply.
     """
     settings = settings or Settings()
-    kinds = {k: kind for k, (kind, _) in arguments.of(Settings).items()}
-    arguments.check(kinds, vars(settings))
+    hints = {k: hint for k, (hint, _) in arguments.of(Settings).items()}
+    arguments.check(hints, vars(settings))
     known = applicable(model, examples)
     for name in measures or ():
         if name not in known:

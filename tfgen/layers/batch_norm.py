@@ -49,7 +49,9 @@ class BatchNorm(keras.layers.Layer):
 
     def _batch_statistics(self, x):
         axes = list(range(len(x.shape) - 1))
-        x = tf.identity(x)  # gradients meet in pairs: see training.loop
+        # The gradients of both moments meet here, before that of `call` joins
+        # them: an order of sums that keeps the bits of earlier runs.
+        x = tf.identity(x)
         moments = tf.stack(
             [tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)]
         )

@@ -71,8 +71,8 @@ class GenerativeModel(keras.Model, abc.ABC):
         call.apply_defaults()
         _, (_, spec), *settings = call.arguments.items()
         settings = dict(settings)
-        kinds = {k: kind for k, (kind, _) in arguments.of(cls.__init__).items()}
-        arguments.check(kinds, settings)
+        hints = {k: hint for k, (hint, _) in arguments.of(cls.__init__).items()}
+        arguments.check(hints, settings)
         refusal = cls.refusal(spec, **settings)
         if refusal:
             raise UserError(refusal)
@@ -133,7 +133,7 @@ class GenerativeModel(keras.Model, abc.ABC):
         raise UserError(
             f'{type(self).__name__} is not trained by fit, which cannot '
             'resume exactly and fails on several replicas: use '
-            'tfgen.training.loop.train or scripts/train.py'
+            'tfgen.training.run.train or scripts/train.py'
         )
 
     # What a subclass gives.

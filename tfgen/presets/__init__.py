@@ -45,7 +45,7 @@ def get(name: str, texts: Sequence[str] = ()) -> Preset:
 def restore(name: str, fields: dict) -> Preset:
     """The preset that `dataclasses.asdict` and JSON made `fields` of."""
     preset = _named(name)
-    kinds = preset.kinds()
+    hints = preset.hints()
     # Older configurations carry the record of the preset's own run.
     fields = {
         k: tuple(v) if isinstance(v, list) else v
@@ -53,7 +53,7 @@ def restore(name: str, fields: dict) -> Preset:
         if k not in ('parameters', 'expect')
     }
     for field, value in fields.items():
-        if field in kinds and not arguments.fits(kinds[field], value):
+        if field in hints and not arguments.fits(hints[field], value):
             raise UserError(
                 f'the configuration of preset {name!r} has {field}={value!r}: '
                 'restore its file'

@@ -51,10 +51,10 @@ class Preset:
     checkpoint_every: Size = 1000
 
     def __post_init__(self):
-        arguments.check(self.kinds(), vars(self))
+        arguments.check(self.hints(), vars(self))
 
     @classmethod
-    def kinds(cls) -> dict[str, Any]:
+    def hints(cls) -> dict[str, Any]:
         """Name -> type of every field."""
         return {f.name: f.type for f in dataclasses.fields(cls)}
 
@@ -88,7 +88,7 @@ def of(model: type[GenerativeModel]) -> type[Preset]:
     found = sets.arguments_of(model.kinds) | arguments.of(model.__init__)
     return dataclasses.make_dataclass(
         f'{model.__name__}Preset',
-        [(k, kind, default) for k, (kind, default) in found.items()],
+        [(k, hint, default) for k, (hint, default) in found.items()],
         bases=(Preset,),
         frozen=True,
         kw_only=True,
@@ -102,14 +102,14 @@ def changed(preset: Preset, settings: Mapping[str, str], name: str) -> Preset:
     Raises:
       UserError: a field that there is not, or a value of the wrong type.
     """
-    kinds = preset.kinds()
+    hints = preset.hints()
     for field in settings:
-        if field not in kinds:
+        if field not in hints:
             raise UserError(
                 f'preset {name!r} has no field {field!r}: use one of '
-                f'{", ".join(kinds)}'
+                f'{", ".join(hints)}'
             )
     return dataclasses.replace(
         preset,
-        **{k: arguments.parse(k, v, kinds[k]) for k, v in settings.items()},
+        **{k: arguments.parse(k, v, hints[k]) for k, v in settings.items()},
     )

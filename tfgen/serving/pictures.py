@@ -93,18 +93,18 @@ def manifold(
 
 
 def reconstruction(
-    functions: Functions, config: Config, images: Data
+    functions: Functions, config: Config, examples: Data
 ) -> Pictures:
     """Test images, each row above its reconstructions."""
     _require(functions, 'reconstruct', 'reconstruction')
-    batch = _real(config, images, 4 * COLUMNS)
+    batch = _real(config, examples, 4 * COLUMNS)
     key = config.spec.key
     decoded = _call(functions, 'reconstruct', batch)[key]
     rows = np.stack([_rows(batch[key]), _rows(decoded)], axis=1)
     return rows.reshape(-1, *config.spec.shape), COLUMNS, None
 
 
-def styles(functions: Functions, config: Config, images: Data) -> Pictures:
+def styles(functions: Functions, config: Config, examples: Data) -> Pictures:
     """A test image, then every label in its style (the notes' other digit).
 
     z is the mean of q(z | image, its label), decoded with each label.
@@ -115,7 +115,7 @@ def styles(functions: Functions, config: Config, images: Data) -> Pictures:
             'styles needs a conditional model: train with '
             '--set conditional=true'
         )
-    batch = _real(config, images, COLUMNS)
+    batch = _real(config, examples, COLUMNS)
     mean = _call(functions, 'encode', batch)['mean']
     classes = config.spec.num_classes
     z = np.repeat(mean[None], classes, axis=0)
@@ -173,7 +173,7 @@ def _call(functions, name, inputs):
 
 
 def _decode(functions, config, z, labels):
-    """z [rows, columns, K], a label for each row -> images."""
+    """z [rows, columns, K], a label for each row -> examples."""
     inputs = {'z': z.reshape(-1, z.shape[-1]).astype(np.float32)}
     row_labels = _labels(config, labels, len(z))
     inputs |= {k: np.repeat(v, z.shape[1]) for k, v in row_labels.items()}
@@ -209,8 +209,8 @@ def _real(config, examples, count):
     return {k: np.resize(v, (count, *v.shape[1:])) for k, v in batch.items()}
 
 
-def _rows(images, columns=COLUMNS):
-    return images.reshape(-1, columns, *images.shape[1:])
+def _rows(examples, columns=COLUMNS):
+    return examples.reshape(-1, columns, *examples.shape[1:])
 
 
 def _require(functions, name, kind):

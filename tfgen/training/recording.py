@@ -48,7 +48,8 @@ def write(
             for name, curve in curves.items()
         },
     }
-    files.write_json(file, metrics | {'training': training})
+    spec = config.spec.as_dict()
+    files.write_json(file, metrics | {'spec': spec, 'training': training})
 
 
 def _changed(config):

@@ -48,7 +48,7 @@ class Stop:
     def __init__(self):
         with tf.device('CPU'):
             self.flag = tf.Variable(0.0, trainable=False)
-        self.number = 0
+        self.number = signal.SIGTERM  # where another worker was told
 
     def request(self, number: int = signal.SIGTERM) -> None:
         """Asks to stop after the step that is being made."""

@@ -315,13 +315,13 @@ def _same_place(stored, asked):
 
     A set that was moved is known by its fingerprint.
     """
-    kinds = {c.preset.dataset.partition(':')[0] for c in (stored, asked)}
+    prefixes = {c.preset.dataset.partition(':')[0] for c in (stored, asked)}
     places = {
         c.data_path or absolute(c.preset.dataset) or c.preset.dataset
         for c in (stored, asked)
     }
     moved = stored.spec.fingerprint == asked.spec.fingerprint
-    return len(kinds) == 1 and (len(places) == 1 or moved)
+    return len(prefixes) == 1 and (len(places) == 1 or moved)
 
 
 def _changes(old, new):

@@ -24,16 +24,16 @@ def open_images(
     edition: int = EDITION,
 ) -> Source:
     """'digits', a TFDS set, 'folder:PATH' or 'palette:PATH'; see data.load."""
-    kind, _, path = name.partition(':')
-    if kind in PATHS and not path:
+    prefix, _, path = name.partition(':')
+    if prefix in PATHS and not path:
         raise UserError(
-            f'data set {name!r} names no path: give {kind}:PATH with the path '
-            'of a folder'
+            f'data set {name!r} names no path: give {prefix}:PATH with the '
+            'path of a folder'
         )
     path = pathlib.Path(os.path.expanduser(path))
-    if kind == 'folder':
+    if prefix == 'folder':
         return open_folder(path, image_size, edition)
-    if kind == 'palette':
+    if prefix == 'palette':
         if image_size:
             raise UserError(
                 f'image_size {image_size} would mix the colours of a palette: '
