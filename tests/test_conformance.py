@@ -12,6 +12,9 @@ from PIL import Image
 
 from tfgen.data import ImageSpec
 from tfgen.errors import UserError
+from tfgen.models.base import GenerativeModel
+from tfgen.models.exact import Autoregressive, Likelihood
+from tfgen.models.latent import Bounded, Inference, Latent
 from tfgen.models.players import Descent
 from tfgen.noise import BatchNoise, RowNoise
 from tfgen.training import loop, run
@@ -106,8 +109,11 @@ def test_every_gradient_arrives(model, data_dir):
             assert np.all(np.isfinite(gradient)), variable.path
 
 
+COLOUR = ImageSpec(height=16, width=16, channels=3, levels=16, num_classes=2)
 IMAGE_MODELS = tuple(
-    m for m in tiny.MODELS if ImageSpec in tiny.preset(m).model.kinds
+    m
+    for m in tiny.MODELS
+    if not tiny.preset(m).model.refusal(COLOUR, **tiny.preset(m).settings)
 )
 
 
@@ -204,3 +210,27 @@ def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
             assert kind.noun in refusal
             with pytest.raises(UserError, match=kind.noun):
                 own.model(spec, **settings)
+
+
+# What each contract serves, and which of these make examples.
+SERVED = {
+    GenerativeModel: {'sample'},
+    Likelihood: {'log_prob'},
+    Autoregressive: {'complete'},
+    Latent: {'decode'},
+    Inference: {'encode', 'reconstruct'},
+    Bounded: {'elbo'},
+}
+MAKING = {'sample', 'complete', 'decode', 'reconstruct'}
+
+
+@MODELS
+def test_a_model_serves_what_its_contracts_promise(model):
+    built = tiny.build(model)
+    promised = set().union(
+        *(names for base, names in SERVED.items() if isinstance(built, base))
+    )
+    assert set(built.signatures()) == promised
+    for name, signature in built.signatures().items():
+        assert signature.makes == (name in MAKING)
+        assert ('label' in signature.inputs) == bool(built.num_classes)

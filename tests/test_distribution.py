@@ -1,6 +1,6 @@
 """Several replicas and several workers follow one device.
 
-Each run is a process of its own: a process can hold one strategy only.
+Each strategy has a process of its own, which trains all models (many.py).
 """
 
 import json
@@ -11,22 +11,17 @@ import socket
 import subprocess
 import sys
 
+import many
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
 
 from tfgen.errors import UserError
+from tfgen.models.players import Descent
 from tfgen.training import strategies
 
 STEPS = 20
-FLAGS = [
-    f'--set=steps={STEPS}',
-    f'--set=checkpoint_every={STEPS}',
-    '--set=log_every=1',
-    '--set=schedule=constant',
-]
-UNCOMPILED = '--jit=off'
 
 
 def _losses(directory):
@@ -45,21 +40,35 @@ def _losses(directory):
     }
 
 
+def _command(strategy, jit, folder, data_dir, models, steps=STEPS):
+    script = str(tiny.ROOT / 'tests' / 'many.py')
+    arguments = [strategy, jit, str(steps), folder, data_dir, *models]
+    return [sys.executable, script, *map(str, arguments)]
+
+
 @pytest.fixture(scope='module')
 def one_device(tmp_path_factory, data_dir):
-    """Losses of a model on one device, and the run."""
-    made = {}
+    """Folder of the runs of all families on one device, uncompiled."""
+    folder = tmp_path_factory.mktemp('one')
+    tiny.run(_command('one', 'off', folder, data_dir, tiny.FAMILIES))
+    return folder
 
-    def losses(model):
-        if model not in made:
-            path = tmp_path_factory.mktemp(model) / 'run'
-            tiny.load(model, data_dir)  # prepares the data set once
-            flags = [*FLAGS, UNCOMPILED, '--strategy=one']
-            tiny.run(tiny.train_command(model, path, data_dir, *flags))
-            made[model] = path
-        return _losses(made[model]), made[model]
 
-    return losses
+@pytest.fixture(scope='module')
+def two_replicas(tmp_path_factory, data_dir):
+    """The same as two replicas, compiled where that is the default."""
+    folder = tmp_path_factory.mktemp('two')
+    tiny.run(_command('mirrored', 'auto', folder, data_dir, tiny.FAMILIES))
+    return folder
+
+
+@pytest.fixture(scope='module')
+def two_workers(tmp_path_factory, data_dir):
+    """The same as two workers, and what each of them said."""
+    folder = tmp_path_factory.mktemp('workers')
+    tiny.load('cvae', data_dir)  # is prepared once, not twice at a time
+    command = _command('multiworker', 'off', folder, data_dir, tiny.FAMILIES)
+    return folder, _outputs(_start_workers(command))
 
 
 def _assert_follows(losses, reference):
@@ -70,36 +79,31 @@ def _assert_follows(losses, reference):
         assert error < 1e-4, tag
 
 
-@pytest.mark.parametrize('model', [*tiny.FAMILIES, 'gaussian'])
-def test_two_replicas_follow_one(model, one_device, tmp_path, data_dir):
-    # Compiled where that is the default; the one device never is.
-    reference, one = one_device(model)
-    command = tiny.train_command(
-        model, tmp_path, data_dir, *FLAGS, '--strategy=mirrored'
-    )
-    tiny.run(command)
-    _assert_follows(_losses(tmp_path), reference)
-    _assert_equal_averages(model, one, tmp_path)
-    if model == 'gaussian':  # what is assigned, by all replicas
-        _assert_equal_weights(one, tmp_path)
+@pytest.mark.parametrize('model', tiny.FAMILIES)
+def test_two_replicas_follow_one(model, one_device, two_replicas):
+    _assert_follows(_losses(two_replicas / model), _losses(one_device / model))
+    _assert_equal_averages(model, one_device, two_replicas)
 
 
-def _assert_equal_weights(one, other):
-    weights = [tiny.weights(path, STEPS) for path in (one, other)]
-    for name, value in weights[0].items():
-        np.testing.assert_allclose(weights[1][name], value, atol=1e-5)
+@pytest.mark.parametrize('model', tiny.FAMILIES)
+def test_two_workers_follow_one(model, one_device, two_workers):
+    folder, (chief, other) = two_workers
+    _assert_follows(_losses(folder / model), _losses(one_device / model))
+    _assert_equal_averages(model, one_device, folder)
+    # The chief alone reports and writes.
+    assert f'step {STEPS}/{STEPS}' in chief and 'step' not in other
+    assert len(list((folder / model / 'summaries').iterdir())) == 1
 
 
 def _assert_equal_averages(model, one, other):
-    averages = _averages(one), _averages(other)
-    assert (len(averages[0]) > 5) == (model == 'diagonal_bilstm')
-    for a, b in zip(*averages, strict=True):
-        np.testing.assert_allclose(a, b, atol=1e-4)
-
-
-def _averages(directory):
-    weights = tiny.weights(directory, STEPS)
-    return [v for k, v in weights.items() if k.startswith('averages/')]
+    """What follows the weights; and what is assigned, by all replicas."""
+    runs = [tiny.weights(path / model, STEPS) for path in (one, other)]
+    adam = any(isinstance(p, Descent) for p in tiny.build(model).players())
+    beginning = 'averages/' if adam else 'model/'
+    names = [name for name in runs[0] if name.startswith(beginning)]
+    assert bool(names) == (tiny.preset(model).ema > 0 or not adam)
+    for name in names:
+        np.testing.assert_allclose(runs[0][name], runs[1][name], atol=1e-4)
 
 
 def _free_ports(count):
@@ -112,17 +116,8 @@ def _free_ports(count):
     return ports
 
 
-def _start_workers(model, directory, data_dir, *flags):
+def _start_workers(command):
     cluster = {'worker': [f'127.0.0.1:{p}' for p in _free_ports(2)]}
-    command = tiny.train_command(
-        model,
-        directory,
-        data_dir,
-        *FLAGS,
-        UNCOMPILED,
-        '--strategy=multiworker',
-        *flags,
-    )
     configs = [
         {'cluster': cluster, 'task': {'type': 'worker', 'index': index}}
         for index in range(2)
@@ -151,34 +146,25 @@ def _outputs(processes, status=0):
     return outputs
 
 
-def _run_workers(model, directory, data_dir, *flags):
-    return _outputs(_start_workers(model, directory, data_dir, *flags))
-
-
-@pytest.mark.parametrize('model', tiny.FAMILIES)
-def test_two_workers_follow_one(model, one_device, tmp_path, data_dir):
-    reference, one = one_device(model)
-    chief, other = _run_workers(model, tmp_path, data_dir)
-    _assert_follows(_losses(tmp_path), reference)
-    # The chief alone reports and writes.
-    assert f'step {STEPS}/{STEPS}' in chief and 'step' not in other
-    assert len(list((tmp_path / 'summaries').iterdir())) == 1
-    _assert_equal_averages(model, one, tmp_path)
-
-
 def test_workers_resume_from_the_chiefs_checkpoint(
     one_device, tmp_path, data_dir
 ):
-    reference, _ = one_device('dcgan')
-    _run_workers('dcgan', tmp_path, data_dir, '--set=steps=10')
-    for output in _run_workers('dcgan', tmp_path, data_dir):
+    for steps in (10, STEPS):
+        command = _command(
+            'multiworker', 'off', tmp_path, data_dir, ['dcgan'], steps
+        )
+        outputs = _outputs(_start_workers(command))
+    for output in outputs:
         assert 'continuing at step 10' in output
-    _assert_follows(_losses(tmp_path), reference)
+    _assert_follows(_losses(tmp_path / 'dcgan'), _losses(one_device / 'dcgan'))
 
 
 def test_workers_stop_after_one_step_whichever_is_told(tmp_path, data_dir):
-    flags = ['--set=steps=100000', '--set=checkpoint_every=100000']
-    chief, other = _start_workers('cvae', tmp_path, data_dir, *flags)
+    flags = [f'--set={s}' for s in many.settings(100_000)]
+    flags.append('--strategy=multiworker')
+    chief, other = _start_workers(
+        tiny.train_command('cvae', tmp_path, data_dir, *flags)
+    )
     for line in chief.stdout:
         if line.startswith('step 3/'):
             break
@@ -186,8 +172,9 @@ def test_workers_stop_after_one_step_whichever_is_told(tmp_path, data_dir):
     outputs = _outputs([chief, other], 128 + signal.SIGTERM)
     steps = [re.search(r'step (\d+) is saved', out)[1] for out in outputs]
     assert steps[0] == steps[1]
-    last = f'--set=steps={int(steps[0]) + 2}'
-    for output in _run_workers('cvae', tmp_path, data_dir, last):
+    flags.append(f'--set=steps={int(steps[0]) + 2}')
+    command = tiny.train_command('cvae', tmp_path, data_dir, *flags)
+    for output in _outputs(_start_workers(command)):
         assert f'continuing at step {steps[0]} ' in output
 
 

@@ -18,7 +18,7 @@ def _blocks(name, language='python'):
 
 def test_the_worked_example_is_the_code_that_is_tested():
     named = [b for b in _blocks('docs/design.md') if b.startswith('# t')]
-    assert len(named) == 4
+    assert len(named) == 5
     for block in named:
         title, code = block.split('\n', 1)
         assert code.strip() in (tiny.ROOT / title[2:]).read_text()

@@ -116,6 +116,8 @@ def test_diagnostics_at_equilibrium():
     for v in model.discriminator.score.trainable_variables:
         v.assign(tf.zeros_like(v))
     reports = model.diagnostics(_batch(6), _noise(6))
+    for value in reports.values():
+        assert value.shape == (6,) and value.dtype == tf.float32
     np.testing.assert_allclose(reports['d_real'], 0.5)
     np.testing.assert_allclose(reports['d_fake'], 0.5)
     np.testing.assert_allclose(reports['jensen_shannon'], 0.0, atol=1e-6)

@@ -62,7 +62,7 @@ def test_specs_of_earlier_records_are_read():
         'class_names': ['a'] * 10,
     }
     assert type(spec_from_dict(sound)) is SoundSpec
-    with pytest.raises(ValueError, match='no kind'):
+    with pytest.raises(TypeError, match='no kind'):
         spec_from_dict({'name': 'x'})
 
 
@@ -98,6 +98,10 @@ def test_a_file_holds_its_example(kind):
         pytest.skip('no file format')
     examples = _examples(spec)
     first, *_ = spec.encode(tf.constant(examples)).numpy()
+    if spec.one_file_each:  # also of what is shown hidden
+        mask = np.zeros([4, *spec.mask_shape], np.float32)
+        hidden = spec.hide(examples, mask)
+        assert len(spec.encode(tf.constant(hidden))) == 4
     if spec.ending == 'txt':
         assert first.decode() == ''.join(spec.alphabet[i] for i in examples[0])
     elif spec.ending == 'wav':

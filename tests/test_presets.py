@@ -28,6 +28,10 @@ SPECS = {
 }
 
 
+# Of presets that were not run yet.
+UNRECORDED = {'pixelrnn_mnist': 85_378, 'gated_pixelcnn_mnist': 209_730}
+
+
 def test_settings_are_parsed_by_the_fields_type():
     preset = presets.get(
         'cvae_digits',
@@ -66,7 +70,9 @@ def test_a_config_survives_its_file(tmp_path, data_dir):
 def test_parameter_counts_are_as_recorded(name):
     preset, record = presets.PRESETS[name], records.read().get(name)
     if record is None:
-        pytest.skip(f'no record of {name} in {records.folder()}')
+        if name not in UNRECORDED:
+            pytest.skip(f'no record of {name} in {records.folder()}')
+        record = {'num_parameters': UNRECORDED[name]}
     if 'spec' in record:  # which earlier ones have not
         spec = spec_from_dict(record['spec'])
     else:

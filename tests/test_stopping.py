@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import threading
 import time
 
@@ -103,9 +104,56 @@ def test_signals_are_heard_while_python_does_not_listen():
                 break
             time.sleep(0.02)
         assert float(stop.flag) and stop.number == signal.SIGTERM
-        # The next one ends the process.
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_second_signal_ends_the_process_even_in_the_midst_of_a_step():
+    code = (
+        'import tensorflow as tf\n'
+        'from tfgen.training import stopping\n'
+        '@tf.function\n'
+        'def long():\n'
+        '    return tf.while_loop(lambda i: i >= 0, lambda i: [i], [0])\n'
+        'with stopping.Stop().on_signals():\n'
+        '    print("begun", flush=True)\n'
+        '    long()\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == 'begun\n'
+    time.sleep(1.0)  # to be in the loop
+    process.send_signal(signal.SIGTERM)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1.0)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 143
+
+
+def test_a_signal_that_is_ignored_stays_so():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with stopping.Stop().on_signals():
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_lock_is_of_the_folder_that_is_there(tmp_path):
+    # Its first holder takes away the folder that it has made and left empty;
+    # who waits for it must not hold a lock on what is gone.
+    path = tmp_path / 'run'
+    with stopping.alone_in(path):
+        pass
+    assert not path.exists()
+    with stopping.alone_in(path):
+        (path / 'x').touch()
+        with pytest.raises(UserError), stopping.alone_in(path):
+            pass
+        assert (path / 'x').exists()
+    with stopping.alone_in(path):
+        assert path.exists()
 
 
 def test_outside_of_the_main_thread_signals_are_left_alone():
@@ -143,7 +191,7 @@ def test_a_lock_ends_with_its_process(tmp_path):
         '    time.sleep(600)\n'
     )
     process = subprocess.Popen(
-        [os.sys.executable, '-c', code, str(path)],
+        [sys.executable, '-c', code, str(path)],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -2,7 +2,6 @@
 
 import tensorflow as tf
 
-from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data import SymbolSpec
 from tfgen.models.exact import Autoregressive
@@ -17,7 +16,7 @@ class Bigram(Autoregressive):
         self, spec: SymbolSpec, units: Size = 4, conditional: bool = False
     ):
         super().__init__(spec, conditional)
-        count = spec.levels
+        self.levels = count = spec.levels
         # One more row: nothing stands before the first.
         self.before = self.add_weight([count + 1, units], name='before')
         self.after = self.add_weight([units, count], name='after')
@@ -25,12 +24,6 @@ class Bigram(Autoregressive):
             self.of_label = self.add_weight(
                 [self.num_classes, count], name='of_label'
             )
-
-    def to_levels(self, example):
-        return tf.identity(example)
-
-    def to_example(self, levels):
-        return tf.identity(levels)
 
     def _logits(self, levels, label, noise):
         before = tf.pad(levels[:, :-1] + 1, [[0, 0], [1, 0]])
@@ -40,16 +33,3 @@ class Bigram(Autoregressive):
         if one_hot is None:
             return logits
         return logits + tf.matmul(one_hot, self.of_label)[:, None]
-
-    def _generate(self, noise, label, given):
-        uniforms = self.uniforms(noise)
-        drawn = tf.zeros_like(uniforms, tf.int32)
-        for t in range(self.spec.length):
-            logits = self._logits(drawn, label, None)[:, t]
-            level = probability.categorical(logits, uniforms[:, t])
-            if given is not None:
-                level = tf.where(given[:, t] < 0, level, given[:, t])
-            columns = tf.unstack(drawn, axis=1)
-            columns[t] = level
-            drawn = tf.stack(columns, axis=1)
-        return drawn

@@ -344,4 +344,24 @@ CASES = {
         ['--workdir={untrained}', '--model_dir={new}'],
         'train it',
     ),
+    'unknown measure': (
+        'evaluate',
+        [RUN, '--measures=fid', '--limit=2'],
+        "measure 'fid' does not apply to this model: use bounds",
+    ),
+    'record of another run': (
+        'evaluate',
+        [RUN, '--record={new}', '--limit=2', '--num_samples=1'],
+        'record a run of preset',
+    ),
+    'points for a model of images': (
+        'train',
+        [P, NEW, '--dataset=ring'],
+        'has points, and CVAE models images',
+    ),
+    'images for a model of points': (
+        'train',
+        ['--preset=gaussian_two_moons', NEW, '--dataset=mnist'],
+        'is no world of points',
+    ),
 }

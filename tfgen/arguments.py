@@ -42,7 +42,11 @@ Positive = Annotated[
 
 @functools.cache
 def of(function: Callable) -> dict[str, tuple[Any, Any]]:
-    """Name -> (type, default) of the arguments that have a default."""
+    """Name -> (type, default) of the arguments that have a default.
+
+    Types are int, float, bool, str, Literal, tuples of these, each also
+    Annotated with a Limit, and `| None`.
+    """
     hints = typing.get_type_hints(function, include_extras=True)
     return {
         name: (hints[name], parameter.default)
@@ -56,31 +60,35 @@ def check(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
 
     Args:
       hints: name -> type.
-      values: by name; of the right type.
+      values: by name.
     """
     for name, hint in hints.items():
-        _check(name, hint, values[name])
+        value = values[name]
+        if not fits(hint, value):
+            raise UserError(
+                f'{name} is {value!r}: use a value of type {words(hint)}'
+            )
+        _check(name, hint, value, value)
 
 
 def fits(hint: Any, value: Any) -> bool:
     """Whether a value is of type `hint`; its limits are for `check`."""
     one, *others = _options(hint)
     if others:
-        return any(fits(k, value) for k in (one, *others))
-    hint = _plain(hint)
-    origin, members = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        return isinstance(value, type(members[0]))
-    if origin is tuple:
+        return any(fits(h, value) for h in (one, *others))
+    plain, members = _plain(hint), typing.get_args(_plain(hint))
+    if typing.get_origin(plain) is Literal:
+        return type(value) in {type(m) for m in members}
+    if typing.get_origin(plain) is tuple:
         return (
             isinstance(value, tuple)
-            and (Ellipsis in members or len(value) == len(members))
             and len(value) > 0
-            and all(fits(members[0], v) for v in value)
+            and (Ellipsis in members or len(value) == len(members))
+            and all(map(fits, _members(plain, value), value))
         )
     if isinstance(value, bool):
-        return hint is bool
-    return isinstance(value, (int, float) if hint is float else hint)
+        return plain is bool
+    return isinstance(value, (int, float) if plain is float else plain)
 
 
 def parse(name: str, text: str, hint: Any) -> Any:
@@ -89,55 +97,79 @@ def parse(name: str, text: str, hint: Any) -> Any:
     Raises:
       UserError: it is none.
     """
-    one, *others = _options(hint)
-    if type(None) in others and text.lower() == 'none':
+    options = _options(hint)
+    if type(None) in options and text.lower() == 'none':
         return None
-    hint = _plain(one)
+    hint = next(h for h in options if h is not type(None))
     try:
-        if hint is bool:
-            return {'true': True, 'false': False}[text.lower()]
-        members = typing.get_args(hint)
-        if typing.get_origin(hint) is Literal:
-            return type(members[0])(text)
-        if typing.get_origin(hint) is tuple:
-            one = _plain(members[0])
-            values = tuple(one(x) for x in text.strip('()').split(','))
-            if Ellipsis not in members and len(values) != len(members):
-                raise ValueError
-            return values
-        return hint(text)
+        value = _parse(hint, text)
     except (ValueError, KeyError):
-        more = ', write true or false' if hint is bool else ''
+        value = None
+    if value is None or not fits(hint, value):
+        more = ', write true or false' if _plain(hint) is bool else ''
         raise UserError(
-            f'--set {name}={text}: not a value of type {_words(hint)}{more}'
-        ) from None
+            f'--set {name}={text}: not a value of type {words(hint)}{more}'
+        )
+    return value
 
 
-def _check(name, hint, value):
-    if value is None:
-        return
-    hint, *_ = _options(hint)
+def words(hint: Any) -> str:
+    """A type, for people."""
+    shown = [_word(h) for h in _options(hint) if h is not type(None)]
+    none = ['none'] if type(None) in _options(hint) else []
+    return ' or '.join(shown + none)
+
+
+def _word(hint):
+    plain, members = _plain(hint), typing.get_args(_plain(hint))
+    if typing.get_origin(plain) is Literal:
+        return '|'.join(map(str, members))
+    if typing.get_origin(plain) is tuple:
+        if Ellipsis in members:
+            return f'{_word(members[0])},{_word(members[0])},... (any number)'
+        return ','.join(map(_word, members))
+    return plain.__name__
+
+
+def _parse(hint, text):
+    plain, members = _plain(hint), typing.get_args(_plain(hint))
+    if plain is bool:
+        return {'true': True, 'false': False}[text.lower()]
+    if typing.get_origin(plain) is Literal:
+        return type(members[0])(text)
+    if typing.get_origin(plain) is tuple:
+        texts = text.strip('()').split(',')
+        pairs = zip(_members(plain, texts), texts, strict=True)
+        return tuple(_parse(h, part) for h, part in pairs)
+    return plain(text)
+
+
+def _check(name, hint, value, whole):
+    """Raises UserError if `value`, a part of `whole`, breaks a limit."""
+    hint = next((h for h in _options(hint) if fits(h, value)), hint)
     members = typing.get_args(_plain(hint))
-    if typing.get_origin(_plain(hint)) is Literal:
-        if value not in members:
-            raise UserError(
-                f'unknown {name} {value!r}: use one of '
-                f'{", ".join(str(m) for m in members)}'
-            )
+    if typing.get_origin(_plain(hint)) is Literal and value not in members:
+        raise UserError(
+            f'unknown {name} {value!r}: use one of '
+            f'{", ".join(str(m) for m in members)}'
+        )
+    if isinstance(value, tuple):
+        for h, part in zip(_members(_plain(hint), value), value, strict=True):
+            _check(name, h, part, whole)
         return
-    several = isinstance(value, (tuple, list))
-    of_one = members[0] if several and members else hint
-    for one in value if several else (value,):
-        for limit in _limits(of_one):
-            if not limit.holds(one):
-                raise UserError(f'{name} is {value}: {limit.remedy}')
-        if isinstance(one, int) and one >= _LARGEST_INT:
-            raise UserError(f'{name} is {value}: use less than 2^31')
+    for limit in getattr(hint, '__metadata__', ()):
+        if isinstance(limit, Limit) and not limit.holds(value):
+            raise UserError(f'{name} is {whole}: {limit.remedy}')
+    if isinstance(value, int) and value >= _LARGEST_INT:
+        raise UserError(f'{name} is {whole}: use less than 2^31')
 
 
-def _limits(hint):
-    """The limits of an Annotated type."""
-    return [m for m in getattr(hint, '__metadata__', ()) if type(m) is Limit]
+def _members(plain, values):
+    """The type of each member of a tuple; too few where `values` are more."""
+    members = typing.get_args(plain)
+    if Ellipsis in members:
+        return (members[0],) * len(values)
+    return members
 
 
 def _options(hint):
@@ -149,13 +181,3 @@ def _options(hint):
 def _plain(hint):
     """A type without its limits."""
     return hint.__origin__ if hasattr(hint, '__metadata__') else hint
-
-
-def _words(hint):
-    if typing.get_origin(hint) is tuple:
-        members = typing.get_args(hint)
-        shown = [_plain(m).__name__ for m in members if m is not Ellipsis]
-        if Ellipsis in members:
-            return f'{shown[0]},{shown[0]},... (any number)'
-        return ','.join(shown)
-    return hint.__name__

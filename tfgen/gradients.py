@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 
@@ -21,13 +22,15 @@ def with_gradients(
     Args:
       function: takes nothing; gives a total, which is differentiated, and
         anything else. It is called once.
-      variables: Keras variables, or tensors that `function` uses.
+      variables: variables, or tensors that `function` uses.
 
     Returns:
       The anything else, and one gradient for each of `variables`; None where
       it has no influence.
     """
-    sources = [getattr(v, 'value', v) for v in variables]
+    sources = [
+        v.value if isinstance(v, keras.Variable) else v for v in variables
+    ]
     if tf.executing_eagerly():
         with tf.GradientTape() as tape:
             tape.watch(sources)

@@ -133,6 +133,11 @@ def _guarded(main):
                 f'it does not fit into memory ({files.reason(error)}): use a '
                 'smaller model, batch_size or count'
             )
+        if _is_lost_worker(error):
+            _fail(
+                f'another worker has ended ({files.reason(error)}): see what '
+                'it says, mend that, and start all of them again'
+            )
         if not files.is_disk_error(error):
             raise
         _fail(
@@ -142,6 +147,13 @@ def _guarded(main):
     except KeyboardInterrupt:
         sys.stderr.write('\ninterrupted: the same command continues the run\n')
         sys.exit(130)
+
+
+def _is_lost_worker(error):
+    import tensorflow as tf
+
+    lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
+    return isinstance(error, lost)
 
 
 def _is_memory_error(error):

@@ -54,7 +54,7 @@ def main() -> None:
         flags.FLAGS.limit,
     )
     figures = evaluation.evaluate(
-        model, examples, settings, flags.FLAGS.measures
+        model, examples, settings, flags.FLAGS.measures or None
     )
     size = examples.spec.split_sizes[settings.split]
     metrics = {

@@ -29,7 +29,7 @@ flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
 flags.DEFINE_integer(
     'count',
     None,
-    'How many samples, or rows of completion; default: 100, 10.',
+    'Samples (default: 100; points: 2500), or rows of completion (10).',
     upper_bound=_MOST,
 )
 flags.DEFINE_enum(

@@ -72,9 +72,7 @@ def load(
       UserError: unknown name, set not prepared and not downloadable, images
         that cannot be read, an impossible binarization.
     """
-    arguments.check(
-        {'binarization': Binarization}, {'binarization': binarization}
-    )
+    _check(load, binarization=binarization, image_size=image_size)
     if image_size and math.prod(image_size) > _MOST_PIXELS:
         raise UserError(
             f'image_size {image_size[0]},{image_size[1]} has more than '
@@ -127,6 +125,7 @@ def load_audio(
     Raises:
       UserError: see `load`.
     """
+    _check(load_audio, audio_length=audio_length)
     source = open_audio(name, data_dir, audio_length, edition=edition)
     spec = SoundSpec(
         length=audio_length,
@@ -170,6 +169,7 @@ def load_text(
     Raises:
       UserError: no such file, or none in UTF-8.
     """
+    _check(load_text, text_length=text_length)
     prefix, _, path = name.partition(':')
     if prefix != 'text' or not path:
         raise UserError(
@@ -223,6 +223,12 @@ def load_any(
     own = arguments.of(loader)
     named = {k: v for k, v in settings.items() if k in own}
     return loader(name, data_dir, edition=edition, **named)
+
+
+def _check(loader, **values):
+    """Raises UserError for a value that the loader's signature forbids."""
+    hints = {k: arguments.of(loader)[k][0] for k in values}
+    arguments.check(hints, values)
 
 
 def _common(name, source):

@@ -70,7 +70,14 @@ class GenerativeModel(keras.Model, abc.ABC):
         call = inspect.signature(cls.__init__).bind(model, *given, **named)
         call.apply_defaults()
         _, (_, spec), *settings = call.arguments.items()
-        settings = dict(settings)
+        settings = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in settings
+        }
+        if not isinstance(spec, Spec):
+            raise UserError(
+                f'{cls.__name__} was given {spec!r}: pass the spec of a data '
+                'set, such as images.spec or data.ImageSpec(height=8, width=8)'
+            )
         hints = {k: hint for k, (hint, _) in arguments.of(cls.__init__).items()}
         arguments.check(hints, settings)
         refusal = cls.refusal(spec, **settings)
@@ -118,15 +125,20 @@ class GenerativeModel(keras.Model, abc.ABC):
 
     def get_config(self) -> dict:
         """What `from_config` makes an equal model of, as JSON has it."""
-        return {'spec': self.spec.as_dict(), **self.settings}
+        dtype = self.dtype_policy.name
+        return {'spec': self.spec.as_dict(), 'dtype': dtype, **self.settings}
 
     @classmethod
     def from_config(cls, config: dict) -> 'GenerativeModel':
         """The inverse of `get_config`; weights are new."""
-        named = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in config.items()
-        }
-        return cls(spec_from_dict(named.pop('spec')), **named)
+        named = dict(config)
+        spec, dtype = spec_from_dict(named.pop('spec')), named.pop('dtype')
+        before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(dtype)
+        try:
+            return cls(spec, **named)
+        finally:
+            keras.config.set_dtype_policy(before)
 
     def fit(self, *_, **__):
         """Not this way."""

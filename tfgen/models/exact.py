@@ -46,23 +46,25 @@ class Likelihood(SinglePlayer):
 class Autoregressive(Likelihood):
     """p(x) = product over t of p(x_t | earlier values), values of N levels.
 
-    A subclass gives the way between examples and levels (`to_levels`,
-    `to_example`), one network for whole examples (`_logits`) and one loop that
-    draws (`_generate`); all else is made of these here.
+    A subclass gives one network for whole examples (`_logits`) and, if it can
+    draw at a smaller cost than that of the network for each value, a loop that
+    does (`_generate`); all else is made of these here.
     """
 
+    # N; a subclass may take fewer than the data have.
+    levels: int
     # The name of the noise that decides the draws.
     draws = 'values'
 
     # What a subclass gives.
 
-    @abc.abstractmethod
     def to_levels(self, example: tf.Tensor) -> tf.Tensor:
         """[B, *spec.shape] -> int32, the same shape, in 0 .. N - 1."""
+        return self.spec.to_levels(example, self.levels)
 
-    @abc.abstractmethod
     def to_example(self, levels: tf.Tensor) -> tf.Tensor:
         """The inverse of `to_levels`: one value for each level."""
+        return self.spec.to_example(levels, self.levels)
 
     @abc.abstractmethod
     def _logits(
@@ -75,16 +77,37 @@ class Autoregressive(Likelihood):
         later one.
         """
 
-    @abc.abstractmethod
     def _generate(
         self, noise: Noise, label: tf.Tensor | None, given: tf.Tensor | None
     ) -> tf.Tensor:
         """Draws value after value: int32 [B, *spec.shape].
 
-        Each is probability.categorical of its logits and of its own number of
+        Here the whole network runs for each value; a subclass that can
+        compute only what is new overrides this. Each value is
+        probability.categorical of its logits and of its own number of
         `uniforms(noise)`. `given`, of the same shape, holds the known levels
         and -1 elsewhere.
         """
+        shape, size = [-1, *self.spec.shape], self.spec.dimensions
+        uniforms = tf.reshape(self.uniforms(noise), [-1, size])
+        if given is None:
+            given = tf.fill(tf.shape(uniforms), -1)
+        given = tf.reshape(given, [-1, size])
+
+        def next_value(t, levels):
+            logits = self._logits(tf.reshape(levels, shape), label, None)
+            logits = tf.reshape(logits, [-1, size, logits.shape[-1]])[:, t]
+            level = probability.categorical(logits, uniforms[:, t])
+            level = tf.where(given[:, t] < 0, level, given[:, t])
+            return t + 1, tf.where(tf.range(size) == t, level[:, None], levels)
+
+        _, levels = tf.while_loop(
+            lambda t, _: t < size,
+            next_value,
+            (0, tf.zeros_like(uniforms, tf.int32)),
+            maximum_iterations=size,
+        )
+        return tf.reshape(levels, shape)
 
     # What follows.
 

@@ -9,6 +9,9 @@ from tfgen.models.exact import Likelihood
 from tfgen.models.players import Assignment, Player
 from tfgen.noise import Noise
 
+# Of a variance: of a few points on a line there is none across it.
+_FLOOR = 1e-6
+
 
 class Gaussian(Likelihood):
     """N(mean, covariance) of points: the maximum of the likelihood.
@@ -32,7 +35,8 @@ class Gaussian(Likelihood):
     def scale(self) -> tf.Tensor:
         """L with L L^T = covariance = E[x x^T] - E[x] E[x]^T: [D, D]."""
         mean = tf.convert_to_tensor(self.first)
-        return tf.linalg.cholesky(self.second - mean[:, None] * mean)
+        floor = _FLOOR * tf.eye(self.spec.size)
+        return tf.linalg.cholesky(self.second - mean[:, None] * mean + floor)
 
     def log_prob(self, example, label=None):
         scale = self.scale()

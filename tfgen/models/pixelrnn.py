@@ -141,13 +141,7 @@ class PixelRNN(Autoregressive):
     def jit_on_cpu(cls, settings: Mapping[str, Any]) -> bool:
         return settings['cell'] != 'pixelcnn'
 
-    # Between images and levels.
-
-    def to_levels(self, example: tf.Tensor) -> tf.Tensor:
-        return tf.cast(tf.round(example * (self.levels - 1)), tf.int32)
-
-    def to_example(self, levels: tf.Tensor) -> tf.Tensor:
-        return tf.cast(levels, tf.float32) / (self.levels - 1)
+    # The whole network.
 
     def _values(self, level):
         """Levels [..., C] -> what the network sees, [..., C * E].
@@ -162,8 +156,6 @@ class PixelRNN(Autoregressive):
         channels, size = vectors.shape[-2:]
         shape = tf.concat([tf.shape(vectors)[:-2], [channels * size]], axis=0)
         return tf.reshape(vectors, shape)
-
-    # The whole network.
 
     def _logits(self, levels, label, noise):
         x = self.input_conv(self._values(levels)) + self._context(label)

@@ -71,6 +71,7 @@ class WaveNet(Autoregressive):
 
     kinds = (SoundSpec,)
     draws = 'samples'
+    levels = LEVELS
 
     def __init__(
         self,

@@ -33,7 +33,7 @@ def table() -> list[str]:
     found = read()
     return [
         f'{name:23} {preset.model.__name__:9}{preset.dataset:25} '
-        f'{getattr(preset, "binarization", "none"):8}'
+        f'{getattr(preset, "binarization", "none"):10}'
         f'{"given label" if preset.conditional else "":12}'
         f'{preset.steps:6} steps of {preset.batch_size:3}   '
         f'{_reached(found.get(name))}'

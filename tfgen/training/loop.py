@@ -128,7 +128,7 @@ def make_loop(
     jit: bool,
     stop: Stop | None = None,
 ) -> Callable:
-    """The compiled loop: (batches, first step, count) -> history, stopped.
+    """The compiled loop: (batches, first step, count) -> history, n, stopped.
 
     `history` maps 'player/term' to float32 [n], each step's average over the
     global batch (and over a player's updates). n is `count`, or less if the
@@ -160,8 +160,9 @@ def make_loop(
         stopped, history = run(
             batches, tf.constant(first, tf.int64), tf.constant(count)
         )
-        history = dict(zip(names, history.numpy().T, strict=True))
-        return history, bool(stopped)
+        history = history.numpy()
+        terms = dict(zip(names, history.T, strict=True))
+        return terms, len(history), bool(stopped)
 
     return loop
 

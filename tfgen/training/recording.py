@@ -10,7 +10,9 @@ import subprocess
 import tensorflow as tf
 
 from tfgen import files, presets
+from tfgen.data import absolute
 from tfgen.errors import UserError
+from tfgen.training.reporting import events
 from tfgen.training.workdir import Config
 
 _POINTS = 10  # of each curve
@@ -23,15 +25,10 @@ def write(
     """Writes `metrics` of the run in `directory`, and how it was trained.
 
     Raises:
-      UserError: the run is not that of the preset as it is.
+      UserError: the run is not that of the preset, or has not ended, or was
+        not measured whole.
     """
-    changed = _changed(config)
-    if changed:
-        raise UserError(
-            f'workdir {str(directory)!r} was trained with '
-            f'{" ".join(f"{k}={v}" for k, v in changed.items())}: record a run '
-            f'of preset {config.name!r} as it is'
-        )
+    require_whole(directory, config, metrics)
     curves, seconds = _summaries(directory)
     training = {
         'command': _command(config),
@@ -52,14 +49,30 @@ def write(
     files.write_json(file, metrics | {'spec': spec, 'training': training})
 
 
-def _changed(config):
-    """Fields that differ from those of the preset, but for where data lie."""
-    own = dataclasses.asdict(presets.get(config.name))
-    return {
-        name: value
-        for name, value in dataclasses.asdict(config.preset).items()
-        if value != own[name] and name != 'dataset'
+def require_whole(
+    directory: pathlib.Path, config: Config, metrics: dict
+) -> None:
+    """Raises UserError for what a record must not say; see `write`."""
+    own = presets.get(config.name)
+    settings = dataclasses.asdict(config.preset)
+    if absolute(own.dataset):  # where it lies differs from place to place
+        settings['dataset'] = own.dataset
+    changed = {
+        f'{name}={value}'
+        for name, value in settings.items()
+        if value != getattr(own, name)
     }
+    if metrics['step'] < config.preset.steps:
+        changed.add(f'its end at step {config.preset.steps} not yet reached')
+    if metrics['split'] != 'test':
+        changed.add(f'--split={metrics["split"]}')
+    if metrics['num_examples'] < config.spec.split_sizes['test']:
+        changed.add(f'--limit={metrics["num_examples"]}')
+    if changed:
+        raise UserError(
+            f'workdir {str(directory)!r} has {", ".join(sorted(changed))}: '
+            f'record the whole run of preset {config.name!r} as it is'
+        )
 
 
 def _command(config):
@@ -74,9 +87,8 @@ def _command(config):
 def _summaries(directory):
     """Curves, name -> [(step, value)], and the seconds of work."""
     curves, times = {}, []
-    for file in sorted((directory / 'summaries').iterdir()):
-        for record in tf.data.TFRecordDataset(str(file)):
-            event = tf.compat.v1.Event.FromString(record.numpy())
+    for file in sorted((directory / 'summaries').glob('*tfevents*')):
+        for _, event in events(file):
             times.append(event.wall_time)
             for value in event.summary.value:
                 if '/' in value.tag:
@@ -99,11 +111,17 @@ def _thin(curve):
 
 def _commit():
     """Of the clone that tfgen runs from; '' outside of one."""
-    done = subprocess.run(
-        ['git', 'describe', '--always', '--dirty'],
-        cwd=pathlib.Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return done.stdout.strip()
+    here = pathlib.Path(__file__).parents[2]
+
+    def git(*words):
+        done = subprocess.run(
+            ['git', '-C', str(here), *words], capture_output=True, text=True
+        )
+        return done.stdout.strip()
+
+    try:
+        top = git('rev-parse', '--show-toplevel')
+        own = bool(top) and pathlib.Path(top).samefile(here)
+        return git('describe', '--always', '--dirty') if own else ''
+    except OSError:  # no git
+        return ''

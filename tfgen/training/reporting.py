@@ -3,6 +3,7 @@
 import contextlib
 import math
 import pathlib
+from collections.abc import Iterator
 
 import tensorflow as tf
 
@@ -57,13 +58,16 @@ class Reporter:
         with contextlib.suppress(ignored), _writing(self._directory):
             self._writer.close()
 
-    def terms(self, done: int, history: dict) -> None:
-        """Adds the terms of the last steps; shows them every log_every."""
+    def terms(self, done: int, history: dict, stopped: bool = False) -> None:
+        """Adds the terms of the last steps; shows them every log_every.
+
+        And of a run that is stopped, lest they be lost.
+        """
         if not self._chief:
             return
         for name, values in history.items():
             self._recent.setdefault(name, []).extend(values)
-        last = done == self._progress.total
+        last = stopped or done == self._progress.total
         if done % self._log_every and not last:
             return
         means = {k: math.fsum(v) / len(v) for k, v in self._recent.items()}
@@ -111,6 +115,19 @@ class Reporter:
         )
 
 
+def events(file: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:
+    """The records of one of TensorBoard's files, each with its meaning.
+
+    Not the last one, if it was being written when the run was killed.
+    """
+    try:
+        for record in tf.data.TFRecordDataset(str(file)):
+            content = record.numpy()
+            yield content, tf.compat.v1.Event.FromString(content)
+    except tf.errors.DataLossError:
+        return
+
+
 def remove_later_points(folder: pathlib.Path, step: int) -> None:
     """Rewrites TensorBoard's files in `folder` without points after `step`.
 
@@ -120,17 +137,9 @@ def remove_later_points(folder: pathlib.Path, step: int) -> None:
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if 'tfevents' not in file.name:
             continue
-        records, later = [], False
-        try:
-            for record in tf.data.TFRecordDataset(str(file)):
-                event = tf.compat.v1.Event.FromString(record.numpy())
-                if event.step > step:
-                    later = True
-                else:
-                    records.append(record.numpy())
-        except tf.errors.DataLossError:
-            pass  # the record that was being written when the run was killed
-        if later:
+        found = list(events(file))
+        records = [record for record, event in found if event.step <= step]
+        if len(records) < len(found):
             # Not a name that TensorBoard reads.
             aside = file.with_name(f'.{file.name.replace("tfevents", "new")}')
             try:

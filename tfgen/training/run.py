@@ -83,11 +83,11 @@ def _train(config, examples, directory, strategy, jit, stop):
     with Reporter(directory, config, model, done, chief) as report:
         while done < preset.steps:
             count = _until_next_event(done, preset)
-            history, stopped = run(batches, done, count)
+            history, made, stopped = run(batches, done, count)
             require_finite(history, done, precision)
-            done += len(next(iter(history.values())))
+            done += made
             step.assign(done)
-            report.terms(done, history)
+            report.terms(done, history, stopped)
             due = done % preset.checkpoint_every == 0 or done == preset.steps
             if due or stopped:
                 require_finite_weights(model, done, precision)

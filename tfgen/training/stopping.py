@@ -63,7 +63,13 @@ class Stop:
             return
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
-        before = {s: signal.signal(s, _once) for s in _SIGNALS}
+        # Who ignores them, as a shell's background jobs do, goes on so.
+        heard = [
+            s
+            for s in _SIGNALS
+            if signal.getsignal(s) not in (signal.SIG_IGN, None)
+        ]
+        before = {s: signal.signal(s, _hear) for s in heard}
         wakeup = signal.set_wakeup_fd(theirs.fileno())
         thread = threading.Thread(target=self._wait, args=(ours,), daemon=True)
         thread.start()
@@ -78,15 +84,18 @@ class Stop:
             ours.close()
 
     def _wait(self, channel):
+        asked = False
         while numbers := channel.recv(1):
-            if numbers[0] in _SIGNALS:
-                self.request(numbers[0])
+            if numbers[0] not in _SIGNALS:
+                continue
+            if asked:
+                os._exit(128 + numbers[0])
+            self.request(numbers[0])
+            asked = True
 
 
-def _once(number, frame):
-    """The first signal is heard by the thread; the next one ends it all."""
-    for s in _SIGNALS:
-        signal.signal(s, signal.SIG_DFL)
+def _hear(number, frame):
+    """Nothing: the thread has heard it."""
 
 
 @contextlib.contextmanager
@@ -102,8 +111,7 @@ def alone_in(directory: pathlib.Path):
     """
     new = [d for d in (directory, *directory.parents) if not d.exists()]
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory, os.O_RDONLY)
+        handle = _locked(directory)
     except OSError as error:
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
@@ -111,13 +119,31 @@ def alone_in(directory: pathlib.Path):
             f'{files.remedy(error, "name another --workdir")}'
         ) from None
     try:
-        _lock(directory, handle)
         yield
     finally:
-        os.close(handle)
+        # (Before the lock ends: the folder may then be another's.)
         for folder in new:
             with contextlib.suppress(OSError):  # is not empty, or not there
                 folder.rmdir()
+        os.close(handle)
+
+
+def _locked(directory):
+    """A handle that holds the lock."""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            _lock(directory, handle)
+            if os.path.samestat(os.fstat(handle), os.stat(directory)):
+                return handle
+        except FileNotFoundError:
+            pass
+        except BaseException:
+            os.close(handle)
+            raise
+        # Its last user has taken the folder away in the meantime.
+        os.close(handle)
 
 
 def _lock(directory, handle):

@@ -21,7 +21,7 @@ def spec_from_dict(fields: dict) -> Spec:
     """The inverse of Spec.as_dict, also after a way through JSON.
 
     Raises:
-      TypeError, ValueError: `fields` are of no kind.
+      TypeError: `fields` are of no kind.
     """
     # (Older records of images have `palette` where there is none.)
     fields = {
@@ -32,7 +32,7 @@ def spec_from_dict(fields: dict) -> Spec:
     for field, kind in _BY_FIELD.items():
         if field in fields:
             return kind(**fields)
-    raise ValueError(f'no kind of example has the fields {sorted(fields)}')
+    raise TypeError(f'no kind of example has the fields {sorted(fields)}')
 
 
 def _tuples(value):

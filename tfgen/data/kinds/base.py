@@ -24,6 +24,10 @@ class Spec(abc.ABC):
       fingerprint: see readers.base.Source; empty in the records of runs that
         began before there was one.
 
+    A kind that has a file format also has `encode(examples)`, [B, *shape] ->
+    string [B], a file each. One whose values are levels has `to_levels(example,
+    levels)`, -> int32 in 0 .. levels - 1, and its inverse `to_example`.
+
     Class attributes:
       noun: what the examples are called.
       key: the name of an example in a batch and in a request.
@@ -96,10 +100,6 @@ class Spec(abc.ABC):
 
         [B, *shape] -> a boolean scalar, 'must have ...'. A NaN is not valid.
         """
-
-    def encode(self, examples: tf.Tensor) -> tf.Tensor:
-        """[B, *shape] -> string [B], each a file with `ending`."""
-        raise NotImplementedError(f'{type(self).__name__} has no file format')
 
     @abc.abstractmethod
     def draw(

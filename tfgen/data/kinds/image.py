@@ -69,6 +69,13 @@ class ImageSpec(Spec):
             return tf.cast(image > 0.5, tf.float32)
         return image
 
+    def to_levels(self, example: tf.Tensor, levels: int) -> tf.Tensor:
+        """A value v is level round(v (N - 1))."""
+        return tf.cast(tf.round(example * (levels - 1)), tf.int32)
+
+    def to_example(self, values: tf.Tensor, levels: int) -> tf.Tensor:
+        return tf.cast(values, tf.float32) / (levels - 1)
+
     def valid(self, example: tf.Tensor) -> tuple[tf.Tensor, str]:
         # A comparison with NaN is false, so NaN fails as well.
         inside = (example >= 0.0) & (example <= 1.0)

@@ -54,13 +54,20 @@ class SymbolSpec(Spec):
     ) -> tf.Tensor:
         return tf.cast(stored, tf.int32)
 
+    def to_levels(self, example: tf.Tensor, levels: int) -> tf.Tensor:
+        """A symbol is its own level."""
+        return tf.identity(example)
+
+    def to_example(self, values: tf.Tensor, levels: int) -> tf.Tensor:
+        return tf.identity(values)
+
     def valid(self, example: tf.Tensor) -> tuple[tf.Tensor, str]:
         inside = (example >= 0) & (example < self.levels)
         return tf.reduce_all(inside), f'must be in 0..{self.levels - 1}'
 
     def encode(self, examples: tf.Tensor) -> tf.Tensor:
-        """UTF-8 text."""
-        texts = tf.gather(tf.constant(self.alphabet), examples)
+        """UTF-8 text; hidden symbols are a low line."""
+        texts = tf.gather(tf.constant([_BLANK, *self.alphabet]), examples + 1)
         return tf.strings.reduce_join(texts, axis=-1)
 
     def draw(

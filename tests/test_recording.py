@@ -1,0 +1,54 @@
+"""Records of runs: written by evaluate.py, read by the tables."""
+
+import json
+import sys
+
+import pytest
+import tiny
+
+from tfgen import presets
+from tfgen.data import spec_from_dict
+from tfgen.presets import records
+from tfgen.training import workdir
+
+
+@pytest.fixture(scope='module')
+def record(tmp_path_factory):
+    """The record of a whole run of the shortest preset."""
+    folder = tmp_path_factory.mktemp('record')
+    scripts, workdir_ = tiny.ROOT / 'scripts', f'--workdir={folder / "run"}'
+    command = [sys.executable, scripts / 'train.py', workdir_]
+    tiny.run([*command, '--preset=gaussian_two_moons'])
+    command = [sys.executable, scripts / 'evaluate.py', workdir_]
+    tiny.run([*command, f'--record={folder / "results"}'])
+    return folder / 'results' / 'gaussian_two_moons.json'
+
+
+def test_a_record_has_figures_and_how_they_were_come_by(record):
+    found = json.loads(record.read_text())
+    preset = presets.PRESETS['gaussian_two_moons']
+    training = found['training']
+    assert training['steps'] == preset.steps == found['step']
+    assert '--preset=gaussian_two_moons' in training['command']
+    assert training['seconds'] >= 0 and 'commit' in training
+    (curve,) = training['curve'].values()
+    assert [step for step, _ in curve] == [100, 200]
+    assert spec_from_dict(found['spec']).name == 'two_moons'
+    for name in ('date', 'machine', 'seed', 'num_examples'):
+        assert found[name] is not None
+    # The same figures stand in the workdir.
+    metrics = record.parents[1] / 'run' / 'metrics.json'
+    assert json.loads(metrics.read_text())['figures'] == found['figures']
+
+
+def test_the_tables_read_it(record, monkeypatch):
+    monkeypatch.setattr(records, 'folder', lambda: record.parent)
+    for lines in (records.table(), records.markdown()):
+        (line,) = [x for x in lines if 'gaussian_two_moons' in x]
+        assert 'negative log likelihood 1.9' in line and 'nats' in line
+        assert sum('not run' in x for x in lines) == len(presets.PRESETS) - 1
+
+
+def test_the_command_repeats_the_run(record):
+    config = workdir.read_config(record.parents[1] / 'run')
+    assert config.preset == presets.get(config.name)
