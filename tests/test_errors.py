@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -180,3 +181,31 @@ def test_help_shows_the_flags_that_must_be_given(script):
         [sys.executable, file, '--help'], capture_output=True, text=True
     )
     assert '--workdir:' in done.stdout and '--data_dir:' in done.stdout
+
+
+def test_a_reader_of_the_output_may_go():
+    script = str(tiny.ROOT / 'scripts' / 'train.py')
+    process = subprocess.Popen(
+        [sys.executable, script, '--list_presets'],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == ''
+    assert process.wait() == 128 + signal.SIGPIPE
+
+
+def test_what_a_lost_worker_leaves_is_one_line():
+    code = (
+        'from tfgen.commands import cli\n'
+        'import tensorflow as tf\n'
+        'def main(): raise tf.errors.UnavailableError(None, None, "Gone")\n'
+        'cli.run(main)'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith('error')]
+    assert 'another worker has ended (Gone)' in line

@@ -351,9 +351,10 @@ CASES = {
     ),
     'record of another run': (
         'evaluate',
-        [RUN, '--record={new}', '--limit=2', '--num_samples=1'],
-        'record a run of preset',
+        [RUN, '--record={new}', '--limit=2', '--measures=bounds'],
+        'record the whole run of preset',
     ),
+    'no data set': ('train', [P, NEW, '--dataset='], "data set ''"),
     'points for a model of images': (
         'train',
         [P, NEW, '--dataset=ring'],

@@ -3,6 +3,7 @@
 import logging
 import os
 import pathlib
+import signal
 import sys
 
 # TensorFlow's C++ notes would hide our own lines.
@@ -122,6 +123,11 @@ def _guarded(main):
         main()
     except UserError as error:
         _fail(error)
+    except BrokenPipeError:
+        # Who has read it is gone, as `| head` is; Python would complain of
+        # what is still to be written.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
         from tfgen.training.stopping import Stopped
 

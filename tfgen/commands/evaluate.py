@@ -1,6 +1,8 @@
 """Measures a trained model and writes metrics.json into its workdir.
 
-python scripts/evaluate.py --workdir=runs/cvae_digits
+    tfgen-evaluate --workdir=runs/cvae_digits
+
+In a clone, `python scripts/evaluate.py` is the same.
 """
 
 import datetime
@@ -53,9 +55,10 @@ def main() -> None:
         flags.FLAGS.seed,
         flags.FLAGS.limit,
     )
-    figures = evaluation.evaluate(
-        model, examples, settings, flags.FLAGS.measures or None
-    )
+    measures = flags.FLAGS.measures or None
+    if flags.FLAGS.record:
+        recording.require_whole(directory, config, step, settings, measures)
+    figures = evaluation.evaluate(model, examples, settings, measures)
     size = examples.spec.split_sizes[settings.split]
     metrics = {
         'preset': config.name,

@@ -1,7 +1,8 @@
 """Publishes a trained model as a SavedModel for TensorFlow Serving.
 
-    python scripts/export.py --workdir=runs/cvae_digits \
-        --model_dir=exports/cvae_digits
+    tfgen-export --workdir=runs/cvae_digits --model_dir=exports/cvae_digits
+
+In a clone, `python scripts/export.py` is the same.
 """
 
 from absl import flags

@@ -2,8 +2,10 @@
 
 A model of sounds gives a grid of spectrograms and a folder of WAV files.
 
-python scripts/sample.py --workdir=runs/cvae_digits --kind=styles
-python scripts/sample.py --model_dir=exports/cvae_digits --labels=7,8
+    tfgen-sample --workdir=runs/cvae_digits --kind=styles
+    tfgen-sample --model_dir=exports/cvae_digits --labels=7,8
+
+In a clone, `python scripts/sample.py` is the same.
 """
 
 from absl import flags

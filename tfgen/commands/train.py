@@ -1,6 +1,8 @@
 """Trains a preset, or continues a run that was stopped.
 
-python scripts/train.py --preset=cvae_digits --workdir=runs/cvae_digits
+    tfgen-train --preset=cvae_digits --workdir=runs/cvae_digits
+
+In a clone, `python scripts/train.py` is the same.
 """
 
 from absl import flags
@@ -36,7 +38,7 @@ def main() -> None:
         print('\n'.join(records.table()))
         return
     settings = list(flags.FLAGS.set)
-    if flags.FLAGS.dataset:
+    if flags.FLAGS.dataset is not None:
         settings.append(f'dataset={flags.FLAGS.dataset}')
     workdir.require_precision(flags.FLAGS.precision)
     name = cli.required('preset')

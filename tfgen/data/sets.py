@@ -138,11 +138,7 @@ def load_audio(
 def load_points(
     name: str, data_dir: str | None = None, edition: int = EDITION
 ) -> 'Data':
-    """Opens one of points.WORLDS; there is nothing to read.
-
-    Raises:
-      UserError: unknown name.
-    """
+    """Opens one of points.WORLDS; UserError if `name` is none of them."""
     if name not in points.WORLDS:
         raise UserError(
             f'{name!r} is no world of points: use one of '
@@ -167,7 +163,7 @@ def load_text(
       text_length: T, letters of a row.
 
     Raises:
-      UserError: no such file, or none in UTF-8.
+      UserError: see `load`.
     """
     _check(load_text, text_length=text_length)
     prefix, _, path = name.partition(':')
@@ -215,6 +211,8 @@ def load_any(
     that, and it is for the model to refuse it; any other is opened as the
     first of `kinds`.
     """
+    if not name:
+        raise UserError("data set '' has no name: use --dataset=NAME")
     loader = _LOADERS[kinds[0]]
     if name in points.WORLDS:
         loader = load_points

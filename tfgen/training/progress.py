@@ -1,5 +1,6 @@
 """What a run shows while it works."""
 
+import io
 import sys
 import time
 
@@ -39,17 +40,21 @@ class Progress:
             f'step {step}/{self.total}  {values}  '
             f'{self.examples_per_second:.0f} examples/s  {_clock(left)} left'
         )
-        if self._stream.isatty():
-            self._stream.write(f'\r\x1b[K{line}')
-        else:
-            self._stream.write(f'{line}\n')
-        self._stream.flush()
+        self._write(f'\r\x1b[K{line}' if self._stream.isatty() else f'{line}\n')
 
     def close(self) -> None:
         """Leaves the last line standing."""
         if self._stream.isatty():
-            self._stream.write('\n')
+            self._write('\n')
+
+    def _write(self, text):
+        try:
+            self._stream.write(text)
             self._stream.flush()
+        except BrokenPipeError:
+            # Who has read it is gone (Ctrl-C of `| tee`): no reason to lose
+            # steps.
+            self._stream = io.StringIO()
 
 
 def _clock(seconds):

@@ -6,12 +6,14 @@ import math
 import pathlib
 import shlex
 import subprocess
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from tfgen import files, presets
 from tfgen.data import absolute
 from tfgen.errors import UserError
+from tfgen.evaluation.base import Settings
 from tfgen.training.reporting import events
 from tfgen.training.workdir import Config
 
@@ -24,11 +26,8 @@ def write(
 ) -> None:
     """Writes `metrics` of the run in `directory`, and how it was trained.
 
-    Raises:
-      UserError: the run is not that of the preset, or has not ended, or was
-        not measured whole.
+    See `require_whole`, which is to be asked first.
     """
-    require_whole(directory, config, metrics)
     curves, seconds = _summaries(directory)
     training = {
         'command': _command(config),
@@ -50,27 +49,33 @@ def write(
 
 
 def require_whole(
-    directory: pathlib.Path, config: Config, metrics: dict
+    directory: pathlib.Path,
+    config: Config,
+    step: int,
+    settings: Settings,
+    measures: Sequence[str] | None,
 ) -> None:
-    """Raises UserError for what a record must not say; see `write`."""
+    """Raises UserError for what a record must not say.
+
+    Args:
+      directory, config, step: of a run, which must be its preset's own, and
+        at its end.
+      settings, measures: of the evaluation, which must be as it is by default.
+    """
     own = presets.get(config.name)
-    settings = dataclasses.asdict(config.preset)
+    fields = dataclasses.asdict(config.preset)
     if absolute(own.dataset):  # where it lies differs from place to place
-        settings['dataset'] = own.dataset
-    changed = {
-        f'{name}={value}'
-        for name, value in settings.items()
-        if value != getattr(own, name)
-    }
-    if metrics['step'] < config.preset.steps:
-        changed.add(f'its end at step {config.preset.steps} not yet reached')
-    if metrics['split'] != 'test':
-        changed.add(f'--split={metrics["split"]}')
-    if metrics['num_examples'] < config.spec.split_sizes['test']:
-        changed.add(f'--limit={metrics["num_examples"]}')
-    if changed:
+        fields['dataset'] = own.dataset
+    usual = vars(Settings())
+    wrong = [f'{k}={v}' for k, v in fields.items() if v != getattr(own, k)]
+    wrong += [f'--{k}={v}' for k, v in vars(settings).items() if v != usual[k]]
+    if measures:
+        wrong.append(f'--measures={",".join(measures)}')
+    if step < config.preset.steps:
+        wrong.append(f'{step} of {config.preset.steps} steps')
+    if wrong:
         raise UserError(
-            f'workdir {str(directory)!r} has {", ".join(sorted(changed))}: '
+            f'workdir {str(directory)!r} is measured with {", ".join(wrong)}: '
             f'record the whole run of preset {config.name!r} as it is'
         )
 

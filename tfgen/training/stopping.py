@@ -17,7 +17,8 @@ try:
 except ImportError:  # not on Windows, where nothing is locked
     fcntl = None
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Told to end, Ctrl-C, the terminal is gone.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Stopped(Exception):
@@ -57,7 +58,7 @@ class Stop:
 
     @contextlib.contextmanager
     def on_signals(self):
-        """Requests it when SIGTERM or SIGINT comes; in the main thread."""
+        """Requests it when one of these signals comes; in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
