@@ -28,7 +28,7 @@ SMALLEST = {
 }
 # More of each kind: (its name, the set, whether the model knows the label).
 LARGER = {
-    'grey': (ImageSpec(height=4, width=3, levels=2), False),
+    'grey': (ImageSpec(height=4, width=3, levels=3), False),
     'colour': (
         ImageSpec(height=3, width=3, channels=3, levels=5, num_classes=4),
         True,

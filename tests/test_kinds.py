@@ -192,27 +192,31 @@ def test_two_lines_do_not_overlap_and_have_no_density():
     assert points.WORLDS['two_lines'].log_prob(drawn) is None
 
 
-@pytest.mark.parametrize('name', ['ring', 'grid', 'two_moons'])
-def test_the_true_density_integrates_to_one_and_fits_the_points(name):
+def _plane(centre, half, count):
+    """Places of a square, and their area."""
+    line = np.linspace(-half, half, count)
+    places = centre + np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
+    return places.astype(np.float32), (line[1] - line[0]) ** 2
+
+
+@pytest.mark.parametrize('name', ['ring', 'grid', 'ring/wgan_gp'])
+def test_the_true_density_has_its_share_around_each_place(name):
     world = points.WORLDS[name]
-    drawn, label = _drawn(name)
-    near = drawn if name == 'two_moons' else drawn[label == 0]
-    centre, width = near.mean(0), np.abs(near - near.mean(0)).max() + 0.5
-    step = min(0.004, 2 * width / 500)
-    line = np.arange(-width, width, step)
-    total, squares = 0.0, 0.0
-    for x in np.array_split(line, 20):
-        grid = centre + np.stack(np.meshgrid(x, line), -1).reshape(-1, 2)
-        log_p = world.log_prob(tf.constant(grid, tf.float32)).numpy()
-        p = np.exp(log_p.astype(np.float64)) * step**2
-        total, squares = total + p.sum(), squares - np.sum(p * log_p)
-    if name == 'two_moons':  # all of it
-        assert total == pytest.approx(1.0, abs=2e-3)
-        cross = -world.log_prob(tf.constant(drawn)).numpy()
-        error = cross.std() / math.sqrt(len(cross))
-        assert cross.mean() == pytest.approx(squares, abs=float(4 * error))
-    else:
-        assert total == pytest.approx(1 / len(world.class_names), rel=5e-3)
+    places, area = _plane(world.places[1], 6 * world.deviation, 61)
+    p = np.exp(world.log_prob(places).numpy().astype(np.float64))
+    share = 1 / len(world.class_names)
+    assert p.sum() * area == pytest.approx(share, rel=1e-3)
+
+
+def test_the_true_density_of_the_moons_is_that_of_the_points():
+    world = points.WORLDS['two_moons']
+    places, area = _plane(0.0, 2.2, 200)
+    log_p = world.log_prob(places).numpy().astype(np.float64)
+    p = np.exp(log_p) * area
+    assert p.sum() == pytest.approx(1.0, abs=1e-3)
+    cross = -world.log_prob(_drawn('two_moons', 2000)[0]).numpy()
+    error = float(cross.std() / math.sqrt(len(cross)))
+    assert cross.mean() == pytest.approx(-np.sum(p * log_p), abs=4 * error)
 
 
 def test_the_density_of_a_ring_is_that_of_its_mixture():

@@ -7,6 +7,7 @@ Shape letters, used everywhere:
 """
 
 import abc
+import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
@@ -133,12 +134,8 @@ class GenerativeModel(keras.Model, abc.ABC):
         """The inverse of `get_config`; weights are new."""
         named = dict(config)
         spec, dtype = spec_from_dict(named.pop('spec')), named.pop('dtype')
-        before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(dtype)
-        try:
+        with precision(dtype):
             return cls(spec, **named)
-        finally:
-            keras.config.set_dtype_policy(before)
 
     def fit(self, *_, **__):
         """Not this way."""
@@ -220,6 +217,17 @@ class SinglePlayer(GenerativeModel):
 
     def players(self) -> tuple[Player, ...]:
         return (Descent('model', self.loss_terms, self.trainable_variables),)
+
+
+@contextlib.contextmanager
+def precision(policy: str):
+    """Keras's dtype policy of the layers that are made meanwhile."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def concat_features(*features: tf.Tensor | None) -> tf.Tensor:

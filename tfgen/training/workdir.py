@@ -13,7 +13,7 @@ from tfgen import files, presets
 from tfgen.data import Data, Spec, absolute, spec_from_dict
 from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import GenerativeModel, precision
 from tfgen.presets.settings import Preset
 from tfgen.training import checkpoints
 
@@ -107,8 +107,8 @@ class Config:
     def build(self) -> GenerativeModel:
         """The run's model with its initial weights."""
         keras.utils.set_random_seed(self.seed)
-        keras.config.set_dtype_policy(self.precision)
-        return self.preset.build(self.spec)
+        with precision(self.precision):
+            return self.preset.build(self.spec)
 
     def restore(self, path: pathlib.Path) -> tuple[GenerativeModel, int]:
         """The trained model of the workdir `path`, and its step.
