@@ -19,6 +19,10 @@ def with_gradients(
     eager mode there is only the tape.) A loss that differentiates inside
     itself, as a gradient penalty does, does that with this function as well.
 
+    (Some layers pass their input through tf.identity: where gradients were not
+    added here it made pairs. It now decides which two are added first, and so
+    the last bit, which stays that of earlier runs.)
+
     Args:
       function: takes nothing; gives a total, which is differentiated, and
         anything else. It is called once.

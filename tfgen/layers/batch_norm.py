@@ -49,9 +49,7 @@ class BatchNorm(keras.layers.Layer):
 
     def _batch_statistics(self, x):
         axes = list(range(len(x.shape) - 1))
-        # The gradients of both moments meet here, before that of `call` joins
-        # them: an order of sums that keeps the bits of earlier runs.
-        x = tf.identity(x)
+        x = tf.identity(x)  # sums in the order of earlier runs
         moments = tf.stack(
             [tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)]
         )

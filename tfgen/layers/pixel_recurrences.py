@@ -149,6 +149,7 @@ class RowLSTM(PixelLayer):
     def call(self, x):
         height, width, features = x.shape[1:]
         batch = tf.shape(x)[0]
+        x = tf.identity(x)  # sums in the order of earlier runs
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
         both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
         y = line_scans.line_lstm_scan(
@@ -220,6 +221,7 @@ class DiagonalBiLSTM(PixelLayer):
         self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
+        x = tf.identity(x)  # sums in the order of earlier runs
         y = _diagonal_scan(
             tf.stack([x, tf.reverse(x, [2])]),
             tf.stack([i.kernel for i in self.inputs]),
