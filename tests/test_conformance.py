@@ -16,6 +16,7 @@ from tfgen.models.base import GenerativeModel
 from tfgen.models.exact import Autoregressive, Likelihood
 from tfgen.models.latent import Bounded, Inference, Latent
 from tfgen.models.players import Descent
+from tfgen.models.vae import CVAE
 from tfgen.noise import BatchNoise, RowNoise
 from tfgen.training import loop, run
 from tfgen.training.run import train
@@ -189,6 +190,17 @@ def test_a_model_is_what_its_configuration_and_a_keras_file_say(
         built.sample(noise, batch['label'][:4]),
         loaded.sample(noise, batch['label'][:4]),
     )
+
+
+def test_a_model_is_made_of_a_spec_and_of_values_of_the_right_types(data_dir):
+    _, examples = tiny.load('cvae', data_dir)
+    for wrong in (examples, (8, 8, 1), None):
+        with pytest.raises(UserError, match='pass the spec of a data set'):
+            CVAE(wrong)
+    with pytest.raises(UserError, match='latent_size is 2.5: use a value of'):
+        CVAE(examples.spec, latent_size=2.5, likelihood='gaussian')
+    listed = CVAE(examples.spec, filters=[4, 6], likelihood='gaussian')
+    assert listed.settings['filters'] == (4, 6)
 
 
 @MODELS
