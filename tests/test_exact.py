@@ -26,9 +26,11 @@ SMALLEST = {
     **tiny.SPECS,
     ImageSpec: ImageSpec(height=2, width=2, levels=2, num_classes=3),
 }
+# Where a step of one layer hands on to the next.
+DEEPER = {'num_layers': 2, 'layers_per_stack': 3}
 # More of each kind: (its name, the set, whether the model knows the label).
 LARGER = {
-    'grey': (ImageSpec(height=4, width=3, levels=3), False),
+    'grey': (ImageSpec(height=4, width=3, levels=2), False),
     'colour': (
         ImageSpec(height=3, width=3, channels=3, levels=5, num_classes=4),
         True,
@@ -108,7 +110,11 @@ def _examples(built, count):
 
 def _larger(model, case):
     spec, conditional = LARGER[case]
-    built = _build(model, spec, conditional)
+    deeper = {}
+    if model != 'bigram':
+        own = tiny.preset(model).settings
+        deeper = {k: v for k, v in DEEPER.items() if k in own}
+    built = _build(model, spec, conditional, **deeper)
     label = tf.range(6) % spec.num_classes if conditional else None
     return built, label
 

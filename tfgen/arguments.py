@@ -71,6 +71,12 @@ def check(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         _check(name, hint, value, value)
 
 
+def check_for(function: Callable, **values: Any) -> None:
+    """The same for arguments of a function, by its own signature."""
+    hints = of(function)
+    check({name: hints[name][0] for name in values}, values)
+
+
 def fits(hint: Any, value: Any) -> bool:
     """Whether a value is of type `hint`; its limits are for `check`."""
     one, *others = _options(hint)

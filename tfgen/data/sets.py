@@ -72,7 +72,7 @@ def load(
       UserError: unknown name, set not prepared and not downloadable, images
         that cannot be read, an impossible binarization.
     """
-    _check(load, binarization=binarization, image_size=image_size)
+    arguments.check_for(load, binarization=binarization, image_size=image_size)
     if image_size and math.prod(image_size) > _MOST_PIXELS:
         raise UserError(
             f'image_size {image_size[0]},{image_size[1]} has more than '
@@ -125,7 +125,7 @@ def load_audio(
     Raises:
       UserError: see `load`.
     """
-    _check(load_audio, audio_length=audio_length)
+    arguments.check_for(load_audio, audio_length=audio_length)
     source = open_audio(name, data_dir, audio_length, edition=edition)
     spec = SoundSpec(
         length=audio_length,
@@ -165,7 +165,7 @@ def load_text(
     Raises:
       UserError: see `load`.
     """
-    _check(load_text, text_length=text_length)
+    arguments.check_for(load_text, text_length=text_length)
     prefix, _, path = name.partition(':')
     if prefix != 'text' or not path:
         raise UserError(
@@ -221,12 +221,6 @@ def load_any(
     own = arguments.of(loader)
     named = {k: v for k, v in settings.items() if k in own}
     return loader(name, data_dir, edition=edition, **named)
-
-
-def _check(loader, **values):
-    """Raises UserError for a value that the loader's signature forbids."""
-    hints = {k: arguments.of(loader)[k][0] for k in values}
-    arguments.check(hints, values)
 
 
 def _common(name, source):

@@ -49,8 +49,7 @@ def evaluate(
       UserError: a measure that there is not, or that does not apply.
     """
     settings = settings or Settings()
-    hints = {k: hint for k, (hint, _) in arguments.of(Settings).items()}
-    arguments.check(hints, vars(settings))
+    arguments.check_for(Settings, **vars(settings))
     known = applicable(model, examples)
     for name in measures or ():
         if name not in known:

@@ -79,8 +79,7 @@ class GenerativeModel(keras.Model, abc.ABC):
                 f'{cls.__name__} was given {spec!r}: pass the spec of a data '
                 'set, such as images.spec or data.ImageSpec(height=8, width=8)'
             )
-        hints = {k: hint for k, (hint, _) in arguments.of(cls.__init__).items()}
-        arguments.check(hints, settings)
+        arguments.check_for(cls.__init__, **settings)
         refusal = cls.refusal(spec, **settings)
         if refusal:
             raise UserError(refusal)

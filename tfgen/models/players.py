@@ -100,12 +100,13 @@ class Descent(Player):
     optimizer: keras.optimizers.Optimizer | None = None
 
     def build(self, run: Run) -> None:
-        rate = self.learning_rate or run.learning_rate
+        rate, beta_1 = self.learning_rate, self.beta_1
+        rate = run.learning_rate if rate is None else rate
+        beta_1 = run.beta_1 if beta_1 is None else beta_1
         if run.schedule == 'cosine':
             rate = keras.optimizers.schedules.CosineDecay(
                 rate, run.steps * self.updates
             )
-        beta_1 = run.beta_1 if self.beta_1 is None else self.beta_1
         self.optimizer = Adam(rate, beta_1=beta_1)
         self.optimizer.build(self.variables)
 

@@ -115,7 +115,7 @@ def _thin(curve):
 
 
 def _commit():
-    """Of the clone that tfgen runs from; '' outside of one."""
+    """Of the clone that measures; '' where tfgen runs outside of one."""
     here = pathlib.Path(__file__).parents[2]
 
     def git(*words):

@@ -42,8 +42,8 @@ class Stop:
     Python hears of a signal only when TensorFlow gives back control, which
     may be minutes later. So a thread of its own waits for what the
     interpreter's C code writes at once, and sets the variable; the training
-    loop reads it after every step. A second signal ends the process, as it
-    would without all this.
+    loop reads it as every step begins, and ends after that step. A second
+    signal ends the process, as it would without all this.
     """
 
     def __init__(self):
@@ -52,7 +52,7 @@ class Stop:
         self.number = signal.SIGTERM  # where another worker was told
 
     def request(self, number: int = signal.SIGTERM) -> None:
-        """Asks to stop after the step that is being made."""
+        """Asks to stop after the step that is being made, or the next."""
         self.number = number
         self.flag.assign(1.0)
 
