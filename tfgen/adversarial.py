@@ -1,15 +1,39 @@
-"""GAN losses: pure functions of discriminator logits, one number per example.
+"""GAN losses: pure functions of a discriminator's scores, one per example.
 
-The discriminator's logit d(x) means D(x) = sigmoid(d(x)), the probability
-that x is real. -log D is computed as softplus(-d), which stays finite where
-sigmoid has already rounded to 0 or 1.
+A score is any real number, high for what is taken for data. What it means
+is the loss's business: the logit of D(x) = sigmoid(score), the probability
+that x is real; the value of Wasserstein's critic; minus an energy. -log D is
+computed as softplus(-score), which stays finite where sigmoid has already
+rounded to 0 or 1.
 
-Source of all formulas: Goodfellow et al. 2014, as the notes derive them.
+Source: Goodfellow et al. 2014 as the notes derive it, and for the others the
+papers that are named at each. `LOSSES` has them by name.
 """
 
+import dataclasses
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
+
+# Scores [B] -> what each adds to a loss that is minimised, [B].
+PerExample = Callable[[tf.Tensor], tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """What the players of a GAN minimise, of scores.
+
+    Attributes:
+      real, fake: the discriminator's, of data and of samples.
+      generator: the generator's, of its samples.
+      logits: whether a score is the logit of a probability.
+    """
+
+    real: PerExample
+    fake: PerExample
+    generator: PerExample
+    logits: bool = False
 
 
 def real_loss(real_logits: tf.Tensor) -> tf.Tensor:
@@ -31,8 +55,95 @@ def generator_minimax(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def generator_non_saturating(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-log D(G(z)): same fixed point, strong gradient early: [B] -> [B]."""
+    """-log D(G(z)): same fixed point, strong gradient early: [B] -> [B].
+
+    Its gradient, where D is optimal, is that of KL(pg || pdata) - 2 JS
+    (Arjovsky and Bottou 2017, theorem 2.5): it pulls two ways.
+    """
     return tf.nn.softplus(-fake_logits)
+
+
+def least_squares(target: float) -> PerExample:
+    """(score - target)^2 / 2: [B] -> [B].
+
+    Mao et al. 2017, equation 9: the discriminator's target is 1 for data and
+    0 for samples, the generator's is 1.
+    """
+    return lambda scores: 0.5 * tf.square(scores - target)
+
+
+def raised(scores: tf.Tensor) -> tf.Tensor:
+    """-score, for who wants it high: [B] -> [B].
+
+    Arjovsky et al. 2017, equation 3: the critic maximises E f(x) - E f(G(z)),
+    the Wasserstein distance if f is 1-Lipschitz; that it is, is a penalty's
+    business.
+    """
+    return -scores
+
+
+def lowered(scores: tf.Tensor) -> tf.Tensor:
+    """score, for who wants it low: [B] -> [B]."""
+    return tf.identity(scores)
+
+
+def hinge_real(scores: tf.Tensor) -> tf.Tensor:
+    """max(0, 1 - score) of data: [B] -> [B].
+
+    Lim and Ye 2017; Miyato et al. 2018, equation 16.
+    """
+    return tf.nn.relu(1.0 - scores)
+
+
+def hinge_fake(scores: tf.Tensor) -> tf.Tensor:
+    """max(0, 1 + score) of samples: [B] -> [B]."""
+    return tf.nn.relu(1.0 + scores)
+
+
+def energy(scores: tf.Tensor) -> tf.Tensor:
+    """max(0, -score): what EBGAN calls D(x), which is never below 0: [B].
+
+    Of an auto-encoder, whose score is minus its error, it is the error.
+    """
+    return tf.nn.relu(-scores)
+
+
+def margin_fake(margin: float) -> PerExample:
+    """max(0, m - D(G(z))) of a sample's energy D: [B] -> [B].
+
+    Zhao et al. 2017, equation 1; equation 2, the generator's, is the energy.
+    """
+    return lambda scores: tf.nn.relu(margin - energy(scores))
+
+
+def loss(name: str, margin: float = 1.0) -> Loss:
+    """The loss of a name among LOSSES.
+
+    Args:
+      margin: m of 'margin', in the units of its energy.
+    """
+    return {
+        'minimax': Loss(real_loss, fake_loss, generator_minimax, True),
+        'non_saturating': Loss(
+            real_loss, fake_loss, generator_non_saturating, True
+        ),
+        'least_squares': Loss(
+            least_squares(1.0), least_squares(0.0), least_squares(1.0)
+        ),
+        'wasserstein': Loss(raised, lowered, raised),
+        'hinge': Loss(hinge_real, hinge_fake, raised),
+        'margin': Loss(energy, margin_fake(margin), energy),
+    }[name]
+
+
+LOSSES = (
+    'minimax',
+    'non_saturating',
+    'least_squares',
+    'wasserstein',
+    'hinge',
+    'margin',
+)
 
 
 def optimal_discriminator(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
@@ -58,3 +169,15 @@ def jensen_shannon_estimate(
     everywhere) it is 0; it is never above log 2.
     """
     return 0.5 * (value(real_logits, fake_logits) + math.log(4.0))
+
+
+def wasserstein_estimate(
+    real_scores: tf.Tensor, fake_scores: tf.Tensor
+) -> tf.Tensor:
+    """f(x) - f(G(z)), the share of each pair: [B], [B] -> [B].
+
+    Its mean estimates the Wasserstein distance from below, in the units of
+    the examples (as the network sees them), where f is 1-Lipschitz; with
+    clipped weights it is the distance times an unknown factor.
+    """
+    return real_scores - fake_scores

@@ -30,6 +30,7 @@ class Limit:
 
 
 Size = Annotated[int, Limit(lambda n: n >= 1, 'use 1 or more')]
+Count = Annotated[int, Limit(lambda n: n >= 0, 'use 0 or more')]
 Share = Annotated[float, Limit(lambda x: 0 <= x < 1, 'use 0 up to below 1')]
 Positive = Annotated[
     float,

@@ -3,6 +3,7 @@
 from tfgen.data.kinds import (
     ImageSpec,
     PaletteSpec,
+    PartlyLabelledSpec,
     PointSpec,
     SoundSpec,
     Spec,
@@ -10,19 +11,20 @@ from tfgen.data.kinds import (
     spec_from_dict,
 )
 from tfgen.data.sets import (
-    Data,
     absolute,
     load,
     load_audio,
+    load_partly_labelled,
     load_points,
     load_text,
-    shuffled,
 )
+from tfgen.data.stream import Data, shuffled
 
 __all__ = [
     'Data',
     'ImageSpec',
     'PaletteSpec',
+    'PartlyLabelledSpec',
     'PointSpec',
     'SoundSpec',
     'Spec',
@@ -30,6 +32,7 @@ __all__ = [
     'absolute',
     'load',
     'load_audio',
+    'load_partly_labelled',
     'load_points',
     'load_text',
     'shuffled',

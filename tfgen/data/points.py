@@ -22,14 +22,13 @@ The label is the place, the moon, or the line.
 
 import abc
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
 from tfgen.data.readers.base import Source
-from tfgen.noise import Noise
+from tfgen.noise import IndexNoise, Noise
 
 SIZES = {'train': 1_000_000, 'test': 10_000}
 _ARC = 400  # places that stand for a half circle in the density of a moon
@@ -140,40 +139,6 @@ WORLDS = {
 }
 
 
-class _IndexNoise(Noise):
-    """Noise whose row is a function of an index; many rows at a time.
-
-    SplitMix64 (Steele et al. 2014) of a counter. RowNoise means the same at
-    15 us a row, too slow for batches of points.
-    """
-
-    def __init__(self, indices: tf.Tensor, prefix: str = ''):
-        super().__init__(prefix)
-        self._indices = tf.cast(indices, tf.uint64)
-
-    def bits(self, name: str, shape: Sequence[int]) -> tf.Tensor:
-        count = math.prod(shape)
-        counter = self._indices[:, None] * count + tf.cast(
-            tf.range(count, dtype=tf.int64), tf.uint64
-        )
-        tag = _mixed(tf.constant(self._tag(name), tf.uint64))
-        bits = _mixed(counter * 0x9E3779B97F4A7C15 + tag)
-        bits = tf.cast(tf.bitwise.right_shift(bits, 32), tf.uint32)
-        return tf.reshape(bits, [-1, *shape])
-
-
-def _mixed(z):
-    """The finaliser of SplitMix64: uint64 -> uint64."""
-    for shift, factor in (
-        (30, 0xBF58476D1CE4E5B9),
-        (27, 0x94D049BB133111EB),
-        (31, 1),
-    ):
-        z = tf.bitwise.bitwise_xor(z, tf.bitwise.right_shift(z, shift))
-        z = z * tf.constant(factor, tf.uint64)
-    return z
-
-
 class _Points:
     """A split of a world, by index."""
 
@@ -184,7 +149,7 @@ class _Points:
         return SIZES[self._split]
 
     def gather(self, indices):
-        return self._world.draw(_IndexNoise(indices, f'{self._split}/'))
+        return self._world.draw(IndexNoise(indices, f'{self._split}/'))
 
     def class_sizes(self, num_classes: int) -> None:
         """Not counted: each is drawn with equal probability."""

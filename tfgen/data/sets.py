@@ -1,13 +1,8 @@
-"""A data set by name: its spec, and its batches in an order that is a formula.
+"""A data set by name: its spec, and its batches.
 
 A batch is `{'image': float32 [B, H, W, C] in [0, 1], 'label': int32 [B]}`, or
 has another kind of example under the key of its Spec (data.kinds); `label` is
 there only where the set has one.
-
-The example at position p of the training stream is a pure function of
-(seed, p): every epoch is its own pseudo-random permutation of the indices.
-Nothing of the pipeline needs saving, a run resumes at any step at no cost,
-and the order is the same for 1 or 8 replicas.
 """
 
 import math
@@ -16,9 +11,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import tensorflow as tf
-
 from tfgen import arguments
 from tfgen.arguments import Size
 from tfgen.data import points, readers
@@ -26,22 +18,19 @@ from tfgen.data.kinds import (
     Binarization,
     ImageSpec,
     PaletteSpec,
+    PartlyLabelledSpec,
     PointSpec,
     SoundSpec,
     Spec,
     SymbolSpec,
 )
 from tfgen.data.readers.audio import open_audio
-from tfgen.data.readers.base import EDITION, Source
+from tfgen.data.readers.base import EDITION
 from tfgen.data.readers.text import open_text
+from tfgen.data.stream import Data
 from tfgen.errors import UserError
-from tfgen.noise import BatchNoise, RowNoise
-
-# Third word of the seed, so that no other draw shares the order's numbers.
-_ORDER = 0x07DE7
 
 _MOST_PIXELS = 1 << 24  # of an image
-_SHOWN = 12  # so many classes are named in a line
 
 
 def load(
@@ -50,12 +39,13 @@ def load(
     binarization: Binarization = 'none',
     image_size: tuple[Size, Size] | None = None,
     edition: int = EDITION,
-) -> 'Data':
+) -> Data:
     """Opens a set of images.
 
     Args:
       name: 'digits' (embedded), any TFDS image set ('mnist',
-        'cifar10', 'cats_vs_dogs', 'builder/config'), 'folder:PATH', or
+        'cifar10', 'cats_vs_dogs', 'builder/config'), 'stacked_mnist' (or of
+        another grey set, see data/readers/stacked.py), 'folder:PATH', or
         'palette:PATH' (see data/readers/palette.py).
       data_dir: where TFDS keeps prepared sets; its own default if None.
       binarization: 'none' leaves the values as they are;
@@ -108,12 +98,51 @@ def _require_meaning(name, binarization, source):
         )
 
 
+def load_partly_labelled(
+    name: str,
+    data_dir: str | None = None,
+    binarization: Binarization = 'none',
+    image_size: tuple[Size, Size] | None = None,
+    num_labels: Size = 100,
+    edition: int = EDITION,
+) -> Data:
+    """Opens a set of images, of whose labels training sees a few.
+
+    Args:
+      name, data_dir, binarization, image_size, edition: see `load`.
+      num_labels: how many; a multiple of the number of classes. Which, is
+        the same for every run.
+
+    Raises:
+      UserError: see `load`; too few examples of a class.
+    """
+    arguments.check_for(load_partly_labelled, num_labels=num_labels)
+    whole = load(name, data_dir, binarization, image_size, edition)
+    classes = whole.spec.num_classes
+    if not classes or num_labels % classes:
+        raise UserError(
+            f'num_labels is {num_labels} and data set {name!r} has {classes} '
+            'classes: '
+            + (
+                f'use a multiple, for example {classes * 10}'
+                if classes
+                else 'use a set with labels'
+            )
+        )
+    if type(whole.spec) is not ImageSpec:
+        raise UserError(
+            f'data set {name!r} has {whole.spec.noun}: use one of plain images'
+        )
+    spec = PartlyLabelledSpec(**vars(whole.spec), num_labels=num_labels)
+    return Data(spec, whole.source)
+
+
 def load_audio(
     name: str,
     data_dir: str | None = None,
     audio_length: Size = 4096,
     edition: int = EDITION,
-) -> 'Data':
+) -> Data:
     """Opens a set of sounds.
 
     Args:
@@ -137,7 +166,7 @@ def load_audio(
 
 def load_points(
     name: str, data_dir: str | None = None, edition: int = EDITION
-) -> 'Data':
+) -> Data:
     """Opens one of points.WORLDS; UserError if `name` is none of them."""
     if name not in points.WORLDS:
         raise UserError(
@@ -154,7 +183,7 @@ def load_text(
     data_dir: str | None = None,
     text_length: Size = 64,
     edition: int = EDITION,
-) -> 'Data':
+) -> Data:
     """Opens text:PATH, a text file in rows of letters; see readers.text.
 
     Args:
@@ -182,6 +211,7 @@ def load_text(
 _LOADERS = {
     ImageSpec: load,
     PaletteSpec: load,
+    PartlyLabelledSpec: load_partly_labelled,
     SoundSpec: load_audio,
     PointSpec: load_points,
     SymbolSpec: load_text,
@@ -204,7 +234,7 @@ def load_any(
     data_dir: str | None,
     edition: int,
     **settings: Any,
-) -> 'Data':
+) -> Data:
     """Opens a set for a model of examples of `kinds`.
 
     A name that says what it is of (a world of points, text:PATH) is opened as
@@ -240,154 +270,3 @@ def absolute(name: str) -> str | None:
     if prefix not in (*readers.PATHS, 'text'):
         return None
     return f'{prefix}:{os.path.abspath(os.path.expanduser(path))}'
-
-
-class Data:
-    """The batches of one data set; made by the loaders above."""
-
-    def __init__(self, spec: Spec, source: Source):
-        self.spec = spec
-        self._source = source
-
-    def train(
-        self,
-        seed: int,
-        batch_size: int,
-        start: int = 0,
-        context: tf.distribute.InputContext | None = None,
-    ) -> tf.data.Dataset:
-        """The endless training stream from batch number `start` on.
-
-        Args:
-          seed: decides the order and the draws of dynamic binarization.
-          batch_size: rows of a global batch.
-          start: number of the first global batch.
-          context: of tf.distribute. With R replicas each element holds
-            batch_size / R rows, dealt to the replicas in order.
-
-        Returns:
-          A data set of batches with static shapes.
-        """
-        context = context or tf.distribute.InputContext()
-        rows = context.get_per_replica_batch_size(batch_size)
-        local = context.num_replicas_in_sync // context.num_input_pipelines
-
-        def element(index):
-            number = index // local
-            replica = context.input_pipeline_id * local + index % local
-            first = replica * rows
-            positions = (
-                number * batch_size + first + tf.range(rows, dtype=tf.int64)
-            )
-            indices = shuffled(positions, self.spec.split_sizes['train'], seed)
-            noise = BatchNoise(
-                tf.stack([tf.constant(seed, tf.int64), number]),
-                batch_size,
-                start=tf.cast(first, tf.int32),
-                count=rows,
-            )
-            return self._batch('train', indices, noise)
-
-        stream = tf.data.Dataset.range(start * local, np.iinfo(np.int64).max)
-        return stream.map(element).prefetch(2 * local)
-
-    def evaluation(
-        self,
-        split: str,
-        batch_size: int,
-        limit: int | None = None,
-    ) -> tf.data.Dataset:
-        """Every example of a split once, in the set's own order.
-
-        Args:
-          split: 'train' or 'test'.
-          batch_size: rows of a batch; the last may be smaller.
-          limit: only the first `limit` examples.
-
-        Dynamic binarization draws one fixed image per example here.
-        """
-        if split not in self.spec.split_sizes:
-            raise UserError(
-                f'data set {self.spec.name!r} has no split {split!r}: use '
-                + ' or '.join(self.spec.split_sizes)
-            )
-        count = self.spec.split_sizes[split]
-        if limit is not None:
-            count = min(count, limit)
-
-        def element(indices):
-            return self._batch(split, indices, RowNoise(indices))
-
-        indices = tf.data.Dataset.range(count).batch(batch_size)
-        return indices.map(element).prefetch(2)
-
-    def describe(self) -> list[str]:
-        """What was found, in one line, and what is to be said of it, in more.
-
-        Size and kind of the examples, how many each split holds of each
-        class, where the test split comes from; then what was left out.
-        """
-        spec, source = self.spec, self._source
-        parts = []
-        for split, count in spec.split_sizes.items():
-            sizes = source.splits[split].class_sizes(spec.num_classes)
-            parts.append(f'{split} {count}')
-            if sizes:
-                parts[-1] += f' ({_class_sizes(spec.class_names, sizes)})'
-        origin = source.origin or 'a tenth held out by a fixed seed'
-        line = f'data {spec.name}: {spec.words()}; {", ".join(parts)}'
-        line += f'; the test split is {origin}'
-        if spec.num_classes:
-            line += f'; {spec.num_classes} classes'
-            line += f': {_shortened(spec.class_names)}'
-        else:
-            line += '; no labels'
-        return [line, *(f'data {spec.name}: {n}' for n in source.notes)]
-
-    def _batch(self, split, indices, noise):
-        stored, labels = self._source.gather(split, indices)
-        example = self.spec.scale(stored, self._source.levels, noise)
-        batch = {self.spec.key: example}
-        return batch if labels is None else batch | {'label': labels}
-
-
-def _class_sizes(names, sizes):
-    """'cat: 9, dog: 9', or what many classes have in common."""
-    if len(names) > _SHOWN:
-        return f'{min(sizes)} to {max(sizes)} of each class'
-    each = zip(names, sizes, strict=True)
-    text = ', '.join(f'{name}: {size}' for name, size in each)
-    return ' '.join(text.split())
-
-
-def _shortened(names):
-    if len(names) > _SHOWN:
-        names = [*names[: _SHOWN - 2], '...', names[-1]]
-    return ' '.join(', '.join(names).split())
-
-
-def shuffled(positions: tf.Tensor, size: int, seed: int) -> tf.Tensor:
-    """Indices of the examples at `positions` of the training stream.
-
-    Positions [e * size, (e + 1) * size) are epoch e: a permutation of
-    0..size-1 that depends on (seed, e) alone.
-
-    Args:
-      positions: int64 [N].
-      size: examples in the split.
-      seed: integer in 0..2^31 - 1.
-
-    Returns:
-      int64 [N].
-    """
-    size = tf.constant(size, tf.int64)
-    epochs = positions // size
-    seeds = tf.stack(
-        [tf.fill(tf.shape(epochs), x) for x in (seed, _ORDER)], axis=-1
-    )
-    seeds = tf.concat([seeds, tf.cast(epochs, tf.int32)[:, None]], axis=-1)
-    # tf.random.experimental.index_shuffle takes one seed for all rows; a batch
-    # that crosses the end of an epoch needs two.
-    return tf.raw_ops.RandomIndexShuffle(
-        index=positions % size, seed=seeds, max_index=size - 1, rounds=4
-    )

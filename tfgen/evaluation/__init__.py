@@ -12,7 +12,7 @@ from tfgen import arguments
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Figures, Measure, Settings
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure
@@ -23,7 +23,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-def applicable(model: GenerativeModel, examples: Data) -> list[str]:
+def applicable(model: Model, examples: Data) -> list[str]:
     """Names of the measures that apply to a model on a data set."""
     return [
         name
@@ -33,7 +33,7 @@ def applicable(model: GenerativeModel, examples: Data) -> list[str]:
 
 
 def evaluate(
-    model: GenerativeModel,
+    model: Model,
     examples: Data,
     settings: Settings | None = None,
     measures: Sequence[str] | None = None,

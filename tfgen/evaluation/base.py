@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfgen.arguments import Size
 from tfgen.data import Data, Spec
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +73,12 @@ class Measure(abc.ABC):
     name: str
 
     @abc.abstractmethod
-    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
+    def applies(self, model: Model, spec: Spec) -> bool:
         """Whether the model, on examples of `spec`, has these figures."""
 
     @abc.abstractmethod
     def figures(
-        self, model: GenerativeModel, examples: Data, settings: Settings
+        self, model: Model, examples: Data, settings: Settings
     ) -> Figures:
         """Measures; see Settings."""
 

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import GenerativeModel
-from tfgen.models.gan import DCGAN
+from tfgen.models.base import Model
+from tfgen.models.gan import GAN
 from tfgen.noise import BatchNoise
 
 
@@ -15,11 +15,11 @@ class Game(Measure):
 
     name = 'game'
 
-    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
-        return isinstance(model, DCGAN)
+    def applies(self, model: Model, spec: Spec) -> bool:
+        return isinstance(model, GAN)
 
     def figures(
-        self, model: DCGAN, examples: Data, settings: Settings
+        self, model: GAN, examples: Data, settings: Settings
     ) -> Figures:
         @tf.function(reduce_retracing=True)
         def terms(batch, key):

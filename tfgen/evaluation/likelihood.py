@@ -12,7 +12,7 @@ from tfgen.evaluation.base import (
     batches,
     nats,
 )
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 from tfgen.models.exact import Likelihood
 from tfgen.models.latent import Bounded
 from tfgen.noise import BatchNoise
@@ -26,7 +26,7 @@ class LogLikelihood(Measure):
 
     name = 'log_likelihood'
 
-    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
+    def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Likelihood)
 
     def figures(
@@ -53,7 +53,7 @@ class Bounds(Measure):
 
     name = 'bounds'
 
-    def applies(self, model: GenerativeModel, spec: Spec) -> bool:
+    def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Bounded)
 
     def figures(

@@ -3,6 +3,8 @@
 import keras
 import tensorflow as tf
 
+from tfgen import replicas
+
 
 class BatchNorm(keras.layers.Layer):
     """Batch normalisation over the GLOBAL batch (Ioffe and Szegedy 2015).
@@ -53,9 +55,7 @@ class BatchNorm(keras.layers.Layer):
         moments = tf.stack(
             [tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)]
         )
-        replica = tf.distribute.get_replica_context()
-        if replica is not None and replica.num_replicas_in_sync > 1:
-            moments = replica.all_reduce(tf.distribute.ReduceOp.MEAN, moments)
+        moments = replicas.mean(moments)
         mean, mean_of_squares = tf.unstack(moments)
         variance = tf.nn.relu(mean_of_squares - tf.square(mean))
         for moving, now in (

@@ -42,8 +42,8 @@ class Signature:
     makes: bool = False
 
 
-class GenerativeModel(keras.Model, abc.ABC):
-    """A generative model; every concrete class is final.
+class Model(keras.Model, abc.ABC):
+    """What is trained, measured and exported; every concrete class is final.
 
     A subclass names its settings, with types, defaults and limits, in its
     constructor and nowhere else: `__init__(self, spec, *, setting: type =
@@ -62,9 +62,6 @@ class GenerativeModel(keras.Model, abc.ABC):
 
     # The kinds of examples it can model.
     kinds: ClassVar[tuple[type[Spec], ...]]
-    # The loss of one replica needs the others (batch statistics): such a loss
-    # cannot be compiled by XLA alone.
-    cross_replica: ClassVar[bool] = False
 
     def __new__(cls, *given, **named):
         model = super().__new__(cls, *given, **named)
@@ -123,6 +120,15 @@ class GenerativeModel(keras.Model, abc.ABC):
         del settings
         return False
 
+    @classmethod
+    def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
+        """Whether the loss of one replica needs the others: batch statistics.
+
+        Over several replicas such a loss cannot be compiled by XLA alone.
+        """
+        del settings
+        return False
+
     def get_config(self) -> dict:
         """What `from_config` makes an equal model of, as JSON has it."""
         dtype = self.dtype_policy.name
@@ -150,20 +156,12 @@ class GenerativeModel(keras.Model, abc.ABC):
     def players(self) -> tuple[Player, ...]:
         """Who moves in each step, in order."""
 
-    @abc.abstractmethod
-    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, *spec.shape] in the data's range; B is the noise's."""
-
     def signatures(self) -> dict[str, Signature]:
-        """What the model serves, by name."""
-        return {
-            'sample': Signature(
-                self._serve_sample, self.with_label('seed'), makes=True
-            )
-        }
+        """What the model serves, by name.
 
-    def _serve_sample(self, noise, label=None):
-        return {self.spec.key: self.sample(noise, label)}
+        The first is what a request that names none is answered by.
+        """
+        return {}
 
     # What stands for all.
 
@@ -207,7 +205,90 @@ class GenerativeModel(keras.Model, abc.ABC):
         return sum(v.shape.num_elements() for v in self.trainable_variables)
 
 
-class SinglePlayer(GenerativeModel):
+class GenerativeModel(Model):
+    """A model that draws examples."""
+
+    @abc.abstractmethod
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
+        """[B, *spec.shape] in the data's range; B is the noise's."""
+
+    def signatures(self) -> dict[str, Signature]:
+        sample = {
+            'sample': Signature(
+                self._serve_sample, self.with_label('seed'), makes=True
+            )
+        }
+        return sample | super().signatures()
+
+    def _serve_sample(self, noise, label=None):
+        return {self.spec.key: self.sample(noise, label)}
+
+
+class Classifying(Model):
+    """A model that says which class an example is of."""
+
+    @abc.abstractmethod
+    def class_logits(self, example: tf.Tensor) -> tf.Tensor:
+        """log p(class | example) but for a constant: float32 [B, classes]."""
+
+    def signatures(self) -> dict[str, Signature]:
+        return super().signatures() | {
+            'classify': Signature(self._serve_classify, (self.spec.key,))
+        }
+
+    def _serve_classify(self, example):
+        logits = self.class_logits(example)
+        return {
+            'class': tf.argmax(logits, axis=1, output_type=tf.int32),
+            'probabilities': tf.nn.softmax(logits),
+        }
+
+
+class Completing(GenerativeModel):
+    """A model that draws what is hidden of an example, given the rest."""
+
+    @abc.abstractmethod
+    def complete(
+        self,
+        example: tf.Tensor,
+        mask: tf.Tensor,
+        noise: Noise,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """Draws what `mask` hides.
+
+        Args:
+          example: [B, *spec.shape].
+          mask: [B, *spec.mask_shape], 1 where known, 0 where drawn.
+          noise: one row per example; equal to that of `sample`, so that an
+            empty mask gives `sample`.
+          label: [B] if the model is conditional.
+
+        Returns:
+          [B, *spec.shape]; known values are those of `example`, bit for bit.
+        """
+
+    def request_specs(self) -> dict[str, tf.TensorSpec]:
+        """Also mask: 1 where a value is known, 0 where it is asked for."""
+        shape = [None, *self.spec.mask_shape]
+        mask = tf.TensorSpec(shape, tf.float32, 'mask')
+        return super().request_specs() | {'mask': mask}
+
+    def signatures(self) -> dict[str, Signature]:
+        return super().signatures() | {
+            'complete': Signature(
+                self._serve_complete,
+                self.with_label(self.spec.key, 'mask', 'seed'),
+                makes=True,
+            )
+        }
+
+    def _serve_complete(self, example, mask, noise, label=None):
+        completed = self.complete(example, mask, noise, label)
+        return {self.spec.key: completed}
+
+
+class SinglePlayer(Model):
     """A model that is one player, and minimises one loss."""
 
     @abc.abstractmethod

@@ -5,12 +5,17 @@ import abc
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.models.base import Signature, SinglePlayer
+from tfgen.models.base import (
+    Completing,
+    GenerativeModel,
+    Signature,
+    SinglePlayer,
+)
 from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
 
-class Likelihood(SinglePlayer):
+class Likelihood(SinglePlayer, GenerativeModel):
     """A model that says log p(x) exactly, and is trained to raise it.
 
     A subclass gives `log_prob` and `sample`; one that is not trained by
@@ -43,7 +48,7 @@ class Likelihood(SinglePlayer):
         return {'log_prob': self.log_prob(example, label)}
 
 
-class Autoregressive(Likelihood):
+class Autoregressive(Completing, Likelihood):
     """p(x) = product over t of p(x_t | earlier values), values of N levels.
 
     A subclass gives one network for whole examples (`_logits`) and, if it can
@@ -157,37 +162,8 @@ class Autoregressive(Likelihood):
         """Draws what `mask` hides, each value given all earlier ones.
 
         A known value behind a hidden one cannot influence it: the model
-        offers no tractable p(x_t | future).
-
-        Args:
-          example: [B, *spec.shape].
-          mask: [B, *spec.mask_shape], 1 where known, 0 where drawn.
-          noise: one row per example; equal to that of `sample`, so that an
-            empty mask gives `sample`.
-          label: [B] if the model is conditional.
-
-        Returns:
-          [B, *spec.shape]; known values are those of `example`, bit for bit.
+        offers no tractable p(x_t | future). Else see Completing.
         """
         given = tf.where(mask > 0.5, self.to_levels(example), -1)
         drawn = self._generate(noise, label, given)
         return tf.where(mask > 0.5, example, self.to_example(drawn))
-
-    def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """Also mask: 1 where a value is known, 0 where it is asked for."""
-        shape = [None, *self.spec.mask_shape]
-        mask = tf.TensorSpec(shape, tf.float32, 'mask')
-        return super().request_specs() | {'mask': mask}
-
-    def signatures(self) -> dict[str, Signature]:
-        return super().signatures() | {
-            'complete': Signature(
-                self._serve_complete,
-                self.with_label(self.spec.key, 'mask', 'seed'),
-                makes=True,
-            )
-        }
-
-    def _serve_complete(self, example, mask, noise, label=None):
-        completed = self.complete(example, mask, noise, label)
-        return {self.spec.key: completed}

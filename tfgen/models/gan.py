@@ -1,63 +1,93 @@
-"""Deep convolutional GAN, plain and conditional.
+"""The generative adversarial network: any loss, penalty and network.
 
-Source: Goodfellow et al. 2014 (the game), Radford et al. 2016 (the networks),
-Miyato and Koyama 2018 (how the label enters the discriminator).
+Source: Goodfellow et al. 2014 (the game), Radford et al. 2016 (DCGAN), Miyato
+and Koyama 2018 (how the label enters the discriminator); of each loss, penalty
+and network see adversarial, penalties and layers.networks.
 """
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import keras
+import numpy as np
 import tensorflow as tf
 
-from tfgen import adversarial
-from tfgen.arguments import Positive, Share, Size
-from tfgen.data.kinds import ImageSpec
-from tfgen.layers.batch_norm import BatchNorm
-from tfgen.layers.linear import dropout
-from tfgen.models.base import concat_features
+from tfgen import adversarial, penalties
+from tfgen.arguments import Count, Positive, Share, Size
+from tfgen.data.kinds import ImageSpec, PointSpec, Spec
+from tfgen.layers import networks, spectral
+from tfgen.models.base import Signature, concat_features
 from tfgen.models.latent import Latent
-from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.models.look_ahead import foreseen
+from tfgen.models.players import Afterwards, Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
-_GENERATOR_LOSSES = {
-    'non_saturating': adversarial.generator_non_saturating,
-    'minimax': adversarial.generator_minimax,
+# Weights of the penalties in the papers that propose them.
+_WEIGHTS = {
+    'weight_clipping': 0.01,
+    'gradient_penalty': 10.0,
+    'r1': 10.0,
+    'dragan': 10.0,
+    'orthonormal': 1.0,
+    'pulling_away': 0.1,
 }
+# Of these the rows of a batch need each other.
+_TOGETHER = ('dragan', 'pulling_away')
 
 
-class DCGAN(Latent):
-    """Two players: a generator G(z) and a discriminator D(x).
+class GAN(Latent):
+    """Two players: a generator G(z) and a discriminator d(x), whose score is
+    high where it takes x for data.
 
-    Departures from Radford et al.: two up-samplings from a quarter of the
-    image size, so that images from 8x8 up work; no batch norm in the
-    discriminator, where it lets one example's score depend on another's.
-    Conditional form: the label is concatenated to z in the generator and
-    enters the discriminator as a projection, d(x, y) = w . f(x) + v_y . f(x),
-    so that it reaches every score.
+    Departures from Radford et al.: no batch norm in the discriminator, where
+    it lets one example's score depend on another's. From the papers of losses
+    and penalties: Adam throughout, where WGAN has RMSProp.
 
     Args:
-      spec: of images; H and W multiples of 4.
-      latent_size: K, of z ~ N(0, 1).
-      generator_filters: channels at a quarter and at half the size.
-      discriminator_filters: channels at half and at a quarter of the size.
-      generator_loss: 'non_saturating' (-log D(G(z))) or 'minimax'
-        (log(1 - D(G(z)))).
-      discriminator_updates: k, updates of D for one of G, each on new data.
-      discriminator_rate: learning rate of D; None for that of the run.
-      dropout: rate after each convolution of the discriminator.
-      conditional: see GenerativeModel.
+      spec: of images or points.
+      network: 'dcgan', convolutions (of images), or 'mlp', the multi-layer
+        perceptrons of the first GAN.
+      generator_units: of each hidden layer of G, its channels or width; a
+        dcgan up-samples once after each.
+      discriminator_units: likewise of d, which a dcgan down-samples before
+        each.
+      discriminator: 'score', a number; or 'energy', minus the error of an
+        auto-encoder (EBGAN), whose code is the last of discriminator_units.
+      latent_size: K.
+      prior: of z: 'normal', N(0, 1); 'uniform' in (-1, 1); 'mixture', of ten
+        normals of deviation 0.15 around places in (-1, 1) (Ben-Yosef and
+        Weinshall 2018), equally probable.
+      loss: see adversarial.
+      margin: m of loss 'margin'.
+      penalty: see penalties; of d but for 'orthonormal' and 'pulling_away',
+        which are of G.
+      penalty_weight: None for that of its paper; of 'weight_clipping' it is
+        the largest weight.
+      unrolled_steps: k, of Unrolled GAN: G foresees k updates of d.
+      spectral_norm: whether every layer of d has norm 1.
+      discriminator_updates: updates of d for one of G, each on new data.
+      discriminator_rate: learning rate of d; None for that of the run.
+      dropout: rate after each hidden layer of d.
+      conditional: see Model. The label is concatenated to z, and
+        enters d as v_y . f(x).
     """
 
-    kinds = (ImageSpec,)
-    cross_replica = True  # batch norm in the generator
+    kinds = (ImageSpec, PointSpec)
 
     def __init__(
         self,
-        spec: ImageSpec,
+        spec: Spec,
+        network: Literal['dcgan', 'mlp'] = 'dcgan',
+        generator_units: tuple[Size, ...] = (128, 64),
+        discriminator_units: tuple[Size, ...] = (64, 128),
+        discriminator: Literal['score', 'energy'] = 'score',
         latent_size: Size = 64,
-        generator_filters: tuple[Size, Size] = (128, 64),
-        discriminator_filters: tuple[Size, Size] = (64, 128),
-        generator_loss: Literal['non_saturating', 'minimax'] = 'non_saturating',
+        prior: Literal['normal', 'uniform', 'mixture'] = 'normal',
+        loss: Literal[*adversarial.LOSSES] = 'non_saturating',
+        margin: Positive = 1.0,
+        penalty: Literal['none', *_WEIGHTS] = 'none',
+        penalty_weight: Positive | None = None,
+        unrolled_steps: Count = 0,
+        spectral_norm: bool = False,
         discriminator_updates: Size = 1,
         discriminator_rate: Positive | None = None,
         dropout: Share = 0.0,
@@ -65,190 +95,266 @@ class DCGAN(Latent):
     ):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
+        self.prior = prior
+        self._objective = adversarial.loss(loss, margin)
+        self.unrolled_steps = unrolled_steps
         self.discriminator_updates = discriminator_updates
         self.discriminator_rate = discriminator_rate
-        self._generator_loss = _GENERATOR_LOSSES[generator_loss]
-        self.generator = Generator(
-            spec.shape, latent_size + self.num_classes, generator_filters
+        self.penalty = penalty
+        self.penalty_weight = penalty_weight or _WEIGHTS.get(penalty)
+        clip = self.penalty_weight if penalty == 'weight_clipping' else None
+        limits = networks.Limits(spectral_norm, clip, dropout)
+        self._network = network
+        self._variant_networks(discriminator_units)
+        self.generator = self._generator(
+            self._context_size() + latent_size + self.num_classes,
+            generator_units,
         )
-        self.discriminator = Discriminator(
-            spec.shape, discriminator_filters, dropout, self.num_classes
+        self.discriminator = self._discriminator(
+            discriminator, discriminator_units, limits, loss != 'margin'
         )
 
     @classmethod
-    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
+    def refusal(cls, spec: Spec, **settings: Any) -> str:
         refusal = super().refusal(spec, **settings)
-        if refusal or not (spec.height % 4 or spec.width % 4):
+        if refusal or settings['network'] == 'mlp':
             return refusal
-        return (
-            f'a DCGAN needs image sides that are multiples of 4, not '
-            f'{spec.height}x{spec.width}: set image_size, for example --set '
-            f'image_size={-(-spec.height // 4) * 4},{-(-spec.width // 4) * 4}'
+        if not isinstance(spec, ImageSpec):
+            return (
+                f'network=dcgan is for images, and data set {spec.name!r} has '
+                f'{spec.noun}: use --set network=mlp'
+            )
+        return ''
+
+    @classmethod
+    def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
+        """Batch norm in a dcgan's G; and what takes rows together."""
+        return bool(
+            settings['network'] == 'dcgan'
+            or settings['unrolled_steps']
+            or settings['penalty'] in _TOGETHER
         )
 
+    # The networks. A variant says what else goes in.
+
+    def _variant_networks(self, units: Sequence[int]) -> None:
+        """Makes what else there is; the widths are those of d."""
+
+    def _context_size(self) -> int:
+        """Numbers that G takes beside z and label."""
+        return 0
+
+    def _judged(self) -> tuple[Sequence[int], int]:
+        """What d takes: a shape, and how many numbers beside it."""
+        return self.spec.shape, 0
+
+    def _generator(self, num_features, units, shape=None, batch_norm=True):
+        shape = shape or self.spec.shape
+        if self._network == 'mlp':
+            return networks.DenseGenerator(num_features, units, shape)
+        return networks.ConvolutionalGenerator(
+            num_features, units, shape, batch_norm
+        )
+
+    def _features(self, shape, extra, units, limits):
+        dense = self._network == 'mlp'
+        kind = networks.DenseFeatures if dense else None
+        kind = kind or networks.ConvolutionalFeatures
+        return kind(shape, extra, units, limits)
+
+    def _discriminator(self, kind, units, limits, offset):
+        shape, extra = self._judged()
+        features = self._features(shape, extra, units, limits)
+        if kind == 'score':
+            head = networks.Score(features.size, self.num_classes, limits)
+        else:
+            size = features.size + self.num_classes
+            decoder = self._generator(size, units[::-1], shape, False)
+            head = networks.Energy(decoder, offset)
+        return networks.Discriminator(features, head)
+
+    # What is made, and what is said of it.
+
+    def draw_prior(self, noise: Noise) -> tf.Tensor:
+        """z: float32 [B, K]; see `prior`."""
+        if self.prior == 'uniform':
+            return 2.0 * noise.uniform('z', [self.latent_size]) - 1.0
+        z = noise.normal('z', [self.latent_size])
+        if self.prior == 'normal':
+            return z
+        places = _places(self.latent_size)
+        place = noise.uniform('place', []) * len(places)
+        return tf.gather(places, tf.cast(place, tf.int32)) + _DEVIATION * z
+
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """G(z): [B, K] -> [B, H, W, C] in [0, 1]."""
+        """G(z): [B, K] -> [B, *spec.shape], in [0, 1] if images.
+
+        A row depends on its own z alone.
+        """
         return self.generate(z, label)
 
     def generate(
         self,
         z: tf.Tensor,
         label: tf.Tensor | None = None,
+        context: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """G(z): [B, K] -> [B, H, W, C] in [0, 1].
+        """G(z), and with `training` by the statistics of the batch.
 
-        With `training` batch norm uses the batch's statistics and updates
-        its averages; without, a row depends on its own z alone.
+        [B, K] -> [B, *spec.shape]. In training batch norm also updates its
+        averages.
         """
-        features = concat_features(z, self.one_hot(label))
-        return self.generator(features, training=training)
+        features = concat_features(z, self.one_hot(label), context)
+        made = self.generator(features, training=training)
+        return tf.sigmoid(made) if self._images else made
 
     def score(
-        self,
-        image: tf.Tensor,
-        label: tf.Tensor | None = None,
-        noise: Noise | None = None,
+        self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """The discriminator's logit d(x): [B, H, W, C] -> float32 [B].
+        """d(x): [B, *spec.shape] -> float32 [B], high for data.
 
-        Args:
-          image: values in [0, 1].
-          label: [B] if the model is conditional.
-          noise: for dropout, in training.
+        With the losses 'minimax' and 'non_saturating' it is the logit of D(x).
         """
-        return self.discriminator(image, self.one_hot(label), noise=noise)
+        batch = {self.spec.key: example, 'label': label}
+        return self._judge(batch, None)(self._real(batch, None))
 
-    # The game.
+    @property
+    def _images(self):
+        return isinstance(self.spec, ImageSpec)
+
+    def _seen(self, example):
+        """An example as the networks see it: images in [-1, 1]."""
+        return example * 2.0 - 1.0 if self._images else example
+
+    # The game. What d judges is a list of tensors; for a GAN of one.
+
+    def _real(self, batch, noise) -> list[tf.Tensor]:
+        """What d judges of data."""
+        return [self._seen(batch[self.spec.key])]
+
+    def _fake(self, batch, noise, training=True) -> list[tf.Tensor]:
+        """What d judges of G."""
+        z = self.draw_prior(noise)
+        label = batch.get('label')
+        return [self._seen(self.generate(z, label, training=training))]
+
+    def _judge(self, batch, noise) -> Callable[..., tf.Tensor]:
+        """(tensors, name of noise) -> scores; see penalties.Score."""
+        one_hot = self.one_hot(batch.get('label'))
+
+        def judge(tensors, name=None):
+            drops = noise.scope(name) if name else None
+            x, *extra = tensors
+            (extra,) = extra or [None]
+            return self.discriminator(x, extra, one_hot, noise=drops)
+
+        return judge
 
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """-log D(x) and -log(1 - D(G(z))), whose sum is -V(D, G): [B]."""
-        image, label = batch['image'], batch.get('label')
-        fake = tf.stop_gradient(self._fake(noise, label))
-        return {
-            'real': adversarial.real_loss(
-                self.score(image, label, noise.scope('real'))
-            ),
-            'fake': adversarial.fake_loss(
-                self.score(fake, label, noise.scope('fake'))
-            ),
+        """What d minimises of data and of samples, and its penalty: [B].
+
+        With the losses of logits -log D(x) and -log(1 - D(G(z))), whose sum
+        is -V(D, G).
+        """
+        judge = self._judge(batch, noise)
+        real, fake = self._real(batch, noise), self._fake(batch, noise)
+        terms = {
+            'real': self._objective.real(judge(real, 'real')),
+            'fake': self._objective.fake(judge(fake, 'fake')),
         }
+        if self.penalty == 'gradient_penalty':
+            held = penalties.gradient_penalty(judge, real, fake, noise)
+        elif self.penalty == 'r1':
+            held = penalties.r1(judge, real)
+        elif self.penalty == 'dragan':
+            held = penalties.dragan(judge, real, noise)
+        else:
+            return terms
+        return terms | {'penalty': self.penalty_weight * held}
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """-log D(G(z)) or log(1 - D(G(z))): [B]."""
-        label = batch.get('label')
-        scores = self.score(
-            self._fake(noise, label), label, noise.scope('fake')
-        )
-        return {'fool': self._generator_loss(scores)}
-
-    def _fake(self, noise, label):
-        z = noise.normal('z', [self.latent_size])
-        return self.generate(z, label, training=True)
+        """What G minimises of its samples, and its penalty: [B]."""
+        fake = self._fake(batch, noise)
+        terms = {
+            'fool': self._objective.generator(
+                self._judge(batch, noise)(fake, 'fake')
+            )
+        }
+        if self.penalty == 'orthonormal':
+            apart = penalties.orthonormal(
+                lambda z: self._seen(self.generate(z, batch.get('label'))),
+                self.draw_prior(noise),
+                noise.scope('tangent'),
+            )
+        elif self.penalty == 'pulling_away':
+            apart = penalties.pulling_away(
+                tf.cast(self.discriminator.features(*fake), tf.float32)
+            )
+        else:
+            return terms
+        return terms | {'penalty': self.penalty_weight * apart}
 
     def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
-        """D(x) and D(G(z)) in [0, 1], without dropout: [B].
+        """How the game stands, without dropout: [B].
 
-        At the game's equilibrium both are 1/2. `jensen_shannon` is the share
-        of each row in adversarial.jensen_shannon_estimate.
+        Where scores are logits, D(x) and D(G(z)) in [0, 1], both 1/2 at the
+        equilibrium, and `jensen_shannon`, the share of each row in
+        adversarial.jensen_shannon_estimate. Else the scores; of Wasserstein's
+        loss also the share in adversarial.wasserstein_estimate.
         """
-        image, label = batch['image'], batch.get('label')
-        real = self.score(image, label)
-        fake = self.score(self.sample(noise, label), label)
-        return {
-            'd_real': tf.sigmoid(real),
-            'd_fake': tf.sigmoid(fake),
-            'jensen_shannon': adversarial.jensen_shannon_estimate(real, fake),
-        }
+        judge = self._judge(batch, None)
+        real = judge(self._real(batch, noise))
+        fake = judge(self._fake(batch, noise, training=False))
+        if self._objective.logits:
+            share = adversarial.jensen_shannon_estimate(real, fake)
+            return {
+                'd_real': tf.sigmoid(real),
+                'd_fake': tf.sigmoid(fake),
+                'jensen_shannon': share,
+            }
+        found = {'score_real': real, 'score_fake': fake}
+        if self.settings['loss'] == 'wasserstein':
+            share = adversarial.wasserstein_estimate(real, fake)
+            found['wasserstein'] = share
+        return found
 
     def players(self) -> tuple[Player, ...]:
-        return (
-            Descent(
-                'discriminator',
-                self.discriminator_loss_terms,
-                self.discriminator.trainable_variables,
-                self.discriminator_updates,
-                self.discriminator_rate,
-            ),
-            Descent(
-                'generator',
-                self.generator_loss_terms,
-                self.generator.trainable_variables,
-            ),
+        discriminator = Descent(
+            'discriminator',
+            self.discriminator_loss_terms,
+            self.discriminator.trainable_variables,
+            self.discriminator_updates,
+            self.discriminator_rate,
         )
+        terms = self.generator_loss_terms
+        if self.unrolled_steps:
+            terms = foreseen(terms, discriminator, self.unrolled_steps)
+        generator = Descent('generator', terms, self._generator_variables())
+        return (discriminator, generator, *self._upkeep())
+
+    def _generator_variables(self):
+        return self.generator.trainable_variables
+
+    def _upkeep(self):
+        layers = spectral.layers_of(self.discriminator)
+        iterations = [layer.iterate for layer in layers]
+        return (Afterwards('norms', iterations),) if layers else ()
+
+    def signatures(self) -> dict[str, Signature]:
+        """Also `score`, d of an example."""
+        inputs = self.with_label(self.spec.key)
+        score = Signature(self._serve_score, inputs)
+        return super().signatures() | {'score': score}
+
+    def _serve_score(self, example, label=None):
+        return {'score': self.score(example, label)}
 
 
-class Generator(keras.layers.Layer):
-    """[B, features] -> [B, H, W, C] in [0, 1]."""
-
-    def __init__(self, image_shape, num_features, filters):
-        super().__init__()
-        height, width, channels = image_shape
-        self.grid = (height // 4, width // 4, filters[0])
-        sizes = [
-            (height // 4 * scale, width // 4 * scale, f)
-            for scale, f in zip((1, 2), filters, strict=True)
-        ]
-        self.dense = keras.layers.Dense(
-            self.grid[0] * self.grid[1] * self.grid[2], use_bias=False
-        )
-        self.dense.build([None, num_features])
-        self.norms = [BatchNorm() for _ in filters]
-        for norm, size in zip(self.norms, sizes, strict=True):
-            norm.build([None, *size])
-        self.grow = _transposed(filters[1], use_bias=False)
-        self.grow.build([None, *sizes[0]])
-        self.paint = _transposed(channels, dtype='float32')
-        self.paint.build([None, *sizes[1]])
-
-    def call(self, features, training=False):
-        x = tf.reshape(self.dense(features), [-1, *self.grid])
-        x = tf.nn.relu(self.norms[0](x, training=training))
-        x = tf.nn.relu(self.norms[1](self.grow(x), training=training))
-        return tf.sigmoid(self.paint(x))
+_DEVIATION = 0.15
 
 
-class Discriminator(keras.layers.Layer):
-    """[B, H, W, C] in [0, 1] -> logits [B]."""
-
-    def __init__(self, image_shape, filters, dropout, num_classes):
-        super().__init__()
-        height, width, channels = image_shape
-        self.dropout = dropout
-        self.convolutions = []
-        for scale, f in zip((2, 4), filters, strict=True):
-            convolution = keras.layers.Conv2D(
-                f, 4, 2, 'same', kernel_initializer=_initializer()
-            )
-            convolution.build(
-                [None, height * 2 // scale, width * 2 // scale, channels]
-            )
-            self.convolutions.append(convolution)
-            channels = f
-        num_features = (height // 4) * (width // 4) * channels
-        # Column 0 scores the image, column 1 + y its fit to label y.
-        self.score = keras.layers.Dense(1 + num_classes, dtype='float32')
-        self.score.build([None, num_features])
-
-    def call(self, image, one_hot=None, noise=None):
-        x = image * 2.0 - 1.0
-        for number, convolution in enumerate(self.convolutions):
-            x = tf.nn.leaky_relu(convolution(x), 0.2)
-            if noise is not None:
-                x = dropout(x, self.dropout, noise, f'drop{number}')
-        scores = self.score(tf.reshape(x, [-1, self.score.kernel.shape[0]]))
-        if one_hot is None:
-            return scores[:, 0]
-        fit = scores[:, 1:] * tf.cast(one_hot, scores.dtype)
-        return scores[:, 0] + tf.reduce_sum(fit, axis=-1)
-
-
-def _initializer():
-    # Radford et al. 2016, section 4.
-    return keras.initializers.RandomNormal(stddev=0.02)
-
-
-def _transposed(filters, **options):
-    return keras.layers.Conv2DTranspose(
-        filters, 4, 2, 'same', kernel_initializer=_initializer(), **options
-    )
+def _places(size: int, count: int = 10) -> np.ndarray:
+    """The means of the prior 'mixture': always the same, [count, K]."""
+    random = np.random.RandomState(1812)
+    return random.uniform(-1.0, 1.0, [count, size]).astype(np.float32)

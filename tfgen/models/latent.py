@@ -9,7 +9,7 @@ from tfgen.noise import Noise
 
 
 class Latent(GenerativeModel):
-    """An example is made of z ~ N(0, 1) in K dimensions.
+    """An example is made of z in K dimensions, N(0, 1) a priori.
 
     A subclass gives `decode`, and `to_example` where what is decoded is not
     the example itself.
@@ -28,8 +28,11 @@ class Latent(GenerativeModel):
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Draws z from its prior and decodes it."""
-        z = noise.normal('z', [self.latent_size])
-        return self.to_example(self.decode(z, label))
+        return self.to_example(self.decode(self.draw_prior(noise), label))
+
+    def draw_prior(self, noise: Noise) -> tf.Tensor:
+        """z: float32 [B, K]."""
+        return noise.normal('z', [self.latent_size])
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
         """Also z: a latent vector, standard normal a priori."""

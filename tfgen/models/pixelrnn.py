@@ -70,7 +70,7 @@ class PixelRNN(Autoregressive):
       dropout: rate on what each layer adds (`gated`: on what all add together)
         and on the features before the last two convolutions, in training; one
         mask per image, the same at every pixel (Gal and Ghahramani 2016).
-      conditional: see GenerativeModel.
+      conditional: see Model.
     """
 
     kinds = (ImageSpec, PaletteSpec)

@@ -159,3 +159,25 @@ class Assignment(Player):
         replica = tf.distribute.get_replica_context()
         means = replica.all_reduce(tf.distribute.ReduceOp.SUM, totals)
         self.assign(dict(zip(self._names, means, strict=True)), step)
+
+
+class Afterwards(Player):
+    """Keeps something in step with the weights, after all others have moved.
+
+    Args:
+      functions: assign, in the replica context.
+    """
+
+    updates = 0
+
+    def __init__(self, name: str, functions: Sequence[Callable[[], None]]):
+        self.name, self._functions = name, functions
+
+    def statistics(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        return {}, []
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        for function in self._functions:
+            function()

@@ -42,7 +42,7 @@ class CVAE(Bounded, SinglePlayer):
       kl: 'analytic' uses the closed form of KL(q(z|x) || p(z)),
         'monte_carlo' the notes' estimate log q(z|x) - log p(z) at the drawn
         z; both have the same expectation.
-      conditional: see GenerativeModel.
+      conditional: see Model.
     """
 
     kinds = (ImageSpec,)

@@ -66,7 +66,7 @@ class WaveNet(Autoregressive):
       skip_units: channels of the skip connections.
       num_stacks: how often the dilations 1, 2, .. begin anew.
       layers_per_stack: dilations of a stack, up to 2^(layers_per_stack - 1).
-      conditional: see GenerativeModel.
+      conditional: see Model.
     """
 
     kinds = (SoundSpec,)

@@ -1,27 +1,55 @@
 """Generative adversarial networks."""
 
-from tfgen.models.gan import DCGAN
+from tfgen.models.bigan import BiGAN
+from tfgen.models.gan import GAN
+from tfgen.models.inpainting import InpaintingGAN
+from tfgen.models.semi_supervised import SemiSupervisedGAN
+from tfgen.models.vae_gan import VAEGAN
 from tfgen.presets import settings
 
-_DCGAN = settings.of(DCGAN)
+_GAN = settings.of(GAN)
 # Of both players; Radford et al. 2016.
 _RATES = {'learning_rate': 2e-4, 'beta_1': 0.5}
+# Metz et al. 2017, its notebook, but for ReLU.
+_POINTS = {
+    'network': 'mlp',
+    'generator_units': (128, 128),
+    'discriminator_units': (128, 128),
+    'latent_size': 256,
+    'learning_rate': 1e-3,
+    'discriminator_rate': 1e-4,
+    'beta_1': 0.5,
+    'batch_size': 512,
+    'steps': 25000,
+    'log_every': 500,
+    'checkpoint_every': 2500,
+}
+_DIGITS = {**_RATES, 'dataset': 'digits', 'steps': 5000, 'log_every': 500}
+_MNIST = {
+    **_RATES,
+    'dataset': 'mnist',
+    'batch_size': 128,
+    'steps': 5000,
+    'checkpoint_every': 500,
+    'log_every': 100,
+}
 
 PRESETS = {
-    'dcgan_digits': _DCGAN(
-        **_RATES,
-        dataset='digits',
-        conditional=True,
-        steps=5000,
-        log_every=500,
-    ),
-    'dcgan_mnist': _DCGAN(
-        **_RATES,
+    'dcgan_digits': _GAN(**_DIGITS, conditional=True),
+    'dcgan_mnist': _GAN(**_MNIST, conditional=True),
+    'gan_ring': _GAN(**_POINTS, dataset='ring'),
+    'gan_grid': _GAN(**_POINTS, dataset='grid'),
+    'bigan_digits': settings.of(BiGAN)(**_DIGITS),
+    'inpainting_gan_digits': settings.of(InpaintingGAN)(**_DIGITS),
+    'vae_gan_digits': settings.of(VAEGAN)(**_DIGITS),
+    'semi_supervised_gan_mnist': settings.of(SemiSupervisedGAN)(
         dataset='mnist',
-        conditional=True,
-        batch_size=128,
-        steps=5000,
-        checkpoint_every=500,
-        log_every=100,
+        batch_size=100,
+        steps=60000,
+        learning_rate=3e-3,
+        beta_1=0.5,
+        ema=0.9999,
+        log_every=500,
+        checkpoint_every=3000,
     ),
 }

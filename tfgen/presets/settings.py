@@ -17,7 +17,7 @@ from tfgen.data import sets
 from tfgen.data.kinds import Spec
 from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class Preset:
       log_every, checkpoint_every: in steps.
     """
 
-    model: ClassVar[type[GenerativeModel]]
+    model: ClassVar[type[Model]]
     # Where the model has no such argument.
     conditional: ClassVar[bool] = False
 
@@ -66,7 +66,7 @@ class Preset:
     @property
     def halve_cores(self) -> bool:
         """Whether strategies.make should halve them for this model."""
-        streams = not self.model.cross_replica
+        streams = not self.model.cross_replica(self.settings)
         return streams and not self.model.jit_on_cpu(self.settings)
 
     def load_data(
@@ -77,13 +77,13 @@ class Preset:
         named = {k: getattr(self, k) for k in sets.arguments_of(kinds)}
         return sets.load_any(self.dataset, kinds, data_dir, edition, **named)
 
-    def build(self, spec: Spec) -> GenerativeModel:
+    def build(self, spec: Spec) -> Model:
         """The model for examples of `spec`, with fresh variables."""
         return self.model(spec, **self.settings)
 
 
 @functools.cache
-def of(model: type[GenerativeModel]) -> type[Preset]:
+def of(model: type[Model]) -> type[Preset]:
     """The class of the presets of a model."""
     found = sets.arguments_of(model.kinds) | arguments.of(model.__init__)
     return dataclasses.make_dataclass(

@@ -25,7 +25,7 @@ import tensorflow as tf
 from tfgen import files
 from tfgen.data import Data, absolute
 from tfgen.errors import UserError
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 from tfgen.serving import signatures
 from tfgen.training.workdir import Config
 
@@ -34,7 +34,7 @@ _ROWS = 4  # of the inputs that verify a model and warm a server
 
 
 def export(
-    model: GenerativeModel,
+    model: Model,
     config: Config,
     step: int,
     examples: Data,
@@ -154,7 +154,7 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
 
 
 def example_requests(
-    model: GenerativeModel, functions: dict[str, Callable], examples: Data
+    model: Model, functions: dict[str, Callable], examples: Data
 ) -> dict[str, dict[str, np.ndarray]]:
     """One small real request per signature: name -> inputs."""
     batch = next(iter(examples.evaluation('test', _ROWS)))
@@ -191,7 +191,8 @@ def _save(functions, folder):
     tf.saved_model.save(
         module,
         str(folder),
-        signatures=functions | {'serving_default': functions['sample']},
+        signatures=functions
+        | {'serving_default': next(iter(functions.values()))},
     )
 
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfgen.models.base import GenerativeModel, Signature
+from tfgen.models.base import Model, Signature
 from tfgen.noise import RowNoise
 
 
-def functions(model: GenerativeModel) -> dict[str, Callable]:
+def functions(model: Model) -> dict[str, Callable]:
     """The model's signatures, and a twin of each that makes examples.
 
     Every function takes keyword tensors with the batch as first dimension and

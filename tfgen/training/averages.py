@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 from tfgen.models.players import Batch, Mean, Player, Terms
 from tfgen.noise import Noise
 from tfgen.training import checkpoints
@@ -20,7 +20,7 @@ class Average(Player):
     name = 'average'
     updates = 0
 
-    def __init__(self, model: GenerativeModel, decay: float):
+    def __init__(self, model: Model, decay: float):
         self._variables, self._decay = model.variables, decay
         self._averages = [
             tf.Variable(

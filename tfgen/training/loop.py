@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 from tfgen.models.players import Player
 from tfgen.noise import BatchNoise
 from tfgen.training import strategies
@@ -55,7 +55,7 @@ class Rows:
     @staticmethod
     def of(
         strategy: tf.distribute.Strategy,
-        model: GenerativeModel,
+        model: Model,
         batch_size: int,
     ) -> 'Rows':
         """Two streams on a CPU, if one device computes independent rows."""
@@ -64,7 +64,9 @@ class Rows:
             strategies.is_tpu(strategy) or tf.config.list_logical_devices('GPU')
         )
         # Replicas share the cores out already; batch statistics need all rows.
-        alone = strategy.num_replicas_in_sync == 1 and not model.cross_replica
+        alone = strategy.num_replicas_in_sync == 1 and not model.cross_replica(
+            model.settings
+        )
         two = on_cpu and alone and rows % 2 == 0
         return Rows(batch_size, rows, 2 if two else 1)
 

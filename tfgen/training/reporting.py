@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfgen import files, plots
 from tfgen.errors import UserError
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import GenerativeModel, Model
 from tfgen.noise import RowNoise
 from tfgen.training.progress import Progress
 from tfgen.training.workdir import Config
@@ -30,7 +30,7 @@ class Reporter:
         self,
         directory: pathlib.Path,
         config: Config,
-        model: GenerativeModel,
+        model: Model,
         done: int,
         chief: bool,
     ):
@@ -86,7 +86,7 @@ class Reporter:
 
         Of the weights as they are, not of their averages.
         """
-        if not self._chief:
+        if not self._chief or not isinstance(self._model, GenerativeModel):
             return
         drawn = self._draw().numpy()
         labels = self._labels(len(drawn))

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.models.base import GenerativeModel
+from tfgen.models.base import Model
 from tfgen.models.exact import Likelihood
 from tfgen.models.players import Player
 from tfgen.presets.settings import Preset
@@ -25,7 +25,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     jit: str = 'auto',
     stop: stopping.Stop | None = None,
-) -> GenerativeModel:
+) -> Model:
     """Trains, or continues, the run in `directory` to its last step.
 
     Args:
@@ -111,7 +111,7 @@ def _require_equal_shares(batch_size, strategy):
         )
 
 
-def make_players(model: GenerativeModel, preset: Preset) -> list[Player]:
+def make_players(model: Model, preset: Preset) -> list[Player]:
     """The model's players, and the moving average if there is one.
 
     Call it inside the strategy's scope.
@@ -131,15 +131,16 @@ def _finished(model, players):
     return model
 
 
-def use_jit(
-    jit: str, model: GenerativeModel, strategy: tf.distribute.Strategy
-) -> bool:
+def use_jit(jit: str, model: Model, strategy: tf.distribute.Strategy) -> bool:
     """Whether XLA compiles loss and gradient; see `train`."""
     if jit not in JITS:
         raise UserError(f'unknown jit {jit!r}: use {", ".join(JITS)}')
     if strategies.is_tpu(strategy):
         return False  # strategy.run compiles everything there
-    split = model.cross_replica and strategy.num_replicas_in_sync > 1
+    split = (
+        model.cross_replica(model.settings)
+        and strategy.num_replicas_in_sync > 1
+    )
     if jit == 'on' and split:
         raise UserError(
             'jit=on cannot compile batch norm over '
@@ -193,9 +194,7 @@ def require_finite(history: dict, done: int, precision: str) -> None:
         )
 
 
-def require_finite_weights(
-    model: GenerativeModel, done: int, precision: str
-) -> None:
+def require_finite_weights(model: Model, done: int, precision: str) -> None:
     """Raises UserError for a variable that is not finite after `done` steps."""
     for variable in model.variables:
         if not np.all(np.isfinite(variable.numpy())):

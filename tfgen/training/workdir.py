@@ -13,7 +13,7 @@ from tfgen import files, presets
 from tfgen.data import Data, Spec, absolute, spec_from_dict
 from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
-from tfgen.models.base import GenerativeModel, precision
+from tfgen.models.base import Model, precision
 from tfgen.presets.settings import Preset
 from tfgen.training import checkpoints
 
@@ -104,13 +104,13 @@ class Config:
             )
         return examples
 
-    def build(self) -> GenerativeModel:
+    def build(self) -> Model:
         """The run's model with its initial weights."""
         keras.utils.set_random_seed(self.seed)
         with precision(self.precision):
             return self.preset.build(self.spec)
 
-    def restore(self, path: pathlib.Path) -> tuple[GenerativeModel, int]:
+    def restore(self, path: pathlib.Path) -> tuple[Model, int]:
         """The trained model of the workdir `path`, and its step.
 
         With `ema` in the preset, the averaged weights.

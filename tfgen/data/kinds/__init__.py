@@ -1,7 +1,12 @@
 """The kinds of examples; all that is particular to one is said in its file."""
 
 from tfgen.data.kinds.base import Spec
-from tfgen.data.kinds.image import Binarization, ImageSpec, PaletteSpec
+from tfgen.data.kinds.image import (
+    Binarization,
+    ImageSpec,
+    PaletteSpec,
+    PartlyLabelledSpec,
+)
 from tfgen.data.kinds.point import PointSpec
 from tfgen.data.kinds.sound import SoundSpec
 from tfgen.data.kinds.symbols import SymbolSpec
@@ -9,6 +14,7 @@ from tfgen.data.kinds.symbols import SymbolSpec
 # By a field that no other kind has, the more particular first: records of runs
 # name no kind.
 _BY_FIELD = {
+    'num_labels': PartlyLabelledSpec,
     'palette': PaletteSpec,
     'height': ImageSpec,
     'sample_rate': SoundSpec,
@@ -46,6 +52,7 @@ __all__ = [
     'Binarization',
     'ImageSpec',
     'PaletteSpec',
+    'PartlyLabelledSpec',
     'PointSpec',
     'SoundSpec',
     'Spec',

@@ -136,3 +136,19 @@ class PaletteSpec(ImageSpec):
         return tf.gather(
             tf.constant(self.palette, tf.uint8), tf.cast(indices, tf.int32)
         )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PartlyLabelledSpec(ImageSpec):
+    """Images of which training sees the labels of a few.
+
+    A batch of the training stream has, beside 'image' without labels, as many
+    rows of 'labelled_image' and 'labelled_label', drawn from these few.
+
+    Attributes:
+      num_labels: how many, as many of each class.
+    """
+
+    num_labels: int
+
+    noun: ClassVar[str] = 'images of which few have a label'

@@ -9,6 +9,7 @@ random access.
 import os
 import pathlib
 
+from tfgen.data.readers import stacked
 from tfgen.data.readers.base import EDITION, MEMORY_LIMIT, PATHS, Source
 from tfgen.data.readers.catalog import open_tfds
 from tfgen.data.readers.folder import open_folder
@@ -23,7 +24,7 @@ def open_images(
     memory_limit: int = MEMORY_LIMIT,
     edition: int = EDITION,
 ) -> Source:
-    """'digits', a TFDS set, 'folder:PATH' or 'palette:PATH'; see data.load."""
+    """A set by its name; see data.load."""
     prefix, _, path = name.partition(':')
     if prefix in PATHS and not path:
         raise UserError(
@@ -40,4 +41,6 @@ def open_images(
                 'leave it out'
             )
         return open_palette(path, edition)
-    return open_tfds(name, data_dir, image_size, memory_limit, edition)
+    base = name.removeprefix(stacked.PREFIX)
+    source = open_tfds(base, data_dir, image_size, memory_limit, edition)
+    return source if base == name else stacked.stack(name, source)

@@ -1,0 +1,75 @@
+"""Stacked digits: any three grey images of a set as red, green and blue.
+
+With ten classes of digits there are a thousand kinds of pictures, so many that
+a generator shows how many of them it has lost. Source: Srivastava et al. 2017
+(VEEGAN), section 4.2, whose training set has 128,000 of them.
+
+Picture i of a split is a function of i alone: nothing is stored.
+"""
+
+import dataclasses
+import itertools
+
+import tensorflow as tf
+
+from tfgen.data.readers.base import InMemory, Source
+from tfgen.errors import UserError
+from tfgen.noise import IndexNoise
+
+PREFIX = 'stacked_'
+SIZES = {'train': 128_000, 'test': 26_000}
+
+
+class _Stacked:
+    """A split, by index."""
+
+    def __init__(self, base: InMemory, split: str, num_classes: int):
+        self._base, self._split = base, split
+        self._classes = num_classes
+
+    def __len__(self):
+        return SIZES[self._split]
+
+    def gather(self, indices):
+        noise = IndexNoise(indices, f'{self._split}/')
+        rows = noise.uniform('rows', [3]) * len(self._base)
+        images, labels = self._base.gather(
+            tf.reshape(tf.cast(rows, tf.int64), [-1])
+        )
+        images = tf.reshape(images, [-1, 3, *images.shape[1:3]])
+        labels = tf.reshape(labels, [-1, 3])
+        weights = tf.constant([self._classes**2, self._classes, 1])
+        return (
+            tf.transpose(images, [0, 2, 3, 1]),
+            tf.reduce_sum(labels * weights, axis=1),
+        )
+
+    def class_sizes(self, num_classes: int) -> None:
+        """Not counted: as probable as their three digits."""
+
+
+def stack(name: str, base: Source) -> Source:
+    """The set of stacks of `base`, labelled by their digits from red on.
+
+    Raises:
+      UserError: `base` is not of labelled grey images in memory.
+    """
+    names, splits = base.class_names, base.splits
+    in_memory = all(isinstance(s, InMemory) for s in splits.values())
+    if not names or base.shape[-1] != 1 or base.palette or not in_memory:
+        raise UserError(
+            f'data set {name!r} needs a set of grey images with labels that '
+            'fits into memory: use stacked_mnist or stacked_digits'
+        )
+    return dataclasses.replace(
+        base,
+        shape=(*base.shape[:2], 3),
+        class_names=tuple(map(' '.join, itertools.product(names, repeat=3))),
+        splits={
+            split: _Stacked(rows, split, len(names))
+            for split, rows in splits.items()
+        },
+        fingerprint=f'stacked/1/{base.fingerprint}',
+        origin='drawn like the training pictures, of other images',
+        notes=(),
+    )

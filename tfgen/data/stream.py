@@ -1,0 +1,211 @@
+"""The batches of a data set, in an order that is a formula.
+
+The example at position p of the training stream is a pure function of
+(seed, p): every epoch is its own pseudo-random permutation of the indices.
+Nothing of the pipeline needs saving, a run resumes at any step at no cost,
+and the order is the same for 1 or 8 replicas.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data.kinds import PartlyLabelledSpec, Spec
+from tfgen.data.readers.base import Source
+from tfgen.errors import UserError
+from tfgen.noise import BatchNoise, RowNoise
+
+# Third word of the seed, so that no other draw shares the order's numbers.
+_ORDER = 0x07DE7
+_LABELLED = 0x1ABE1  # and of that of the labelled examples
+_CHUNK = 1000  # labels read at a time
+_SHOWN = 12  # so many classes are named in a line
+
+
+class Data:
+    """The batches of one data set; made by the loaders above."""
+
+    def __init__(self, spec: Spec, source: Source):
+        self.spec = spec
+        self.source = source
+        self._labelled = None
+        if isinstance(spec, PartlyLabelledSpec):
+            self._labelled = labelled_rows(
+                source, spec.num_classes, spec.num_labels
+            )
+
+    def train(
+        self,
+        seed: int,
+        batch_size: int,
+        start: int = 0,
+        context: tf.distribute.InputContext | None = None,
+    ) -> tf.data.Dataset:
+        """The endless training stream from batch number `start` on.
+
+        Args:
+          seed: decides the order and the draws of dynamic binarization.
+          batch_size: rows of a global batch.
+          start: number of the first global batch.
+          context: of tf.distribute. With R replicas each element holds
+            batch_size / R rows, dealt to the replicas in order.
+
+        Returns:
+          A data set of batches with static shapes.
+        """
+        context = context or tf.distribute.InputContext()
+        rows = context.get_per_replica_batch_size(batch_size)
+        local = context.num_replicas_in_sync // context.num_input_pipelines
+
+        def element(index):
+            number = index // local
+            replica = context.input_pipeline_id * local + index % local
+            first = replica * rows
+            positions = (
+                number * batch_size + first + tf.range(rows, dtype=tf.int64)
+            )
+            indices = shuffled(positions, self.spec.split_sizes['train'], seed)
+            noise = BatchNoise(
+                tf.stack([tf.constant(seed, tf.int64), number]),
+                batch_size,
+                start=tf.cast(first, tf.int32),
+                count=rows,
+            )
+            batch = self._batch('train', indices, noise)
+            if self._labelled is None:
+                return batch
+            order = shuffled(positions, len(self._labelled), seed ^ _LABELLED)
+            known = self._batch(
+                'train',
+                tf.gather(self._labelled, order),
+                noise.scope('labelled'),
+            )
+            del batch['label']
+            return batch | {f'labelled_{k}': v for k, v in known.items()}
+
+        stream = tf.data.Dataset.range(start * local, np.iinfo(np.int64).max)
+        return stream.map(element).prefetch(2 * local)
+
+    def evaluation(
+        self,
+        split: str,
+        batch_size: int,
+        limit: int | None = None,
+    ) -> tf.data.Dataset:
+        """Every example of a split once, in the set's own order.
+
+        Args:
+          split: 'train' or 'test'.
+          batch_size: rows of a batch; the last may be smaller.
+          limit: only the first `limit` examples.
+
+        Dynamic binarization draws one fixed image per example here.
+        """
+        if split not in self.spec.split_sizes:
+            raise UserError(
+                f'data set {self.spec.name!r} has no split {split!r}: use '
+                + ' or '.join(self.spec.split_sizes)
+            )
+        count = self.spec.split_sizes[split]
+        if limit is not None:
+            count = min(count, limit)
+
+        def element(indices):
+            return self._batch(split, indices, RowNoise(indices))
+
+        indices = tf.data.Dataset.range(count).batch(batch_size)
+        return indices.map(element).prefetch(2)
+
+    def describe(self) -> list[str]:
+        """What was found, in one line, and what is to be said of it, in more.
+
+        Size and kind of the examples, how many each split holds of each
+        class, where the test split comes from; then what was left out.
+        """
+        spec, source = self.spec, self.source
+        parts = []
+        for split, count in spec.split_sizes.items():
+            sizes = source.splits[split].class_sizes(spec.num_classes)
+            parts.append(f'{split} {count}')
+            if sizes:
+                parts[-1] += f' ({_class_sizes(spec.class_names, sizes)})'
+        origin = source.origin or 'a tenth held out by a fixed seed'
+        line = f'data {spec.name}: {spec.words()}; {", ".join(parts)}'
+        line += f'; the test split is {origin}'
+        if spec.num_classes:
+            line += f'; {spec.num_classes} classes'
+            line += f': {_shortened(spec.class_names)}'
+        else:
+            line += '; no labels'
+        return [line, *(f'data {spec.name}: {n}' for n in source.notes)]
+
+    def _batch(self, split, indices, noise):
+        stored, labels = self.source.gather(split, indices)
+        example = self.spec.scale(stored, self.source.levels, noise)
+        batch = {self.spec.key: example}
+        return batch if labels is None else batch | {'label': labels}
+
+
+def _class_sizes(names, sizes):
+    """'cat: 9, dog: 9', or what many classes have in common."""
+    if len(names) > _SHOWN:
+        return f'{min(sizes)} to {max(sizes)} of each class'
+    each = zip(names, sizes, strict=True)
+    text = ', '.join(f'{name}: {size}' for name, size in each)
+    return ' '.join(text.split())
+
+
+def _shortened(names):
+    if len(names) > _SHOWN:
+        names = [*names[: _SHOWN - 2], '...', names[-1]]
+    return ' '.join(', '.join(names).split())
+
+
+def labelled_rows(source: Source, num_classes: int, count: int) -> np.ndarray:
+    """Rows of the training split whose labels are known: int64 [count].
+
+    As many of each class, the first in an order that a fixed seed decides.
+    """
+    size = len(source.splits['train'])
+    order = np.random.RandomState(_LABELLED).permutation(size)
+    found = [[] for _ in range(num_classes)]
+    each = count // num_classes
+    for first in range(0, size, _CHUNK):
+        rows = order[first : first + _CHUNK]
+        _, labels = source.gather('train', tf.constant(rows))
+        for row, label in zip(rows, labels.numpy(), strict=True):
+            if len(found[label]) < each:
+                found[label].append(row)
+        if all(len(f) == each for f in found):
+            return np.sort(np.concatenate(found)).astype(np.int64)
+    fewest = min(len(f) for f in found)
+    raise UserError(
+        f'num_labels is {count}, {each} of each class, and one class has '
+        f'{fewest} training images: use at most {fewest * num_classes}'
+    )
+
+
+def shuffled(positions: tf.Tensor, size: int, seed: int) -> tf.Tensor:
+    """Indices of the examples at `positions` of the training stream.
+
+    Positions [e * size, (e + 1) * size) are epoch e: a permutation of
+    0..size-1 that depends on (seed, e) alone.
+
+    Args:
+      positions: int64 [N].
+      size: examples in the split.
+      seed: integer in 0..2^31 - 1.
+
+    Returns:
+      int64 [N].
+    """
+    size = tf.constant(size, tf.int64)
+    epochs = positions // size
+    seeds = tf.stack(
+        [tf.fill(tf.shape(epochs), x) for x in (seed, _ORDER)], axis=-1
+    )
+    seeds = tf.concat([seeds, tf.cast(epochs, tf.int32)[:, None]], axis=-1)
+    # tf.random.experimental.index_shuffle takes one seed for all rows; a batch
+    # that crosses the end of an epoch needs two.
+    return tf.raw_ops.RandomIndexShuffle(
+        index=positions % size, seed=seeds, max_index=size - 1, rounds=4
+    )

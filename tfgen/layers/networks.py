@@ -1,0 +1,292 @@
+"""Networks of generators and discriminators, of dense layers or convolutions.
+
+A generator maps features [B, n] to numbers of an example's shape. A
+discriminator is a network of features, example -> [B, F], under a head:
+`Score`, or `Energy`, whose score is minus the error of an auto-encoder. Any of
+each goes with any of the others.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfgen.layers.batch_norm import BatchNorm
+from tfgen.layers.linear import dropout
+from tfgen.layers.spectral import SpectralConv2D, SpectralDense
+from tfgen.noise import Noise
+from tfgen.penalties import ClipWeights
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What holds a discriminator's layers back.
+
+    Attributes:
+      spectral_norm: each layer's norm is 1; see layers.spectral.
+      clip: largest weight; None for none.
+      dropout: rate after each hidden layer.
+    """
+
+    spectral_norm: bool = False
+    clip: float | None = None
+    dropout: float = 0.0
+
+    def dense(self, width: int, **options) -> keras.layers.Dense:
+        kind = SpectralDense if self.spectral_norm else keras.layers.Dense
+        return kind(width, **self._constraints(), **options)
+
+    def convolution(self, channels: int) -> keras.layers.Conv2D:
+        kind = SpectralConv2D if self.spectral_norm else keras.layers.Conv2D
+        options = self._constraints() | {'kernel_initializer': _initializer()}
+        return kind(channels, 4, 2, 'same', **options)
+
+    def _constraints(self):
+        if self.clip is None:
+            return {}
+        clip = ClipWeights(self.clip)
+        return {'kernel_constraint': clip, 'bias_constraint': clip}
+
+
+class DenseGenerator(keras.layers.Layer):
+    """[B, n] -> float32 [B, *shape], by ReLU layers of `units`.
+
+    Args:
+      batch_norm: whether each of these is normalised over the batch.
+    """
+
+    def __init__(self, num_features, units, shape, batch_norm=False):
+        super().__init__()
+        self.shape = tuple(shape)
+        self.hidden = _stack(num_features, units, keras.layers.Dense)
+        self.norms = [BatchNorm() for _ in units] if batch_norm else []
+        for norm, width in zip(self.norms, units, strict=False):
+            norm.build([None, width])
+        self.paint = keras.layers.Dense(math.prod(shape), dtype='float32')
+        self.paint.build([None, units[-1]])
+
+    def call(self, features, training=False):
+        x = features
+        for number, layer in enumerate(self.hidden):
+            x = layer(x)
+            if self.norms:
+                x = self.norms[number](x, training=training)
+            x = tf.nn.relu(x)
+        return tf.reshape(self.paint(x), [-1, *self.shape])
+
+
+class ConvolutionalGenerator(keras.layers.Layer):
+    """[B, n] -> float32 [B, H, W, C], by len(filters) up-samplings.
+
+    Each doubles the sides; the first works on H / 2^n x W / 2^n, rounded up,
+    and what is too much is cut off at the end, so that any size will do.
+
+    Args:
+      batch_norm: whether each hidden layer is normalised over the batch.
+    """
+
+    def __init__(self, num_features, filters, shape, batch_norm=True):
+        super().__init__()
+        height, width, channels = shape
+        self.sides = (height, width)
+        scale = 2 ** len(filters)
+        self.grid = (-(-height // scale), -(-width // scale), filters[0])
+        options = {'use_bias': not batch_norm}
+        self.dense = keras.layers.Dense(math.prod(self.grid), **options)
+        self.dense.build([None, num_features])
+        self.grow = [_transposed(f, **options) for f in filters[1:]]
+        self.norms = [BatchNorm() for _ in filters] if batch_norm else []
+        for number, f in enumerate(filters):
+            maps = [None, *(side * 2**number for side in self.grid[:2]), f]
+            for layers in (self.norms, self.grow):
+                if number < len(layers):
+                    layers[number].build(maps)
+        self.paint = _transposed(channels, dtype='float32')
+        self.paint.build(maps)
+
+    def call(self, features, training=False):
+        x = tf.reshape(self.dense(features), [-1, *self.grid])
+        x = self._hidden(x, 0, training)
+        for number, grow in enumerate(self.grow, 1):
+            x = self._hidden(grow(x), number, training)
+        x = self.paint(x)
+        top, left = (
+            (whole - side) // 2
+            for whole, side in zip(x.shape[1:3], self.sides, strict=True)
+        )
+        height, width = self.sides
+        return x[:, top : top + height, left : left + width]
+
+    def _hidden(self, x, number, training):
+        if self.norms:
+            x = self.norms[number](x, training=training)
+        return tf.nn.relu(x)
+
+
+class DenseFeatures(keras.layers.Layer):
+    """An example [B, ...], and numbers [B, extra] or None -> [B, units[-1]]."""
+
+    def __init__(self, shape, extra, units, limits):
+        super().__init__()
+        self.limits = limits
+        self.hidden = _stack(math.prod(shape) + extra, units, limits.dense)
+        self.size = units[-1]
+
+    def call(self, x, extra=None, noise=None):
+        x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        if extra is not None:
+            x = tf.concat([x, extra], axis=1)
+        for number, layer in enumerate(self.hidden):
+            x = _hidden(layer(x), self.limits, noise, f'drop{number}')
+        return x
+
+
+class ConvolutionalFeatures(keras.layers.Layer):
+    """An image [B, H, W, C] -> [B, F], by convolutions of stride 2.
+
+    With `extra` numbers [B, extra] also a dense layer that joins them to it.
+    """
+
+    def __init__(self, shape, extra, filters, limits):
+        super().__init__()
+        self.limits = limits
+        *sides, channels = shape
+        self.convolutions = []
+        for f in filters:
+            convolution = limits.convolution(f)
+            convolution.build([None, *sides, channels])
+            self.convolutions.append(convolution)
+            sides, channels = [-(-side // 2) for side in sides], f
+        self.size = math.prod(sides) * channels
+        self.join = None
+        if extra:
+            self.join = limits.dense(4 * filters[-1])
+            self.join.build([None, self.size + extra])
+            self.size = 4 * filters[-1]
+
+    def call(self, x, extra=None, noise=None):
+        for number, convolution in enumerate(self.convolutions):
+            x = _hidden(convolution(x), self.limits, noise, f'drop{number}')
+        x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
+        if extra is None:
+            return x
+        x = self.join(tf.concat([x, tf.cast(extra, x.dtype)], axis=1))
+        return _hidden(x, self.limits, noise, 'drop_join')
+
+
+class Score(keras.layers.Layer):
+    """Features -> scores [B]: w . f(x), and v_y . f(x) for a label y.
+
+    So a label reaches every score (Miyato and Koyama 2018).
+    """
+
+    def __init__(self, size, num_classes, limits):
+        super().__init__()
+        self.dense = limits.dense(1 + num_classes, dtype='float32')
+        self.dense.build([None, size])
+
+    def call(self, features, one_hot=None, seen=None):
+        scores = self.dense(features)
+        if one_hot is None:
+            return scores[:, 0]
+        fit = scores[:, 1:] * tf.cast(one_hot, scores.dtype)
+        return scores[:, 0] + tf.reduce_sum(fit, axis=-1)
+
+
+class Energy(keras.layers.Layer):
+    """Features -> minus the squared error of what they decode to: [B].
+
+    The mean over an example's numbers. A label is told to the decoder.
+    Source: Zhao et al. 2017 (EBGAN), section 2.3.
+
+    Args:
+      decoder: a generator of features (and labels).
+      offset: whether a learned number is added, for losses for which 0 lies
+        between data and samples.
+    """
+
+    def __init__(self, decoder, offset):
+        super().__init__()
+        self.decoder = decoder
+        self.offset = None
+        if offset:
+            self.offset = self.add_weight([], 'zeros', name='offset')
+
+    def call(self, features, one_hot=None, seen=None):
+        if one_hot is not None:
+            features = tf.concat(
+                [features, tf.cast(one_hot, features.dtype)], axis=1
+            )
+        off = self.decoder(features) - seen
+        axes = list(range(1, off.shape.rank))
+        score = -tf.reduce_mean(tf.square(off), axis=axes)
+        return score if self.offset is None else score + self.offset
+
+
+class Encoder(keras.layers.Layer):
+    """An example -> mean and logvar of a normal of z, each float32 [B, K].
+
+    Args:
+      features: a network, DenseFeatures or ConvolutionalFeatures.
+    """
+
+    def __init__(self, features, latent_size, num_classes):
+        super().__init__()
+        self.features = features
+        self.dense = keras.layers.Dense(2 * latent_size, dtype='float32')
+        self.dense.build([None, features.size + num_classes])
+
+    def call(self, x, one_hot=None):
+        features = self.features(x)
+        if one_hot is not None:
+            one_hot = tf.cast(one_hot, features.dtype)
+            features = tf.concat([features, one_hot], axis=1)
+        mean, logvar = tf.split(self.dense(features), 2, axis=1)
+        return mean, logvar
+
+
+class Discriminator(keras.layers.Layer):
+    """A network of features under a head."""
+
+    def __init__(self, features, head):
+        super().__init__()
+        self.features = features
+        self.head = head
+
+    def call(
+        self,
+        x: tf.Tensor,
+        extra: tf.Tensor | None = None,
+        one_hot: tf.Tensor | None = None,
+        noise: Noise | None = None,
+    ) -> tf.Tensor:
+        """[B, ...] -> scores float32 [B]; `noise` is for dropout."""
+        features = self.features(x, extra, noise=noise)
+        return self.head(features, one_hot, x)
+
+
+def _stack(size, units: Sequence[int], dense) -> list:
+    layers = []
+    for width in units:
+        layers.append(dense(width))
+        layers[-1].build([None, size])
+        size = width
+    return layers
+
+
+def _hidden(x, limits, noise, name):
+    x = tf.nn.leaky_relu(x, 0.2)
+    return x if noise is None else dropout(x, limits.dropout, noise, name)
+
+
+def _initializer():
+    # Radford et al. 2016, section 4.
+    return keras.initializers.RandomNormal(stddev=0.02)
+
+
+def _transposed(filters, **options):
+    return keras.layers.Conv2DTranspose(
+        filters, 4, 2, 'same', kernel_initializer=_initializer(), **options
+    )

@@ -1,0 +1,66 @@
+"""A GAN with an encoder: the discriminator judges pairs of x and z.
+
+Source: Donahue et al. 2017 (BiGAN) and Dumoulin et al. 2017 (ALI), whose
+encoder is a distribution: ours as well.
+"""
+
+import tensorflow as tf
+
+from tfgen.layers.networks import Encoder, Limits
+from tfgen.models.gan import GAN
+from tfgen.models.latent import Inference
+from tfgen.models.players import Batch, Terms
+from tfgen.noise import Noise
+
+
+class BiGAN(Inference, GAN):
+    """Two players: G(z) with q(z|x), and a discriminator d(x, z).
+
+    d tells pairs (x, z ~ q(z|x)) from pairs (G(z), z ~ p(z)). Where it cannot,
+    the two joint distributions are equal, and q(z|x) is the posterior of G:
+    the auxiliary network of the notes that predicts z from x, and without
+    which modes of the data may have no z. G and the encoder move together;
+    the encoder's loss is that of d with the labels exchanged, as in both
+    papers' experiments. The encoder has the widths of d.
+
+    All settings are those of GAN.
+    """
+
+    def _variant_networks(self, units):
+        features = self._features(self.spec.shape, 0, units, Limits())
+        self.encoder = Encoder(features, self.latent_size, self.num_classes)
+
+    def _judged(self):
+        return self.spec.shape, self.latent_size
+
+    def encode(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """q(z|x): [B, *spec.shape] -> mean, logvar, each float32 [B, K]."""
+        return self.encoder(self._seen(example), self.one_hot(label))
+
+    def _real(self, batch, noise):
+        """x and a draw of q(z|x), its mean without noise."""
+        example = batch[self.spec.key]
+        z, logvar = self.encode(example, batch.get('label'))
+        if noise is not None:
+            eps = noise.normal('eps', [self.latent_size])
+            z = z + eps * tf.exp(0.5 * logvar)
+        return [self._seen(example), z]
+
+    def _fake(self, batch, noise, training=True):
+        z = self.draw_prior(noise)
+        label = batch.get('label')
+        return [self._seen(self.generate(z, label, training=training)), z]
+
+    def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """What G minimises, and what the encoder does, of its pairs: [B]."""
+        scores = self._judge(batch, noise)(self._real(batch, noise), 'real')
+        terms = super().generator_loss_terms(batch, noise)
+        return terms | {'encode': self._objective.fake(scores)}
+
+    def _generator_variables(self):
+        return [
+            *super()._generator_variables(),
+            *self.encoder.trainable_variables,
+        ]

@@ -1,0 +1,93 @@
+"""A classifier of images, in whose features samples are compared with data."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgen.arguments import Share, Size
+from tfgen.data.kinds import ImageSpec
+from tfgen.layers.linear import dropout
+from tfgen.models.base import Classifying, Signature, SinglePlayer
+from tfgen.models.players import Batch, Terms
+from tfgen.noise import Noise
+
+
+class Classifier(Classifying, SinglePlayer):
+    """p(label | image) by convolutions: LeNet's plan (LeCun et al. 1998).
+
+    After each pair of 3x3 convolutions the sides are halved; a dense layer,
+    whose values are the features, comes before the logits.
+
+    Args:
+      spec: of images with labels.
+      filters: channels of each pair of convolutions.
+      feature_size: F.
+      dropout: rate before and after the features.
+    """
+
+    kinds = (ImageSpec,)
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        filters: tuple[Size, ...] = (32, 64),
+        feature_size: Size = 128,
+        dropout: Share = 0.4,
+    ):
+        super().__init__(spec)
+        self.dropout = dropout
+        self.convolutions = keras.Sequential(
+            [keras.Input(spec.shape)]
+            + [
+                keras.layers.Conv2D(f, 3, stride, 'same', activation='relu')
+                for f in filters
+                for stride in (1, 2)
+            ]
+            + [keras.layers.Flatten()]
+        )
+        self.dense = keras.layers.Dense(feature_size, activation='relu')
+        self.dense.build(self.convolutions.output_shape)
+        self.logits = keras.layers.Dense(spec.num_classes, dtype='float32')
+        self.logits.build([None, feature_size])
+
+    @classmethod
+    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        if refusal or spec.num_classes > 1:
+            return refusal
+        return (
+            f'data set {spec.name!r} has no classes to tell apart: use a set '
+            'with labels'
+        )
+
+    def features(
+        self, image: tf.Tensor, noise: Noise | None = None
+    ) -> tf.Tensor:
+        """[B, H, W, C] in [0, 1] -> float32 [B, F], not negative."""
+        maps = self.convolutions(image * 2.0 - 1.0)
+        if noise is not None:
+            maps = dropout(maps, self.dropout, noise, 'maps')
+        return tf.cast(self.dense(maps), tf.float32)
+
+    def class_logits(self, example: tf.Tensor) -> tf.Tensor:
+        return self.logits(self.features(example))
+
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """-log p(label | image) in nats: [B]."""
+        features = self.features(batch['image'], noise)
+        features = dropout(features, self.dropout, noise, 'features')
+        return {
+            'cross_entropy': tf.nn.sparse_softmax_cross_entropy_with_logits(
+                batch['label'], self.logits(features)
+            )
+        }
+
+    def signatures(self) -> dict[str, Signature]:
+        """Also `features`."""
+        return super().signatures() | {
+            'features': Signature(self._serve_features, (self.spec.key,))
+        }
+
+    def _serve_features(self, example):
+        return {'features': self.features(example)}

@@ -1,0 +1,164 @@
+"""A GAN that learns to classify from few labels.
+
+Source: Salimans et al. 2016 (Improved Techniques for Training GANs), sections
+3.1 (feature matching) and 5, for MNIST.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from tfgen import adversarial, replicas
+from tfgen.arguments import Positive, Size
+from tfgen.data.kinds import PartlyLabelledSpec
+from tfgen.layers import networks
+from tfgen.layers.weight_norm import WeightNormDense
+from tfgen.models.base import Classifying, Signature
+from tfgen.models.latent import Latent
+from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.noise import Noise
+
+
+class SemiSupervisedGAN(Classifying, Latent):
+    """Two players: a generator, and a discriminator that knows K classes.
+
+    The discriminator has a logit l_k for each class of data; that of the class
+    of samples is fixed at 0, so that D(x) = Z / (Z + 1) with Z = sum_k
+    exp(l_k): log Z is the logit of D. Images without labels teach it what is
+    data, the few with labels what is what.
+
+    The generator matches features: it draws the means of the discriminator's
+    last hidden layer, over samples and over data, together.
+
+    Args:
+      spec: of images of which few have labels.
+      generator_units, discriminator_units: widths of dense layers.
+      latent_size: K of z, uniform in (0, 1).
+      input_noise, hidden_noise: deviation of normal noise on the image, in
+        [0, 1], and on each hidden layer of the discriminator.
+    """
+
+    kinds = (PartlyLabelledSpec,)
+
+    def __init__(
+        self,
+        spec: PartlyLabelledSpec,
+        generator_units: tuple[Size, ...] = (500, 500),
+        discriminator_units: tuple[Size, ...] = (1000, 500, 250, 250, 250),
+        latent_size: Size = 100,
+        input_noise: Positive = 0.3,
+        hidden_noise: Positive = 0.5,
+    ):
+        super().__init__(spec)
+        self.latent_size = latent_size
+        self.input_noise, self.hidden_noise = input_noise, hidden_noise
+        self.generator = networks.DenseGenerator(
+            latent_size, generator_units, spec.shape, batch_norm=True
+        )
+        self.hidden, size = [], spec.dimensions
+        for width in discriminator_units:
+            self.hidden.append(WeightNormDense(width))
+            self.hidden[-1].build([None, size])
+            size = width
+        self.logits = WeightNormDense(spec.num_classes, dtype='float32')
+        self.logits.build([None, size])
+
+    @classmethod
+    def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
+        """Batch norm in G, and means of features."""
+        return True
+
+    def draw_prior(self, noise: Noise) -> tf.Tensor:
+        """z: float32 [B, K], uniform in (0, 1)."""
+        return noise.uniform('z', [self.latent_size])
+
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """G(z): [B, K] -> [B, H, W, C] in [0, 1]."""
+        return self.generate(z)
+
+    def generate(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """G(z), with `training` by the statistics of the batch."""
+        return tf.sigmoid(self.generator(z, training=training))
+
+    def features(
+        self, image: tf.Tensor, noise: Noise | None = None
+    ) -> tf.Tensor:
+        """The last hidden layer: [B, H, W, C] in [0, 1] -> float32 [B, F]."""
+        x = tf.reshape(image, [-1, self.spec.dimensions])
+        deviation = self.input_noise
+        for number, layer in enumerate(self.hidden):
+            if noise is not None:
+                normal = noise.normal(f'noise{number}', x.shape[1:])
+                x = x + deviation * tf.cast(normal, x.dtype)
+                deviation = self.hidden_noise
+            x = tf.nn.relu(layer(x))
+        return tf.cast(x, tf.float32)
+
+    def class_logits(
+        self, example: tf.Tensor, noise: Noise | None = None
+    ) -> tf.Tensor:
+        """l_k: [B, H, W, C] -> float32 [B, classes]."""
+        return self.logits(self.features(example, noise))
+
+    def score(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """The logit of D(x), log Z: [B, H, W, C] -> float32 [B]."""
+        return _log_sum(self.class_logits(example))
+
+    def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """-log p(label | x, data) of the few; -log D and -log(1 - D): [B]."""
+        known = self.class_logits(batch['labelled_image'], noise.scope('known'))
+        real = self.class_logits(batch['image'], noise.scope('real'))
+        made = self.generate(self.draw_prior(noise), training=True)
+        fake = self.class_logits(made, noise.scope('fake'))
+        return {
+            'labels': tf.nn.sparse_softmax_cross_entropy_with_logits(
+                batch['labelled_label'], known
+            ),
+            'real': 0.5 * adversarial.real_loss(_log_sum(real)),
+            'fake': 0.5 * adversarial.fake_loss(_log_sum(fake)),
+        }
+
+    def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """The mean square of the difference of mean features: the same, [B]."""
+        made = self.generate(self.draw_prior(noise), training=True)
+        off = replicas.mean(
+            tf.reduce_mean(self.features(made, noise.scope('fake')), axis=0)
+            - tf.reduce_mean(
+                self.features(batch['image'], noise.scope('real')), axis=0
+            )
+        )
+        distance = tf.reduce_mean(tf.square(off))
+        rows = tf.shape(batch['image'])[:1]
+        return {'matching': tf.broadcast_to(distance, rows)}
+
+    def players(self) -> tuple[Player, ...]:
+        discriminator = [
+            v
+            for layer in (*self.hidden, self.logits)
+            for v in layer.trainable_variables
+        ]
+        return (
+            Descent(
+                'discriminator', self.discriminator_loss_terms, discriminator
+            ),
+            Descent(
+                'generator',
+                self.generator_loss_terms,
+                self.generator.trainable_variables,
+            ),
+        )
+
+    def signatures(self) -> dict[str, Signature]:
+        """Also `score`."""
+        score = Signature(self._serve_score, (self.spec.key,))
+        return super().signatures() | {'score': score}
+
+    def _serve_score(self, example):
+        return {'score': self.score(example)}
+
+
+def _log_sum(logits):
+    return tf.reduce_logsumexp(logits, axis=1)

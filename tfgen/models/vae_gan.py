@@ -1,0 +1,125 @@
+"""A VAE whose reconstruction error is measured by a discriminator.
+
+Source: Larsen et al. 2016 (Autoencoding beyond pixels), algorithm 1.
+"""
+
+from typing import Literal
+
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.arguments import Positive, Size
+from tfgen.data.kinds import Spec
+from tfgen.layers.networks import Encoder, Limits
+from tfgen.models.gan import GAN
+from tfgen.models.latent import Inference
+from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.noise import Noise
+
+
+class VAEGAN(Inference, GAN):
+    """Three players: encoder q(z|x), decoder (and generator) G, discriminator.
+
+    The discriminator tells data from reconstructions and from samples of the
+    prior. Encoder and decoder see the error not in pixels but in its features:
+    half the squared distance, a normal likelihood of the last hidden layer.
+
+    Departures: the decoder's adversarial loss is -log D, not log(1 - D) (as
+    the authors' code has it as well); the encoder has the widths of d.
+
+    Args:
+      spec: of images or points.
+      network, generator_units, discriminator_units, latent_size,
+        discriminator_rate, conditional: see GAN.
+      feature_weight: gamma, of the error against the adversarial loss in what
+        moves the decoder.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        network: Literal['dcgan', 'mlp'] = 'dcgan',
+        generator_units: tuple[Size, ...] = (128, 64),
+        discriminator_units: tuple[Size, ...] = (64, 128),
+        latent_size: Size = 64,
+        feature_weight: Positive = 0.01,
+        discriminator_rate: Positive | None = None,
+        conditional: bool = False,
+    ):
+        super().__init__(
+            spec,
+            network,
+            generator_units,
+            discriminator_units,
+            latent_size=latent_size,
+            discriminator_rate=discriminator_rate,
+            conditional=conditional,
+        )
+        self.feature_weight = feature_weight
+
+    def _variant_networks(self, units):
+        features = self._features(self.spec.shape, 0, units, Limits())
+        self.encoder = Encoder(features, self.latent_size, self.num_classes)
+
+    def encode(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """q(z|x): [B, *spec.shape] -> mean, logvar, each float32 [B, K]."""
+        return self.encoder(self._seen(example), self.one_hot(label))
+
+    def _reconstructed(self, batch, noise):
+        """What d sees of x~ ~ p(x|z), z ~ q(z|x); and mean and logvar."""
+        label = batch.get('label')
+        mean, logvar = self.encode(batch[self.spec.key], label)
+        eps = noise.normal('eps', [self.latent_size])
+        z = mean + eps * tf.exp(0.5 * logvar)
+        made = self.generate(z, label, training=True)
+        return self._seen(made), mean, logvar
+
+    def _feature_error(self, batch, reconstructed):
+        """-log p(f(x)|z) but for a constant: [B]."""
+        (real,) = self._real(batch, None)
+        off = self.discriminator.features(
+            reconstructed
+        ) - self.discriminator.features(real)
+        return 0.5 * tf.reduce_sum(tf.square(tf.cast(off, tf.float32)), axis=1)
+
+    def encoder_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """KL(q(z|x) || p(z)) and the error in features: [B]."""
+        reconstructed, mean, logvar = self._reconstructed(batch, noise)
+        return {
+            'rate': probability.kl_normal(mean, logvar),
+            'error': self._feature_error(batch, reconstructed),
+        }
+
+    def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """The error in features, and -log D of x~ and of samples: [B]."""
+        reconstructed, _, _ = self._reconstructed(batch, noise)
+        judge = self._judge(batch, noise)
+        error = self._feature_error(batch, reconstructed)
+        scores = judge([reconstructed], 'reconstructed')
+        return super().generator_loss_terms(batch, noise) | {
+            'fool_again': self._objective.generator(scores),
+            'error': self.feature_weight * error,
+        }
+
+    def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """-log D(x), -log(1 - D) of samples and of reconstructions: [B]."""
+        reconstructed, _, _ = self._reconstructed(batch, noise)
+        scores = self._judge(batch, noise)([reconstructed], 'reconstructed')
+        return super().discriminator_loss_terms(batch, noise) | {
+            'reconstructed': self._objective.fake(scores)
+        }
+
+    def players(self) -> tuple[Player, ...]:
+        encoder = Descent(
+            'encoder',
+            self.encoder_loss_terms,
+            self.encoder.trainable_variables,
+        )
+        return (encoder, *super().players())
+
+    @classmethod
+    def cross_replica(cls, settings) -> bool:
+        """Batch norm in a dcgan's decoder."""
+        return settings['network'] == 'dcgan'
