@@ -98,7 +98,7 @@ VARIANTS = [
     ('pixelcnn', ['colour']),
     ('gated_pixelcnn', ['colour']),
     ('wavenet', ['conditional=false']),
-    ('dcgan', ['generator_loss=minimax', 'dropout=0', 'conditional=false']),
+    ('dcgan', ['loss=minimax', 'dropout=0', 'conditional=false']),
 ]
 
 

@@ -9,8 +9,15 @@ import tensorflow as tf
 from PIL import Image
 
 from tfgen import presets
-from tfgen.data import ImageSpec, PaletteSpec, PointSpec, SoundSpec, SymbolSpec
-from tfgen.models.players import Assignment
+from tfgen.data import (
+    ImageSpec,
+    PaletteSpec,
+    PartlyLabelledSpec,
+    PointSpec,
+    SoundSpec,
+    SymbolSpec,
+)
+from tfgen.models.players import Assignment, Descent
 from tfgen.noise import BatchNoise
 from tfgen.training import workdir
 
@@ -45,13 +52,67 @@ SETTINGS = {
     'dcgan': (
         'dcgan_digits',
         [
-            'generator_filters=8,6',
-            'discriminator_filters=6,8',
+            'generator_units=8,6',
+            'discriminator_units=6,8',
             'latent_size=5',
             'dropout=0.2',
             'discriminator_updates=2',
         ],
     ),
+    'unrolled': (
+        'gan_ring',
+        [
+            'generator_units=6,5',
+            'discriminator_units=5,6',
+            'latent_size=3',
+            'unrolled_steps=2',
+            'penalty=dragan',
+            'discriminator_rate=none',
+            'spectral_norm=true',
+        ],
+    ),
+    'ebgan': (
+        'dcgan_digits',
+        [
+            'generator_units=6,5',
+            'discriminator_units=5,6',
+            'discriminator=energy',
+            'loss=margin',
+            'penalty=pulling_away',
+            'prior=mixture',
+        ],
+    ),
+    'bigan': (
+        'bigan_digits',
+        [
+            'network=mlp',
+            'generator_units=6',
+            'discriminator_units=6',
+            'latent_size=3',
+            'penalty=gradient_penalty',
+            'conditional=true',
+        ],
+    ),
+    'inpainting_gan': (
+        'inpainting_gan_digits',
+        ['generator_units=6,5', 'discriminator_units=5,6', 'latent_size=3'],
+    ),
+    'vae_gan': (
+        'vae_gan_digits',
+        ['generator_units=6,5', 'discriminator_units=5,6', 'latent_size=3'],
+    ),
+    'semi_supervised_gan': (
+        'semi_supervised_gan_mnist',
+        [
+            'dataset=digits',
+            'num_labels=20',
+            'generator_units=6',
+            'discriminator_units=8,6',
+            'latent_size=3',
+            'ema=0',
+        ],
+    ),
+    'classifier': ('classifier_digits', ['filters=4', 'feature_size=6']),
     'gaussian': ('gaussian_two_moons', []),
 }
 COMMON = [
@@ -67,6 +128,9 @@ MODELS = tuple(SETTINGS)
 # The smallest set of each kind, whose examples a test can write down.
 SPECS = {
     ImageSpec: ImageSpec(height=4, width=4, levels=2, num_classes=3),
+    PartlyLabelledSpec: PartlyLabelledSpec(
+        height=4, width=4, num_classes=3, num_labels=3
+    ),
     PaletteSpec: PaletteSpec(
         height=2, width=2, levels=2, palette=((1, 2, 3), (4, 5, 6))
     ),
@@ -93,6 +157,8 @@ def build(model: str, spec=None, seed: int = 4, **changes):
     for player in built.players():
         if isinstance(player, Assignment):
             _move(player, built, random)
+            continue
+        if not isinstance(player, Descent):
             continue
         for v in player.variables:
             scale = 0.9 / np.sqrt(max(1, np.prod(v.shape[:-1])))

@@ -164,18 +164,46 @@ CASES = {
     ),
     'generator loss': (
         'train',
-        ['--preset=dcgan_digits', NEW, '--set=generator_loss=hinge'],
-        "'hinge'",
+        ['--preset=dcgan_digits', NEW, '--set=loss=l2'],
+        "unknown loss 'l2'",
     ),
     'dropout 1': (
         'train',
         ['--preset=dcgan_digits', NEW, '--set=dropout=1'],
         'dropout is 1.0',
     ),
-    'size not a multiple of 4': (
+    'convolutions of points': (
         'train',
-        ['--preset=dcgan_digits', NEW, '--set=image_size=10,10'],
-        'image_size=12,12',
+        ['--preset=gan_ring', NEW, '--set=network=dcgan'],
+        'use --set network=mlp',
+    ),
+    'labels of no class': (
+        'train',
+        ['--preset=semi_supervised_gan_mnist', NEW, '--dataset=digits']
+        + ['--set=num_labels=11'],
+        'num_labels is 11',
+    ),
+    'too many labels': (
+        'train',
+        ['--preset=semi_supervised_gan_mnist', NEW, '--dataset=digits']
+        + ['--set=num_labels=5000'],
+        'use at most',
+    ),
+    'labels of a palette': (
+        'train',
+        ['--preset=semi_supervised_gan_mnist', NEW, '--set=num_labels=2']
+        + ['--dataset=palette:{palette}'],
+        'use',
+    ),
+    'classifier without labels': (
+        'train',
+        ['--preset=classifier_digits', NEW, '--dataset=folder:{flat}'],
+        'no classes to tell apart',
+    ),
+    'stacks of colour': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--dataset=stacked_stacked_digits'],
+        'stacked_mnist or stacked_digits',
     ),
     'binarization': ('train', [P, NEW, '--set=binarization=hard'], "'hard'"),
     'static on grey': (

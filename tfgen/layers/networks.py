@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfgen.layers.batch_norm import BatchNorm
 from tfgen.layers.linear import dropout
-from tfgen.layers.spectral import SpectralConv2D, SpectralDense
+from tfgen.layers.normalised import SpectralConv2D, SpectralDense
 from tfgen.noise import Noise
 from tfgen.penalties import ClipWeights
 
@@ -25,7 +25,7 @@ class Limits:
     """What holds a discriminator's layers back.
 
     Attributes:
-      spectral_norm: each layer's norm is 1; see layers.spectral.
+      spectral_norm: each layer's norm is 1; see layers.normalised.
       clip: largest weight; None for none.
       dropout: rate after each hidden layer.
     """

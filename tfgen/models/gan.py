@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfgen import adversarial, penalties
 from tfgen.arguments import Count, Positive, Share, Size
 from tfgen.data.kinds import ImageSpec, PointSpec, Spec
-from tfgen.layers import networks, spectral
+from tfgen.layers import networks, normalised
 from tfgen.models.base import Signature, concat_features
 from tfgen.models.latent import Latent
 from tfgen.models.look_ahead import foreseen
@@ -337,7 +337,7 @@ class GAN(Latent):
         return self.generator.trainable_variables
 
     def _upkeep(self):
-        layers = spectral.layers_of(self.discriminator)
+        layers = normalised.spectral_layers(self.discriminator)
         iterations = [layer.iterate for layer in layers]
         return (Afterwards('norms', iterations),) if layers else ()
 

@@ -13,7 +13,7 @@ from tfgen import adversarial, replicas
 from tfgen.arguments import Positive, Size
 from tfgen.data.kinds import PartlyLabelledSpec
 from tfgen.layers import networks
-from tfgen.layers.weight_norm import WeightNormDense
+from tfgen.layers.normalised import WeightNormDense
 from tfgen.models.base import Classifying, Signature
 from tfgen.models.latent import Latent
 from tfgen.models.players import Batch, Descent, Player, Terms

@@ -1,12 +1,15 @@
-"""Spectral normalisation: layers whose matrix has norm 1.
+"""Layers whose kernel is normalised: by its columns, or by its norm.
 
-The norm is estimated by power iteration, whose vectors are weights that no
-gradient moves. Within a step they are constants, so that streams, replicas and
-compiled code compute the same; `iterate` moves them between steps.
+Spectral normalisation divides a kernel, as a matrix, by its norm (Miyato et
+al. 2018, section 2.1 and algorithm 1). The norm is estimated by power
+iteration, whose vectors are weights that no gradient moves: within a step they
+are constants, so that streams, replicas and compiled code compute the same;
+`iterate` moves them between steps. (Algorithm 1 iterates at each update of the
+discriminator, which is the same where it has one update a step.)
 
-Source: Miyato et al. 2018, section 2.1 and algorithm 1. Departure: algorithm 1
-iterates at each update of the discriminator, which is the same where it has
-one update a step.
+Weight normalisation learns the length of a kernel's columns apart from their
+direction (Salimans and Kingma 2016, equation 2). Departure: the lengths begin
+as those of the kernel as it was initialised, not by a batch of data.
 """
 
 import keras
@@ -16,8 +19,18 @@ _FIRST = 30  # iterations before training begins
 _SMALL = 1e-12
 
 
-class _Spectral:
-    """Divides a Keras layer's kernel by its norm, as a matrix [-1, outputs]."""
+class _Normalised:
+    """A Keras layer with more weights than Keras knows it to have."""
+
+    def save_own_variables(self, store):
+        keras.layers.Layer.save_own_variables(self, store)
+
+    def load_own_variables(self, store):
+        keras.layers.Layer.load_own_variables(self, store)
+
+
+class _Spectral(_Normalised):
+    """Divides a layer's kernel by its norm, as a matrix [-1, outputs]."""
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -67,7 +80,23 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
     """A convolution whose kernel, as a matrix [k k C, F], has norm 1."""
 
 
-def layers_of(layer: keras.layers.Layer) -> list:
+class WeightNormDense(_Normalised, keras.layers.Dense):
+    """A dense layer with kernel g v / ||v||, g for each output."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self._length = self.add_weight([self.units], 'ones', name='length')
+        self._length.assign(tf.norm(tf.convert_to_tensor(self._kernel), axis=0))
+
+    @property
+    def kernel(self):
+        kernel = tf.convert_to_tensor(self._kernel)
+        squares = tf.reduce_sum(tf.square(kernel), axis=0)
+        length = tf.convert_to_tensor(self._length)
+        return kernel * tf.cast(length * tf.math.rsqrt(squares), kernel.dtype)
+
+
+def spectral_layers(layer: keras.layers.Layer) -> list:
     """All spectral layers within a layer."""
     parts = layer._flatten_layers()
     return [part for part in parts if isinstance(part, _Spectral)]
