@@ -32,6 +32,32 @@ def applicable(model: Model, examples: Data) -> list[str]:
     ]
 
 
+def chosen(
+    model: Model, examples: Data, measures: Sequence[str] | None = None
+) -> list[Measure]:
+    """The measures of these names; for None, those taken by default.
+
+    Raises:
+      UserError: a measure that there is not, or that does not apply.
+    """
+    known = applicable(model, examples)
+    for name in measures or ():
+        if name not in known:
+            raise UserError(
+                f'measure {name!r} does not apply to this model: use '
+                f'{", ".join(known)}'
+            )
+    return [
+        MEASURES[name]
+        for name in known
+        if (
+            MEASURES[name].by_default(model, examples.spec)
+            if measures is None
+            else name in measures
+        )
+    ]
+
+
 def evaluate(
     model: Model,
     examples: Data,
@@ -43,25 +69,20 @@ def evaluate(
     Args:
       model, examples: what is measured.
       settings: how.
-      measures: names among `applicable`; None for all of these.
+      measures: names among `applicable`; see `chosen`.
 
     Raises:
-      UserError: a measure that there is not, or that does not apply.
+      UserError: see `chosen`; a measure that needs features and has none.
     """
     settings = settings or Settings()
-    arguments.check_for(Settings, **vars(settings))
-    known = applicable(model, examples)
-    for name in measures or ():
-        if name not in known:
+    values = {k: v for k, v in vars(settings).items() if k != 'features'}
+    arguments.check_for(Settings, **values)
+    found = {}
+    for measure in chosen(model, examples, measures):
+        if measure.needs_features and settings.features is None:
             raise UserError(
-                f'measure {name!r} does not apply to this model: use '
-                f'{", ".join(known)}'
+                f'measure {measure.name!r} compares images in features: pass '
+                'Settings(features=...)'
             )
-    return {
-        name: figure
-        for measure in known
-        if measures is None or measure in measures
-        for name, figure in MEASURES[measure]
-        .figures(model, examples, settings)
-        .items()
-    }
+        found |= measure.figures(model, examples, settings)
+    return found

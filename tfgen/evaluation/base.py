@@ -3,13 +3,14 @@
 import abc
 import dataclasses
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from tfgen.arguments import Size
 from tfgen.data import Data, Spec
+from tfgen.evaluation.features import Features
 from tfgen.models.base import Model
 
 
@@ -23,6 +24,10 @@ class Settings:
       num_samples: S of the importance weighted bound.
       seed: of the noise.
       limit: only the first `limit` examples.
+      num_generated: samples of a set, where samples are measured; None for
+        as many as the measure's protocol says.
+      num_draws: sets of samples, over which a deviation is taken.
+      features: in which images are compared; see evaluation.features.
     """
 
     split: str = 'test'
@@ -30,6 +35,9 @@ class Settings:
     num_samples: Size = 500
     seed: int = 0
     limit: Size | None = None
+    num_generated: Size | None = None
+    num_draws: Size = 3
+    features: Features | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +79,12 @@ class Measure(abc.ABC):
     """A way to measure a trained model; `name` is what --measures takes."""
 
     name: str
+    # Whether it compares images in Settings.features.
+    needs_features: ClassVar[bool] = False
+
+    def by_default(self, model: Model, spec: Spec) -> bool:
+        """Whether it is taken where it applies and no measure is named."""
+        return True
 
     @abc.abstractmethod
     def applies(self, model: Model, spec: Spec) -> bool:

@@ -84,10 +84,12 @@ class Classifier(Classifying, SinglePlayer):
         }
 
     def signatures(self) -> dict[str, Signature]:
-        """Also `features`."""
+        """Also `features`, with the probabilities of classes."""
         return super().signatures() | {
             'features': Signature(self._serve_features, (self.spec.key,))
         }
 
     def _serve_features(self, example):
-        return {'features': self.features(example)}
+        features = self.features(example)
+        probabilities = tf.nn.softmax(self.logits(features))
+        return {'features': features, 'probabilities': probabilities}

@@ -219,6 +219,15 @@ class GAN(Latent):
         batch = {self.spec.key: example, 'label': label}
         return self._judge(batch, None)(self._real(batch, None))
 
+    def discriminator_features(self, example: tf.Tensor) -> tf.Tensor:
+        """The last hidden layer of d: [B, *spec.shape] -> float32 [B, F]."""
+        batch = {self.spec.key: example}
+        return self._hidden(self._real(batch, None), batch, None)
+
+    def _hidden(self, tensors, batch, noise):
+        x, extra = self._inputs(tensors, batch, noise)
+        return tf.cast(self.discriminator.features(x, extra), tf.float32)
+
     @property
     def _images(self):
         return isinstance(self.spec, ImageSpec)
@@ -245,11 +254,15 @@ class GAN(Latent):
 
         def judge(tensors, name=None):
             drops = noise.scope(name) if name else None
-            x, *extra = tensors
-            (extra,) = extra or [None]
+            x, extra = self._inputs(tensors, batch, noise)
             return self.discriminator(x, extra, one_hot, noise=drops)
 
         return judge
+
+    def _inputs(self, tensors, batch, noise):
+        """What the network of d takes: an example, and numbers or None."""
+        x, *extra = tensors
+        return x, extra[0] if extra else None
 
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """What d minimises of data and of samples, and its penalty: [B].
@@ -288,9 +301,7 @@ class GAN(Latent):
                 noise.scope('tangent'),
             )
         elif self.penalty == 'pulling_away':
-            apart = penalties.pulling_away(
-                tf.cast(self.discriminator.features(*fake), tf.float32)
-            )
+            apart = penalties.pulling_away(self._hidden(fake, batch, noise))
         else:
             return terms
         return terms | {'penalty': self.penalty_weight * apart}
@@ -303,7 +314,7 @@ class GAN(Latent):
         adversarial.jensen_shannon_estimate. Else the scores; of Wasserstein's
         loss also the share in adversarial.wasserstein_estimate.
         """
-        judge = self._judge(batch, None)
+        judge = self._judge(batch, noise)
         real = judge(self._real(batch, noise))
         fake = judge(self._fake(batch, noise, training=False))
         if self._objective.logits:

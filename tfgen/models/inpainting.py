@@ -5,8 +5,6 @@ Osindero 2014 (conditional GAN), Pathak et al. 2016 (Context Encoder, section
 3.2, for the adversarial part; we have no other).
 """
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from tfgen.data.kinds import ImageSpec
@@ -99,15 +97,10 @@ class InpaintingGAN(Completing, GAN):
         made = self.generate(z, batch.get('label'), context, training)
         return [self._seen(tf.where(mask > 0.5, batch['image'], made))]
 
-    def _judge(self, batch, noise) -> Callable[..., tf.Tensor]:
+    def _inputs(self, tensors, batch, noise):
         context, _ = self._visible(batch, noise)
-        judge = super()._judge(batch, noise)
-
-        def judge_in_context(tensors, name=None):
-            (x,) = tensors
-            return judge([tf.concat([x, context], axis=-1)], name)
-
-        return judge_in_context
+        (x,) = tensors
+        return tf.concat([x, context], axis=-1), None
 
 
 def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:

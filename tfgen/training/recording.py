@@ -36,7 +36,7 @@ def write(
         'steps': metrics['step'],
         'batch_size': config.preset.batch_size,
         'seconds': seconds,
-        'commit': _commit(),
+        'commit': commit(),
         'curve': {
             name: [
                 [step, float(f'{value:.6g}')] for step, value in _thin(curve)
@@ -114,7 +114,7 @@ def _thin(curve):
     return curve[every - 1 :: every]
 
 
-def _commit():
+def commit() -> str:
     """Of the clone that measures; '' where tfgen runs outside of one."""
     here = pathlib.Path(__file__).parents[2]
 

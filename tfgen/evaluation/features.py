@@ -1,0 +1,110 @@
+"""The space in which samples are compared with data."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen import files
+from tfgen.errors import UserError
+from tfgen.models.classifier import Classifier
+
+_ROWS = 500  # images at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """A network that says what an image is like.
+
+    Attributes:
+      name: printed with every figure, for figures of two networks do not
+        compare.
+      embed: images float32 [B, H, W, C] in [0, 1] -> features [B, F] and
+        probabilities of classes [B, K], or None where it knows no classes.
+      facts: what else is told of it, such as its accuracy.
+    """
+
+    name: str
+    embed: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor | None]]
+    facts: dict = dataclasses.field(default_factory=dict)
+
+    def of(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """The same of many images: float32 [N, F] and [N, K] or None."""
+        found = [
+            self.embed(tf.constant(images[first : first + _ROWS], tf.float32))
+            for first in range(0, len(images), _ROWS)
+        ]
+        features, classes = zip(*found, strict=True)
+        known = classes[0] is not None
+        return (
+            np.concatenate([np.asarray(f, np.float32) for f in features]),
+            np.concatenate(classes) if known else None,
+        )
+
+
+def of_classifier(model: Classifier, name: str, facts: dict) -> Features:
+    """The features of a classifier that tfgen has trained."""
+
+    @tf.function(reduce_retracing=True)
+    def embed(images):
+        features = model.features(images)
+        return features, tf.nn.softmax(model.logits(features))
+
+    return Features(name, embed, facts)
+
+
+def of_saved_model(path: pathlib.Path) -> Features:
+    """The features of any SavedModel.
+
+    Its signature `features`, or else `serving_default`, takes images in [0, 1]
+    as its one input, and gives [B, F] as its one output, or as `features`
+    among others; `probabilities` among these are of classes. Where the input
+    says a size or a number of channels, images are resized (bilinear), and
+    grey ones given three channels.
+
+    Raises:
+      UserError: there is no such model.
+    """
+    folder = path
+    if not (folder / 'saved_model.pb').exists() and folder.is_dir():
+        versions = [f for f in folder.iterdir() if f.name.isdecimal()]
+        folder = max(versions, key=lambda f: int(f.name), default=folder)
+    try:
+        with files.plain(folder) as plain:
+            loaded = tf.saved_model.load(str(plain))
+        names = loaded.signatures.keys()
+        name = 'features' if 'features' in names else 'serving_default'
+        function = loaded.signatures[name]
+        ((key, spec),) = function.structured_input_signature[1].items()
+        facts = {}
+        info = folder / 'assets.extra' / 'tfgen.json'
+        if info.exists():
+            facts['preset'] = json.loads(info.read_text())['preset']
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise UserError(
+            f'features {str(path)!r} cannot be used '
+            f'({" ".join(str(error).split())[:120]}): name a SavedModel whose '
+            'signature `features` or `serving_default` takes images alone'
+        ) from None
+
+    def embed(images):
+        outputs = function(**{key: _fitted(images, spec.shape)})
+        first = outputs.get('features', next(iter(outputs.values())))
+        features = tf.reshape(first, [tf.shape(first)[0], -1])
+        return features, outputs.get('probabilities')
+
+    embed.model = loaded  # keeps its variables alive
+    return Features(str(path), embed, facts)
+
+
+def _fitted(images, shape):
+    """Images in the size and with the channels that an input states."""
+    height, width, channels = shape[1:]
+    if height and width and tuple(images.shape[1:3]) != (height, width):
+        images = tf.image.resize(images, (height, width))
+    if channels == 3 and images.shape[-1] == 1:
+        images = tf.image.grayscale_to_rgb(images)
+    return images

@@ -1,0 +1,302 @@
+"""How samples compare with data, whatever model drew them.
+
+Every figure is a mean over sets of samples of other seeds, with the standard
+deviation over these, and says the sizes of the sets; those of images also the
+network in whose features they were compared.
+"""
+
+import collections
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen import distances
+from tfgen.data import Data, ImageSpec, Spec
+from tfgen.data.points import WORLDS, Mixture
+from tfgen.data.readers import stacked
+from tfgen.evaluation.base import Figure, Figures, Measure, Settings, batches
+from tfgen.models.base import GenerativeModel, Model
+from tfgen.models.exact import Likelihood
+from tfgen.models.latent import Bounded
+from tfgen.noise import RowNoise
+
+_TRAINING = 60_000  # images at most among which a neighbour is sought
+_ROWS = 500  # samples at a time
+_MODE = 3.0  # deviations
+
+
+class Fidelity(Measure):
+    """Distances between samples and data in the features of a classifier.
+
+    Frechet and kernel distance, precision and recall, density and coverage,
+    an inception-style score, and how different the samples of one class are
+    from each other, against the data of that class; of a conditional model
+    also the share of samples that are classified as their label. See
+    tfgen.distances.
+    """
+
+    name = 'fidelity'
+    needs_features = True
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        return (
+            isinstance(model, GenerativeModel)
+            and isinstance(spec, ImageSpec)
+            and not _is_stacked(spec)
+        )
+
+    def by_default(self, model: Model, spec: Spec) -> bool:
+        """For models that have no other figure."""
+        own = isinstance(model, Likelihood | Bounded)
+        return not own and bool(spec.num_classes)
+
+    def figures(
+        self, model: Model, examples: Data, settings: Settings
+    ) -> Figures:
+        features = settings.features
+        key = examples.spec.key
+        real = np.concatenate(
+            [batch[key].numpy() for batch in batches(examples, settings)]
+        )
+        real, real_classes = features.of(real)
+        found = collections.defaultdict(list)
+        for images, labels in draws(model, settings, 10_000):
+            made, classes = features.of(images)
+            for name, value in _compared(
+                real, made, real_classes, classes, labels
+            ).items():
+                found[name].append(value)
+        details = {
+            'num_real': len(real),
+            'num_generated': len(images),
+            'features': features.name,
+            **features.facts,
+        }
+        return {k: spread(v, details) for k, v in found.items()}
+
+
+def _compared(real, made, real_classes, classes, labels):
+    """All figures of one set of samples."""
+    pair = {'real': real, 'generated': made}
+    precision, recall = distances.precision_and_recall(**pair)
+    density, coverage = distances.density_and_coverage(**pair)
+    found = {
+        'frechet_distance': distances.frechet(**pair),
+        'kernel_distance': distances.kernel_distance(**pair),
+        'precision': precision,
+        'recall': recall,
+        'density': density,
+        'coverage': coverage,
+    }
+    if classes is None:
+        return found
+    found['inception_score'] = distances.inception_score(classes)
+    found['class_diversity'] = _diversity(
+        real, made, real_classes.argmax(1), classes.argmax(1)
+    )
+    if labels is not None:
+        found['label_agreement'] = float((classes.argmax(1) == labels).mean())
+    return found
+
+
+def _diversity(real, made, real_classes, classes):
+    """The mean distance within a class, of samples over that of data.
+
+    The mean over classes; a class of which there are no two samples counts 0.
+    """
+    ratios = []
+    for k in np.unique(real_classes):
+        ours, theirs = made[classes == k], real[real_classes == k]
+        if len(theirs) > 1:
+            pair = distances.mean_pair(theirs)
+            own = distances.mean_pair(ours) if len(ours) > 1 else 0.0
+            ratios.append(own / pair)
+    return float(np.mean(ratios))
+
+
+class Memorisation(Measure):
+    """Whether samples are copies: how near the nearest training image is.
+
+    `training_distance` is the root mean square per number, of samples;
+    `test_distance` the same of test images, which are no copies. `memorised`
+    is the share of samples nearer than all but 1 % of the test images: 0.01
+    where samples are as far from the training set as data that it lacks.
+    """
+
+    name = 'memorisation'
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        return isinstance(model, GenerativeModel) and isinstance(
+            spec, ImageSpec
+        )
+
+    def by_default(self, model: Model, spec: Spec) -> bool:
+        return False
+
+    def figures(
+        self, model: Model, examples: Data, settings: Settings
+    ) -> Figures:
+        key, root = examples.spec.key, math.sqrt(examples.spec.dimensions)
+        train, test = (
+            np.concatenate(
+                [
+                    batch[key].numpy()
+                    for batch in examples.evaluation(split, 500, limit)
+                ]
+            )
+            for split, limit in (
+                ('train', _TRAINING),
+                ('test', settings.num_generated or 2000),
+            )
+        )
+        _, far = distances.nearest(test, train)
+        threshold = np.quantile(far, 0.01)
+        near, share = [], []
+        for images, _ in draws(model, settings, 2000):
+            _, distance = distances.nearest(images, train)
+            near.append(float(distance.mean()) / root)
+            share.append(float((distance < threshold).mean()))
+        details = {'num_generated': len(images), 'num_training': len(train)}
+        return {
+            'training_distance': spread(near, details),
+            'test_distance': Figure(float(far.mean()) / root),
+            'memorised': spread(share, details),
+        }
+
+
+class Modes(Measure):
+    """Modes of a mixture in the plane that samples cover, and how evenly.
+
+    PacGAN's and VEEGAN's protocol, 2,500 samples: a mode is covered by one
+    sample within 3 deviations of it; `quality` is the share of samples within
+    3 deviations of any, 0.989 of data itself; `reverse_kl` is KL(counts to
+    uniform) in nats, every sample counted for its nearest mode.
+    """
+
+    name = 'modes'
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        world = WORLDS.get(spec.name)
+        return isinstance(model, GenerativeModel) and isinstance(world, Mixture)
+
+    def figures(
+        self, model: Model, examples: Data, settings: Settings
+    ) -> Figures:
+        world, found = WORLDS[examples.spec.name], collections.defaultdict(list)
+        for points, _ in draws(model, settings, 2500):
+            for name, value in modes_of(points, world).items():
+                found[name].append(value)
+        details = {'num_generated': len(points), 'of': len(world.places)}
+        return {k: spread(v, details) for k, v in found.items()}
+
+
+def modes_of(points: np.ndarray, world: Mixture) -> dict[str, float]:
+    """The figures of Modes of one set of points, [N, 2]."""
+    offsets = points[:, None] - world.places
+    apart = np.linalg.norm(offsets, axis=-1)
+    nearest = apart.argmin(axis=1)
+    good = apart.min(axis=1) < _MODE * world.deviation
+    return {
+        'modes': float(len(np.unique(nearest[good]))),
+        'quality': float(good.mean()),
+        'reverse_kl': _kl_to_uniform(nearest, len(world.places)),
+    }
+
+
+class StackedModes(Measure):
+    """The same of stacked digits: which of the thousand a generator makes.
+
+    VEEGAN's protocol, 26,000 samples: the digit of each channel is what the
+    classifier of single digits says of it; a mode is covered by one picture.
+    `sampling_kl` is the `reverse_kl` that as many pictures of data have.
+    """
+
+    name = 'stacked_modes'
+    needs_features = True
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        return isinstance(model, GenerativeModel) and _is_stacked(spec)
+
+    def figures(
+        self, model: Model, examples: Data, settings: Settings
+    ) -> Figures:
+        features, count = settings.features, examples.spec.num_classes
+        found = collections.defaultdict(list)
+        for images, _ in draws(model, settings, 26_000):
+            digits = [
+                features.of(images[..., c : c + 1])[1].argmax(1)
+                for c in range(3)
+            ]
+            base = round(count ** (1 / 3))
+            kinds = np.ravel_multi_index(digits, [base] * 3)
+            found['modes'].append(float(len(np.unique(kinds))))
+            found['reverse_kl'].append(_kl_to_uniform(kinds, count))
+            drawn = np.random.default_rng(len(found['modes']))
+            found['sampling_kl'].append(
+                _kl_to_uniform(drawn.integers(count, size=len(kinds)), count)
+            )
+        details = {
+            'num_generated': len(images),
+            'of': count,
+            'features': features.name,
+            **features.facts,
+        }
+        return {k: spread(v, details) for k, v in found.items()}
+
+
+def draws(
+    model: GenerativeModel, settings: Settings, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """Sets of samples [N, ...] and their labels; see Settings.
+
+    Every sample has a seed of its own. Labels of a conditional model are all
+    in turn.
+
+    Args:
+      count: N, where the settings name none.
+    """
+    count = settings.num_generated or count
+    sample = tf.function(
+        lambda seeds, labels: model.sample(RowNoise(seeds), labels),
+        reduce_retracing=True,
+    )
+    classes = model.num_classes
+    labels = np.arange(count, dtype=np.int32) % classes if classes else None
+    for number in range(settings.num_draws):
+        seeds = (settings.seed * settings.num_draws + number) * count
+        seeds += np.arange(count, dtype=np.int64)
+        parts = [
+            sample(
+                tf.constant(seeds[first : first + _ROWS]),
+                None
+                if labels is None
+                else tf.constant(labels[first : first + _ROWS]),
+            ).numpy()
+            for first in range(0, count, _ROWS)
+        ]
+        yield np.concatenate(parts), labels
+
+
+def spread(values: Sequence[float], details: dict) -> Figure:
+    """The mean over sets of samples, and the deviation between them."""
+    values = np.asarray(values, np.float64)
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else None
+    error = None if deviation is None else deviation / math.sqrt(len(values))
+    more = {'num_draws': len(values), 'deviation': deviation}
+    return Figure(float(values.mean()), error, details=details | more)
+
+
+def _kl_to_uniform(kinds, count):
+    """KL in nats of the frequencies of `kinds` to equal ones."""
+    shares = np.bincount(kinds, minlength=count) / len(kinds)
+    shares = shares[shares > 0]
+    return float((shares * np.log(shares * count)).sum())
+
+
+def _is_stacked(spec):
+    return spec.name.startswith(stacked.PREFIX)
+
+
+MEASURES = (Fidelity(), Memorisation(), Modes(), StackedModes())
