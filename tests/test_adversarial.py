@@ -76,3 +76,63 @@ def test_minimax_saturates_and_non_saturating_does_not():
         other = adversarial.generator_non_saturating(logits)
     assert abs(tape.gradient(minimax, logits)[0]) < 1e-4
     assert abs(tape.gradient(other, logits)[0]) > 0.99
+
+
+SCORES = np.array([-2.0, -0.25, 0.0, 0.5, 3.0])
+
+
+def _softplus(x):
+    return np.log1p(np.exp(x))
+
+
+def test_every_loss_is_its_formula():
+    s = SCORES
+    for name, real, fake, generator in (
+        ('minimax', _softplus(-s), _softplus(s), -_softplus(s)),
+        ('non_saturating', _softplus(-s), _softplus(s), _softplus(-s)),
+        ('least_squares', (s - 1) ** 2 / 2, s**2 / 2, (s - 1) ** 2 / 2),
+        ('wasserstein', -s, s, -s),
+        ('hinge', [3, 1.25, 1, 0.5, 0], [0, 0.75, 1, 1.5, 4], -s),
+        # Energies 2, 0.25, 0, 0, 0 and a margin of 1.5.
+        ('margin', [2, 0.25, 0, 0, 0], [0, 1.25, 1.5, 1.5, 1.5], None),
+    ):
+        loss = adversarial.loss(name, margin=1.5)
+        scores = tf.constant(s)
+        np.testing.assert_allclose(loss.real(scores), real)
+        np.testing.assert_allclose(loss.fake(scores), fake)
+        np.testing.assert_allclose(
+            loss.generator(scores), real if generator is None else generator
+        )
+    assert {*adversarial.LOSSES} == {
+        'minimax',
+        'non_saturating',
+        'least_squares',
+        'wasserstein',
+        'hinge',
+        'margin',
+    }
+
+
+def test_a_discriminators_loss_lifts_data_and_a_generators_its_samples():
+    # The sign of each term.
+    for name in adversarial.LOSSES:
+        loss = adversarial.loss(name, margin=2.0)
+        score = tf.constant([-0.5])
+        for part, sign in (
+            (loss.real, -1),
+            (loss.fake, 1),
+            (loss.generator, -1),
+        ):
+            with tf.GradientTape() as tape:
+                tape.watch(score)
+                value = part(score)
+            slope = float(tape.gradient(value, score)[0])
+            wanted = -sign if name == 'least_squares' and sign > 0 else sign
+            assert np.sign(slope) == wanted, (name, part)
+
+
+def test_wasserstein_estimate_is_the_distance_for_the_best_critic():
+    # Between N(0, 1) and N(3, 1) the best 1-Lipschitz critic is f(x) = -x.
+    x = RNG.normal(size=20_000)
+    share = adversarial.wasserstein_estimate(-x, -(x[::-1] + 3.0))
+    np.testing.assert_allclose(np.mean(share), 3.0, atol=0.05)

@@ -1,5 +1,6 @@
 """Grids of pictures, and spectrograms of sounds, as arrays."""
 
+import io
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ _TARGET = 64  # at least so many screen pixels per picture side
 _GUTTER = 0.08  # of a picture's side
 _BACKGROUND = 64  # a grey that neither ink nor paper has
 _TEXT = 16  # height of a line of titles
+_RING = (150, 150, 60)  # around a mode
 _SIDE = 88  # width of titles beside rows
 
 
@@ -140,6 +142,7 @@ def scatter(
     points: np.ndarray,
     extent: float,
     titles: Sequence[str] | None = None,
+    rings: tuple[np.ndarray, float] | None = None,
     side: int = 480,
 ) -> np.ndarray:
     """Points of the plane as dots: uint8 [side, side, 3].
@@ -150,10 +153,16 @@ def scatter(
       extent: half the side of the square, about 0, that is shown; it is
         written into a corner.
       titles: one per point; each kind has its colour, and is named by it.
+      rings: places [M, 2] that a ring of a radius is drawn around.
       side: pixels.
     """
     image = Image.new('RGB', (side, side), (_BACKGROUND,) * 3)
     draw = ImageDraw.Draw(image)
+    if rings:
+        radius = max(3.0, rings[1] / extent / 2 * side)
+        for x, y in (rings[0] / extent * [1, -1] + 1) / 2 * side:
+            box = (x - radius, y - radius, x + radius, y + radius)
+            draw.ellipse(box, outline=_RING)
     kinds = sorted(set(titles or ['']), key=lambda t: (len(t), t))
     colours = {
         kind: f'hsv({360 * i // len(kinds)}, {55 if titles else 0}%, 95%)'
@@ -190,6 +199,31 @@ def density(logs: np.ndarray) -> np.ndarray:
     return np.repeat(grey[..., None], 3, axis=-1)
 
 
+def surface(scores: np.ndarray) -> np.ndarray:
+    """Scores at the places of `plane`: uint8 [side, side, 3].
+
+    Red where they are above their median, blue below, the darker the nearer.
+    """
+    off = scores - np.median(scores)
+    off = off / (np.abs(off).max() or 1.0)
+    shade = np.round(255 * np.sqrt(np.abs(off))).astype(np.uint8)
+    none = np.zeros_like(shade)
+    high, low = (np.where(side, shade, none) for side in (off > 0, off < 0))
+    return np.stack([high, shade // 4, low], axis=-1)
+
+
+def histogram(
+    numbers: np.ndarray, extent: float, side: int = 480
+) -> np.ndarray:
+    """How often numbers in (-extent, extent) occur: uint8 [side, side, 3]."""
+    counts, _ = np.histogram(numbers, bins=side // 4, range=(-extent, extent))
+    heights = np.round(counts / max(1, counts.max()) * (side - _TEXT))
+    image = np.full([side, side, 3], _BACKGROUND, np.uint8)
+    for column, height in enumerate(heights.astype(int)):
+        image[side - height :, 4 * column : 4 * column + 3] = 235
+    return image
+
+
 def text(
     lines: Sequence[str], titles: Sequence[str] | None = None
 ) -> np.ndarray:
@@ -209,3 +243,26 @@ def text(
             draw.text((_TEXT // 2, top), titles[number], 160, font)
         draw.text((_TEXT // 2 + side, top), line, 235, font)
     return np.asarray(image)[..., None]
+
+
+def strip(frames: Sequence[Image.Image], most: int = 8) -> np.ndarray:
+    """Pictures side by side, spread evenly over all: uint8 [H, W, C]."""
+    places = np.linspace(0, len(frames) - 1, min(most, len(frames)))
+    chosen = [frames[round(place)] for place in places]
+    return np.concatenate([np.atleast_3d(f) for f in chosen], axis=1)
+
+
+def moving(frames: Sequence[Image.Image], seconds: float = 0.4) -> bytes:
+    """A GIF of pictures one after the other, the last for longer."""
+    stream = io.BytesIO()
+    times = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
+    first, *others = (frame.convert('RGB') for frame in frames)
+    first.save(
+        stream,
+        'GIF',
+        save_all=True,
+        append_images=others,
+        duration=times,
+        loop=0,
+    )
+    return stream.getvalue()

@@ -5,6 +5,7 @@
 In a clone, `python scripts/evaluate.py` is the same.
 """
 
+import dataclasses
 import datetime
 import os
 import platform
@@ -30,6 +31,28 @@ flags.DEFINE_integer(
     'limit', None, 'Only the first examples of the split.', upper_bound=_MOST
 )
 flags.DEFINE_integer('seed', 0, 'Of the noise.', 0, _MOST)
+flags.DEFINE_integer(
+    'num_generated',
+    None,
+    'Samples of a set, where samples are measured; default: as many as the '
+    'protocol of the measure says, or as there are of data.',
+    upper_bound=_MOST,
+)
+flags.DEFINE_integer(
+    'num_draws',
+    3,
+    'Sets of samples, over which the deviation is taken.',
+    upper_bound=_MOST,
+)
+flags.DEFINE_string(
+    'features',
+    None,
+    'SavedModel in whose features images are compared; default: a classifier '
+    'that is trained once for each data set, and kept.',
+)
+flags.DEFINE_string(
+    'cache_dir', None, 'Where it is kept; default: ~/.cache/tfgen.'
+)
 flags.DEFINE_string(
     'record',
     None,
@@ -54,10 +77,15 @@ def main() -> None:
         flags.FLAGS.num_samples,
         flags.FLAGS.seed,
         flags.FLAGS.limit,
+        flags.FLAGS.num_generated,
+        flags.FLAGS.num_draws,
     )
     measures = flags.FLAGS.measures or None
     if flags.FLAGS.record:
         recording.require_whole(directory, config, step, settings, measures)
+    chosen = evaluation.chosen(model, examples, measures)
+    if any(measure.needs_features for measure in chosen):
+        settings = dataclasses.replace(settings, features=_features(config))
     figures = evaluation.evaluate(model, examples, settings, measures)
     size = examples.spec.split_sizes[settings.split]
     metrics = {
@@ -88,6 +116,21 @@ def main() -> None:
         file = cli.path(flags.FLAGS.record) / f'{config.name}.json'
         recording.write(file, directory, config, metrics)
         print(file)
+
+
+def _features(config):
+    """The network in whose features images are compared."""
+    from tfgen.evaluation import features
+    from tfgen.training import classifiers
+
+    if flags.FLAGS.features:
+        return features.of_saved_model(cli.path(flags.FLAGS.features))
+    cache = flags.FLAGS.cache_dir
+    return classifiers.features(
+        config,
+        flags.FLAGS.data_dir,
+        cli.path(cache) if cache else classifiers.default_cache(),
+    )
 
 
 def run() -> None:

@@ -19,9 +19,11 @@ _KINDS = (
     'reconstruction',
     'styles',
     'completion',
+    'neighbours',
+    'history',
 )
 _MOST = 1_000_000
-_NEED_DATA = {'reconstruction', 'styles', 'completion'}
+_NEED_DATA = {'reconstruction', 'styles', 'completion', 'neighbours'}
 cli.workdir_flag()
 cli.data_flag()
 cli.dataset_flag()
@@ -71,6 +73,9 @@ def main() -> None:
         else None
     )
     for kind in kinds:
+        if kind == 'history':
+            _write_history(directory)
+            continue
         drawn = _draw(kind, functions, config, labels, examples)
         file = cli.path(flags.FLAGS.output or str(directory / f'{kind}.png'))
         _write(file, functions, config, *drawn)
@@ -82,8 +87,14 @@ def _write(file, functions, config, drawn, columns, titles):
     from tfgen import files
     from tfgen.serving import pictures
 
-    spec, density = config.spec, pictures.density(functions, config)
-    picture = spec.draw(drawn, columns, titles, density)
+    spec = config.spec
+    picture = spec.draw(
+        drawn,
+        columns,
+        titles,
+        pictures.density(functions, config),
+        pictures.score(functions, config),
+    )
     if not spec.one_file_each:
         files.write_picture(file, picture)
         return
@@ -101,6 +112,31 @@ def _write(file, functions, config, drawn, columns, titles):
             old.unlink()
 
 
+def _write_history(directory):
+    """A strip and a GIF of the pictures that the training left."""
+    from PIL import Image
+
+    from tfgen import files, plots
+    from tfgen.errors import UserError
+
+    found = sorted((directory / 'samples').glob('step_*.png'))
+    if not found:
+        raise UserError(
+            f'{str(directory)!r} holds no samples of a training: pass the '
+            '--workdir of one'
+        )
+    frames = [Image.open(file) for file in found]
+    strip, moving = directory / 'history.png', directory / 'history.gif'
+    files.write(
+        {
+            strip: files.encode_picture(strip, plots.strip(frames)),
+            moving: plots.moving(frames),
+        }
+    )
+    print(strip)
+    print(moving)
+
+
 def _draw(kind, functions, config, labels, examples):
     from tfgen.serving import pictures
 
@@ -116,6 +152,10 @@ def _draw(kind, functions, config, labels, examples):
         return pictures.reconstruction(functions, config, examples)
     if kind == 'styles':
         return pictures.styles(functions, config, examples)
+    if kind == 'neighbours':
+        return pictures.neighbours(
+            functions, config, examples, count or 20, seed
+        )
     if flags.FLAGS.given == 'samples':
         examples = None
     return pictures.completion(

@@ -25,6 +25,12 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_string('jit', 'auto', 'XLA: auto, on, off.')
 flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
+flags.DEFINE_list(
+    'measures',
+    None,
+    "Figures to write into TensorBoard's summaries at each checkpoint; see "
+    'scripts/evaluate.py.',
+)
 flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 
 
@@ -62,7 +68,34 @@ def main() -> None:
     for line in examples.describe():
         print(line, flush=True)
     with stopping.Stop().on_signals() as stop:
-        train(config, examples, directory, strategy, flags.FLAGS.jit, stop)
+        train(
+            config,
+            examples,
+            directory,
+            strategy,
+            flags.FLAGS.jit,
+            stop,
+            _measure(config, examples),
+        )
+
+
+def _measure(config, examples):
+    """What gives the figures of --measures; None without."""
+    from tfgen import evaluation
+    from tfgen.evaluation.base import Settings
+    from tfgen.training import classifiers
+
+    names = flags.FLAGS.measures
+    if not names:
+        return None
+    features = None
+    chosen = evaluation.chosen(config.build(), examples, names)
+    if any(measure.needs_features for measure in chosen):
+        features = classifiers.features(
+            config, flags.FLAGS.data_dir, classifiers.default_cache()
+        )
+    settings = Settings(num_draws=1, features=features)
+    return lambda model: evaluation.evaluate(model, examples, settings, names)
 
 
 def run() -> None:

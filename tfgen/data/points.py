@@ -1,4 +1,4 @@
-"""Worlds of points in the plane whose truth is known.
+"""Worlds of points, in the plane or on a line, whose truth is known.
 
 Points are made on the fly: point i of a split is a function of i alone, so that
 nothing is stored and every replica and machine sees the same ones.
@@ -11,6 +11,8 @@ nothing is stored and every replica and machine sees the same ones.
                               problems (Gulrajani et al. 2017): radius 2,
                               sd 0.02, divided by 1.414; spacing 2, sd 0.05,
                               divided by 2.828.
+  bells                       on a line: Gaussians at -1 and 1, sd 0.3, for
+                              the figure of the game in one dimension.
   two_moons                   two half circles that interlock, sd 0.1, as
                               scikit-learn's make_moons has them.
   two_lines                   the notes' example of supports that do not
@@ -35,22 +37,24 @@ _ARC = 400  # places that stand for a half circle in the density of a moon
 
 
 class World(abc.ABC):
-    """A distribution of labelled points in the plane.
+    """A distribution of labelled points.
 
     Attributes:
       class_names: of the labels.
       extent: half the side of a square about 0 that holds it.
+      size: D, numbers of a point.
     """
 
     class_names: tuple[str, ...]
     extent: float
+    size: int = 2
 
     @abc.abstractmethod
     def draw(self, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
-        """Points float32 [B, 2] and labels int32 [B]; B is the noise's."""
+        """Points float32 [B, D] and labels int32 [B]; B is the noise's."""
 
     def log_prob(self, point: tf.Tensor) -> tf.Tensor | None:
-        """log p(point) in nats: [B, 2] -> [B]; None without a density."""
+        """log p(point) in nats: [B, D] -> [B]; None without a density."""
         del point
 
     def _label(self, noise):
@@ -59,10 +63,11 @@ class World(abc.ABC):
 
 
 class Mixture(World):
-    """Equally probable Gaussians around places, [M, 2], of one width."""
+    """Equally probable Gaussians around places, [M, D], of one width."""
 
     def __init__(self, places: np.ndarray, deviation: float):
         self.places = np.asarray(places, np.float32)
+        self.size = self.places.shape[1]
         self.deviation = deviation
         self.class_names = tuple(str(i) for i in range(len(self.places)))
         self.extent = 1.25 * float(np.abs(self.places).max())
@@ -70,7 +75,9 @@ class Mixture(World):
     def draw(self, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
         label = self._label(noise)
         centre = tf.gather(self.places, label)
-        return centre + self.deviation * noise.normal('offset', [2]), label
+        return centre + self.deviation * noise.normal(
+            'offset', [self.size]
+        ), label
 
     def log_prob(self, point: tf.Tensor) -> tf.Tensor:
         return _log_mixture(point, self.places, self.deviation)
@@ -134,6 +141,7 @@ WORLDS = {
     'ring/wgan_gp': _ring(2.0 / 1.414, 0.02 / 1.414),
     'grid': _grid(2.0, 0.05),
     'grid/wgan_gp': _grid(2.0 / 2.828, 0.05 / 2.828),
+    'bells': Mixture([[-1.0], [1.0]], 0.3),
     'two_moons': TwoMoons(),
     'two_lines': TwoLines(),
 }
@@ -159,7 +167,7 @@ def open_world(name: str) -> Source:
     """One of WORLDS, as the readers give a set."""
     world = WORLDS[name]
     return Source(
-        shape=(2,),
+        shape=(world.size,),
         levels=0,
         class_names=world.class_names,
         splits={split: _Points(world, split) for split in SIZES},
@@ -169,8 +177,9 @@ def open_world(name: str) -> Source:
 
 
 def _log_mixture(point, places, deviation):
-    """Equal shares of N(place, deviation^2) in the plane: [B, 2] -> [B]."""
+    """Equal shares of N(place, deviation^2): [B, D] -> [B]."""
     offset = (point[:, None] - places) / deviation
     logs = -0.5 * tf.reduce_sum(offset**2, axis=-1)
-    constant = math.log(2.0 * math.pi * deviation**2)
+    size = point.shape[1]
+    constant = 0.5 * size * math.log(2.0 * math.pi * deviation**2)
     return probability.log_mean_exp(logs, axis=1) - constant

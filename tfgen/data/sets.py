@@ -174,7 +174,9 @@ def load_points(
             f'{", ".join(points.WORLDS)}'
         )
     world, source = points.WORLDS[name], points.open_world(name)
-    spec = PointSpec(size=2, extent=world.extent, **_common(name, source))
+    spec = PointSpec(
+        size=world.size, extent=world.extent, **_common(name, source)
+    )
     return Data(spec, source)
 
 

@@ -62,7 +62,7 @@ class Fidelity(Measure):
         )
         real, real_classes = features.of(real)
         found = collections.defaultdict(list)
-        for images, labels in draws(model, settings, 10_000):
+        for images, labels in draws(model, settings, len(real)):
             made, classes = features.of(images)
             for name, value in _compared(
                 real, made, real_classes, classes, labels
@@ -193,7 +193,7 @@ class Modes(Measure):
 
 
 def modes_of(points: np.ndarray, world: Mixture) -> dict[str, float]:
-    """The figures of Modes of one set of points, [N, 2]."""
+    """The figures of Modes of one set of points, [N, D]."""
     offsets = points[:, None] - world.places
     apart = np.linalg.norm(offsets, axis=-1)
     nearest = apart.argmin(axis=1)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfgen import plots
+from tfgen import distances, plots
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.training.workdir import Config
@@ -47,6 +47,17 @@ def density(functions: Functions, config: Config) -> Callable | None:
         return _call(functions, 'log_prob', inputs)['log_prob']
 
     return log_prob
+
+
+def score(functions: Functions, config: Config) -> Callable | None:
+    """[N, *shape] -> the discriminator's scores [N], without a label."""
+    if 'score' not in functions or config.preset.conditional:
+        return None
+
+    def scores(examples):
+        return _call(functions, 'score', {config.spec.key: examples})['score']
+
+    return scores
 
 
 def interpolation(
@@ -165,6 +176,26 @@ def completion(
         2 + tries,
         _titles(config, named),
     )
+
+
+def neighbours(
+    functions: Functions, config: Config, examples: Data, count: int, seed: int
+) -> Pictures:
+    """`count` samples, each row above the training images nearest to them."""
+    drawn, _, _ = samples(functions, config, None, count, seed)
+    key = config.spec.key
+    training = np.concatenate(
+        [b[key].numpy() for b in examples.evaluation('train', 1000)]
+    )
+    nearest, _ = distances.nearest(drawn, training)
+    columns = min(COLUMNS, count)
+    rest = -count % columns  # whole rows
+    pairs = [
+        np.concatenate([x, np.zeros([rest, *x.shape[1:]], x.dtype)])
+        for x in (drawn, training[nearest])
+    ]
+    rows = np.stack([_rows(x, columns) for x in pairs], axis=1)
+    return rows.reshape(-1, *config.spec.shape), columns, None
 
 
 def _call(functions, name, inputs):

@@ -3,13 +3,15 @@
 import contextlib
 import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 
 from tfgen import files, plots
 from tfgen.errors import UserError
+from tfgen.evaluation.base import Figures
 from tfgen.models.base import GenerativeModel, Model
+from tfgen.models.gan import GAN
 from tfgen.noise import RowNoise
 from tfgen.training.progress import Progress
 from tfgen.training.workdir import Config
@@ -24,6 +26,7 @@ class Reporter:
       done: the step from which it goes on. Later points of the summaries,
         left by a run that was killed after them, are taken out.
       chief: whether this process writes at all.
+      measure: gives figures of the model, which are written with its samples.
     """
 
     def __init__(
@@ -33,11 +36,13 @@ class Reporter:
         model: Model,
         done: int,
         chief: bool,
+        measure: Callable[[Model], Figures] | None = None,
     ):
         preset = config.preset
         self._directory, self._spec, self._model = directory, config.spec, model
         self._log_every, self._chief = preset.log_every, chief
         self._progress = Progress(done, preset.steps, preset.batch_size)
+        self._measure = measure
         self._recent = {}
         self._draw = tf.function(self._sample, autograph=False)
         self._writer = tf.summary.create_noop_writer()
@@ -82,7 +87,7 @@ class Reporter:
             self._writer.flush()
 
     def samples(self, done: int) -> None:
-        """Writes a grid of samples, always of the same seeds.
+        """Writes a grid of samples, always of the same seeds, and figures.
 
         Of the weights as they are, not of their averages.
         """
@@ -94,13 +99,24 @@ class Reporter:
             drawn,
             plots.label_columns(labels, 8),
             plots.titles(labels, self._spec.class_names),
+            score=self._score(),
         )
         files.write_picture(
             self._directory / 'samples' / f'step_{done:07d}.png', grid
         )
         with _writing(self._directory), self._writer.as_default(step=done):
             tf.summary.image('samples', grid[None])
+            figures = self._measure(self._model) if self._measure else {}
+            for name, figure in figures.items():
+                tf.summary.scalar(f'measures/{name}', figure.value)
             self._writer.flush()
+
+    def _score(self):
+        """What the discriminator says of points, where there is one."""
+        model = self._model
+        if not isinstance(model, GAN) or model.num_classes:
+            return None
+        return lambda points: model.score(tf.constant(points)).numpy()
 
     def _labels(self, count):
         classes = self._model.num_classes

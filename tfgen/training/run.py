@@ -1,12 +1,14 @@
 """A run: a model trained to its last step, or continued, in a workdir."""
 
 import pathlib
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data
 from tfgen.errors import UserError
+from tfgen.evaluation.base import Figures
 from tfgen.models.base import Model
 from tfgen.models.exact import Likelihood
 from tfgen.models.players import Player
@@ -25,6 +27,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     jit: str = 'auto',
     stop: stopping.Stop | None = None,
+    measure: Callable[[Model], Figures] | None = None,
 ) -> Model:
     """Trains, or continues, the run in `directory` to its last step.
 
@@ -36,6 +39,8 @@ def train(
       jit: 'on', 'off', or 'auto': compile loss and gradient with XLA on a TPU
         and a GPU, and for models that are faster with it on a CPU.
       stop: ends the run early, when requested.
+      measure: gives figures of the model as it is, which are written into the
+        summaries at each checkpoint.
 
     Returns:
       The trained model; with `ema`, of the averaged weights.
@@ -48,12 +53,12 @@ def train(
     strategy = strategy or tf.distribute.get_strategy()
     _require_equal_shares(config.preset.batch_size, strategy)
     if not strategies.is_chief(strategy):
-        return _train(config, examples, directory, strategy, jit, stop)
+        return _train(config, examples, directory, strategy, jit, stop, measure)
     with stopping.alone_in(directory):
-        return _train(config, examples, directory, strategy, jit, stop)
+        return _train(config, examples, directory, strategy, jit, stop, measure)
 
 
-def _train(config, examples, directory, strategy, jit, stop):
+def _train(config, examples, directory, strategy, jit, stop, measure):
     preset, chief = config.preset, strategies.is_chief(strategy)
     loop.make_repeatable()
     with strategy.scope():
@@ -80,7 +85,7 @@ def _train(config, examples, directory, strategy, jit, stop):
     # These compute in float32 whatever is asked.
     exact = isinstance(model, Likelihood)
     precision = 'float32' if exact else config.precision
-    with Reporter(directory, config, model, done, chief) as report:
+    with Reporter(directory, config, model, done, chief, measure) as report:
         while done < preset.steps:
             count = _until_next_event(done, preset)
             history, made, stopped = run(batches, done, count)

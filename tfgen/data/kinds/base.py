@@ -108,6 +108,7 @@ class Spec(abc.ABC):
         columns: int,
         titles: Sequence[str] | None = None,
         density: Callable | None = None,
+        score: Callable | None = None,
     ) -> np.ndarray:
         """A picture of examples: [N, *shape] -> uint8 [height, width, C].
 
@@ -117,6 +118,7 @@ class Spec(abc.ABC):
           titles: one per example; see plots.grid.
           density: [N, *shape] -> log p of each [N], where it is known and the
             kind can show it.
+          score: the same of what a discriminator says of each.
         """
 
     def hide(self, examples: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -102,6 +102,7 @@ class ImageSpec(Spec):
         columns: int,
         titles: Sequence[str] | None = None,
         density: Callable | None = None,
+        score: Callable | None = None,
     ) -> np.ndarray:
         """A grid; values outside of [0, 1] are clipped, NaN is grey."""
         hidden = np.isnan(examples)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import plots
+from tfgen.data import points
 from tfgen.data.kinds.base import Spec
 from tfgen.noise import Noise
 
@@ -53,14 +54,29 @@ class PointSpec(Spec):
         columns: int,
         titles: Sequence[str] | None = None,
         density: Callable | None = None,
+        score: Callable | None = None,
     ) -> np.ndarray:
-        """The first two numbers as a scatter, beside it the density.
+        """The first two numbers as a scatter, beside it density or score.
 
-        `titles` colour the points; `columns` have no meaning.
+        `titles` colour the points; `columns` have no meaning. Rings show
+        where 3 deviations around the modes of a world end. Single numbers are
+        drawn as a histogram.
         """
-        scatter = plots.scatter(examples[:, :2], self.extent, titles)
-        if density is None or self.size != 2:
-            return scatter
+        if self.size == 1:
+            return plots.histogram(examples[:, 0], self.extent)
+        world = points.WORLDS.get(self.name)
+        rings = (
+            (world.places, 3 * world.deviation)
+            if isinstance(world, points.Mixture)
+            else None
+        )
+        drawn = [plots.scatter(examples[:, :2], self.extent, titles, rings)]
         places = plots.plane(self.extent)
-        logs = density(places.reshape(-1, 2)).reshape(places.shape[:2])
-        return np.concatenate([scatter, plots.density(logs)], axis=1)
+        for field, shaded in (
+            (density, plots.density),
+            (score, plots.surface),
+        ):
+            if field and self.size == 2:
+                values = field(places.reshape(-1, 2)).reshape(places.shape[:2])
+                drawn.append(shaded(values))
+        return np.concatenate(drawn, axis=1)

@@ -68,6 +68,7 @@ class SoundSpec(Spec):
         columns: int,
         titles: Sequence[str] | None = None,
         density: Callable | None = None,
+        score: Callable | None = None,
     ) -> np.ndarray:
         """A grid of spectrograms."""
         shades = plots.spectrograms(examples)

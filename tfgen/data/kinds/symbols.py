@@ -76,6 +76,7 @@ class SymbolSpec(Spec):
         columns: int,
         titles: Sequence[str] | None = None,
         density: Callable | None = None,
+        score: Callable | None = None,
     ) -> np.ndarray:
         """A line of text each; hidden symbols are a low line."""
         lines = [

@@ -1,0 +1,267 @@
+"""What the variants of a GAN promise beyond the contract."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+from tfgen.data import ImageSpec, PartlyLabelledSpec, PointSpec
+from tfgen.models.bigan import BiGAN
+from tfgen.models.gan import GAN
+from tfgen.models.inpainting import InpaintingGAN, random_mask
+from tfgen.models.semi_supervised import SemiSupervisedGAN
+from tfgen.noise import BatchNoise, RowNoise
+from tfgen.training import run
+
+RNG = np.random.default_rng(2)
+IMAGES = ImageSpec(height=8, width=6, num_classes=3)
+POINTS = PointSpec(size=2, num_classes=3)
+SIZES = {
+    'generator_units': (6, 5),
+    'discriminator_units': (5, 6),
+    'latent_size': 3,
+}
+KEY = tf.constant([0, 3])
+
+
+def _batch(spec, rows=8):
+    example = tf.constant(RNG.random([rows, *spec.shape]), tf.float32)
+    return {spec.key: example, 'label': tf.range(rows) % 3}
+
+
+def _move(model, batch, noise):
+    """One step of every player; the terms that they show."""
+    shown = {}
+    for player in run.make_players(model, tiny.preset('dcgan')):
+        terms, moves = player.statistics(
+            batch, noise, lambda v: tf.reduce_mean(v, axis=0)
+        )
+        assert all(m is not None for m in moves)
+        player.apply(moves, tf.constant(0, tf.int64))
+        shown |= {f'{player.name}/{k}': v for k, v in terms.items()}
+    return shown
+
+
+LOSSES = (
+    'minimax',
+    'non_saturating',
+    'least_squares',
+    'wasserstein',
+    'hinge',
+    'margin',
+)
+PENALTIES = (
+    'weight_clipping',
+    'gradient_penalty',
+    'r1',
+    'dragan',
+    'orthonormal',
+    'pulling_away',
+)
+NETWORKS = (
+    (IMAGES, 'dcgan', 'score'),
+    (IMAGES, 'dcgan', 'energy'),
+    (IMAGES, 'mlp', 'energy'),
+    (POINTS, 'mlp', 'score'),
+)
+
+
+@pytest.mark.parametrize('network', NETWORKS, ids=str)
+def test_any_loss_and_penalty_go_with_any_network(network):
+    spec, kind, discriminator = network
+    choices = [
+        *itertools.product(LOSSES, ['none']),
+        *itertools.product(['hinge'], PENALTIES),
+    ]
+    batch = _batch(spec)
+
+    for loss, penalty in choices:
+        model = GAN(
+            spec,
+            network=kind,
+            discriminator=discriminator,
+            loss=loss,
+            penalty=penalty,
+            conditional=True,
+            **SIZES,
+        )
+        move = tf.function(lambda m=model: _move(m, batch, BatchNoise(KEY, 8)))
+        shown = move()
+        assert all(np.isfinite(v) for v in shown.values()), (loss, penalty)
+        has = any('penalty' in name for name in shown)
+        assert has == (penalty not in ('none', 'weight_clipping'))
+
+
+@pytest.mark.parametrize(
+    'settings',
+    [
+        {'penalty': 'gradient_penalty'},
+        {'penalty': 'r1', 'spectral_norm': True},
+        {'penalty': 'orthonormal'},
+        {'discriminator': 'energy', 'loss': 'margin'},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize('kind', [GAN, BiGAN])
+def test_rows_are_measured_one_by_one_where_replicas_do_not_meet(
+    settings, kind
+):
+    model = kind(POINTS, network='mlp', conditional=True, **SIZES, **settings)
+    assert not model.cross_replica(model.settings)
+    batch = _batch(POINTS)
+    for player in model.players():
+        if not player.updates:
+            continue
+        whole = player.loss_terms(batch, BatchNoise(KEY, 8))
+        for start, count in ((0, 5), (5, 3)):
+            rows = {k: v[start : start + count] for k, v in batch.items()}
+            noise = BatchNoise(KEY, 8, start, count)
+            for name, value in player.loss_terms(rows, noise).items():
+                np.testing.assert_allclose(
+                    value,
+                    whole[name][start : start + count],
+                    rtol=2e-4,
+                    atol=1e-5,
+                )
+
+
+def test_weights_are_clipped_after_each_update_and_only_the_discriminators():
+    model = GAN(IMAGES, penalty='weight_clipping', penalty_weight=1e-3, **SIZES)
+    _move(model, _batch(IMAGES), BatchNoise(KEY, 8))
+    for v in model.discriminator.trainable_variables:
+        assert np.abs(v).max() <= 1e-3
+    largest = [np.abs(v).max() for v in model.generator.trainable_variables]
+    assert max(largest) > 0.01
+
+
+def test_spectral_norm_is_one_and_stays_so_while_weights_move():
+    model = GAN(IMAGES, spectral_norm=True, discriminator_rate=0.05, **SIZES)
+
+    def norms():
+        d = model.discriminator
+        for layer in (*d.features.convolutions, d.head.dense):
+            kernel = layer.kernel.numpy()
+            matrix = kernel.reshape(-1, kernel.shape[-1])
+            yield np.linalg.svd(matrix, compute_uv=False)[0]
+
+    np.testing.assert_allclose([*norms()], 1.0, rtol=1e-3)
+    players = run.make_players(model, tiny.preset('dcgan'))
+    before = [v.numpy() for v in model.discriminator.trainable_variables]
+    for _ in range(20):
+        for player in players:
+            _, moves = player.statistics(
+                _batch(IMAGES), BatchNoise(KEY, 8), tf.reduce_mean
+            )
+            player.apply(moves, tf.constant(0, tf.int64))
+    moved = model.discriminator.trainable_variables
+    assert (
+        max(np.abs(a - b).max() for a, b in zip(before, moved, strict=True))
+        > 0.1
+    )
+    np.testing.assert_allclose([*norms()], 1.0, rtol=0.05)
+
+
+def test_priors_have_their_moments():
+    rows = 20_000
+    drawn = {
+        prior: GAN(POINTS, network='mlp', prior=prior, **SIZES)
+        .draw_prior(BatchNoise(KEY, rows))
+        .numpy()
+        for prior in ('normal', 'uniform', 'mixture')
+    }
+    np.testing.assert_allclose(drawn['normal'].var(0), 1, atol=0.04)
+    assert np.abs(drawn['uniform']).max() < 1
+    np.testing.assert_allclose(drawn['uniform'].var(0), 1 / 3, atol=0.01)
+    # Ten places, each with a tenth of the draws, of deviation 0.15.
+    values = drawn['mixture']
+    centres = values[:1]
+    for row in values:
+        if np.abs(centres - row).max(1).min() > 0.9:
+            centres = np.concatenate([centres, row[None]])
+    assert 2 <= len(centres) <= 10
+    assert values.std(0).max() < 1 and np.abs(values).max() < 1.9
+
+
+def test_a_bigan_judges_pairs():
+    model = BiGAN(POINTS, network='mlp', **SIZES)
+    batch, noise = _batch(POINTS), BatchNoise(KEY, 8)
+    x, z = model._real(batch, noise)
+    mean, logvar = model.encode(batch['point'])
+    eps = noise.normal('eps', [3])
+    np.testing.assert_allclose(
+        z, mean + eps * tf.exp(0.5 * logvar), rtol=1e-5, atol=1e-6
+    )
+    made, prior = model._fake(batch, noise)
+    np.testing.assert_array_equal(made, model.generate(prior))
+    judge = model._judge(batch, noise)
+    assert np.abs(judge([x, z]) - judge([x, z + 1.0])).min() > 0
+    # The encoder's loss is the discriminator's, with the labels exchanged.
+    terms = model.generator_loss_terms(batch, noise)
+    np.testing.assert_allclose(
+        terms['encode'], tf.nn.softplus(judge([x, z])), rtol=1e-5
+    )
+
+
+def test_an_inpainting_gan_keeps_what_it_is_shown_and_heeds_it():
+    model = InpaintingGAN(IMAGES, conditional=True, **SIZES)
+    for v in model.trainable_variables:
+        v.assign(RNG.normal(size=v.shape) * 0.3)
+    batch, noise = _batch(IMAGES), RowNoise(tf.range(8))
+    image, label = batch['image'], batch['label']
+    mask = np.zeros([8, 8, 6, 1], np.float32)
+    mask[:, :4] = 1
+    drawn = model.complete(image, mask, noise, label).numpy()
+    np.testing.assert_array_equal(drawn[:, :4], image[:, :4])
+    # What is hidden does not count, what is shown does.
+    other = np.where(mask == 1, image, 1 - image)
+    np.testing.assert_array_equal(
+        drawn[:, 4:], model.complete(other, mask, noise, label)[:, 4:]
+    )
+    other = np.where(mask == 1, 1 - image, image).astype(np.float32)
+    changed = model.complete(other, mask, noise, label)[:, 4:]
+    assert np.abs(drawn[:, 4:] - changed).max() > 1e-3
+    np.testing.assert_array_equal(
+        model.complete(image, np.zeros_like(mask), noise, label),
+        model.sample(noise, label),
+    )
+
+
+def test_masks_are_of_all_kinds():
+    masks = random_mask(8, 6, BatchNoise(KEY, 2000)).numpy()[..., 0]
+    assert set(np.unique(masks)) == {0.0, 1.0}
+    empty = (masks.reshape(2000, -1).max(1) == 0).mean()
+    assert 0.25 < empty < 0.45  # some rectangles hold no pixel
+
+    def rectangle(m):
+        return np.array_equal(m, m.max(1)[:, None] * m.max(0)[None])
+
+    shown = np.mean([rectangle(m) and m.any() for m in masks])
+    hidden = np.mean([rectangle(1 - m) and not m.all() for m in masks])
+    assert shown > 0.15 and hidden > 0.15
+
+
+def test_a_discriminator_of_classes_is_a_softmax_of_one_more():
+    spec = PartlyLabelledSpec(**vars(IMAGES), num_labels=6)
+    model = SemiSupervisedGAN(
+        spec, generator_units=(5,), discriminator_units=(7,), latent_size=3
+    )
+    batch = _batch(IMAGES)
+    logits = model.class_logits(batch['image']).numpy().astype(np.float64)
+    more = np.concatenate([logits, np.zeros([8, 1])], axis=1)
+    softmax = np.exp(more) / np.exp(more).sum(1, keepdims=True)
+    np.testing.assert_allclose(
+        tf.sigmoid(model.score(batch['image'])), 1 - softmax[:, -1], rtol=1e-5
+    )
+    # The generator's loss is the distance of mean features, whatever the rows.
+    batch |= {
+        'labelled_image': batch['image'],
+        'labelled_label': batch['label'],
+    }
+    noise = BatchNoise(KEY, 8)
+    terms = model.generator_loss_terms(batch, noise)['matching'].numpy()
+    made = model.generate(model.draw_prior(noise), training=True)
+    off = model.features(made, noise.scope('fake')).numpy().mean(0)
+    off -= model.features(batch['image'], noise.scope('real')).numpy().mean(0)
+    np.testing.assert_allclose(terms, (off**2).mean(), rtol=1e-3)

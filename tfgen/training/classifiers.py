@@ -1,0 +1,82 @@
+"""The classifier of a data set, trained once and kept."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+
+from tfgen import evaluation, files, presets
+from tfgen.data import absolute
+from tfgen.data.readers import stacked
+from tfgen.errors import UserError
+from tfgen.evaluation.features import Features, of_classifier
+from tfgen.training.run import train
+from tfgen.training.workdir import Config
+
+# A set with fewer training images gets the classifier of a small set.
+_SMALL, _PRESETS = 10_000, ('classifier_digits', 'classifier_mnist')
+
+
+def default_cache() -> pathlib.Path:
+    """$XDG_CACHE_HOME/tfgen, or ~/.cache/tfgen."""
+    cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return pathlib.Path(os.path.expanduser(cache)) / 'tfgen'
+
+
+def features(
+    config: Config, data_dir: str | None, cache: pathlib.Path
+) -> Features:
+    """The features of a classifier of the data set of `config`.
+
+    Trained now where `cache` does not hold it, to be found there the next
+    time. Of stacked digits, the classifier of single ones. What it is, its
+    figures say: its preset, its data set, and its accuracy on the test split.
+
+    Raises:
+      UserError: the set has no labels; the folder cannot be written.
+    """
+    own = _config(config, data_dir)
+    if not own[0].spec.num_classes:
+        raise UserError(
+            f'data set {config.spec.name!r} has no labels to train a '
+            'classifier with, in whose features samples are compared: pass '
+            '--features=PATH of a SavedModel'
+        )
+    config, examples = own
+    folder = cache / f'{config.name}-{_digest(config)}'
+    metrics = folder / 'metrics.json'
+    if metrics.exists():
+        model, _ = config.restore(folder)
+    else:
+        print(f'training {config.name} on {config.spec.name} in {folder}')
+        model = train(config, examples, folder)
+        figure = evaluation.evaluate(model, examples)['accuracy']
+        files.write_json(metrics, figure.as_dict())
+    accuracy = json.loads(metrics.read_text())['mean']
+    name = f'{config.name} on {config.spec.name}'
+    return of_classifier(model, name, {'classifier_accuracy': accuracy})
+
+
+def _config(config, data_dir):
+    """Of the classifier's run, and its data."""
+    preset = config.preset
+    name = absolute(preset.dataset) or preset.dataset
+    changes = {'dataset': name.removeprefix(stacked.PREFIX)}
+    changes['image_size'] = preset.image_size
+    changes['binarization'] = preset.binarization
+    small = config.spec.split_sizes['train'] < _SMALL
+    small |= changes['dataset'] == 'digits'
+    kind = _PRESETS[0 if small else 1]
+    preset = dataclasses.replace(presets.PRESETS[kind], **changes)
+    return Config.of(kind, preset, data_dir=data_dir or config.data_dir)
+
+
+def _digest(config):
+    """Of all that decides the classifier, but for where its data lie."""
+    content = config.as_dict()
+    for name in ('data_dir', 'data_path', 'versions'):
+        del content[name]
+    del content['fields']['dataset'], content['spec']['name']
+    text = json.dumps(content, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=6).hexdigest()
