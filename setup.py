@@ -6,7 +6,7 @@ Why each dependency is there:
   importlib_resources    tensorflow-datasets imports it without declaring it
   absl-py                flags of the scripts
   numpy, pillow          arrays and picture files
-  scikit-learn           ships the embedded digits
+  scikit-learn           ships the embedded digits; linear machines
   tensorboard            reads the summaries that training writes
 """
 
@@ -46,6 +46,8 @@ setup(
     extras_require={
         # Warm-up records of an export; clients over gRPC.
         'serving': ['tensorflow-serving-api>=2.19'],
+        # Curves of scripts/two_lines.py and scripts/game.py.
+        'figures': ['matplotlib>=3.8'],
         'test': [
             'pytest>=8',
             'pytest-xdist>=3.6',

@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
-make_env serving,test
+make_env serving,figures,test
 ruff check .
 ruff format --check .
 lint-imports

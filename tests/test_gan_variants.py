@@ -31,10 +31,14 @@ def _batch(spec, rows=8):
     return {spec.key: example, 'label': tf.range(rows) % 3}
 
 
-def _move(model, batch, noise):
+def _players(model):
+    return run.make_players(model, tiny.preset('dcgan'))
+
+
+def _move(model, batch, noise, players=None):
     """One step of every player; the terms that they show."""
     shown = {}
-    for player in run.make_players(model, tiny.preset('dcgan')):
+    for player in players or _players(model):
         terms, moves = player.statistics(
             batch, noise, lambda v: tf.reduce_mean(v, axis=0)
         )
@@ -87,8 +91,7 @@ def test_any_loss_and_penalty_go_with_any_network(network):
             conditional=True,
             **SIZES,
         )
-        move = tf.function(lambda m=model: _move(m, batch, BatchNoise(KEY, 8)))
-        shown = move()
+        shown = _move(model, batch, BatchNoise(KEY, 8))
         assert all(np.isfinite(v) for v in shown.values()), (loss, penalty)
         has = any('penalty' in name for name in shown)
         assert has == (penalty not in ('none', 'weight_clipping'))
@@ -141,20 +144,16 @@ def test_spectral_norm_is_one_and_stays_so_while_weights_move():
 
     def norms():
         d = model.discriminator
-        for layer in (*d.features.convolutions, d.head.dense):
+        for layer in [*d.features.convolutions, d.head.dense]:
             kernel = layer.kernel.numpy()
             matrix = kernel.reshape(-1, kernel.shape[-1])
             yield np.linalg.svd(matrix, compute_uv=False)[0]
 
     np.testing.assert_allclose([*norms()], 1.0, rtol=1e-3)
-    players = run.make_players(model, tiny.preset('dcgan'))
+    players = _players(model)
     before = [v.numpy() for v in model.discriminator.trainable_variables]
     for _ in range(20):
-        for player in players:
-            _, moves = player.statistics(
-                _batch(IMAGES), BatchNoise(KEY, 8), tf.reduce_mean
-            )
-            player.apply(moves, tf.constant(0, tf.int64))
+        _move(model, _batch(IMAGES), BatchNoise(KEY, 8), players)
     moved = model.discriminator.trainable_variables
     assert (
         max(np.abs(a - b).max() for a, b in zip(before, moved, strict=True))
