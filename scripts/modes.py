@@ -209,26 +209,35 @@ def _words(values):
 
 
 def _write(file: pathlib.Path, table):
+    """The record; rows of an earlier one that were not asked for stay."""
+    import json
+
     from tfgen import files, presets
     from tfgen.training import recording
 
-    preset = presets.get('gan_grid')
-    files.write_json(
-        file,
-        {
-            'command': 'python scripts/modes.py --workdir=runs/modes '
-            f'--record={file}',
-            'steps': flags.FLAGS.steps or preset.steps,
-            'batch_size': preset.batch_size,
-            'seeds': flags.FLAGS.seeds,
-            'samples': 2500,
-            'rows': {row: ' '.join(ROWS[row]) for row in flags.FLAGS.rows},
-            'commit': recording.commit(),
-            'date': datetime.date.today().isoformat(),
-            'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
-            'values': table,
-        },
-    )
+    preset, steps = presets.get('gan_grid'), flags.FLAGS.steps
+    common = {
+        'steps': steps or preset.steps,
+        'batch_size': preset.batch_size,
+        'seeds': flags.FLAGS.seeds,
+        'samples': 2500,
+        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
+    }
+    made = {
+        'commit': recording.commit(),
+        'date': datetime.date.today().isoformat(),
+    }
+    rows = {
+        row: {'settings': ' '.join(ROWS.get(row, ()))} | made | worlds
+        for row, worlds in table.items()
+    }
+    earlier = json.loads(file.read_text()) if file.exists() else {}
+    if all(earlier.get(k) == v for k, v in common.items()):
+        rows = earlier['rows'] | rows
+    command = 'python scripts/modes.py --workdir=runs/modes --record=results/'
+    content = {'command': f'{command}{file.name}'} | common
+    order = [row for row in ('data', *ROWS) if row in rows]
+    files.write_json(file, content | {'rows': {r: rows[r] for r in order}})
     print(file)
 
 
