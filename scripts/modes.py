@@ -46,15 +46,15 @@ ROWS = {
         'discriminator=energy loss=margin penalty=pulling_away '
         'penalty_weight=0.1',
     ),
-    'Unrolled, 5 steps': ('gan', 'penalty=none unrolled_steps=5'),
+    'Unrolled GAN': ('gan', 'penalty=none unrolled_steps=5'),
     'BiGAN': ('bigan', 'penalty=none'),
     'orthonormal tangents': (
         'gan',
         'penalty=orthonormal penalty_weight=0.1',
     ),
     'R1': ('gan', ''),
-    'non-saturating, uniform z': ('gan', 'penalty=none prior=uniform'),
-    'non-saturating, mixture z': ('gan', 'penalty=none prior=mixture'),
+    'uniform z': ('gan', 'penalty=none prior=uniform'),
+    'mixture z': ('gan', 'penalty=none prior=mixture'),
 }
 FIGURES = ('modes', 'quality', 'reverse_kl')
 
@@ -104,7 +104,7 @@ def _runs(directory):
 
 
 def _folder(row):
-    return row.replace(', ', '_').replace(' ', '_')
+    return row.replace(' ', '_')
 
 
 def _result(folder):
