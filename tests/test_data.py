@@ -8,7 +8,7 @@ from conftest import PREPARED
 from PIL import Image
 
 from tfgen import data
-from tfgen.data import digits, readers, tones
+from tfgen.data import digits, points, readers, tones
 from tfgen.data.readers import base
 from tfgen.errors import UserError
 
@@ -380,3 +380,59 @@ def test_an_image_set_has_no_audio(data_dir):
         data.load_audio('digits', data_dir)
     with pytest.raises(UserError, match='has no image'):
         data.load('tones', data_dir)
+
+
+def test_stacks_are_three_images_of_the_set(data_dir, embedded):
+    stacks = data.load('stacked_digits', data_dir)
+    assert stacks.spec.shape == (8, 8, 3) and stacks.spec.num_classes == 1000
+    assert stacks.spec.class_names[407] == '4 0 7'
+    for split in ('train', 'test'):
+        known = {}
+        for example in embedded.evaluation(split, 1).unbatch():
+            known[example['image'].numpy().tobytes()] = int(example['label'])
+        (batch,) = stacks.evaluation(split, 50, 50)
+        for image, label in zip(batch['image'], batch['label'], strict=True):
+            digits = [known[image[..., c].numpy().tobytes()] for c in range(3)]
+            assert digits[0] * 100 + digits[1] * 10 + digits[2] == int(label)
+    # All digits in all channels, and no two splits alike.
+    (many,) = stacks.evaluation('train', 2000, 2000)
+    labels = many['label'].numpy()
+    assert {*(labels // 100)} == {*(labels % 10)} == {*range(10)}
+    assert len({*labels}) > 800
+
+
+def test_training_sees_the_labels_of_a_few_and_no_others(data_dir):
+    few = data.load_partly_labelled('digits', data_dir, num_labels=30)
+    whole = data.load('digits', data_dir)
+    seen, stream = {}, few.train(3, 100)
+    for batch in stream.take(15):  # an epoch
+        assert set(batch) == {'image', 'labelled_image', 'labelled_label'}
+        for image, label in zip(
+            batch['labelled_image'].numpy(),
+            batch['labelled_label'].numpy(),
+            strict=True,
+        ):
+            seen.setdefault(image.tobytes(), int(label))
+    assert len(seen) == 30
+    assert np.bincount(list(seen.values())).tolist() == [3] * 10
+    truth = {
+        x['image'].numpy().tobytes(): int(x['label'])
+        for x in whole.evaluation('train', 1500).unbatch()
+    }
+    assert all(truth[image] == label for image, label in seen.items())
+    # Another seed is another order of the same few; the test split has labels.
+    (other,) = few.train(4, 200).take(1)
+    assert {x.tobytes() for x in other['labelled_image'].numpy()} == {*seen}
+    (test,) = few.evaluation('test', 300)
+    assert len(test['label']) == 297
+    # The images themselves come in the order of any other run.
+    (first,), (same,) = few.train(3, 100).take(1), whole.train(3, 100).take(1)
+    np.testing.assert_array_equal(first['image'], same['image'])
+
+
+def test_bells_have_their_density():
+    world = points.WORLDS['bells']
+    x = np.linspace(-3, 3, 3001, dtype=np.float32)[:, None]
+    density = np.exp(world.log_prob(tf.constant(x)).numpy())
+    assert np.trapezoid(density, x[:, 0]) == pytest.approx(1, abs=1e-4)
+    assert data.load_points('bells').spec.shape == (1,)

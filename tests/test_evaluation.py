@@ -25,9 +25,10 @@ def made(data_dir):
     return make
 
 
-def _figures(model, examples, **settings):
+def _figures(model, examples, measures=None, **settings):
     """As metrics.json has them."""
-    found = evaluation.evaluate(model, examples, Settings(**settings))
+    settings = Settings(**settings)
+    found = evaluation.evaluate(model, examples, settings, measures)
     return {name: figure.as_dict() for name, figure in found.items()}
 
 
@@ -97,7 +98,7 @@ def test_gaussian_bits_count_the_width_of_a_grey_level(made):
 
 def test_gan_figures_are_probabilities(made):
     model, examples = made('dcgan')
-    figures = _figures(model, examples)
+    figures = _figures(model, examples, ['game'])
     assert set(figures) == {'d_real', 'd_fake', 'jensen_shannon'}
     for name in ('d_real', 'd_fake'):
         assert 0 < figures[name]['mean'] < 1
@@ -115,8 +116,12 @@ def test_limit_takes_the_first_examples(made):
 
 
 def test_one_example_has_a_figure_without_an_error(made):
-    for model in ('pixelrnn', 'cvae', 'dcgan'):
-        figures = _figures(*made(model), num_samples=2, limit=1)
+    for model, measure in (
+        ('pixelrnn', 'log_likelihood'),
+        ('cvae', 'bounds'),
+        ('dcgan', 'game'),
+    ):
+        figures = _figures(*made(model), [measure], num_samples=2, limit=1)
         for figure in figures.values():
             assert math.isfinite(figure['mean'])
             assert figure['standard_error'] is None
@@ -129,13 +134,22 @@ def test_an_unknown_split_is_refused(made):
 
 
 def test_measures_are_asked_whether_they_apply(made):
-    for model, expected in (
-        ('pixelrnn', ['log_likelihood']),
-        ('gaussian', ['log_likelihood']),
-        ('cvae', ['bounds']),
-        ('dcgan', ['game']),
+    of_images = {'fidelity', 'memorisation'}
+    for model, default, more in (
+        ('pixelrnn', ['log_likelihood'], of_images),
+        ('gaussian', ['log_likelihood'], set()),
+        ('cvae', ['bounds'], of_images),
+        ('dcgan', ['game', 'fidelity'], of_images),
+        ('unrolled', ['game', 'modes'], set()),
+        ('classifier', ['accuracy'], set()),
+        ('bigan', ['game', 'fidelity'], of_images),
+        ('semi_supervised_gan', ['accuracy', 'fidelity'], of_images),
     ):
-        assert evaluation.applicable(*made(model)) == expected
+        found = made(model)
+        chosen = [m.name for m in evaluation.chosen(*found)]
+        assert sorted(chosen) == sorted(default)
+        known = {*evaluation.applicable(*found)} - {'linear_svm'}
+        assert known == {*default} | more
 
 
 def test_measures_can_be_chosen(made):

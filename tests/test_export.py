@@ -340,13 +340,14 @@ def test_warm_up_records_name_every_signature(exported):
         assert seen == names
 
 
-def test_a_gan_is_exported_without_its_discriminator(exported):
+def test_an_export_holds_what_its_signatures_use(exported):
     _, folder, _ = exported('dcgan')
     info = json.loads((folder / '1' / export.INFO).read_text())
     model = workdir.Config.from_dict(info).build()
     loaded = tf.saved_model.load(str(folder / '1'))
     saved = sum(int(tf.size(v)) for v in loaded.used)
-    assert saved == sum(int(tf.size(v)) for v in model.generator.variables)
+    used = model.generator.variables + model.discriminator.variables
+    assert saved == sum(int(tf.size(v)) for v in used)
 
 
 def test_versions_count_up_and_nothing_half_made_remains(

@@ -149,9 +149,9 @@ def test_points_are_a_function_of_seed_and_position(name):
             whole[key], tf.concat([b[key] for b in again], 0), atol=1e-6
         )
     (other,) = examples.train(4, 8).take(1)
-    assert np.all(other['point'][:, 1] != whole['point'][:, 1])
+    assert np.all(other['point'][:, -1] != whole['point'][:, -1])
     (test,) = examples.evaluation('test', 8).take(1)
-    assert np.all(test['point'][:, 1] != whole['point'][:, 1])
+    assert np.all(test['point'][:, -1] != whole['point'][:, -1])
 
 
 @pytest.mark.parametrize(

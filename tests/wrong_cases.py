@@ -393,4 +393,41 @@ CASES = {
         ['--preset=gaussian_two_moons', NEW, '--dataset=mnist'],
         'is no world of points',
     ),
+    'unknown row': ('modes', [NEW, '--rows=dcgan'], "unknown row 'dcgan'"),
+    'stages of no number': (
+        'game',
+        [NEW, '--stages=first'],
+        'write numbers of steps',
+    ),
+    'measure while training': (
+        'train',
+        [P, NEW, '--measures=modes'],
+        "measure 'modes' does not apply",
+    ),
+    'features that are none': (
+        'evaluate',
+        [RUN, '--measures=fidelity', '--features={empty}'],
+        'cannot be used',
+    ),
+    'neighbours without a model': (
+        'sample',
+        ['--model_dir={empty}', '--kind=neighbours'],
+        'no exported model',
+    ),
+    'history of an untrained run': (
+        'sample',
+        ['--workdir={untrained}', '--kind=history'],
+        'holds no samples of a training',
+    ),
+    'draws 0': ('evaluate', [RUN, '--num_draws=0'], 'num_draws is 0'),
+    'penalty': (
+        'train',
+        ['--preset=gan_ring', NEW, '--set=penalty=l2'],
+        "unknown penalty 'l2'",
+    ),
+    'unrolled less than 0': (
+        'train',
+        ['--preset=gan_ring', NEW, '--set=unrolled_steps=-1'],
+        'use 0 or more',
+    ),
 }

@@ -63,6 +63,11 @@ def main() -> None:
     if flags.FLAGS.count is not None and flags.FLAGS.count < 1:
         raise UserError(f'count is {flags.FLAGS.count}: use 1 or more')
     labels = _labels()
+    if 'history' in kinds:
+        _write_history(cli.workdir())
+        kinds = [kind for kind in kinds if kind != 'history']
+    if not kinds:
+        return
     functions, config, directory = _open()
     need = _NEED_DATA.intersection(kinds)
     if flags.FLAGS.given == 'samples':
@@ -73,9 +78,6 @@ def main() -> None:
         else None
     )
     for kind in kinds:
-        if kind == 'history':
-            _write_history(directory)
-            continue
         drawn = _draw(kind, functions, config, labels, examples)
         file = cli.path(flags.FLAGS.output or str(directory / f'{kind}.png'))
         _write(file, functions, config, *drawn)

@@ -1,0 +1,100 @@
+"""Seeing a game: its scripts, its history, its figures in TensorBoard."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from tfgen.training.reporting import events
+
+SMALL = ['--set=generator_units=8', '--set=discriminator_units=8']
+
+
+def _script(name, *flags):
+    command = [sys.executable, str(tiny.ROOT / 'scripts' / f'{name}.py')]
+    return tiny.run([*command, *map(str, flags)]).stdout
+
+
+def test_the_table_of_modes_goes_on_and_keeps_other_rows(tmp_path):
+    record, runs = tmp_path / 'modes.json', tmp_path / 'runs'
+    flags = ['--seeds=2', '--steps=3', f'--workdir={runs}']
+    flags += [f'--record={record}']
+    out = _script('modes', '--rows=R1,BiGAN', *flags)
+    assert out.count('seed 1') == 4 and '| BiGAN |' in out
+    first = json.loads(record.read_text())
+    # 8 of 8, 25 of 25, and what 3 deviations hold: no row can have more.
+    data = first['rows']['data']
+    assert data['ring']['modes'] == [8, 8]
+    assert data['grid']['modes'] == [25, 25]
+    assert np.mean(data['grid']['quality']) == pytest.approx(0.989, abs=0.01)
+    out = _script('modes', '--rows=R1,minimax', *flags)
+    assert 'R1, ring' not in out and out.count('minimax, ring') == 2
+    rows = json.loads(record.read_text())['rows']
+    assert list(rows) == ['data', 'minimax', 'BiGAN', 'R1']
+    assert rows['BiGAN'] == first['rows']['BiGAN']
+    assert rows['minimax']['settings'] == 'gan loss=minimax penalty=none'
+
+
+def test_two_lines_are_told_apart(tmp_path):
+    _script(
+        'two_lines', f'--output={tmp_path}', f'--record={tmp_path}', '--steps=3'
+    )
+    rows = json.loads((tmp_path / 'two_lines.json').read_text())['rows']
+    assert rows[0]['distance'] == 0 and rows[-1]['distance'] == 1
+    assert Image.open(tmp_path / 'two_lines.png').width > 300
+
+
+def test_the_game_in_one_dimension_is_drawn_from_one_run(tmp_path):
+    out = _script('game', f'--workdir={tmp_path}', '--stages=2,5')
+    assert 'continuing at step 2' in out
+    assert Image.open(tmp_path / 'game.png').width > 500
+
+
+@pytest.fixture(scope='module')
+def ring(tmp_path_factory):
+    """A short run on the ring, which measures itself."""
+    directory = tmp_path_factory.mktemp('ring')
+    _script(
+        'train',
+        '--preset=gan_ring',
+        f'--workdir={directory}',
+        '--set=steps=4',
+        '--set=checkpoint_every=2',
+        '--measures=modes',
+        *SMALL,
+    )
+    return directory
+
+
+def test_figures_are_written_while_a_run_trains(ring):
+    found = {}
+    for file in (ring / 'summaries').iterdir():
+        for _, event in events(file):
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append(event.step)
+    for name in ('modes', 'quality', 'reverse_kl'):
+        assert found[f'measures/{name}'] == [2, 4]
+
+
+def test_a_runs_history_is_a_strip_and_moves(ring):
+    _script('sample', f'--workdir={ring}', '--kind=history,samples')
+    frames = sorted((ring / 'samples').glob('*.png'))
+    one = Image.open(frames[0])
+    # Points and, beside them, what the discriminator says of the plane.
+    assert len(frames) == 2 and one.width == 2 * one.height
+    strip = Image.open(ring / 'history.png')
+    assert strip.size == (2 * one.width, one.height)
+    moving = Image.open(ring / 'history.gif')
+    assert moving.n_frames == 2 and moving.size == one.size
+    assert Image.open(ring / 'samples.png').size == one.size
+
+
+def test_neighbours_stand_below_the_samples(data_dir, tmp_path):
+    tiny.run(tiny.train_command('vae_gan', tmp_path, data_dir))
+    flags = [f'--workdir={tmp_path}', f'--data_dir={data_dir}', '--count=7']
+    _script('sample', *flags, '--kind=neighbours')
+    drawn = Image.open(tmp_path / 'neighbours.png')
+    assert drawn.width > 3 * drawn.height
