@@ -393,7 +393,7 @@ CASES = {
         ['--preset=gaussian_two_moons', NEW, '--dataset=mnist'],
         'is no world of points',
     ),
-    'unknown row': ('modes', [NEW, '--rows=dcgan'], "unknown row 'dcgan'"),
+    'unknown row': ('compare', [NEW, '--row=dcgan'], "unknown row 'dcgan'"),
     'stages of no number': (
         'game',
         [NEW, '--stages=first'],

@@ -37,9 +37,24 @@ _MNIST = {
     'log_every': 100,
 }
 
+_IMAGES = {
+    **_RATES,
+    'generator_units': (64, 32),
+    'discriminator_units': (32, 64),
+    'penalty': 'r1',
+    'penalty_weight': 1.0,
+    'batch_size': 64,
+    'steps': 10000,
+    'ema': 0.999,
+    'log_every': 500,
+}
+
 PRESETS = {
     'dcgan_digits': _GAN(**_DIGITS, conditional=True),
     'dcgan_mnist': _GAN(**_MNIST, conditional=True),
+    # The same small network for each loss; see scripts/compare.py.
+    'gan_mnist': _GAN(**_IMAGES, dataset='mnist'),
+    'gan_fashion_mnist': _GAN(**_IMAGES, dataset='fashion_mnist'),
     'gan_ring': _GAN(**_POINTS, dataset='ring'),
     'gan_grid': _GAN(**_POINTS, dataset='grid'),
     # The notes' figure of the game in one dimension; see scripts/game.py.

@@ -1,0 +1,302 @@
+"""Tables of GANs that differ in one thing: loss, penalty, look-ahead, prior.
+
+    python scripts/compare.py --table=modes --workdir=runs/modes --record=results
+
+`modes`: how many modes of the ring of 8 and of the grid of 25 each row covers.
+`images`: the same DCGAN under each loss, on MNIST and Fashion-MNIST.
+
+Trains every row on each data set, with every seed, measures it, and writes the
+table. What is done is not done again: the same command goes on where it was
+stopped. A row is a preset with what it changes below, so that all rows have
+the same networks, steps and rates.
+"""
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from absl import flags
+
+from tfgen.commands import cli
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """What is compared, on what, by what.
+
+    Attributes:
+      sets: data sets; the preset of one is FAMILY_SET.
+      rows: name -> family of presets, and what it changes.
+      measure, figures: which figures of which measure.
+    """
+
+    sets: tuple[str, ...]
+    rows: dict[str, tuple[str, str]]
+    measure: str
+    figures: tuple[str, ...]
+
+
+_GP = 'loss=wasserstein penalty=gradient_penalty'
+TABLES = {
+    'modes': Table(
+        ('ring', 'grid'),
+        {
+            'minimax': ('gan', 'loss=minimax penalty=none'),
+            'non-saturating': ('gan', 'penalty=none'),
+            'least squares': ('gan', 'loss=least_squares penalty=none'),
+            # (0.01, as in the paper, leaves this network no slope at all.)
+            'WGAN': (
+                'gan',
+                'loss=wasserstein penalty=weight_clipping penalty_weight=0.1',
+            ),
+            # (0.1, as in the authors' code for such worlds.)
+            'WGAN-GP': ('gan', f'{_GP} penalty_weight=0.1'),
+            'DRAGAN': ('gan', 'penalty=dragan penalty_weight=10'),
+            'EBGAN': (
+                'gan',
+                'discriminator=energy loss=margin penalty=pulling_away '
+                'penalty_weight=0.1',
+            ),
+            'Unrolled GAN': ('gan', 'penalty=none unrolled_steps=5'),
+            'BiGAN': ('bigan', 'penalty=none'),
+            'orthonormal tangents': (
+                'gan',
+                'penalty=orthonormal penalty_weight=0.1',
+            ),
+            'R1': ('gan', ''),
+            'uniform z': ('gan', 'penalty=none prior=uniform'),
+            'mixture z': ('gan', 'penalty=none prior=mixture'),
+        },
+        'modes',
+        ('modes', 'quality', 'reverse_kl'),
+    ),
+    'images': Table(
+        ('mnist', 'fashion_mnist'),
+        {
+            'minimax': ('gan', 'loss=minimax penalty=none'),
+            'non-saturating': ('gan', 'penalty=none'),
+            'least squares': ('gan', 'loss=least_squares penalty=none'),
+            'WGAN': (
+                'gan',
+                'loss=wasserstein penalty=weight_clipping penalty_weight=0.05',
+            ),
+            'WGAN-GP': ('gan', f'{_GP} penalty_weight=10'),
+            'DRAGAN': ('gan', 'penalty=dragan penalty_weight=10'),
+            'hinge, spectral norm': (
+                'gan',
+                'loss=hinge penalty=none spectral_norm=true',
+            ),
+            'EBGAN': (
+                'gan',
+                'discriminator=energy loss=margin penalty=pulling_away '
+                'penalty_weight=0.1 margin=0.2',
+            ),
+            'R1': ('gan', ''),
+        },
+        'fidelity',
+        (
+            'frechet_distance',
+            'kernel_distance',
+            'precision',
+            'recall',
+            'density',
+            'coverage',
+        ),
+    ),
+}
+
+cli.workdir_flag()
+cli.data_flag()
+flags.DEFINE_enum('table', 'modes', list(TABLES), 'Which table.')
+flags.DEFINE_multi_string('row', [], 'Only this row; may be repeated.')
+flags.DEFINE_integer('seeds', 5, 'Runs of each row on each data set.', 1)
+flags.DEFINE_integer('steps', None, "Of each run; default: the preset's.", 1)
+flags.DEFINE_integer('jobs', os.cpu_count(), 'Runs at a time.', 1)
+flags.DEFINE_integer('part', None, 'Of the jobs, this alone.')
+flags.DEFINE_string('record', None, 'Folder for the JSON of the table.')
+flags.DEFINE_string(
+    'cache_dir', None, 'Where classifiers are kept; default: ~/.cache/tfgen.'
+)
+
+
+def main() -> None:
+    from tfgen.errors import UserError
+
+    table = TABLES[flags.FLAGS.table]
+    wanted = flags.FLAGS.row or list(table.rows)
+    for row in wanted:
+        if row not in table.rows:
+            raise UserError(f'unknown row {row!r}: use {"; ".join(table.rows)}')
+    runs = _runs(table, wanted, cli.workdir())
+    if flags.FLAGS.part is not None:
+        for run in runs[flags.FLAGS.part :: flags.FLAGS.jobs]:
+            _run(table, *run)
+        return
+    if any(not _result(run[-1]).exists() for run in runs):
+        _start_jobs()
+    values = _data(table) if 'ring' in table.sets else {}
+    for row, name, _, folder in runs:
+        found = json.loads(_result(folder).read_text())
+        cell = values.setdefault(row, {}).setdefault(name, {})
+        for figure in table.figures:
+            cell.setdefault(figure, []).append(found.get(figure))
+    for line in markdown(values):
+        print(line)
+    if flags.FLAGS.record:
+        _write(table, values)
+
+
+def _runs(table, rows, directory):
+    """(row, data set, seed, folder) of every run, seeds last."""
+    return [
+        (row, name, seed, directory / row.replace(' ', '_') / name / str(seed))
+        for seed in range(flags.FLAGS.seeds)
+        for row in rows
+        for name in table.sets
+    ]
+
+
+def _result(folder):
+    return folder / 'metrics.json'
+
+
+def _start_jobs():
+    """This script once for each job, on a core each, to their end."""
+    threads = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
+    if flags.FLAGS.jobs == 1:
+        threads = {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with contextlib.ExitStack() as stack:
+        jobs = []
+        for part in range(flags.FLAGS.jobs):
+            command = [sys.executable, *sys.argv, f'--part={part}']
+            jobs.append(subprocess.Popen(command, env=os.environ | threads))
+            stack.callback(jobs[-1].terminate)
+        failed = [job for job in jobs if job.wait()]
+        stack.pop_all()
+    if failed:
+        sys.exit(failed[0].returncode)
+
+
+def _run(table, row, name, seed, folder):
+    """Trains and measures one run, if that has not been done."""
+    from tfgen import evaluation, files, presets
+    from tfgen.errors import UserError
+    from tfgen.evaluation.base import Settings
+    from tfgen.training import classifiers, stopping, workdir
+    from tfgen.training.run import train
+
+    if _result(folder).exists():
+        return
+    family, changes = table.rows[row]
+    changes = changes.split()
+    if flags.FLAGS.steps:
+        changes.append(f'steps={flags.FLAGS.steps}')
+    preset = presets.get(f'{family}_{name}', changes)
+    config, examples = workdir.Config.of(
+        f'{family}_{name}', preset, seed, data_dir=flags.FLAGS.data_dir
+    )
+    features = None
+    if evaluation.MEASURES[table.measure].needs_features:
+        cache = flags.FLAGS.cache_dir
+        features = classifiers.features(
+            config,
+            flags.FLAGS.data_dir,
+            cli.path(cache) if cache else classifiers.default_cache(),
+        )
+    print(f'{row}, {name}, seed {seed}', flush=True)
+    try:
+        with stopping.Stop().on_signals() as stop:
+            model = train(config, examples, folder, stop=stop)
+    except UserError as error:
+        # A loss that has become infinite is a result.
+        files.write_json(_result(folder), {'failed': str(error)})
+        return
+    settings = Settings(num_draws=1, features=features)
+    figures = evaluation.evaluate(model, examples, settings, [table.measure])
+    found = {figure: figures[figure].value for figure in table.figures}
+    if features:
+        found |= {'features': features.name, **features.facts}
+    files.write_json(_result(folder), {'steps': preset.steps} | found)
+
+
+def _data(table):
+    """The row of data itself, the ceiling: set -> figure -> values."""
+    import tensorflow as tf
+
+    from tfgen.data.points import WORLDS
+    from tfgen.evaluation.samples import modes_of
+    from tfgen.noise import IndexNoise
+
+    values = {name: {f: [] for f in table.figures} for name in table.sets}
+    for name, cell in values.items():
+        for seed in range(flags.FLAGS.seeds):
+            rows = tf.range(2500, dtype=tf.int64) + 2500 * seed
+            points, _ = WORLDS[name].draw(IndexNoise(rows, 'table/'))
+            for figure, value in modes_of(points.numpy(), WORLDS[name]).items():
+                cell[figure].append(value)
+    return {'data': values}
+
+
+def markdown(values: dict) -> Iterator[str]:
+    """Lines of a table of row -> data set -> figure -> value of each seed."""
+    sets = next(iter(values.values()))
+    heads = [f'{name}: {f}' for name, cell in sets.items() for f in cell]
+    yield f'| row | {" | ".join(heads).replace("_", " ")} |'
+    yield '|---|' + '---|' * len(heads)
+    for row, cells in values.items():
+        shown = [_words(v) for cell in cells.values() for v in cell.values()]
+        yield f'| {row} | {" | ".join(shown)} |'
+
+
+def _words(values):
+    """Mean and standard deviation over the seeds."""
+    known = np.array([v for v in values if v is not None])
+    text = f'{known.mean():.3g} +- {known.std():.2g}' if len(known) else ''
+    lost = len(values) - len(known)
+    return f'{text} ({lost} not finite)' if lost else text
+
+
+def _write(table, values):
+    """The record; rows of an earlier one that were not asked for stay."""
+    from tfgen import files, presets
+    from tfgen.training import recording
+
+    file = cli.path(flags.FLAGS.record) / f'{flags.FLAGS.table}.json'
+    preset = presets.get(f'gan_{table.sets[0]}')
+    content = {
+        'command': f'python scripts/compare.py --table={flags.FLAGS.table} '
+        f'--workdir=runs/{flags.FLAGS.table} --record=results',
+        'steps': flags.FLAGS.steps or preset.steps,
+        'batch_size': preset.batch_size,
+        'seeds': flags.FLAGS.seeds,
+        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
+    }
+    made = {
+        'commit': recording.commit(),
+        'date': datetime.date.today().isoformat(),
+    }
+    rows = {
+        row: {'settings': ' '.join(table.rows.get(row, ()))}
+        | made
+        | {'values': cells}
+        for row, cells in values.items()
+    }
+    earlier = json.loads(file.read_text()) if file.exists() else {}
+    if all(earlier.get(k) == v for k, v in content.items()):
+        rows = earlier['rows'] | rows
+    order = [row for row in ('data', *table.rows) if row in rows]
+    files.write_json(file, content | {'rows': {r: rows[r] for r in order}})
+    print(file)
+
+
+if __name__ == '__main__':
+    cli.run(main)
