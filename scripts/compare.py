@@ -1,6 +1,6 @@
 """Tables of GANs that differ in one thing: loss, penalty, look-ahead, prior.
 
-    python scripts/compare.py --table=modes --workdir=runs/modes --record=results
+    python scripts/compare.py --table=modes --workdir=runs/modes
 
 `modes`: how many modes of the ring of 8 and of the grid of 25 each row covers.
 `images`: the same DCGAN under each loss, on MNIST and Fashion-MNIST.
@@ -141,7 +141,7 @@ def main() -> None:
             _run(table, *run)
         return
     if any(not _result(run[-1]).exists() for run in runs):
-        _start_jobs()
+        _start_jobs(table)
     values = _data(table) if 'ring' in table.sets else {}
     for row, name, _, folder in runs:
         found = json.loads(_result(folder).read_text())
@@ -168,8 +168,18 @@ def _result(folder):
     return folder / 'metrics.json'
 
 
-def _start_jobs():
+def _start_jobs(table):
     """This script once for each job, on a core each, to their end."""
+    from tfgen import presets
+    from tfgen.training import workdir
+
+    for name in table.sets:
+        # Before there are several that would train one classifier.
+        preset = presets.get(f'gan_{name}')
+        config, _ = workdir.Config.of(
+            f'gan_{name}', preset, data_dir=flags.FLAGS.data_dir
+        )
+        _features(table, config)
     threads = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
     if flags.FLAGS.jobs == 1:
         threads = {}
@@ -191,7 +201,7 @@ def _run(table, row, name, seed, folder):
     from tfgen import evaluation, files, presets
     from tfgen.errors import UserError
     from tfgen.evaluation.base import Settings
-    from tfgen.training import classifiers, stopping, workdir
+    from tfgen.training import stopping, workdir
     from tfgen.training.run import train
 
     if _result(folder).exists():
@@ -204,14 +214,7 @@ def _run(table, row, name, seed, folder):
     config, examples = workdir.Config.of(
         f'{family}_{name}', preset, seed, data_dir=flags.FLAGS.data_dir
     )
-    features = None
-    if evaluation.MEASURES[table.measure].needs_features:
-        cache = flags.FLAGS.cache_dir
-        features = classifiers.features(
-            config,
-            flags.FLAGS.data_dir,
-            cli.path(cache) if cache else classifiers.default_cache(),
-        )
+    features = _features(table, config)
     print(f'{row}, {name}, seed {seed}', flush=True)
     try:
         with stopping.Stop().on_signals() as stop:
@@ -226,6 +229,21 @@ def _run(table, row, name, seed, folder):
     if features:
         found |= {'features': features.name, **features.facts}
     files.write_json(_result(folder), {'steps': preset.steps} | found)
+
+
+def _features(table, config):
+    """In which images are compared; None of points."""
+    from tfgen import evaluation
+    from tfgen.training import classifiers
+
+    if not evaluation.MEASURES[table.measure].needs_features:
+        return None
+    cache = flags.FLAGS.cache_dir
+    return classifiers.features(
+        config,
+        flags.FLAGS.data_dir,
+        cli.path(cache) if cache else classifiers.default_cache(),
+    )
 
 
 def _data(table):
