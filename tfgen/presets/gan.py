@@ -20,6 +20,7 @@ _POINTS = {
     'penalty': 'r1',
     'penalty_weight': 1.0,
     'learning_rate': 1e-3,
+    'beta_1': 0.5,
     'schedule': 'cosine',
     'ema': 0.999,
     'batch_size': 128,

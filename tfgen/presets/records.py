@@ -10,6 +10,16 @@ import pathlib
 import tfgen
 from tfgen import presets
 
+# Of a model that has many.
+_HEADLINES = (
+    'accuracy',
+    'label_agreement',
+    'frechet_distance',
+    'coverage',
+    'modes',
+    'quality',
+)
+
 
 def folder() -> pathlib.Path:
     """results/, of a clone or of an installed tfgen."""
@@ -32,7 +42,7 @@ def table() -> list[str]:
     """A line for every preset: data, size, length, figure."""
     found = read()
     return [
-        f'{name:23} {preset.model.__name__:9}{preset.dataset:25} '
+        f'{name:26}{preset.model.__name__:18}{preset.dataset:25} '
         f'{getattr(preset, "binarization", "none"):10}'
         f'{"given label" if preset.conditional else "":12}'
         f'{preset.steps:6} steps of {preset.batch_size:3}   '
@@ -65,11 +75,12 @@ def markdown() -> list[str]:
 
 
 def figures(record: dict) -> list[str]:
-    """Every figure of a record in words."""
-    return [
-        f'{name.replace("_", " ")} {_number(figure)}'
-        for name, figure in record['figures'].items()
-    ]
+    """The figures of a record in words; of many, those that say most."""
+    found = record['figures']
+    names = [name for name in _HEADLINES if name in found]
+    if len(found) < 4 or not names:
+        names = list(found)
+    return [f'{n.replace("_", " ")} {_number(found[n])}' for n in names]
 
 
 def _reached(record):
