@@ -140,8 +140,7 @@ def main() -> None:
         for run in runs[flags.FLAGS.part :: flags.FLAGS.jobs]:
             _run(table, *run)
         return
-    if any(not _result(run[-1]).exists() for run in runs):
-        _start_jobs(table)
+    _start_jobs(table)
     values = _data(table) if 'ring' in table.sets else {}
     for row, name, _, folder in runs:
         found = json.loads(_result(folder).read_text())
@@ -199,13 +198,11 @@ def _start_jobs(table):
 def _run(table, row, name, seed, folder):
     """Trains and measures one run, if that has not been done."""
     from tfgen import evaluation, files, presets
-    from tfgen.errors import UserError
+    from tfgen.errors import NotFiniteError, UserError
     from tfgen.evaluation.base import Settings
     from tfgen.training import stopping, workdir
     from tfgen.training.run import train
 
-    if _result(folder).exists():
-        return
     family, changes = table.rows[row]
     changes = changes.split()
     if flags.FLAGS.steps:
@@ -214,21 +211,31 @@ def _run(table, row, name, seed, folder):
     config, examples = workdir.Config.of(
         f'{family}_{name}', preset, seed, data_dir=flags.FLAGS.data_dir
     )
+    asked = {'fields': dataclasses.asdict(preset), 'seed': seed}
+    asked = json.loads(json.dumps(asked))
+    if _result(folder).exists():
+        stored = json.loads(_result(folder).read_text())
+        if stored['run'] == asked:
+            return
+        raise UserError(
+            f'{str(folder)!r} holds a run with other settings: name another '
+            '--workdir'
+        )
     features = _features(table, config)
     print(f'{row}, {name}, seed {seed}', flush=True)
     try:
         with stopping.Stop().on_signals() as stop:
             model = train(config, examples, folder, stop=stop)
-    except UserError as error:
-        # A loss that has become infinite is a result.
-        files.write_json(_result(folder), {'failed': str(error)})
+    except NotFiniteError as error:
+        # That is a result.
+        files.write_json(_result(folder), {'run': asked, 'failed': str(error)})
         return
     settings = Settings(num_draws=1, features=features)
     figures = evaluation.evaluate(model, examples, settings, [table.measure])
     found = {figure: figures[figure].value for figure in table.figures}
     if features:
         found |= {'features': features.name, **features.facts}
-    files.write_json(_result(folder), {'steps': preset.steps} | found)
+    files.write_json(_result(folder), {'run': asked} | found)
 
 
 def _features(table, config):
@@ -241,8 +248,8 @@ def _features(table, config):
     cache = flags.FLAGS.cache_dir
     return classifiers.features(
         config,
-        flags.FLAGS.data_dir,
         cli.path(cache) if cache else classifiers.default_cache(),
+        flags.FLAGS.data_dir,
     )
 
 
@@ -284,7 +291,7 @@ def _words(values):
 
 
 def _write(table, values):
-    """The record; rows of an earlier one that were not asked for stay."""
+    """The record; rows of an earlier one, of equal terms, stay."""
     from tfgen import files, presets
     from tfgen.training import recording
 
@@ -311,6 +318,8 @@ def _write(table, values):
     earlier = json.loads(file.read_text()) if file.exists() else {}
     if all(earlier.get(k) == v for k, v in content.items()):
         rows = earlier['rows'] | rows
+    elif earlier:
+        print(f'{file} was of other steps, seeds or machine, and is replaced')
     order = [row for row in ('data', *table.rows) if row in rows]
     files.write_json(file, content | {'rows': {r: rows[r] for r in order}})
     print(file)

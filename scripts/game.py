@@ -37,7 +37,9 @@ def main() -> None:
             f'stages {flags.FLAGS.stages}: write numbers of steps, for example '
             '--stages=100,400,1500'
         ) from None
+    cli.require_matplotlib()
     directory, name = cli.workdir(), 'gan_bells'
+    _require_before(directory, stages[0])
     panels = []
     for steps in stages:
         # (The schedule is constant: a longer run goes on from a shorter one.)
@@ -48,6 +50,21 @@ def main() -> None:
     picture = directory / 'game.png'
     files.write({picture: _drawn(panels)})
     print(picture)
+
+
+def _require_before(directory, stage):
+    """Refuses a run that is already beyond the first stage."""
+    from tfgen.errors import UserError
+
+    steps = [
+        int(file.name.removeprefix('step_').removesuffix('.png'))
+        for file in (directory / 'samples').glob('step_*.png')
+    ]
+    if any(step > stage for step in steps):
+        raise UserError(
+            f'workdir {str(directory)!r} holds a run of {max(steps)} steps, '
+            f'beyond the first stage, {stage}: name a new --workdir'
+        )
 
 
 def _curves(model, spec):

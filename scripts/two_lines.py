@@ -36,6 +36,7 @@ _DISTANCES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 def main() -> None:
     from tfgen import files
 
+    cli.require_matplotlib()
     rows = [_row(distance) for distance in _DISTANCES]
     picture = cli.path(flags.FLAGS.output) / 'two_lines.png'
     files.write({picture: _drawn(rows)})

@@ -80,7 +80,7 @@ def network(data_dir, tmp_path_factory):
     """The features of a classifier that is trained once, and its cache."""
     config, _ = tiny.load('dcgan', data_dir)
     cache = tmp_path_factory.mktemp('cache')
-    return classifiers.features(config, data_dir, cache), config, cache
+    return classifiers.features(config, cache, data_dir), config, cache
 
 
 def test_a_classifier_is_trained_once_and_says_how_good_it_is(
@@ -89,7 +89,7 @@ def test_a_classifier_is_trained_once_and_says_how_good_it_is(
     found, config, cache = network
     assert found.facts['classifier_accuracy'] > 0.9
     capsys.readouterr()
-    again = classifiers.features(config, data_dir, cache)
+    again = classifiers.features(config, cache, data_dir)
     assert capsys.readouterr().out == ''
     assert again.name == found.name and again.facts == found.facts
     # Another form of the same data has another.
@@ -211,7 +211,7 @@ def test_features_are_asked_for_where_there_are_none(digits, data_dir):
     try:
         classifiers._config = lambda *_: (unlabelled, None)
         with pytest.raises(UserError, match='--features=PATH'):
-            classifiers.features(fake, data_dir, None)
+            classifiers.features(fake, None)
     finally:
         classifiers._config = original
 

@@ -27,12 +27,15 @@ class Loss:
     Attributes:
       real, fake: the discriminator's, of data and of samples.
       generator: the generator's, of its samples.
+      encoder: an encoder's, of data that it has encoded: the generator's with
+        the labels exchanged (BiGAN).
       logits: whether a score is the logit of a probability.
     """
 
     real: PerExample
     fake: PerExample
     generator: PerExample
+    encoder: PerExample
     logits: bool = False
 
 
@@ -52,6 +55,14 @@ def generator_minimax(fake_logits: tf.Tensor) -> tf.Tensor:
     Its gradient vanishes where the discriminator wins (D(G(z)) near 0).
     """
     return -tf.nn.softplus(fake_logits)
+
+
+def encoder_minimax(real_logits: tf.Tensor) -> tf.Tensor:
+    """log D(x, E(x)), an encoder's share of V(D, E, G): [B] -> [B].
+
+    Donahue et al. 2017, equation 2.
+    """
+    return -tf.nn.softplus(-real_logits)
 
 
 def generator_non_saturating(fake_logits: tf.Tensor) -> tf.Tensor:
@@ -123,16 +134,23 @@ def loss(name: str, margin: float = 1.0) -> Loss:
       margin: m of 'margin', in the units of its energy.
     """
     return {
-        'minimax': Loss(real_loss, fake_loss, generator_minimax, True),
+        'minimax': Loss(
+            real_loss, fake_loss, generator_minimax, encoder_minimax, True
+        ),
         'non_saturating': Loss(
-            real_loss, fake_loss, generator_non_saturating, True
+            real_loss, fake_loss, generator_non_saturating, fake_loss, True
         ),
         'least_squares': Loss(
-            least_squares(1.0), least_squares(0.0), least_squares(1.0)
+            least_squares(1.0),
+            least_squares(0.0),
+            least_squares(1.0),
+            least_squares(0.0),
         ),
-        'wasserstein': Loss(raised, lowered, raised),
-        'hinge': Loss(hinge_real, hinge_fake, raised),
-        'margin': Loss(energy, margin_fake(margin), energy),
+        'wasserstein': Loss(raised, lowered, raised, lowered),
+        'hinge': Loss(hinge_real, hinge_fake, raised, lowered),
+        'margin': Loss(
+            energy, margin_fake(margin), energy, margin_fake(margin)
+        ),
     }[name]
 
 

@@ -7,3 +7,7 @@ class UserError(ValueError):
     Scripts print the line and exit with status 2; in a notebook it is an
     ordinary ValueError.
     """
+
+
+class NotFiniteError(UserError):
+    """A loss or a weight has become infinite, or no number."""

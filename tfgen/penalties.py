@@ -85,7 +85,8 @@ def dragan(score: Score, real: Sequence[tf.Tensor], noise: Noise) -> tf.Tensor:
 
     Source: Kodali et al. 2017, equation 1, weight 10: at x + delta, delta
     normal. Departure: its deviation is half of the batch's own, over all
-    numbers, as the authors' code has it, where the paper has a constant.
+    numbers, where the paper has a constant. (Code that is widely copied adds
+    half of the deviation times a uniform number.)
     """
     near = []
     for number, x in enumerate(real):
@@ -139,7 +140,8 @@ def pulling_away(features: tf.Tensor) -> tf.Tensor:
     second = replicas.mean(tf.matmul(unit, unit, transpose_a=True) / rows)
     total = rows * replicas.count()
     pairs = total * tf.reduce_sum(tf.matmul(unit, second) * unit, axis=1)
-    return (pairs - 1.0) / (total - 1.0)
+    # (A row alone has no others.)
+    return (pairs - 1.0) / tf.maximum(total - 1.0, 1.0)
 
 
 def _at(a, b, share):

@@ -1,5 +1,6 @@
 """What the scripts share: flags, and one line for a user's mistake."""
 
+import importlib.util
 import logging
 import os
 import pathlib
@@ -81,6 +82,15 @@ def path(text: str) -> pathlib.Path:
     """A path that a user gave."""
     # (Where the user after a ~ is unknown, it is a name.)
     return pathlib.Path(os.path.expanduser(text))
+
+
+def require_matplotlib() -> None:
+    """Raises UserError where the library that draws curves is not there."""
+    if importlib.util.find_spec('matplotlib') is None:
+        raise UserError(
+            'matplotlib is missing, which draws the curves: pip install '
+            'matplotlib'
+        )
 
 
 def _parse(arguments):

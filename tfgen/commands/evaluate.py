@@ -82,7 +82,9 @@ def main() -> None:
     )
     measures = flags.FLAGS.measures or None
     if flags.FLAGS.record:
-        recording.require_whole(directory, config, step, settings, measures)
+        recording.require_whole(
+            directory, config, step, settings, measures, flags.FLAGS.features
+        )
     chosen = evaluation.chosen(model, examples, measures)
     if any(measure.needs_features for measure in chosen):
         settings = dataclasses.replace(settings, features=_features(config))
@@ -128,8 +130,9 @@ def _features(config):
     cache = flags.FLAGS.cache_dir
     return classifiers.features(
         config,
-        flags.FLAGS.data_dir,
         cli.path(cache) if cache else classifiers.default_cache(),
+        flags.FLAGS.data_dir,
+        flags.FLAGS.dataset,
     )
 
 

@@ -64,7 +64,8 @@ def main() -> None:
         raise UserError(f'count is {flags.FLAGS.count}: use 1 or more')
     labels = _labels()
     if 'history' in kinds:
-        _write_history(cli.workdir())
+        output = flags.FLAGS.output
+        _write_history(cli.workdir(), cli.path(output) if output else None)
         kinds = [kind for kind in kinds if kind != 'history']
     if not kinds:
         return
@@ -114,7 +115,7 @@ def _write(file, functions, config, drawn, columns, titles):
             old.unlink()
 
 
-def _write_history(directory):
+def _write_history(directory, strip):
     """A strip and a GIF of the pictures that the training left."""
     from PIL import Image
 
@@ -128,7 +129,8 @@ def _write_history(directory):
             '--workdir of one'
         )
     frames = [Image.open(file) for file in found]
-    strip, moving = directory / 'history.png', directory / 'history.gif'
+    strip = strip or directory / 'history.png'
+    moving = strip.with_suffix('.gif')
     files.write(
         {
             strip: files.encode_picture(strip, plots.strip(frames)),

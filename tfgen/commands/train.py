@@ -75,24 +75,27 @@ def main() -> None:
             strategy,
             flags.FLAGS.jit,
             stop,
-            _measure(config, examples),
+            _measure(config, examples, strategy),
         )
 
 
-def _measure(config, examples):
-    """What gives the figures of --measures; None without."""
+def _measure(config, examples, strategy):
+    """What gives the figures of --measures; None without.
+
+    Only the chief writes any.
+    """
     from tfgen import evaluation
     from tfgen.evaluation.base import Settings
-    from tfgen.training import classifiers
+    from tfgen.training import classifiers, strategies
 
     names = flags.FLAGS.measures
-    if not names:
+    if not names or not strategies.is_chief(strategy):
         return None
     features = None
     chosen = evaluation.chosen(config.build(), examples, names)
     if any(measure.needs_features for measure in chosen):
         features = classifiers.features(
-            config, flags.FLAGS.data_dir, classifiers.default_cache()
+            config, classifiers.default_cache(), flags.FLAGS.data_dir
         )
     settings = Settings(num_draws=1, features=features)
     return lambda model: evaluation.evaluate(model, examples, settings, names)

@@ -111,17 +111,14 @@ class TwoMoons(World):
 
 
 class TwoLines(World):
-    """x = 0 and x = `distance`."""
+    """x = 0 and x = 1."""
 
     class_names = ('left', 'right')
     extent = 1.5
 
-    def __init__(self, distance: float = 1.0):
-        self.distance = distance
-
     def draw(self, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
         label = self._label(noise)
-        x = self.distance * tf.cast(label, tf.float32)
+        x = tf.cast(label, tf.float32)
         return tf.stack([x, noise.uniform('height', [])], axis=-1), label
 
 

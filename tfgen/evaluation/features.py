@@ -79,6 +79,8 @@ def of_saved_model(path: pathlib.Path) -> Features:
         name = 'features' if 'features' in names else 'serving_default'
         function = loaded.signatures[name]
         ((key, spec),) = function.structured_input_signature[1].items()
+        if spec.shape.rank != 4 or not spec.dtype.is_floating:
+            raise ValueError(f'{key} is {spec.dtype.name}{spec.shape}')
         facts = {}
         info = folder / 'assets.extra' / 'tfgen.json'
         if info.exists():

@@ -11,7 +11,10 @@ from tfgen.noise import BatchNoise
 
 
 class Game(Measure):
-    """Means of D(x), D(G(z)) and the Jensen-Shannon estimate."""
+    """Means of D(x), D(G(z)) and the Jensen-Shannon estimate.
+
+    Or what a loss has of these; see GAN.diagnostics.
+    """
 
     name = 'game'
 
@@ -23,7 +26,8 @@ class Game(Measure):
     ) -> Figures:
         @tf.function(reduce_retracing=True)
         def terms(batch, key):
-            noise = BatchNoise(key, tf.shape(batch['image'])[0])
+            rows = tf.shape(batch[examples.spec.key])[0]
+            noise = BatchNoise(key, rows)
             return model.diagnostics(batch, noise)
 
         found = {}

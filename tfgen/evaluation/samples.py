@@ -16,6 +16,7 @@ from tfgen import distances
 from tfgen.data import Data, ImageSpec, Spec
 from tfgen.data.points import WORLDS, Mixture
 from tfgen.data.readers import stacked
+from tfgen.errors import UserError
 from tfgen.evaluation.base import Figure, Figures, Measure, Settings, batches
 from tfgen.models.base import GenerativeModel, Model
 from tfgen.models.exact import Likelihood
@@ -24,6 +25,7 @@ from tfgen.noise import RowNoise
 
 _TRAINING = 60_000  # images at most among which a neighbour is sought
 _ROWS = 500  # samples at a time
+_FEWEST = 10  # samples, and data, that have enough neighbours
 _MODE = 3.0  # deviations
 
 
@@ -57,12 +59,23 @@ class Fidelity(Measure):
     ) -> Figures:
         features = settings.features
         key = examples.spec.key
-        real = np.concatenate(
-            [batch[key].numpy() for batch in batches(examples, settings)]
+        stream = list(batches(examples, settings))
+        real, real_classes = features.of(
+            np.concatenate([batch[key].numpy() for batch in stream])
         )
-        real, real_classes = features.of(real)
+        # Samples have the labels that the data have.
+        of_real = (
+            np.concatenate([batch['label'].numpy() for batch in stream])
+            if model.num_classes
+            else None
+        )
+        if len(real) < _FEWEST or (settings.num_generated or 10) < _FEWEST:
+            raise UserError(
+                f'{len(real)} images and {settings.num_generated} samples: '
+                f'neighbours are compared, use {_FEWEST} or more of both'
+            )
         found = collections.defaultdict(list)
-        for images, labels in draws(model, settings, len(real)):
+        for images, labels in draws(model, settings, len(real), of_real):
             made, classes = features.of(images)
             for name, value in _compared(
                 real, made, real_classes, classes, labels
@@ -148,7 +161,7 @@ class Memorisation(Measure):
             )
             for split, limit in (
                 ('train', _TRAINING),
-                ('test', settings.num_generated or 2000),
+                ('test', settings.limit or 2000),
             )
         )
         _, far = distances.nearest(test, train)
@@ -158,7 +171,11 @@ class Memorisation(Measure):
             _, distance = distances.nearest(images, train)
             near.append(float(distance.mean()) / root)
             share.append(float((distance < threshold).mean()))
-        details = {'num_generated': len(images), 'num_training': len(train)}
+        details = {
+            'num_generated': len(images),
+            'num_training': len(train),
+            'num_test': len(test),
+        }
         return {
             'training_distance': spread(near, details),
             'test_distance': Figure(float(far.mean()) / root),
@@ -171,7 +188,7 @@ class Modes(Measure):
 
     PacGAN's and VEEGAN's protocol, 2,500 samples: a mode is covered by one
     sample within 3 deviations of it; `quality` is the share of samples within
-    3 deviations of any, 0.989 of data itself; `reverse_kl` is KL(counts to
+    3 deviations of any, 0.989 of data in the plane; `reverse_kl` is KL(counts to
     uniform) in nats, every sample counted for its nearest mode.
     """
 
@@ -210,7 +227,8 @@ class StackedModes(Measure):
 
     VEEGAN's protocol, 26,000 samples: the digit of each channel is what the
     classifier of single digits says of it; a mode is covered by one picture.
-    `sampling_kl` is the `reverse_kl` that as many pictures of data have.
+    `sampling_kl` is the `reverse_kl` of as many draws from a thousand kinds
+    that are equally probable.
     """
 
     name = 'stacked_modes'
@@ -223,13 +241,13 @@ class StackedModes(Measure):
         self, model: Model, examples: Data, settings: Settings
     ) -> Figures:
         features, count = settings.features, examples.spec.num_classes
+        base = round(count ** (1 / 3))
         found = collections.defaultdict(list)
         for images, _ in draws(model, settings, 26_000):
             digits = [
-                features.of(images[..., c : c + 1])[1].argmax(1)
+                _classes(features, images[..., c : c + 1], base)
                 for c in range(3)
             ]
-            base = round(count ** (1 / 3))
             kinds = np.ravel_multi_index(digits, [base] * 3)
             found['modes'].append(float(len(np.unique(kinds))))
             found['reverse_kl'].append(_kl_to_uniform(kinds, count))
@@ -246,16 +264,30 @@ class StackedModes(Measure):
         return {k: spread(v, details) for k, v in found.items()}
 
 
+def _classes(features, images, count):
+    """The class of each image: [N]."""
+    _, probabilities = features.of(images)
+    if probabilities is None or probabilities.shape[1] != count:
+        raise UserError(
+            f'features {features.name!r} do not tell {count} classes apart: '
+            'leave --features out'
+        )
+    return probabilities.argmax(1)
+
+
 def draws(
-    model: GenerativeModel, settings: Settings, count: int
+    model: GenerativeModel,
+    settings: Settings,
+    count: int,
+    labels: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
     """Sets of samples [N, ...] and their labels; see Settings.
 
-    Every sample has a seed of its own. Labels of a conditional model are all
-    in turn.
+    Every sample has a seed of its own.
 
     Args:
       count: N, where the settings name none.
+      labels: of a conditional model, repeated; None for all in turn.
     """
     count = settings.num_generated or count
     sample = tf.function(
@@ -263,7 +295,9 @@ def draws(
         reduce_retracing=True,
     )
     classes = model.num_classes
-    labels = np.arange(count, dtype=np.int32) % classes if classes else None
+    if classes:
+        labels = np.arange(classes) if labels is None else labels
+        labels = np.resize(labels, count).astype(np.int32)
     for number in range(settings.num_draws):
         seeds = (settings.seed * settings.num_draws + number) * count
         seeds += np.arange(count, dtype=np.int64)

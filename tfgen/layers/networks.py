@@ -43,10 +43,16 @@ class Limits:
         options = self._constraints() | {'kernel_initializer': _initializer()}
         return kind(channels, 4, 2, 'same', **options)
 
+    def transposed(self, channels: int, **options):
+        options |= {'kernel_initializer': _initializer()} | self._constraints()
+        return keras.layers.Conv2DTranspose(channels, 4, 2, 'same', **options)
+
+    @property
+    def constraint(self) -> ClipWeights | None:
+        return None if self.clip is None else ClipWeights(self.clip)
+
     def _constraints(self):
-        if self.clip is None:
-            return {}
-        clip = ClipWeights(self.clip)
+        clip = self.constraint
         return {'kernel_constraint': clip, 'bias_constraint': clip}
 
 
@@ -57,14 +63,16 @@ class DenseGenerator(keras.layers.Layer):
       batch_norm: whether each of these is normalised over the batch.
     """
 
-    def __init__(self, num_features, units, shape, batch_norm=False):
+    def __init__(
+        self, num_features, units, shape, batch_norm=False, limits=Limits()
+    ):
         super().__init__()
         self.shape = tuple(shape)
-        self.hidden = _stack(num_features, units, keras.layers.Dense)
+        self.hidden = _stack(num_features, units, limits.dense)
         self.norms = [BatchNorm() for _ in units] if batch_norm else []
         for norm, width in zip(self.norms, units, strict=False):
             norm.build([None, width])
-        self.paint = keras.layers.Dense(math.prod(shape), dtype='float32')
+        self.paint = limits.dense(math.prod(shape), dtype='float32')
         self.paint.build([None, units[-1]])
 
     def call(self, features, training=False):
@@ -87,23 +95,25 @@ class ConvolutionalGenerator(keras.layers.Layer):
       batch_norm: whether each hidden layer is normalised over the batch.
     """
 
-    def __init__(self, num_features, filters, shape, batch_norm=True):
+    def __init__(
+        self, num_features, filters, shape, batch_norm=True, limits=Limits()
+    ):
         super().__init__()
         height, width, channels = shape
         self.sides = (height, width)
         scale = 2 ** len(filters)
         self.grid = (-(-height // scale), -(-width // scale), filters[0])
         options = {'use_bias': not batch_norm}
-        self.dense = keras.layers.Dense(math.prod(self.grid), **options)
+        self.dense = limits.dense(math.prod(self.grid), **options)
         self.dense.build([None, num_features])
-        self.grow = [_transposed(f, **options) for f in filters[1:]]
+        self.grow = [limits.transposed(f, **options) for f in filters[1:]]
         self.norms = [BatchNorm() for _ in filters] if batch_norm else []
         for number, f in enumerate(filters):
             maps = [None, *(side * 2**number for side in self.grid[:2]), f]
             for layers in (self.norms, self.grow):
                 if number < len(layers):
                     layers[number].build(maps)
-        self.paint = _transposed(channels, dtype='float32')
+        self.paint = limits.transposed(channels, dtype='float32')
         self.paint.build(maps)
 
     def call(self, features, training=False):
@@ -180,19 +190,25 @@ class Score(keras.layers.Layer):
     """Features -> scores [B]: w . f(x), and v_y . f(x) for a label y.
 
     So a label reaches every score (Miyato and Koyama 2018).
+
+    Args:
+      bounded: whether scores are held below 0, smoothly, for a loss of
+        energies.
     """
 
-    def __init__(self, size, num_classes, limits):
+    def __init__(self, size, num_classes, limits, bounded=False):
         super().__init__()
+        self.bounded = bounded
         self.dense = limits.dense(1 + num_classes, dtype='float32')
         self.dense.build([None, size])
 
     def call(self, features, one_hot=None, seen=None):
         scores = self.dense(features)
-        if one_hot is None:
-            return scores[:, 0]
-        fit = scores[:, 1:] * tf.cast(one_hot, scores.dtype)
-        return scores[:, 0] + tf.reduce_sum(fit, axis=-1)
+        score = scores[:, 0]
+        if one_hot is not None:
+            fit = scores[:, 1:] * tf.cast(one_hot, scores.dtype)
+            score = score + tf.reduce_sum(fit, axis=-1)
+        return -tf.nn.softplus(-score) if self.bounded else score
 
 
 class Energy(keras.layers.Layer):
@@ -207,19 +223,18 @@ class Energy(keras.layers.Layer):
         between data and samples.
     """
 
-    def __init__(self, decoder, offset):
-        super().__init__()
+    def __init__(self, decoder, offset, limits):
+        super().__init__(dtype='float32')
         self.decoder = decoder
         self.offset = None
         if offset:
             self.offset = self.add_weight([], 'zeros', name='offset')
+            self.offset.constraint = limits.constraint
 
     def call(self, features, one_hot=None, seen=None):
         if one_hot is not None:
-            features = tf.concat(
-                [features, tf.cast(one_hot, features.dtype)], axis=1
-            )
-        off = self.decoder(features) - seen
+            features = tf.concat([features, one_hot], axis=1)
+        off = self.decoder(features) - tf.cast(seen, tf.float32)
         axes = list(range(1, off.shape.rank))
         score = -tf.reduce_mean(tf.square(off), axis=axes)
         return score if self.offset is None else score + self.offset
@@ -284,9 +299,3 @@ def _hidden(x, limits, noise, name):
 def _initializer():
     # Radford et al. 2016, section 4.
     return keras.initializers.RandomNormal(stddev=0.02)
-
-
-def _transposed(filters, **options):
-    return keras.layers.Conv2DTranspose(
-        filters, 4, 2, 'same', kernel_initializer=_initializer(), **options
-    )

@@ -36,7 +36,11 @@ class _Spectral(_Normalised):
         super().build(input_shape)
         outputs = self._kernel.shape[-1]
         inputs = self._kernel.shape.num_elements() // outputs
-        options = {'trainable': False, 'dtype': 'float32'}
+        options = {
+            'trainable': False,
+            'dtype': 'float32',
+            'autocast': False,
+        }
         self._left = self.add_weight([inputs], 'zeros', name='left', **options)
         self._right = self.add_weight(
             [outputs], 'ones', name='right', **options
@@ -61,10 +65,12 @@ class _Spectral(_Normalised):
 
     def _norm(self, kernel):
         """left^T W right: the gradient passes through W alone."""
-        along = tf.linalg.matvec(
-            self._matrix(kernel), tf.convert_to_tensor(self._right)
+        # (An average of vectors over steps is shorter than they are.)
+        left, right = (
+            _unit(tf.convert_to_tensor(v)) for v in (self._left, self._right)
         )
-        return tf.reduce_sum(tf.convert_to_tensor(self._left) * along)
+        along = tf.linalg.matvec(self._matrix(kernel), right)
+        return tf.reduce_sum(left * along)
 
     @staticmethod
     def _matrix(kernel):

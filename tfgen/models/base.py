@@ -135,7 +135,7 @@ class Model(keras.Model, abc.ABC):
         return {'spec': self.spec.as_dict(), 'dtype': dtype, **self.settings}
 
     @classmethod
-    def from_config(cls, config: dict) -> 'GenerativeModel':
+    def from_config(cls, config: dict) -> 'Model':
         """The inverse of `get_config`; weights are new."""
         named = dict(config)
         spec, dtype = spec_from_dict(named.pop('spec')), named.pop('dtype')

@@ -20,8 +20,8 @@ class BiGAN(Inference, GAN):
     the two joint distributions are equal, and q(z|x) is the posterior of G:
     the auxiliary network of the notes that predicts z from x, and without
     which modes of the data may have no z. G and the encoder move together;
-    the encoder's loss is that of d with the labels exchanged, as in both
-    papers' experiments. The encoder has the widths of d.
+    the encoder's loss is G's with the labels exchanged. It has the widths of
+    d.
 
     All settings are those of GAN.
     """
@@ -57,7 +57,7 @@ class BiGAN(Inference, GAN):
         """What G minimises, and what the encoder does, of its pairs: [B]."""
         scores = self._judge(batch, noise)(self._real(batch, noise), 'real')
         terms = super().generator_loss_terms(batch, noise)
-        return terms | {'encode': self._objective.fake(scores)}
+        return terms | {'encode': self._objective.encoder(scores)}
 
     def _generator_variables(self):
         return [

@@ -111,12 +111,18 @@ class GAN(Latent):
             generator_units,
         )
         self.discriminator = self._discriminator(
-            discriminator, discriminator_units, limits, loss != 'margin'
+            discriminator, discriminator_units, limits, loss == 'margin'
         )
 
     @classmethod
     def refusal(cls, spec: Spec, **settings: Any) -> str:
         refusal = super().refusal(spec, **settings)
+        energy = settings.get('discriminator') == 'energy'
+        if not refusal and energy and settings['spectral_norm']:
+            return (
+                'spectral_norm holds the slope of a score, and '
+                'discriminator=energy has none: leave one of them out'
+            )
         if refusal or settings['network'] == 'mlp':
             return refusal
         if not isinstance(spec, ImageSpec):
@@ -148,29 +154,35 @@ class GAN(Latent):
         """What d takes: a shape, and how many numbers beside it."""
         return self.spec.shape, 0
 
-    def _generator(self, num_features, units, shape=None, batch_norm=True):
+    def _generator(self, num_features, units, shape=None, **options):
         shape = shape or self.spec.shape
         if self._network == 'mlp':
-            return networks.DenseGenerator(num_features, units, shape)
+            options['batch_norm'] = False
+            return networks.DenseGenerator(
+                num_features, units, shape, **options
+            )
         return networks.ConvolutionalGenerator(
-            num_features, units, shape, batch_norm
+            num_features, units, shape, **options
         )
 
     def _features(self, shape, extra, units, limits):
-        dense = self._network == 'mlp'
-        kind = networks.DenseFeatures if dense else None
-        kind = kind or networks.ConvolutionalFeatures
-        return kind(shape, extra, units, limits)
+        if self._network == 'mlp':
+            return networks.DenseFeatures(shape, extra, units, limits)
+        return networks.ConvolutionalFeatures(shape, extra, units, limits)
 
-    def _discriminator(self, kind, units, limits, offset):
+    def _discriminator(self, kind, units, limits, energies):
         shape, extra = self._judged()
         features = self._features(shape, extra, units, limits)
         if kind == 'score':
-            head = networks.Score(features.size, self.num_classes, limits)
+            head = networks.Score(
+                features.size, self.num_classes, limits, bounded=energies
+            )
         else:
             size = features.size + self.num_classes
-            decoder = self._generator(size, units[::-1], shape, False)
-            head = networks.Energy(decoder, offset)
+            decoder = self._generator(
+                size, units[::-1], shape, batch_norm=False, limits=limits
+            )
+            head = networks.Energy(decoder, not energies, limits)
         return networks.Discriminator(features, head)
 
     # What is made, and what is said of it.
@@ -185,6 +197,23 @@ class GAN(Latent):
         places = _places(self.latent_size)
         place = noise.uniform('place', []) * len(places)
         return tf.gather(places, tf.cast(place, tf.int32)) + _DEVIATION * z
+
+    @classmethod
+    def prior_quantiles(
+        cls, uniform: np.ndarray, settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """See Latent. Of a mixture, the first number also says the place."""
+        prior = settings.get('prior', 'normal')
+        if prior == 'uniform':
+            return 2.0 * uniform - 1.0
+        if prior == 'normal':
+            return super().prior_quantiles(uniform, settings)
+        places = _places(uniform.shape[-1])
+        uniform = uniform.copy()
+        rest, place = np.modf(uniform[..., 0] * len(places))
+        uniform[..., 0] = np.clip(rest, 1e-6, 1 - 1e-6)
+        offset = super().prior_quantiles(uniform, settings)
+        return places[place.astype(int)] + _DEVIATION * offset
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """G(z): [B, K] -> [B, *spec.shape], in [0, 1] if images.

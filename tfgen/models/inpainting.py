@@ -63,7 +63,8 @@ class InpaintingGAN(Completing, GAN):
             height, width, channels = self.spec.shape
             shape = [tf.shape(z)[0], height, width, channels + 1]
             context = tf.zeros(shape)
-        return super().generate(z, label, self.reader(context), training)
+        read = tf.cast(self.reader(context), tf.float32)
+        return super().generate(z, label, read, training)
 
     def complete(
         self,

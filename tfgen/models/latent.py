@@ -1,7 +1,10 @@
 """Models with a latent vector z: from z to an example, and back."""
 
 import abc
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfgen.models.base import GenerativeModel, Signature
@@ -34,8 +37,21 @@ class Latent(GenerativeModel):
         """z: float32 [B, K]."""
         return noise.normal('z', [self.latent_size])
 
+    @classmethod
+    def prior_quantiles(
+        cls, uniform: np.ndarray, settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        """Uniform numbers in (0, 1), [..., K], as z of the prior.
+
+        Each number by itself and rising, where the prior's are independent.
+
+        Args:
+          settings: of the model.
+        """
+        return tf.math.ndtri(uniform).numpy()
+
     def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """Also z: a latent vector, standard normal a priori."""
+        """Also z: a latent vector."""
         z = tf.TensorSpec([None, self.latent_size], tf.float32, 'z')
         return super().request_specs() | {'z': z}
 

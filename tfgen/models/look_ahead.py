@@ -23,7 +23,8 @@ def foreseen(terms: LossTerms, other: Descent, steps: int) -> LossTerms:
 
     Each step is one of Adam, from the moments that the other's optimizer has
     now, on the same batch and noise, and is differentiated: the gradient of
-    the result knows how the other answers. Nothing is assigned.
+    the result knows how the other answers. Nothing is assigned, statistics of
+    batch norm included: these move where the other does.
 
     (The paper's equations have plain gradient steps; its experiments, Adam's.)
 
@@ -52,6 +53,10 @@ def foreseen(terms: LossTerms, other: Descent, steps: int) -> LossTerms:
             values = [
                 v - scale * m / (tf.sqrt(s + _SAFE) + adam.epsilon)
                 for v, m, s in zip(values, first, second, strict=True)
+            ]
+            values = [
+                variable.constraint(v) if variable.constraint else v
+                for variable, v in zip(variables, values, strict=True)
             ]
         with _instead(variables, values):
             return terms(batch, noise)

@@ -7,6 +7,7 @@ Source: Salimans et al. 2016 (Improved Techniques for Training GANs), sections
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfgen import adversarial, replicas
@@ -30,6 +31,8 @@ class SemiSupervisedGAN(Classifying, Latent):
 
     The generator matches features: it draws the means of the discriminator's
     last hidden layer, over samples and over data, together.
+
+    All hidden layers are ReLU, and G's are batch normalised.
 
     Args:
       spec: of images of which few have labels.
@@ -72,6 +75,12 @@ class SemiSupervisedGAN(Classifying, Latent):
     def draw_prior(self, noise: Noise) -> tf.Tensor:
         """z: float32 [B, K], uniform in (0, 1)."""
         return noise.uniform('z', [self.latent_size])
+
+    @classmethod
+    def prior_quantiles(
+        cls, uniform: np.ndarray, settings: Mapping[str, Any]
+    ) -> np.ndarray:
+        return uniform
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """G(z): [B, K] -> [B, H, W, C] in [0, 1]."""

@@ -24,8 +24,8 @@ class VAEGAN(Inference, GAN):
     prior. Encoder and decoder see the error not in pixels but in its features:
     half the squared distance, a normal likelihood of the last hidden layer.
 
-    Departures: the decoder's adversarial loss is -log D, not log(1 - D) (as
-    the authors' code has it as well); the encoder has the widths of d.
+    Departures: the decoder's adversarial loss is -log D, not log(1 - D); the
+    encoder has the widths of d.
 
     Args:
       spec: of images or points.

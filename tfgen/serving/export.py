@@ -184,7 +184,7 @@ def example_requests(
 
 def _save(functions, folder):
     module = tf.Module()
-    # Only what the signatures use: of a GAN, the generator.
+    # Only what the signatures use.
     module.used = list(
         {id(v): v for f in functions.values() for v in f.variables}.values()
     )

@@ -17,6 +17,7 @@ from tfgen.errors import UserError
 from tfgen.training.workdir import Config
 
 COLUMNS = 10
+_TRAINING = 60_000  # images at most among which a neighbour is sought
 Functions = dict[str, Callable]
 Pictures = tuple[np.ndarray, int, list[str] | None]
 
@@ -68,9 +69,9 @@ def interpolation(
 ) -> Pictures:
     """Ten rows, each a straight line between two draws from the prior."""
     _require(functions, 'decode', 'interpolation')
-    ends = np.random.default_rng(seed).standard_normal(
-        [2, COLUMNS, 1, config.preset.latent_size]
-    )
+    size = config.preset.latent_size
+    uniform = np.random.default_rng(seed).random([2, COLUMNS, 1, size])
+    ends = config.preset.model.prior_quantiles(uniform, config.preset.settings)
     weights = np.linspace(0, 1, COLUMNS)[:, None]
     z = ends[0] * (1 - weights) + ends[1] * weights
     shown = _labels(config, labels, COLUMNS).get('label')
@@ -85,18 +86,18 @@ def manifold(
     labels: Sequence[int] | None,
     size: int = 20,
 ) -> Pictures:
-    """The plane of the first two latents, the others 0; one label.
+    """The plane of the first two latents, the others in the middle; one label.
 
-    At normal quantiles, so that equal steps are equally probable (Kingma and
-    Welling 2014, appendix A).
+    At quantiles of the prior, so that equal steps are equally probable (Kingma
+    and Welling 2014, appendix A).
     """
     _require(functions, 'decode', 'manifold')
     if config.preset.latent_size < 2:
         raise UserError('a manifold needs latent_size 2 or more')
-    quantiles = tf.math.ndtri((np.arange(size) + 0.5) / size).numpy()
-    z = np.zeros([size, size, config.preset.latent_size])
-    z[..., 0] = quantiles
-    z[..., 1] = -quantiles[:, None]
+    uniform = np.full([size, size, config.preset.latent_size], 0.5)
+    uniform[..., 0] = (np.arange(size) + 0.5) / size
+    uniform[..., 1] = 1.0 - uniform[..., 0].T
+    z = config.preset.model.prior_quantiles(uniform, config.preset.settings)
     one_label = None if labels is None else labels[:1]
     if one_label is None and config.preset.conditional:
         one_label = [0]
@@ -185,7 +186,7 @@ def neighbours(
     drawn, _, _ = samples(functions, config, None, count, seed)
     key = config.spec.key
     training = np.concatenate(
-        [b[key].numpy() for b in examples.evaluation('train', 1000)]
+        [b[key].numpy() for b in examples.evaluation('train', 1000, _TRAINING)]
     )
     nearest, _ = distances.nearest(drawn, training)
     columns = min(COLUMNS, count)

@@ -7,13 +7,14 @@ import os
 import pathlib
 
 from tfgen import evaluation, files, presets
-from tfgen.data import absolute
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
 from tfgen.evaluation.features import Features, of_classifier
 from tfgen.training.run import train
 from tfgen.training.workdir import Config
 
+# Raised where the model changes, so that no figure is of an older one.
+_VERSION = 1
 # A set with fewer training images gets the classifier of a small set.
 _SMALL, _PRESETS = 10_000, ('classifier_digits', 'classifier_mnist')
 
@@ -25,18 +26,27 @@ def default_cache() -> pathlib.Path:
 
 
 def features(
-    config: Config, data_dir: str | None, cache: pathlib.Path
+    config: Config,
+    cache: pathlib.Path,
+    data_dir: str | None = None,
+    dataset: str | None = None,
 ) -> Features:
     """The features of a classifier of the data set of `config`.
 
     Trained now where `cache` does not hold it, to be found there the next
     time. Of stacked digits, the classifier of single ones. What it is, its
-    figures say: its preset, its data set, and its accuracy on the test split.
+    figures say: its preset and data set, its accuracy on the test split, and
+    a digest of all that decides it.
+
+    Args:
+      config: of a run.
+      cache: folder.
+      data_dir, dataset: where the data lie now; see Config.load_data.
 
     Raises:
       UserError: the set has no labels; the folder cannot be written.
     """
-    own = _config(config, data_dir)
+    own = _config(config, data_dir, dataset)
     if not own[0].spec.num_classes:
         raise UserError(
             f'data set {config.spec.name!r} has no labels to train a '
@@ -44,7 +54,8 @@ def features(
             '--features=PATH of a SavedModel'
         )
     config, examples = own
-    folder = cache / f'{config.name}-{_digest(config)}'
+    digest = _digest(config)
+    folder = cache / f'{config.name}-{digest}'
     metrics = folder / 'metrics.json'
     if metrics.exists():
         model, _ = config.restore(folder)
@@ -55,13 +66,14 @@ def features(
         files.write_json(metrics, figure.as_dict())
     accuracy = json.loads(metrics.read_text())['mean']
     name = f'{config.name} on {config.spec.name}'
-    return of_classifier(model, name, {'classifier_accuracy': accuracy})
+    facts = {'classifier_accuracy': accuracy, 'classifier': digest}
+    return of_classifier(model, name, facts)
 
 
-def _config(config, data_dir):
+def _config(config, data_dir, dataset=None):
     """Of the classifier's run, and its data."""
     preset = config.preset
-    name = absolute(preset.dataset) or preset.dataset
+    name = dataset or config.data_path or preset.dataset
     changes = {'dataset': name.removeprefix(stacked.PREFIX)}
     changes['image_size'] = preset.image_size
     changes['binarization'] = preset.binarization
@@ -78,5 +90,6 @@ def _digest(config):
     for name in ('data_dir', 'data_path', 'versions'):
         del content[name]
     del content['fields']['dataset'], content['spec']['name']
+    content['version'] = _VERSION
     text = json.dumps(content, sort_keys=True).encode()
     return hashlib.blake2b(text, digest_size=6).hexdigest()

@@ -54,13 +54,15 @@ def require_whole(
     step: int,
     settings: Settings,
     measures: Sequence[str] | None,
+    features: str | None = None,
 ) -> None:
     """Raises UserError for what a record must not say.
 
     Args:
       directory, config, step: of a run, which must be its preset's own, and
         at its end.
-      settings, measures: of the evaluation, which must be as it is by default.
+      settings, measures, features: of the evaluation, which must be as it is
+        by default.
     """
     own = presets.get(config.name)
     fields = dataclasses.asdict(config.preset)
@@ -69,6 +71,8 @@ def require_whole(
     usual = vars(Settings())
     wrong = [f'{k}={v}' for k, v in fields.items() if v != getattr(own, k)]
     wrong += [f'--{k}={v}' for k, v in vars(settings).items() if v != usual[k]]
+    if features:
+        wrong.append(f'--features={features}')
     if measures:
         wrong.append(f'--measures={",".join(measures)}')
     if step < config.preset.steps:

@@ -91,25 +91,30 @@ class Reporter:
 
         Of the weights as they are, not of their averages.
         """
-        if not self._chief or not isinstance(self._model, GenerativeModel):
+        if not self._chief:
             return
+        figures = self._measure(self._model) if self._measure else {}
+        generative = isinstance(self._model, GenerativeModel)
+        grid = self._grid() if generative else None
+        if generative:
+            name = f'step_{done:07d}.png'
+            files.write_picture(self._directory / 'samples' / name, grid)
+        with _writing(self._directory), self._writer.as_default(step=done):
+            if generative:
+                tf.summary.image('samples', grid[None])
+            for name, figure in figures.items():
+                tf.summary.scalar(f'measures/{name}', figure.value)
+            self._writer.flush()
+
+    def _grid(self):
         drawn = self._draw().numpy()
         labels = self._labels(len(drawn))
-        grid = self._spec.draw(
+        return self._spec.draw(
             drawn,
             plots.label_columns(labels, 8),
             plots.titles(labels, self._spec.class_names),
             score=self._score(),
         )
-        files.write_picture(
-            self._directory / 'samples' / f'step_{done:07d}.png', grid
-        )
-        with _writing(self._directory), self._writer.as_default(step=done):
-            tf.summary.image('samples', grid[None])
-            figures = self._measure(self._model) if self._measure else {}
-            for name, figure in figures.items():
-                tf.summary.scalar(f'measures/{name}', figure.value)
-            self._writer.flush()
 
     def _score(self):
         """What the discriminator says of points, where there is one."""

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data
-from tfgen.errors import UserError
+from tfgen.errors import NotFiniteError, UserError
 from tfgen.evaluation.base import Figures
 from tfgen.models.base import Model
 from tfgen.models.exact import Likelihood
@@ -148,8 +148,9 @@ def use_jit(jit: str, model: Model, strategy: tf.distribute.Strategy) -> bool:
     )
     if jit == 'on' and split:
         raise UserError(
-            'jit=on cannot compile batch norm over '
-            f'{strategy.num_replicas_in_sync} replicas: use --jit=auto'
+            'jit=on cannot compile a loss whose rows meet, by batch norm for '
+            f'example, over {strategy.num_replicas_in_sync} replicas: use '
+            '--jit=auto'
         )
     if jit != 'auto':
         return jit == 'on'
@@ -185,7 +186,7 @@ def _until_next_event(done, preset):
 
 
 def require_finite(history: dict, done: int, precision: str) -> None:
-    """Raises UserError for a loss that is not finite; `done` steps before."""
+    """Raises NotFiniteError for a loss that is not finite; `done` steps before."""
     bad = [
         (int(np.argmin(np.isfinite(values))), name)
         for name, values in history.items()
@@ -193,17 +194,17 @@ def require_finite(history: dict, done: int, precision: str) -> None:
     ]
     if bad:
         offset, name = min(bad)
-        raise UserError(
+        raise NotFiniteError(
             f'the loss term {name} is {history[name][offset]} at step '
             f'{done + offset}: {_remedy(precision)}'
         )
 
 
 def require_finite_weights(model: Model, done: int, precision: str) -> None:
-    """Raises UserError for a variable that is not finite after `done` steps."""
+    """Raises NotFiniteError for a variable that is not finite after `done` steps."""
     for variable in model.variables:
         if not np.all(np.isfinite(variable.numpy())):
-            raise UserError(
+            raise NotFiniteError(
                 f'the variable {variable.path} is not finite after step '
                 f'{done}: {_remedy(precision)}'
             )
