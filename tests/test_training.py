@@ -283,7 +283,11 @@ def test_a_workdir_holds_what_the_readme_says(uninterrupted):
     }
 
 
-@pytest.mark.parametrize('model', ['cvae', 'dcgan'])  # the rest is float32
+# (Models of an exact likelihood are float32.)
+@pytest.mark.parametrize(
+    'model',
+    ['cvae', 'dcgan', 'unrolled', 'ebgan', 'inpainting_gan', 'classifier'],
+)
 def test_mixed_precision_trains_every_variable_and_keeps_it_whole(
     model, tmp_path, data_dir
 ):

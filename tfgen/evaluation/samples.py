@@ -188,8 +188,8 @@ class Modes(Measure):
 
     PacGAN's and VEEGAN's protocol, 2,500 samples: a mode is covered by one
     sample within 3 deviations of it; `quality` is the share of samples within
-    3 deviations of any, 0.989 of data in the plane; `reverse_kl` is KL(counts to
-    uniform) in nats, every sample counted for its nearest mode.
+    3 deviations of any, 0.989 of data in the plane; `reverse_kl` is KL(counts
+    to uniform) in nats, every sample counted for its nearest mode.
     """
 
     name = 'modes'

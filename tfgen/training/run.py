@@ -186,7 +186,7 @@ def _until_next_event(done, preset):
 
 
 def require_finite(history: dict, done: int, precision: str) -> None:
-    """Raises NotFiniteError for a loss that is not finite; `done` steps before."""
+    """Raises NotFiniteError for a loss; `done` is of the steps before."""
     bad = [
         (int(np.argmin(np.isfinite(values))), name)
         for name, values in history.items()
@@ -201,7 +201,7 @@ def require_finite(history: dict, done: int, precision: str) -> None:
 
 
 def require_finite_weights(model: Model, done: int, precision: str) -> None:
-    """Raises NotFiniteError for a variable that is not finite after `done` steps."""
+    """Raises NotFiniteError for a variable, as it is after `done` steps."""
     for variable in model.variables:
         if not np.all(np.isfinite(variable.numpy())):
             raise NotFiniteError(
