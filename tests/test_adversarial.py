@@ -103,6 +103,9 @@ def test_every_loss_is_its_formula():
         np.testing.assert_allclose(
             loss.generator(scores), real if generator is None else generator
         )
+        # An encoder wants what G wants, of the other label.
+        encoder = {'minimax': -_softplus(-s), 'hinge': s}.get(name, fake)
+        np.testing.assert_allclose(loss.encoder(scores), encoder)
     assert {*adversarial.LOSSES} == {
         'minimax',
         'non_saturating',

@@ -1,5 +1,6 @@
 """Seeing a game: its scripts, its history, its figures in TensorBoard."""
 
+import importlib.util
 import json
 import sys
 
@@ -8,6 +9,8 @@ import pytest
 import tiny
 from PIL import Image
 
+from tfgen.commands import cli
+from tfgen.errors import UserError
 from tfgen.training.reporting import events
 
 SMALL = ['--set=generator_units=8', '--set=discriminator_units=8']
@@ -32,6 +35,9 @@ def test_the_table_of_modes_goes_on_and_keeps_other_rows(tmp_path):
     assert np.mean(data['grid']['quality']) == pytest.approx(0.989, abs=0.01)
     out = _script('compare', '--row=R1', '--row=minimax', *flags)
     assert 'R1, ring' not in out and out.count('minimax, ring') == 2
+    wrong = [a.replace('--steps=3', '--steps=4') for a in flags]
+    with pytest.raises(AssertionError, match='holds a run with other settings'):
+        _script('compare', '--row=R1', *wrong)
     rows = json.loads(record.read_text())['rows']
     assert list(rows) == ['data', 'minimax', 'BiGAN', 'R1']
     assert rows['BiGAN'] == first['rows']['BiGAN']
@@ -51,6 +57,15 @@ def test_the_game_in_one_dimension_is_drawn_from_one_run(tmp_path):
     out = _script('game', f'--workdir={tmp_path}', '--stages=2,5')
     assert 'continuing at step 2' in out
     assert Image.open(tmp_path / 'game.png').width > 500
+    # Its first stage is gone.
+    with pytest.raises(AssertionError, match='beyond the first stage, 2'):
+        _script('game', f'--workdir={tmp_path}', '--stages=2,5')
+
+
+def test_curves_need_a_library_and_say_so(monkeypatch):
+    monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match='pip install matplotlib'):
+        cli.require_matplotlib()
 
 
 @pytest.fixture(scope='module')
@@ -67,6 +82,13 @@ def ring(tmp_path_factory):
         *SMALL,
     )
     return directory
+
+
+def test_a_run_on_points_is_measured_by_its_game_and_its_modes(ring):
+    _script('evaluate', f'--workdir={ring}', '--num_draws=2')
+    figures = json.loads((ring / 'metrics.json').read_text())['figures']
+    assert {'d_real', 'd_fake', 'modes', 'quality'} <= {*figures}
+    assert figures['modes']['num_draws'] == 2
 
 
 def test_figures_are_written_while_a_run_trains(ring):

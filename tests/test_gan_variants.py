@@ -131,12 +131,19 @@ def test_rows_are_measured_one_by_one_where_replicas_do_not_meet(
 
 
 def test_weights_are_clipped_after_each_update_and_only_the_discriminators():
-    model = GAN(IMAGES, penalty='weight_clipping', penalty_weight=1e-3, **SIZES)
-    _move(model, _batch(IMAGES), BatchNoise(KEY, 8))
-    for v in model.discriminator.trainable_variables:
-        assert np.abs(v).max() <= 1e-3
-    largest = [np.abs(v).max() for v in model.generator.trainable_variables]
-    assert max(largest) > 0.01
+    for kind in ('score', 'energy'):
+        model = GAN(
+            IMAGES,
+            discriminator=kind,
+            penalty='weight_clipping',
+            penalty_weight=1e-3,
+            **SIZES,
+        )
+        _move(model, _batch(IMAGES), BatchNoise(KEY, 8))
+        for v in model.discriminator.trainable_variables:
+            assert np.abs(v).max() <= 1e-3, v.path
+        largest = [np.abs(v).max() for v in model.generator.trainable_variables]
+        assert max(largest) > 0.01
 
 
 def test_spectral_norm_is_one_and_stays_so_while_weights_move():
@@ -181,6 +188,32 @@ def test_priors_have_their_moments():
             centres = np.concatenate([centres, row[None]])
     assert 2 <= len(centres) <= 10
     assert values.std(0).max() < 1 and np.abs(values).max() < 1.9
+
+
+def test_quantiles_of_a_prior_are_distributed_as_its_draws():
+    uniform = np.random.default_rng(0).random([20_000, 3])
+    for prior in ('normal', 'uniform', 'mixture'):
+        model = GAN(POINTS, network='mlp', prior=prior, **SIZES)
+        z = model.prior_quantiles(uniform, model.settings)
+        drawn = model.draw_prior(BatchNoise(KEY, 20_000)).numpy()
+        for share in (0.05, 0.3, 0.5, 0.9):
+            np.testing.assert_allclose(
+                np.quantile(z, share, axis=0),
+                np.quantile(drawn, share, axis=0),
+                atol=0.06,
+            )
+
+
+def test_a_score_under_a_margin_has_no_dead_zone():
+    # Energies are never below 0; of a score that would be, there is a slope.
+    model = GAN(POINTS, network='mlp', loss='margin', **SIZES)
+    model.discriminator.head.dense.bias.assign([9.0])
+    batch, noise = _batch(POINTS), BatchNoise(KEY, 8)
+    assert np.all(model.score(batch['point']) < 0)
+    with tf.GradientTape() as tape:
+        fool = model.generator_loss_terms(batch, noise)['fool']
+    slopes = tape.gradient(fool, model.generator.trainable_variables)
+    assert max(np.abs(s).max() for s in slopes) > 0
 
 
 def test_a_bigan_judges_pairs():

@@ -125,6 +125,14 @@ def test_data_is_nearer_to_data_than_noisy_or_lost_data(digits, network):
     assert lost['class_diversity'] < 0.7
 
 
+def test_too_few_images_have_no_neighbours(digits, network):
+    model = _replay(digits, 'train', 50)
+    for few in ({'limit': 5}, {'num_generated': 3}):
+        with pytest.raises(UserError, match='use 10 or more of both'):
+            settings = Settings(features=network[0], **few)
+            evaluation.evaluate(model, digits, settings, ['fidelity'])
+
+
 def test_copies_of_training_images_are_seen(digits):
     settings = Settings(num_draws=1, num_generated=200)
 
@@ -191,7 +199,17 @@ def test_any_saved_model_gives_features(network, digits, tmp_path, data_dir):
         _replay(digits, 'train', 100), digits, settings, ['fidelity']
     )
     assert 'inception_score' not in figures and 'recall' in figures
-    for path in (tmp_path / 'none', tmp_path):
+    # One that takes no images; and one that knows no classes of digits.
+    flat = tf.Module()
+    flat.call = tf.function(
+        lambda x: {'pool': x},
+        input_signature=[tf.TensorSpec([None, 64], name='x')],
+    )
+    tf.saved_model.save(flat, str(tmp_path / 'flat'), signatures=flat.call)
+    stacks = load('stacked_digits', data_dir)
+    with pytest.raises(UserError, match='do not tell 10 classes apart'):
+        evaluation.evaluate(_replay(stacks, 'train', 10), stacks, settings)
+    for path in (tmp_path / 'none', tmp_path, tmp_path / 'flat'):
         with pytest.raises(UserError, match='cannot be used'):
             features.of_saved_model(path)
 

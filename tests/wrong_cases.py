@@ -419,6 +419,12 @@ CASES = {
         ['--workdir={untrained}', '--kind=history'],
         'holds no samples of a training',
     ),
+    'spectral norm of an error': (
+        'train',
+        ['--preset=gan_ring', NEW, '--set=discriminator=energy']
+        + ['--set=spectral_norm=true'],
+        'leave one of them out',
+    ),
     'draws 0': ('evaluate', [RUN, '--num_draws=0'], 'num_draws is 0'),
     'penalty': (
         'train',
