@@ -1,5 +1,7 @@
 """Data sets: values, order, binarization, folders, errors."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -399,6 +401,14 @@ def test_stacks_are_three_images_of_the_set(data_dir, embedded):
     labels = many['label'].numpy()
     assert {*(labels // 100)} == {*(labels % 10)} == {*range(10)}
     assert len({*labels}) > 800
+
+
+def test_what_cannot_be_stacked_is_refused(data_dir):
+    colour = dataclasses.replace(
+        readers.open_images('digits', data_dir, None), shape=(8, 8, 3)
+    )
+    with pytest.raises(UserError, match='stacked_mnist or stacked_digits'):
+        readers.stacked.stack('stacked_colours', colour)
 
 
 def test_training_sees_the_labels_of_a_few_and_no_others(data_dir):

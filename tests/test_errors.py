@@ -87,7 +87,7 @@ def outcomes(places, data_dir, tmp_path_factory):
     for script, arguments, _ in CASES.values():
         arguments = [a.format(**places) for a in arguments]
         known = any(a.startswith('--data_dir') for a in arguments)
-        if not known and script not in ('benchmark', 'load_export'):
+        if not known and script not in ('benchmark', 'load_export', 'game'):
             arguments.append(f'--data_dir={data_dir}')
         cases.append([f'{script}.py', arguments])
     before = _snapshot(places)

@@ -17,6 +17,8 @@ from tfgen.data import (
     SoundSpec,
     SymbolSpec,
 )
+from tfgen.data.points import WORLDS
+from tfgen.models.base import GenerativeModel
 from tfgen.models.players import Assignment, Descent
 from tfgen.noise import BatchNoise
 from tfgen.training import workdir
@@ -145,13 +147,21 @@ def preset(model: str) -> presets.Preset:
     return presets.get(SETTINGS[model][0], settings(model))
 
 
+def smallest(model: str):
+    """Of SPECS, the one of the kind of the model's own data set."""
+    own = preset(model)
+    kinds = own.model.kinds
+    points = own.dataset in WORLDS
+    return SPECS[PointSpec if points and PointSpec in kinds else kinds[0]]
+
+
 def build(model: str, spec=None, seed: int = 4, **changes):
     """A small model for examples of `spec`, its weights random and not small.
 
-    By default for the smallest set of the first kind that it takes.
+    By default for the smallest set of the kind of its own.
     """
     own = preset(model)
-    spec = spec or SPECS[own.model.kinds[0]]
+    spec = spec or smallest(model)
     built = own.model(spec, **own.settings | changes)
     random = np.random.default_rng(seed)
     for player in built.players():
@@ -180,6 +190,10 @@ def settings(model: str) -> list[str]:
     return SETTINGS[model][1] + COMMON
 
 
+# Those that draw examples.
+DRAWING = tuple(
+    m for m in MODELS if issubclass(preset(m).model, GenerativeModel)
+)
 # The first model of each class, where a test is expensive.
 FAMILIES = tuple({preset(m).model: m for m in reversed(MODELS)}.values())[::-1]
 

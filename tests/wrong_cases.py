@@ -200,11 +200,6 @@ CASES = {
         ['--preset=classifier_digits', NEW, '--dataset=folder:{flat}'],
         'no classes to tell apart',
     ),
-    'stacks of colour': (
-        'train',
-        ['--preset=dcgan_digits', NEW, '--dataset=stacked_stacked_digits'],
-        'stacked_mnist or stacked_digits',
-    ),
     'binarization': ('train', [P, NEW, '--set=binarization=hard'], "'hard'"),
     'static on grey': (
         'train',

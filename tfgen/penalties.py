@@ -5,6 +5,7 @@ Pure functions of a network, which is given as a function of a list of tensors
 example, without its weight.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 
 import keras
@@ -52,7 +53,9 @@ def squared_slope(score: Score, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     _, slopes = with_gradients(
         lambda: (tf.reduce_sum(score(tensors)), None), tensors
     )
-    return tf.add_n([_row_sums(tf.square(s)) for s in slopes])
+    return functools.reduce(
+        tf.add, [_row_sums(tf.square(slope)) for slope in slopes]
+    )
 
 
 def gradient_penalty(

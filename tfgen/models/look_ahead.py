@@ -3,6 +3,7 @@
 Source: Metz et al. 2017 (Unrolled GAN), equations 7 and 8.
 """
 
+import functools
 from collections.abc import Callable
 
 import keras
@@ -70,7 +71,7 @@ def _slopes(player, variables, values, batch, noise):
     def total():
         with _instead(variables, values):
             terms = player.loss_terms(batch, noise).values()
-        return tf.add_n([tf.reduce_mean(t) for t in terms]), None
+        return functools.reduce(tf.add, map(tf.reduce_mean, terms)), None
 
     _, slopes = with_gradients(total, values)
     return [replicas.mean(tf.convert_to_tensor(s)) for s in slopes]

@@ -12,6 +12,7 @@ one set of them.
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -121,7 +122,8 @@ class Descent(Player):
                 name: mean(values)
                 for name, values in self.loss_terms(batch, noise).items()
             }
-            return tf.add_n(list(terms.values())), terms
+            # (tf.add_n adds in no fixed order.)
+            return functools.reduce(tf.add, terms.values()), terms
 
         return with_gradients(total, self.variables)
 
