@@ -280,4 +280,3 @@ def test_evaluate_takes_features_and_says_so(data_dir, tmp_path):
     figure = figure['figures']['frechet_distance']
     assert figure['features'] == 'classifier_digits on digits'
     assert figure['classifier_accuracy'] > 0.9
-    assert 'training' not in tiny.run(command).stdout
