@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
+from tfgen import adversarial
 from tfgen.data import ImageSpec, PartlyLabelledSpec, PointSpec
 from tfgen.models.bigan import BiGAN
 from tfgen.models.gan import GAN
@@ -48,14 +49,6 @@ def _move(model, batch, noise, players=None):
     return shown
 
 
-LOSSES = (
-    'minimax',
-    'non_saturating',
-    'least_squares',
-    'wasserstein',
-    'hinge',
-    'margin',
-)
 PENALTIES = (
     'weight_clipping',
     'gradient_penalty',
@@ -76,7 +69,7 @@ NETWORKS = (
 def test_any_loss_and_penalty_go_with_any_network(network):
     spec, kind, discriminator = network
     choices = [
-        *itertools.product(LOSSES, ['none']),
+        *itertools.product(adversarial.LOSSES, ['none']),
         *itertools.product(['hinge'], PENALTIES),
     ]
     batch = _batch(spec)

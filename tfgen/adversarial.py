@@ -127,41 +127,35 @@ def margin_fake(margin: float) -> PerExample:
     return lambda scores: tf.nn.relu(margin - energy(scores))
 
 
+_LOSSES = {
+    'minimax': Loss(
+        real_loss, fake_loss, generator_minimax, encoder_minimax, True
+    ),
+    'non_saturating': Loss(
+        real_loss, fake_loss, generator_non_saturating, fake_loss, True
+    ),
+    'least_squares': Loss(
+        least_squares(1.0),
+        least_squares(0.0),
+        least_squares(1.0),
+        least_squares(0.0),
+    ),
+    'wasserstein': Loss(raised, lowered, raised, lowered),
+    'hinge': Loss(hinge_real, hinge_fake, raised, lowered),
+}
+LOSSES = (*_LOSSES, 'margin')
+
+
 def loss(name: str, margin: float = 1.0) -> Loss:
     """The loss of a name among LOSSES.
 
     Args:
       margin: m of 'margin', in the units of its energy.
     """
-    return {
-        'minimax': Loss(
-            real_loss, fake_loss, generator_minimax, encoder_minimax, True
-        ),
-        'non_saturating': Loss(
-            real_loss, fake_loss, generator_non_saturating, fake_loss, True
-        ),
-        'least_squares': Loss(
-            least_squares(1.0),
-            least_squares(0.0),
-            least_squares(1.0),
-            least_squares(0.0),
-        ),
-        'wasserstein': Loss(raised, lowered, raised, lowered),
-        'hinge': Loss(hinge_real, hinge_fake, raised, lowered),
-        'margin': Loss(
-            energy, margin_fake(margin), energy, margin_fake(margin)
-        ),
-    }[name]
-
-
-LOSSES = (
-    'minimax',
-    'non_saturating',
-    'least_squares',
-    'wasserstein',
-    'hinge',
-    'margin',
-)
+    if name == 'margin':
+        below = margin_fake(margin)
+        return Loss(energy, below, energy, below)
+    return _LOSSES[name]
 
 
 def optimal_discriminator(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
