@@ -59,6 +59,8 @@ SETTINGS = {
             'latent_size=5',
             'dropout=0.2',
             'discriminator_updates=2',
+            'penalty=none',
+            'ema=0',
         ],
     ),
     'unrolled': (
@@ -82,6 +84,7 @@ SETTINGS = {
             'loss=margin',
             'penalty=pulling_away',
             'prior=mixture',
+            'ema=0',
         ],
     ),
     'bigan': (
@@ -97,7 +100,12 @@ SETTINGS = {
     ),
     'inpainting_gan': (
         'inpainting_gan_digits',
-        ['generator_units=6,5', 'discriminator_units=5,6', 'latent_size=3'],
+        [
+            'generator_units=6,5',
+            'discriminator_units=5,6',
+            'latent_size=3',
+            'penalty=none',
+        ],
     ),
     'vae_gan': (
         'vae_gan_digits',
