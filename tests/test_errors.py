@@ -26,7 +26,7 @@ def _png(file, size):
 def places(tmp_path_factory, data_dir):
     """name -> path of what the cases need."""
     root = tmp_path_factory.mktemp('places')
-    names = 'empty flat corrupt sizes one damaged untrained broken'
+    names = 'empty flat corrupt sizes one damaged untrained broken compared'
     names += ' binary odd half colour palette pattern'
     paths = {name: root / name for name in names.split()}
     for path in paths.values():
@@ -51,6 +51,9 @@ def places(tmp_path_factory, data_dir):
         _png(paths['half'] / place / '0.png', [8, 8])
     paths['file'].write_text('')
     workdir.write_config(paths['untrained'], config)
+    compared = paths['compared'] / 'R1' / 'ring' / '0'
+    compared.mkdir(parents=True)
+    (compared / 'metrics.json').write_text('{"run": {}}')
     shutil.copytree(paths['run'], paths['reshaped'])
     shutil.copytree(paths['run'], paths['moved'])
     file = paths['moved'] / 'config.json'

@@ -389,6 +389,16 @@ CASES = {
         'is no world of points',
     ),
     'unknown row': ('compare', [NEW, '--row=dcgan'], "unknown row 'dcgan'"),
+    'a table of other settings': (
+        'compare',
+        ['--workdir={compared}', '--row=R1', '--part=0'],
+        'holds a run with other settings',
+    ),
+    'beyond the first stage': (
+        'game',
+        [RUN, '--stages=1'],
+        'beyond the first stage, 1',
+    ),
     'stages of no number': (
         'game',
         [NEW, '--stages=first'],

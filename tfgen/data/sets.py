@@ -129,10 +129,6 @@ def load_partly_labelled(
                 else 'use a set with labels'
             )
         )
-    if type(whole.spec) is not ImageSpec:
-        raise UserError(
-            f'data set {name!r} has {whole.spec.noun}: use one of plain images'
-        )
     spec = PartlyLabelledSpec(**vars(whole.spec), num_labels=num_labels)
     return Data(spec, whole.source)
 
