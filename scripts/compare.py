@@ -45,13 +45,16 @@ class Table:
 
 
 _GP = 'loss=wasserstein penalty=gradient_penalty'
+_PLAIN = {
+    'minimax': ('gan', 'loss=minimax penalty=none'),
+    'non-saturating': ('gan', 'penalty=none'),
+    'least squares': ('gan', 'loss=least_squares penalty=none'),
+}
 TABLES = {
     'modes': Table(
         ('ring', 'grid'),
         {
-            'minimax': ('gan', 'loss=minimax penalty=none'),
-            'non-saturating': ('gan', 'penalty=none'),
-            'least squares': ('gan', 'loss=least_squares penalty=none'),
+            **_PLAIN,
             # (0.01, as in the paper, leaves this network no slope at all.)
             'WGAN': (
                 'gan',
@@ -81,9 +84,7 @@ TABLES = {
     'images': Table(
         ('mnist', 'fashion_mnist'),
         {
-            'minimax': ('gan', 'loss=minimax penalty=none'),
-            'non-saturating': ('gan', 'penalty=none'),
-            'least squares': ('gan', 'loss=least_squares penalty=none'),
+            **_PLAIN,
             'WGAN': (
                 'gan',
                 'loss=wasserstein penalty=weight_clipping penalty_weight=0.05',
@@ -141,7 +142,7 @@ def main() -> None:
             _run(table, *run)
         return
     _start_jobs(table)
-    values = _data(table) if 'ring' in table.sets else {}
+    values = _data(table) if table.measure == 'modes' else {}
     for row, name, _, folder in runs:
         found = json.loads(_result(folder).read_text())
         cell = values.setdefault(row, {}).setdefault(name, {})
@@ -248,7 +249,7 @@ def _features(table, config):
     cache = flags.FLAGS.cache_dir
     return classifiers.features(
         config,
-        cli.path(cache) if cache else classifiers.default_cache(),
+        cli.path(cache) if cache else None,
         flags.FLAGS.data_dir,
     )
 

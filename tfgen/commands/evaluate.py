@@ -130,7 +130,7 @@ def _features(config):
     cache = flags.FLAGS.cache_dir
     return classifiers.features(
         config,
-        cli.path(cache) if cache else classifiers.default_cache(),
+        cli.path(cache) if cache else None,
         flags.FLAGS.data_dir,
         flags.FLAGS.dataset,
     )

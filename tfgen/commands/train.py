@@ -94,9 +94,7 @@ def _measure(config, examples, strategy):
     features = None
     chosen = evaluation.chosen(config.build(), examples, names)
     if any(measure.needs_features for measure in chosen):
-        features = classifiers.features(
-            config, classifiers.default_cache(), flags.FLAGS.data_dir
-        )
+        features = classifiers.features(config, data_dir=flags.FLAGS.data_dir)
     settings = Settings(num_draws=1, features=features)
     return lambda model: evaluation.evaluate(model, examples, settings, names)
 

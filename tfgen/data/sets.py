@@ -27,7 +27,7 @@ from tfgen.data.kinds import (
 from tfgen.data.readers.audio import open_audio
 from tfgen.data.readers.base import EDITION
 from tfgen.data.readers.text import open_text
-from tfgen.data.stream import Data
+from tfgen.data.stream import Data, labelled_rows
 from tfgen.errors import UserError
 
 _MOST_PIXELS = 1 << 24  # of an image
@@ -130,7 +130,8 @@ def load_partly_labelled(
             )
         )
     spec = PartlyLabelledSpec(**vars(whole.spec), num_labels=num_labels)
-    return Data(spec, whole.source)
+    rows = labelled_rows(whole.source, classes, num_labels)
+    return Data(spec, whole.source, rows)
 
 
 def load_audio(

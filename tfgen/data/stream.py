@@ -9,7 +9,7 @@ and the order is the same for 1 or 8 replicas.
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data.kinds import PartlyLabelledSpec, Spec
+from tfgen.data.kinds import Spec
 from tfgen.data.readers.base import Source
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
@@ -22,16 +22,20 @@ _SHOWN = 12  # so many classes are named in a line
 
 
 class Data:
-    """The batches of one data set; made by the loaders above."""
+    """The batches of one data set; made by the loaders of data.sets.
 
-    def __init__(self, spec: Spec, source: Source):
+    Args:
+      spec, source: of the set.
+      labelled: rows of the training split whose labels alone training sees;
+        None for all. See PartlyLabelledSpec.
+    """
+
+    def __init__(
+        self, spec: Spec, source: Source, labelled: np.ndarray | None = None
+    ):
         self.spec = spec
         self.source = source
-        self._labelled = None
-        if isinstance(spec, PartlyLabelledSpec):
-            self._labelled = labelled_rows(
-                source, spec.num_classes, spec.num_labels
-            )
+        self._labelled = labelled
 
     def train(
         self,

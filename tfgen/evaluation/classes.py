@@ -2,7 +2,6 @@
 
 import numpy as np
 import tensorflow as tf
-from sklearn import preprocessing, svm
 
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
@@ -56,6 +55,9 @@ class LinearSVM(Measure):
     def figures(
         self, model: GAN, examples: Data, settings: Settings
     ) -> Figures:
+        # (A second to import, for who does not measure this.)
+        from sklearn import preprocessing, svm
+
         read = tf.function(model.discriminator_features, reduce_retracing=True)
 
         def gathered(stream):

@@ -6,6 +6,7 @@ network in whose features they were compared.
 """
 
 import collections
+import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +18,14 @@ from tfgen.data import Data, ImageSpec, Spec
 from tfgen.data.points import WORLDS, Mixture
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
-from tfgen.evaluation.base import Figure, Figures, Measure, Settings, batches
+from tfgen.evaluation.base import (
+    Figure,
+    Figures,
+    Measure,
+    Settings,
+    batches,
+    mean,
+)
 from tfgen.models.base import GenerativeModel, Model
 from tfgen.models.exact import Likelihood
 from tfgen.models.latent import Bounded
@@ -315,11 +323,11 @@ def draws(
 
 def spread(values: Sequence[float], details: dict) -> Figure:
     """The mean over sets of samples, and the deviation between them."""
-    values = np.asarray(values, np.float64)
-    deviation = float(values.std(ddof=1)) if len(values) > 1 else None
-    error = None if deviation is None else deviation / math.sqrt(len(values))
-    more = {'num_draws': len(values), 'deviation': deviation}
-    return Figure(float(values.mean()), error, details=details | more)
+    figure, count = mean(values), len(values)
+    more = {'num_draws': count, 'deviation': None}
+    if figure.error is not None:
+        more['deviation'] = figure.error * math.sqrt(count)
+    return dataclasses.replace(figure, details=details | more)
 
 
 def _kl_to_uniform(kinds, count):

@@ -137,8 +137,8 @@ class GAN(Latent):
         """Batch norm in a dcgan's G; and what takes rows together."""
         return bool(
             settings['network'] == 'dcgan'
-            or settings['unrolled_steps']
-            or settings['penalty'] in _TOGETHER
+            or settings.get('unrolled_steps')
+            or settings.get('penalty') in _TOGETHER
         )
 
     # The networks. A variant says what else goes in.

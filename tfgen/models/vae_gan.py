@@ -118,8 +118,3 @@ class VAEGAN(Inference, GAN):
             self.encoder.trainable_variables,
         )
         return (encoder, *super().players())
-
-    @classmethod
-    def cross_replica(cls, settings) -> bool:
-        """Batch norm in a dcgan's decoder."""
-        return settings['network'] == 'dcgan'

@@ -27,7 +27,7 @@ def default_cache() -> pathlib.Path:
 
 def features(
     config: Config,
-    cache: pathlib.Path,
+    cache: pathlib.Path | None = None,
     data_dir: str | None = None,
     dataset: str | None = None,
 ) -> Features:
@@ -40,7 +40,7 @@ def features(
 
     Args:
       config: of a run.
-      cache: folder.
+      cache: folder; None for `default_cache`.
       data_dir, dataset: where the data lie now; see Config.load_data.
 
     Raises:
@@ -55,7 +55,7 @@ def features(
         )
     config, examples = own
     digest = _digest(config)
-    folder = cache / f'{config.name}-{digest}'
+    folder = (cache or default_cache()) / f'{config.name}-{digest}'
     metrics = folder / 'metrics.json'
     if metrics.exists():
         model, _ = config.restore(folder)
