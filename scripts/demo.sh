@@ -20,7 +20,8 @@ for preset in cvae_digits pixelrnn_digits dcgan_digits wavenet_tones; do
   echo
   echo "== $preset"
   python scripts/train.py --preset="$preset" --workdir="$workdir"
-  python scripts/evaluate.py --workdir="$workdir"
+  # (A classifier, in whose features the samples of a GAN are compared.)
+  python scripts/evaluate.py --workdir="$workdir" --cache_dir=demo/cache
   python scripts/sample.py --workdir="$workdir" --kind="${kinds[$preset]}"
   python scripts/export.py --workdir="$workdir" --model_dir="demo/exports/$preset"
 done
