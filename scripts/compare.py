@@ -45,6 +45,9 @@ class Table:
 
 
 _GP = 'loss=wasserstein penalty=gradient_penalty'
+# Rates of the notebook of Metz et al. 2017: d learns slowly, and the plain GAN
+# collapses.
+_SLOW = 'penalty=none discriminator_rate=1e-4 schedule=constant ema=0'
 _PLAIN = {
     'minimax': ('gan', 'loss=minimax penalty=none'),
     'non-saturating': ('gan', 'penalty=none'),
@@ -69,6 +72,8 @@ TABLES = {
                 'penalty_weight=0.1',
             ),
             'Unrolled GAN': ('gan', 'penalty=none unrolled_steps=5'),
+            'slow d': ('gan', _SLOW),
+            'slow d, Unrolled GAN': ('gan', f'{_SLOW} unrolled_steps=5'),
             'BiGAN': ('bigan', 'penalty=none'),
             'orthonormal tangents': (
                 'gan',

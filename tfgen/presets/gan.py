@@ -10,8 +10,9 @@ from tfgen.presets import settings
 _GAN = settings.of(GAN)
 # Of both players; Radford et al. 2016.
 _RATES = {'learning_rate': 2e-4, 'beta_1': 0.5}
-# Three layers where the notebook of Metz et al. 2017 has two: the grid needs
-# them. Averaged, for the last of the players' circling round each other.
+# The steps of the notebook of Metz et al. 2017; three layers where it has two:
+# the grid needs them. Averaged, for the last of the players' circling round
+# each other.
 _POINTS = {
     'network': 'mlp',
     'generator_units': (128, 128, 128),
@@ -24,7 +25,7 @@ _POINTS = {
     'schedule': 'cosine',
     'ema': 0.999,
     'batch_size': 128,
-    'steps': 20000,
+    'steps': 25000,
     'log_every': 1000,
     'checkpoint_every': 5000,
 }

@@ -79,12 +79,21 @@ def _choose():
     return 'one'
 
 
+def side_by_side() -> bool:
+    """Whether TensorFlow's CPU runs more than one operation at a time."""
+    asked = os.environ.get('TF_NUM_INTEROP_THREADS', '')
+    return _cores() > 1 and asked != '1'
+
+
+def _cores():
+    return len(os.sched_getaffinity(0)) if _AFFINITY else os.cpu_count()
+
+
 def _halve_cores():
-    cores = len(os.sched_getaffinity(0)) if _AFFINITY else os.cpu_count()
     # Who has set TensorFlow's own variables has chosen.
-    if cores > 1 and not _THREADS & os.environ.keys():
+    if _cores() > 1 and not _THREADS & os.environ.keys():
         tf.config.threading.set_inter_op_parallelism_threads(2)
-        tf.config.threading.set_intra_op_parallelism_threads(cores // 2)
+        tf.config.threading.set_intra_op_parallelism_threads(_cores() // 2)
 
 
 def _mirrored(replicas):
