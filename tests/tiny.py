@@ -59,8 +59,6 @@ SETTINGS = {
             'latent_size=5',
             'dropout=0.2',
             'discriminator_updates=2',
-            'penalty=none',
-            'ema=0',
         ],
     ),
     'unrolled': (
@@ -104,7 +102,6 @@ SETTINGS = {
             'generator_units=6,5',
             'discriminator_units=5,6',
             'latent_size=3',
-            'penalty=none',
         ],
     ),
     'vae_gan': (

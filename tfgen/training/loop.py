@@ -7,6 +7,7 @@ checkpoint holds everything else. One trap remains: where three or more
 gradients meet at one tensor, TensorFlow's CPU kernels add them in an order
 that depends on which buffer is free. Therefore they are added in pairs
 (tfgen.gradients), and `make_repeatable` stops Grappler from merging the pairs.
+A second trap is Grappler's own: see there.
 
 Streams. On a CPU a step's rows are computed in two halves side by side, as
 two replicas would: neither TensorFlow's convolutions nor XLA's loops keep two
@@ -30,12 +31,16 @@ from tfgen.training.stopping import Stop
 
 
 def make_repeatable() -> None:
-    """Keeps Grappler from merging sums of two gradients into larger ones.
+    """Keeps Grappler, for the whole process, from what changes results.
 
-    For the whole process; see the head of this file.
+    Its arithmetic optimizer merges sums of two gradients into larger ones (see
+    the head of this file). Its dependency optimizer takes away control edges
+    that a loop needs: from the second step on a gradient penalty now and then
+    read a weight of the update before (seen in one of 150 runs of three steps
+    on a busy machine, in none of 3,000 without it).
     """
     tf.config.optimizer.set_experimental_options(
-        {'arithmetic_optimization': False}
+        {'arithmetic_optimization': False, 'dependency_optimization': False}
     )
 
 
