@@ -167,8 +167,8 @@ def _tutorial(name):
     return make
 
 
-def _tfgen(name):
-    """tfgen's loop, at the settings of a preset."""
+def _tfgen(name, *settings):
+    """tfgen's loop, at the settings of a preset, or what is changed of it."""
 
     def make(batch_size):
         from tfgen import presets
@@ -176,7 +176,8 @@ def _tfgen(name):
 
         # Without labels, as the tutorials.
         preset = presets.get(
-            name, [f'batch_size={batch_size}', 'conditional=false']
+            name,
+            [f'batch_size={batch_size}', 'conditional=false', *settings],
         )
         strategy = strategies.make('one', halve_cores=preset.halve_cores)
         import tensorflow as tf
@@ -205,5 +206,9 @@ CONTENDERS = {
     'cvae_tutorial': (_tutorial('cvae'), 32),
     'cvae_tfgen': (_tfgen('cvae_mnist'), 32),
     'dcgan_tutorial': (_tutorial('dcgan'), 256),
-    'dcgan_tfgen': (_tfgen('dcgan_mnist'), 256),
+    # The tutorial's widths at each resolution, and its z.
+    'dcgan_tfgen': (
+        _tfgen('dcgan_mnist', 'generator_units=256,64', 'latent_size=100'),
+        256,
+    ),
 }

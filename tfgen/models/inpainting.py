@@ -11,6 +11,7 @@ from tfgen.data.kinds import ImageSpec
 from tfgen.layers.networks import Limits
 from tfgen.models.base import Completing
 from tfgen.models.gan import GAN
+from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
 
@@ -18,10 +19,10 @@ class InpaintingGAN(Completing, GAN):
     """Two players: G(z, what is visible), and d(x, what is visible).
 
     Mask and visible pixels go into both; what G paints over visible pixels is
-    thrown away. In training each image has a mask of its own: all is hidden,
-    or a rectangle is, or all but a rectangle, or single pixels are, each with
-    probability 1/4. Completing an image of which nothing is visible is
-    sampling. G reads what is visible through a network of the widths of d.
+    thrown away. In training each image has a mask of its own: all is hidden
+    with probability 1/2; else a rectangle is, or all but a rectangle, or single
+    pixels are. Completing an image of which nothing is visible is sampling.
+    G reads what is visible through a network of the widths of d.
 
     All settings are those of GAN.
     """
@@ -60,9 +61,7 @@ class InpaintingGAN(Completing, GAN):
             nothing is visible.
         """
         if context is None:
-            height, width, channels = self.spec.shape
-            shape = [tf.shape(z)[0], height, width, channels + 1]
-            context = tf.zeros(shape)
+            context = self._nothing(z)
         read = tf.cast(self.reader(context), tf.float32)
         return super().generate(z, label, read, training)
 
@@ -78,29 +77,43 @@ class InpaintingGAN(Completing, GAN):
         made = self.generate(self.draw_prior(noise), label, context)
         return tf.where(mask > 0.5, example, made)
 
-    # The game. Where there is no noise nothing is visible.
+    def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """See GAN; each image has a mask of its own."""
+        return super().discriminator_loss_terms(
+            self._masked(batch, noise), noise
+        )
+
+    def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """See GAN; each image has a mask of its own."""
+        return super().generator_loss_terms(self._masked(batch, noise), noise)
+
+    def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
+        """See GAN; each image has a mask of its own."""
+        return super().diagnostics(self._masked(batch, noise), noise)
+
+    # The game.
 
     def _context(self, example, mask):
         return tf.concat([self._seen(example) * mask, mask], axis=-1)
 
-    def _visible(self, batch, noise):
-        """The context of a batch, and the mask."""
-        example = batch[self.spec.key]
-        if noise is None:
-            mask = tf.zeros_like(example[..., :1])
-        else:
-            mask = random_mask(self.spec.height, self.spec.width, noise)
-        return self._context(example, mask), mask
+    def _nothing(self, rows):
+        height, width, channels = self.spec.shape
+        return tf.zeros([tf.shape(rows)[0], height, width, channels + 1])
+
+    def _masked(self, batch, noise):
+        mask = random_mask(self.spec.height, self.spec.width, noise)
+        context = self._context(batch['image'], mask)
+        return batch | {'mask': mask, 'context': context}
 
     def _fake(self, batch, noise, training=True):
-        context, mask = self._visible(batch, noise)
-        z = self.draw_prior(noise)
-        made = self.generate(z, batch.get('label'), context, training)
-        return [self._seen(tf.where(mask > 0.5, batch['image'], made))]
+        z, label = self.draw_prior(noise), batch.get('label')
+        made = self.generate(z, label, batch['context'], training)
+        return [self._seen(tf.where(batch['mask'] > 0.5, batch['image'], made))]
 
     def _inputs(self, tensors, batch, noise):
-        context, _ = self._visible(batch, noise)
         (x,) = tensors
+        # (Who asks about an example alone was given nothing of it.)
+        context = batch['context'] if 'context' in batch else self._nothing(x)
         return tf.concat([x, context], axis=-1), None
 
 
@@ -127,5 +140,7 @@ def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:
             tf.cast(single < share, tf.float32),
         ]
     )
-    chosen = tf.one_hot(tf.cast(u[:, 5] * 4.0, tf.int32), 4, axis=0)
+    # Of six equal parts the first three hide all.
+    kind = tf.maximum(tf.cast(u[:, 5] * 6.0, tf.int32) - 2, 0)
+    chosen = tf.one_hot(kind, 4, axis=0)
     return tf.reduce_sum(kinds * chosen[..., None, None, None], axis=0)
