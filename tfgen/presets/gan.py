@@ -65,6 +65,17 @@ PRESETS = {
     # The same small network for each loss; see scripts/compare.py.
     'gan_mnist': _GAN(**_IMAGES, dataset='mnist'),
     'gan_fashion_mnist': _GAN(**_IMAGES, dataset='fashion_mnist'),
+    # A thousand modes; z as in VEEGAN's protocol (Srivastava et al. 2017).
+    'gan_stacked_mnist': _GAN(
+        **_IMAGES
+        | {
+            'generator_units': (128, 64),
+            'discriminator_units': (64, 128),
+            'steps': 25000,
+        },
+        dataset='stacked_mnist',
+        latent_size=100,
+    ),
     'gan_ring': _GAN(**_POINTS, dataset='ring'),
     'gan_grid': _GAN(**_POINTS, dataset='grid'),
     # The notes' figure of the game in one dimension; see scripts/game.py.
