@@ -71,9 +71,8 @@ TABLES = {
                 'discriminator=energy loss=margin penalty=pulling_away '
                 'penalty_weight=0.1',
             ),
-            'Unrolled GAN': ('gan', 'penalty=none unrolled_steps=5'),
             'slow d': ('gan', _SLOW),
-            'slow d, Unrolled GAN': ('gan', f'{_SLOW} unrolled_steps=5'),
+            'slow d, Unrolled': ('gan', f'{_SLOW} unrolled_steps=5'),
             'BiGAN': ('bigan', 'penalty=none'),
             'orthonormal tangents': (
                 'gan',
