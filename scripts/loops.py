@@ -206,9 +206,15 @@ CONTENDERS = {
     'cvae_tutorial': (_tutorial('cvae'), 32),
     'cvae_tfgen': (_tfgen('cvae_mnist'), 32),
     'dcgan_tutorial': (_tutorial('dcgan'), 256),
-    # The tutorial's widths at each resolution, and its z.
+    # The tutorial's widths at each resolution, its z, and nothing beside.
     'dcgan_tfgen': (
-        _tfgen('dcgan_mnist', 'generator_units=256,64', 'latent_size=100'),
+        _tfgen(
+            'dcgan_mnist',
+            'generator_units=256,64',
+            'latent_size=100',
+            'penalty=none',
+            'ema=0',
+        ),
         256,
     ),
 }

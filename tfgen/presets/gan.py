@@ -36,13 +36,14 @@ _DIGITS = {
     'ema': 0.999,
     'log_every': 500,
 }
-# A discriminator learns 1,500 images by heart, if nothing holds it back.
+# A discriminator learns images by heart, if nothing holds it back.
 _HELD = {'penalty': 'r1', 'penalty_weight': 1.0}
 _MNIST = {
     **_RATES,
     'dataset': 'mnist',
     'batch_size': 128,
     'steps': 5000,
+    'ema': 0.999,
     'checkpoint_every': 500,
     'log_every': 100,
 }
@@ -61,7 +62,7 @@ _IMAGES = {
 
 PRESETS = {
     'dcgan_digits': _GAN(**_DIGITS, **_HELD, conditional=True),
-    'dcgan_mnist': _GAN(**_MNIST, conditional=True),
+    'dcgan_mnist': _GAN(**_MNIST, **_HELD, conditional=True),
     # The same small network for each loss; see scripts/compare.py.
     'gan_mnist': _GAN(**_IMAGES, dataset='mnist'),
     'gan_fashion_mnist': _GAN(**_IMAGES, dataset='fashion_mnist'),
