@@ -72,6 +72,8 @@ class GAN(Latent):
     """
 
     kinds = (ImageSpec, PointSpec)
+    # Whether a dcgan's G has it.
+    _batch_norm = True
 
     def __init__(
         self,
@@ -134,9 +136,9 @@ class GAN(Latent):
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
-        """Batch norm in a dcgan's G; and what takes rows together."""
+        """Batch norm in a dcgan's G, and what takes rows together."""
         return bool(
-            settings['network'] == 'dcgan'
+            (settings['network'] == 'dcgan' and cls._batch_norm)
             or settings.get('unrolled_steps')
             or settings.get('penalty') in _TOGETHER
         )
@@ -161,6 +163,7 @@ class GAN(Latent):
             return networks.DenseGenerator(
                 num_features, units, shape, **options
             )
+        options = {'batch_norm': self._batch_norm} | options
         return networks.ConvolutionalGenerator(
             num_features, units, shape, **options
         )

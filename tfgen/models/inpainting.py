@@ -22,12 +22,17 @@ class InpaintingGAN(Completing, GAN):
     thrown away. In training each image has a mask of its own: all is hidden
     with probability 1/2; else a rectangle is, or all but a rectangle, or single
     pixels are. Completing an image of which nothing is visible is sampling.
-    G reads what is visible through a network of the widths of d.
+    G reads what is visible through a network of the widths of d, and has no
+    batch norm.
 
     All settings are those of GAN.
     """
 
     kinds = (ImageSpec,)
+    # It would scale z to nothing beside what G reads, which is the same for all
+    # rows that show nothing, and other in each place of the first map: all
+    # samples were one picture.
+    _batch_norm = False
 
     def _variant_networks(self, units):
         height, width, channels = self.spec.shape

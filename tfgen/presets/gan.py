@@ -101,7 +101,9 @@ PRESETS = {
     'bigan_ring': settings.of(BiGAN)(**_POINTS, dataset='ring'),
     'bigan_grid': settings.of(BiGAN)(**_POINTS, dataset='grid'),
     'bigan_digits': settings.of(BiGAN)(**_DIGITS, **_HELD),
-    'inpainting_gan_digits': settings.of(InpaintingGAN)(**_DIGITS, **_HELD),
+    'inpainting_gan_digits': settings.of(InpaintingGAN)(
+        **_DIGITS | {'steps': 15000}, **_HELD
+    ),
     'vae_gan_digits': settings.of(VAEGAN)(**_DIGITS),
     'semi_supervised_gan_mnist': settings.of(SemiSupervisedGAN)(
         dataset='mnist',
