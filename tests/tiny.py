@@ -98,11 +98,7 @@ SETTINGS = {
     ),
     'inpainting_gan': (
         'inpainting_gan_digits',
-        [
-            'generator_units=6,5',
-            'discriminator_units=5,6',
-            'latent_size=3',
-        ],
+        ['generator_units=6,5', 'discriminator_units=5,6', 'latent_size=3'],
     ),
     'vae_gan': (
         'vae_gan_digits',
