@@ -302,3 +302,40 @@ def test_a_discriminator_of_classes_is_a_softmax_of_one_more():
     off = model.features(made, noise.scope('fake')).numpy().mean(0)
     off -= model.features(batch['image'], noise.scope('real')).numpy().mean(0)
     np.testing.assert_allclose(terms, (off**2).mean(), rtol=1e-3)
+
+
+def test_noise_of_a_discriminator_of_classes_stays_as_loud():
+    # Whatever it learns: what noise is added to begins, at the first step, with
+    # variance 1 / 2 of max(0, x), and no kernel gets longer.
+    spec = ImageSpec(height=16, width=16, num_classes=3)
+    spec = PartlyLabelledSpec(**vars(spec), num_labels=6)
+    model = SemiSupervisedGAN(spec, (5,), (400, 400), latent_size=3)
+    batch = _batch(spec, 200)
+    deviation = 0.07**0.5  # of a pixel of a digit
+    batch['image'] = 0.5 + deviation * (batch['image'] - 0.5) * 12**0.5
+    noise = BatchNoise(KEY, 200)
+    x = tf.reshape(batch['image'], [200, -1])
+    for number, (layer, level) in enumerate(
+        zip(model.hidden, (0.3, 0.5), strict=True)
+    ):
+        x = layer(x + level * noise.normal(f'n{number}', x.shape[1:]))
+        spread = tf.math.reduce_variance(x, axis=0)
+        np.testing.assert_allclose(tf.reduce_mean(spread), 1.0, rtol=0.1)
+        x = tf.nn.relu(x)
+    batch |= {
+        'labelled_image': batch['image'],
+        'labelled_label': batch['label'],
+    }
+    layers = [*model.hidden, model.logits]
+
+    def lengths():
+        return [np.linalg.norm(layer.kernel, axis=0) for layer in layers]
+
+    before = lengths()
+    players = _players(model)
+    for _ in range(3):
+        _move(model, batch, noise, players)
+    *hidden, last = [a / b for a, b in zip(lengths(), before, strict=True)]
+    for ratio in hidden:
+        np.testing.assert_allclose(ratio, 1.0, rtol=1e-5)
+    assert (abs(last - 1.0) > 1e-4).any()

@@ -9,7 +9,7 @@ discriminator, which is the same where it has one update a step.)
 
 Weight normalisation learns the length of a kernel's columns apart from their
 direction (Salimans and Kingma 2016, equation 2). Departure: the lengths begin
-as those of the kernel as it was initialised, not by a batch of data.
+as the caller says, who knows what comes in, not by a batch of data.
 """
 
 import keras
@@ -17,6 +17,8 @@ import tensorflow as tf
 
 _FIRST = 30  # iterations before training begins
 _SMALL = 1e-12
+# Of v: long against a step of Adam, or directions would jump.
+_DIRECTION = keras.initializers.RandomNormal(stddev=0.1)
 
 
 class _Normalised:
@@ -87,12 +89,26 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
 
 
 class WeightNormDense(_Normalised, keras.layers.Dense):
-    """A dense layer with kernel g v / ||v||, g for each output."""
+    """A dense layer with kernel g v / ||v||, g for each output.
+
+    Args:
+      length: what each g begins as. 1 / sqrt(mean variance of an input) gives
+        outputs of variance 1.
+      learned: whether g is trained; else it stays.
+    """
+
+    def __init__(self, units, length=1.0, learned=True, **kwargs):
+        super().__init__(units, kernel_initializer=_DIRECTION, **kwargs)
+        self._first, self._learned = length, learned
 
     def build(self, input_shape):
         super().build(input_shape)
-        self._length = self.add_weight([self.units], 'ones', name='length')
-        self._length.assign(tf.norm(tf.convert_to_tensor(self._kernel), axis=0))
+        self._length = self.add_weight(
+            [self.units],
+            keras.initializers.Constant(self._first),
+            name='length',
+            trainable=self._learned,
+        )
 
     @property
     def kernel(self):

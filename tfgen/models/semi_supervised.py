@@ -4,6 +4,7 @@ Source: Salimans et al. 2016 (Improved Techniques for Training GANs), sections
 3.1 (feature matching) and 5, for MNIST.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,9 @@ class SemiSupervisedGAN(Classifying, Latent):
     The generator matches features: it draws the means of the discriminator's
     last hidden layer, over samples and over data, together.
 
-    All hidden layers are ReLU, and G's are batch normalised.
+    All hidden layers are ReLU. G's are batch normalised; the discriminator's
+    have kernels whose columns keep their length, so that its noise, which is
+    what keeps it from learning the few labels by heart, stays as loud.
 
     Args:
       spec: of images of which few have labels.
@@ -60,11 +63,17 @@ class SemiSupervisedGAN(Classifying, Latent):
             latent_size, generator_units, spec.shape, batch_norm=True
         )
         self.hidden, size = [], spec.dimensions
+        variance = _PIXELS + input_noise**2
         for width in discriminator_units:
-            self.hidden.append(WeightNormDense(width))
-            self.hidden[-1].build([None, size])
+            # A length that is learned would grow until the noise is nothing.
+            layer = WeightNormDense(width, variance**-0.5, learned=False)
+            layer.build([None, size])
+            self.hidden.append(layer)
             size = width
-        self.logits = WeightNormDense(spec.num_classes, dtype='float32')
+            variance = _RECTIFIED + hidden_noise**2
+        self.logits = WeightNormDense(
+            spec.num_classes, variance**-0.5, dtype='float32'
+        )
         self.logits.build([None, size])
 
     @classmethod
@@ -108,7 +117,11 @@ class SemiSupervisedGAN(Classifying, Latent):
         self, example: tf.Tensor, noise: Noise | None = None
     ) -> tf.Tensor:
         """l_k: [B, H, W, C] -> float32 [B, classes]."""
-        return self.logits(self.features(example, noise))
+        x = self.features(example, noise)
+        if noise is not None:
+            normal = noise.normal('noise', x.shape[1:])
+            x = x + self.hidden_noise * normal
+        return self.logits(x)
 
     def score(
         self, example: tf.Tensor, label: tf.Tensor | None = None
@@ -171,3 +184,9 @@ class SemiSupervisedGAN(Classifying, Latent):
 
 def _log_sum(logits):
     return tf.reduce_logsumexp(logits, axis=1)
+
+
+# Variances: of a pixel of a handwritten digit, and of max(0, x) for a standard
+# normal x.
+_PIXELS = 0.07
+_RECTIFIED = 0.5 - 0.5 / math.pi
