@@ -133,6 +133,8 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     if isinstance(spec, PartlyLabelledSpec):
         batch['labelled_image'] = batch['image']
         batch['labelled_label'] = batch['label']
+    if config.preset.model.whole_epochs:
+        batch['weight'] = tf.TensorSpec([16])
     key = tf.TensorSpec([2], tf.int64)
     for player in run.make_players(config.build(), config.preset):
         measure = loop.measured(player, loop.Rows(16, 16, 1), jit=False)

@@ -19,7 +19,7 @@ from tfgen.data import (
 )
 from tfgen.data.points import WORLDS
 from tfgen.models.base import GenerativeModel
-from tfgen.models.players import Assignment, Descent
+from tfgen.models.players import Assignment, Descent, Pass
 from tfgen.noise import BatchNoise
 from tfgen.training import workdir
 
@@ -117,6 +117,20 @@ SETTINGS = {
     ),
     'classifier': ('classifier_digits', ['filters=4', 'feature_size=6']),
     'gaussian': ('gaussian_two_moons', []),
+    'autoencoder': (
+        'deep_ae_digits',
+        ['units=8,6', 'latent_size=3', 'code_noise=0.1', 'input_noise=0.1'],
+    ),
+    'convolutional_ae': (
+        'deep_ae_digits',
+        ['network=convolutional', 'units=4,6', 'error=cross_entropy'],
+    ),
+    # (Two iterations, or passes, in the steps below.)
+    'pca': ('pca_digits', ['latent_size=3', 'batch_size=104']),
+    'gmm': (
+        'gmm_digits',
+        ['num_components=3', 'variance_floor=0.01', 'batch_size=104'],
+    ),
 }
 COMMON = [
     'batch_size=16',
@@ -166,7 +180,8 @@ def build(model: str, spec=None, seed: int = 4, **changes):
     built = own.model(spec, **own.settings | changes)
     random = np.random.default_rng(seed)
     for player in built.players():
-        if isinstance(player, Assignment):
+        if isinstance(player, Assignment | Pass):
+            player.build(own)
             _move(player, built, random)
             continue
         if not isinstance(player, Descent):
@@ -181,14 +196,16 @@ def _move(player, built, random):
     """Lets a player without gradients see some random examples."""
     example = tf.constant(random.random([50, *built.spec.shape]), tf.float32)
     noise = BatchNoise(tf.constant([0, 0]), 50)
+    batch = {built.spec.key: example, 'weight': tf.ones([50])}
+    built.begin(batch, noise)
     _, means = player.statistics(
-        {built.spec.key: example}, noise, lambda v: tf.reduce_mean(v, axis=0)
+        batch, noise, lambda v: tf.reduce_mean(v, axis=0)
     )
     player.apply(means, tf.constant(0, tf.int64))
 
 
 def settings(model: str) -> list[str]:
-    return SETTINGS[model][1] + COMMON
+    return COMMON + SETTINGS[model][1]
 
 
 # Those that draw examples.

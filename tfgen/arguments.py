@@ -39,6 +39,13 @@ Positive = Annotated[
         f'use a number above 0 and below {_LARGEST_FLOAT}',
     ),
 ]
+NotNegative = Annotated[
+    float,
+    Limit(
+        lambda x: 0 <= x < _LARGEST_FLOAT,
+        f'use a number from 0 to below {_LARGEST_FLOAT}',
+    ),
+]
 
 
 @functools.cache

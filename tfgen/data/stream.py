@@ -43,6 +43,7 @@ class Data:
         batch_size: int,
         start: int = 0,
         context: tf.distribute.InputContext | None = None,
+        whole_epochs: bool = False,
     ) -> tf.data.Dataset:
         """The endless training stream from batch number `start` on.
 
@@ -52,6 +53,10 @@ class Data:
           start: number of the first global batch.
           context: of tf.distribute. With R replicas each element holds
             batch_size / R rows, dealt to the replicas in order.
+          whole_epochs: whether every epoch begins with a batch, for models
+            that compute something of all examples. Each batch then has
+            'weight', float32 [rows], which is 0 for the rows that fill up the
+            last of an epoch; its mean over an epoch is 1.
 
         Returns:
           A data set of batches with static shapes.
@@ -59,22 +64,29 @@ class Data:
         context = context or tf.distribute.InputContext()
         rows = context.get_per_replica_batch_size(batch_size)
         local = context.num_replicas_in_sync // context.num_input_pipelines
+        size = self.spec.split_sizes['train']
+        parts = batches_of(size, batch_size)
 
         def element(index):
             number = index // local
             replica = context.input_pipeline_id * local + index % local
             first = replica * rows
-            positions = (
-                number * batch_size + first + tf.range(rows, dtype=tf.int64)
-            )
-            indices = shuffled(positions, self.spec.split_sizes['train'], seed)
+            row = first + tf.range(rows, dtype=tf.int64)
+            positions, weights = number * batch_size + row, {}
+            if whole_epochs:
+                epoch, part = number // parts, number % parts
+                row += part * batch_size
+                weight = parts * batch_size / size
+                weights['weight'] = tf.where(row < size, weight, 0.0)
+                positions = epoch * size + tf.minimum(row, size - 1)
+            indices = shuffled(positions, size, seed)
             noise = BatchNoise(
                 tf.stack([tf.constant(seed, tf.int64), number]),
                 batch_size,
                 start=tf.cast(first, tf.int32),
                 count=rows,
             )
-            batch = self._batch('train', indices, noise)
+            batch = self._batch('train', indices, noise) | weights
             if self._labelled is None:
                 return batch
             order = shuffled(positions, len(self._labelled), seed ^ _LABELLED)
@@ -147,6 +159,11 @@ class Data:
         example = self.spec.scale(stored, self.source.levels, noise)
         batch = {self.spec.key: example}
         return batch if labels is None else batch | {'label': labels}
+
+
+def batches_of(size: int, batch_size: int) -> int:
+    """How many batches `size` examples fill."""
+    return -(-size // batch_size)
 
 
 def _class_sizes(names, sizes):

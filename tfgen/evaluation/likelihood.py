@@ -38,7 +38,7 @@ class LogLikelihood(Measure):
             -log_prob(batch[key], batch.get('label')).numpy()
             for batch in batches(examples, settings)
         ]
-        figure = nats(np.concatenate(found), examples.spec)
+        figure = nats(np.concatenate(found), examples.spec, model.is_density)
         return {'negative_log_likelihood': figure}
 
 

@@ -62,6 +62,8 @@ class Model(keras.Model, abc.ABC):
 
     # The kinds of examples it can model.
     kinds: ClassVar[tuple[type[Spec], ...]]
+    # Whether every epoch must begin with a batch; see Data.train.
+    whole_epochs: ClassVar[bool] = False
 
     def __new__(cls, *given, **named):
         model = super().__new__(cls, *given, **named)
@@ -155,6 +157,14 @@ class Model(keras.Model, abc.ABC):
     @abc.abstractmethod
     def players(self) -> tuple[Player, ...]:
         """Who moves in each step, in order."""
+
+    def begin(self, batch: Batch, noise: Noise) -> None:
+        """Starts from data: assigns, once, before the first step.
+
+        Args:
+          batch: the first of the training stream, all its rows.
+          noise: a row for each.
+        """
 
     def signatures(self) -> dict[str, Signature]:
         """What the model serves, by name.

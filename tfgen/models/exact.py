@@ -32,6 +32,12 @@ class Likelihood(SinglePlayer, GenerativeModel):
         density.
         """
 
+    @property
+    def is_density(self) -> bool:
+        """Whether p is a density on the data's range although these have
+        levels, so that bits count the width of one."""
+        return False
+
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """-log p(x) in nats: [B]."""
         log_prob = self.log_prob(batch[self.spec.key], batch.get('label'))

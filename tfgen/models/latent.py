@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen.models.base import GenerativeModel, Signature
+from tfgen.models.base import GenerativeModel, Model, Signature
 from tfgen.noise import Noise
 
 
-class Latent(GenerativeModel):
-    """An example is made of z in K dimensions, N(0, 1) a priori.
+class Decoding(Model):
+    """An example is made of z in K dimensions.
 
     A subclass gives `decode`, and `to_example` where what is decoded is not
     the example itself.
@@ -28,6 +28,57 @@ class Latent(GenerativeModel):
     def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
         """What was decoded, as an example: [B, *spec.shape]."""
         return decoded
+
+    def request_specs(self) -> dict[str, tf.TensorSpec]:
+        """Also z: a latent vector."""
+        z = tf.TensorSpec([None, self.latent_size], tf.float32, 'z')
+        return super().request_specs() | {'z': z}
+
+    def signatures(self) -> dict[str, Signature]:
+        return super().signatures() | {
+            'decode': Signature(
+                self._serve_decode, self.with_label('z'), makes=True
+            )
+        }
+
+    def _serve_decode(self, z, label=None):
+        return {self.spec.key: self.to_example(self.decode(z, label))}
+
+
+class Coding(Decoding):
+    """A model that also says which z stands for an example: its code."""
+
+    @abc.abstractmethod
+    def code(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """[B, *spec.shape] -> float32 [B, K]."""
+
+    def reconstruct(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Decodes the code: [B, *spec.shape] -> the same."""
+        z = self.code(example, label)
+        return self.to_example(self.decode(z, label))
+
+    def signatures(self) -> dict[str, Signature]:
+        inputs = self.with_label(self.spec.key)
+        return super().signatures() | {
+            'encode': Signature(self._serve_encode, inputs),
+            'reconstruct': Signature(
+                self._serve_reconstruct, inputs, makes=True
+            ),
+        }
+
+    def _serve_encode(self, example, label=None):
+        return {'z': self.code(example, label)}
+
+    def _serve_reconstruct(self, example, label=None):
+        return {self.spec.key: self.reconstruct(example, label)}
+
+
+class Latent(Decoding, GenerativeModel):
+    """z is drawn: from N(0, 1), if a subclass does not say otherwise."""
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Draws z from its prior and decodes it."""
@@ -50,24 +101,9 @@ class Latent(GenerativeModel):
         """
         return tf.math.ndtri(uniform).numpy()
 
-    def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """Also z: a latent vector."""
-        z = tf.TensorSpec([None, self.latent_size], tf.float32, 'z')
-        return super().request_specs() | {'z': z}
 
-    def signatures(self) -> dict[str, Signature]:
-        return super().signatures() | {
-            'decode': Signature(
-                self._serve_decode, self.with_label('z'), makes=True
-            )
-        }
-
-    def _serve_decode(self, z, label=None):
-        return {self.spec.key: self.to_example(self.decode(z, label))}
-
-
-class Inference(Latent):
-    """A model that also says which z an example comes from: q(z|x)."""
+class Inference(Coding, Latent):
+    """A model that says by which z an example may have been made: q(z|x)."""
 
     @abc.abstractmethod
     def encode(
@@ -75,28 +111,16 @@ class Inference(Latent):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """q(z|x): [B, *spec.shape] -> mean, logvar, each float32 [B, K]."""
 
-    def reconstruct(
+    def code(
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Decodes the mean of q(z|x): [B, *spec.shape] -> the same."""
+        """The mean of q(z|x)."""
         mean, _ = self.encode(example, label)
-        return self.to_example(self.decode(mean, label))
-
-    def signatures(self) -> dict[str, Signature]:
-        inputs = self.with_label(self.spec.key)
-        return super().signatures() | {
-            'encode': Signature(self._serve_encode, inputs),
-            'reconstruct': Signature(
-                self._serve_reconstruct, inputs, makes=True
-            ),
-        }
+        return mean
 
     def _serve_encode(self, example, label=None):
         mean, logvar = self.encode(example, label)
         return {'mean': mean, 'logvar': logvar}
-
-    def _serve_reconstruct(self, example, label=None):
-        return {self.spec.key: self.reconstruct(example, label)}
 
 
 class Bounded(Inference):

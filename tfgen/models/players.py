@@ -19,6 +19,7 @@ from typing import Protocol
 import keras
 import tensorflow as tf
 
+from tfgen.data.stream import batches_of
 from tfgen.gradients import with_gradients
 from tfgen.noise import Noise
 from tfgen.optimizers import Adam
@@ -38,6 +39,7 @@ class Run(Protocol):
     schedule: str
     beta_1: float
     steps: int
+    batch_size: int
 
 
 class Player(abc.ABC):
@@ -130,6 +132,75 @@ class Descent(Player):
     def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
         # (Adds over the replicas.)
         self.optimizer.apply(totals, self.variables)
+
+
+@dataclasses.dataclass
+class Pass(Player):
+    """Assigns what follows from means over all examples, once an epoch.
+
+    For models that ask for `whole_epochs`; see data.stream.
+
+    Attributes:
+      examples: in an epoch.
+      shapes: of the means, by name.
+      measures: (batch, noise) -> named [B] to show, and the sums over the rows
+        of what is to be averaged, float64, by the names of `shapes`. Each row
+        must count as batch['weight'] says.
+      variables: what this player moves.
+      solve: means over an epoch, by name -> new values of `variables`.
+    """
+
+    name: str
+    examples: int
+    shapes: Mapping[str, Sequence[int]]
+    measures: Callable[[Batch, Noise], tuple[Terms, Terms]]
+    variables: Sequence[keras.Variable]
+    solve: Callable[[Mapping[str, tf.Tensor]], Sequence[tf.Tensor]]
+    updates: int = 1
+
+    def build(self, run: Run) -> None:
+        self._parts = batches_of(self.examples, run.batch_size)
+        self._means = [
+            tf.Variable(
+                tf.zeros(shape, tf.float64),
+                trainable=False,
+                # All replicas add the same.
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for shape in self.shapes.values()
+        ]
+
+    def saved(self) -> dict:
+        return {f'{self.name}_means': self._means}
+
+    def statistics(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        terms, sums = self.measures(batch, noise)
+        shown = {name: mean(values) for name, values in terms.items()}
+        # What makes a sum over these rows a share of the global mean.
+        rows = tf.ones_like(batch['weight'], tf.float64)
+        share = mean(rows) / tf.reduce_sum(rows)
+        return shown, [share * sums[name] for name in self.shapes]
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        replica = tf.distribute.get_replica_context()
+        totals = replica.all_reduce(tf.distribute.ReduceOp.SUM, totals)
+        means = [
+            mean + total / self._parts
+            for mean, total in zip(self._means, totals, strict=True)
+        ]
+        last = (step + 1) % self._parts == 0
+        # (Replicas cannot meet inside a branch, and so none assigns.)
+        values = tf.cond(
+            last,
+            lambda: self.solve(dict(zip(self.shapes, means, strict=True))),
+            lambda: [tf.convert_to_tensor(v) for v in self.variables],
+        )
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
+        for variable, mean in zip(self._means, means, strict=True):
+            variable.assign(tf.where(last, tf.zeros_like(mean), mean))
 
 
 @dataclasses.dataclass

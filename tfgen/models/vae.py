@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data.kinds import ImageSpec
-from tfgen.layers.thin_convolution import ThinConv2D
+from tfgen.layers import coders
 from tfgen.models.base import SinglePlayer, concat_features
 from tfgen.models.latent import Bounded
 from tfgen.models.players import Batch, Terms
@@ -60,8 +60,19 @@ class CVAE(Bounded, SinglePlayer):
         self.latent_size = latent_size
         self.likelihood = likelihood
         self.kl = kl
-        self.encoder = self._encoder_network(filters)
-        self.decoder = self._decoder_network(filters)
+        height, width, channels = spec.shape
+        self.encoder = coders.encoder(
+            'convolutional',
+            (height, width, channels + self.num_classes),
+            filters,
+            2 * latent_size,
+        )
+        self.decoder = coders.decoder(
+            'convolutional',
+            latent_size + self.num_classes,
+            filters,
+            spec.shape,
+        )
         if likelihood == 'gaussian':
             self.image_logvar = self.add_weight(
                 shape=[],
@@ -81,52 +92,6 @@ class CVAE(Bounded, SinglePlayer):
                 '--set likelihood=gaussian'
             )
         return refusal
-
-    def _encoder_network(self, filters):
-        height, width, channels = self.spec.shape
-        return keras.Sequential(
-            [keras.Input([height, width, channels + self.num_classes])]
-            + [
-                keras.layers.Conv2D(f, 3, 2, 'same', activation='relu')
-                for f in filters
-            ]
-            + [
-                keras.layers.Flatten(),
-                keras.layers.Dense(2 * self.latent_size, dtype='float32'),
-            ]
-        )
-
-    def _decoder_network(self, filters):
-        height, width, channels = self.spec.shape
-        scale = 2 ** len(filters)
-        # Rounded up, and cropped at the end: any image size will do.
-        grid = (-(-height // scale), -(-width // scale), filters[-1])
-        rows, columns = grid[0] * scale - height, grid[1] * scale - width
-        crop = (
-            (rows // 2, rows - rows // 2),
-            (columns // 2, columns - columns // 2),
-        )
-        return keras.Sequential(
-            [
-                keras.Input([self.latent_size + self.num_classes]),
-                keras.layers.Dense(
-                    grid[0] * grid[1] * grid[2], activation='relu'
-                ),
-                keras.layers.Reshape(grid),
-            ]
-            + [
-                keras.layers.Conv2DTranspose(f, 3, 2, 'same', activation='relu')
-                for f in reversed(filters)
-            ]
-            + [
-                ThinConv2D(channels, 3, dtype='float32'),
-            ]
-            + (
-                [keras.layers.Cropping2D(crop, dtype='float32')]
-                if rows or columns
-                else []
-            )
-        )
 
     # The notes' functions.
 
@@ -156,7 +121,7 @@ class CVAE(Bounded, SinglePlayer):
         """The mean of p(x|z) as a picture: [B, H, W, C] in [0, 1]."""
         if self.likelihood == 'bernoulli':
             return tf.sigmoid(decoded)
-        return tf.clip_by_value(decoded, 0.0, 1.0)
+        return self.spec.clip(decoded)
 
     # The bound.
 

@@ -124,6 +124,12 @@ def measured(
     return statistics if rows.streams == 1 else added
 
 
+def first_noise(seed: int, batch_size: int) -> BatchNoise:
+    """What Model.begin draws from."""
+    key = tf.constant([seed, 0], tf.int64)
+    return BatchNoise(key, batch_size, prefix='begin/')
+
+
 def batches_per_step(players: Sequence[Player]) -> int:
     """Batches that a step takes."""
     return max(p.updates for p in players)

@@ -74,6 +74,10 @@ def _train(config, examples, directory, strategy, jit, stop, measure):
     done = int(step.numpy())
     if restored:
         print(f'continuing at step {done} from {restored}', flush=True)
+    else:
+        (first,) = examples.train(config.seed, preset.batch_size).take(1)
+        with strategy.scope():
+            model.begin(first, loop.first_noise(config.seed, preset.batch_size))
     if done >= preset.steps:
         print(f'{directory} is already trained to step {done}')
         return _finished(model, players)
@@ -168,7 +172,11 @@ def batch_iterator(
 
     def dataset(context):
         return examples.train(
-            config.seed, config.preset.batch_size, start, context
+            config.seed,
+            config.preset.batch_size,
+            start,
+            context,
+            config.preset.model.whole_epochs,
         )
 
     return iter(strategy.distribute_datasets_from_function(dataset))

@@ -94,6 +94,10 @@ class Spec(abc.ABC):
           noise: one row per example, for draws that belong to the data.
         """
 
+    def clip(self, values: tf.Tensor) -> tf.Tensor:
+        """The nearest that may be an example: [B, *shape] -> the same."""
+        return values
+
     @abc.abstractmethod
     def valid(self, example: tf.Tensor) -> tuple[tf.Tensor, str]:
         """Whether a request may hold this, and what it must be, in words.

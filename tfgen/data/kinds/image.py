@@ -76,6 +76,9 @@ class ImageSpec(Spec):
     def to_example(self, values: tf.Tensor, levels: int) -> tf.Tensor:
         return tf.cast(values, tf.float32) / (levels - 1)
 
+    def clip(self, values: tf.Tensor) -> tf.Tensor:
+        return tf.clip_by_value(values, 0.0, 1.0)
+
     def valid(self, example: tf.Tensor) -> tuple[tf.Tensor, str]:
         # A comparison with NaN is false, so NaN fails as well.
         inside = (example >= 0.0) & (example <= 1.0)

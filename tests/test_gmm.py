@@ -1,0 +1,193 @@
+"""The mixture: EM in batches is EM, and scikit-learn's from the same start."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+from sklearn.mixture import GaussianMixture
+
+from tfgen.data import PointSpec
+from tfgen.models.gmm import GMM, plus_plus
+from tfgen.noise import BatchNoise, RowNoise
+from tfgen.training import run
+
+KINDS = ('full', 'tied', 'diagonal', 'spherical')
+KEY = tf.constant([0, 5])
+
+
+def _points(seed, count=300, size=3, groups=4):
+    random = np.random.default_rng(seed)
+    spread = random.normal(size=[groups, size, size]) * 0.4
+    group = random.integers(groups, size=count)
+    centre = random.normal(size=[groups, size]) * 2.0
+    offset = np.einsum(
+        'nde,ne->nd', spread[group], random.normal(size=[count, size])
+    )
+    return (centre[group] + offset).astype(np.float32)
+
+
+def _begun(x, kind, count=4, **settings):
+    spec = PointSpec(size=x.shape[1], split_sizes={'train': len(x)})
+    model = GMM(spec, count, kind, **settings)
+    model.begin({'point': tf.constant(x)}, BatchNoise(KEY, len(x)))
+    return model
+
+
+def _iterate(model, x, parts=1):
+    """One EM step in `parts` batches, filled up with rows that do not count."""
+    rows = -(-len(x) // parts)
+    player = run.make_players(
+        model, tiny.preset('gmm').__class__(batch_size=rows)
+    )[0]
+    for part in range(parts):
+        some = x[part * rows : (part + 1) * rows]
+        weight = np.zeros(rows, np.float32)
+        weight[: len(some)] = parts * rows / len(x)
+        filled = np.concatenate([some, x[: rows - len(some)]])
+        batch = {'point': tf.constant(filled), 'weight': tf.constant(weight)}
+        _, totals = player.statistics(
+            batch, BatchNoise(KEY, rows), lambda v: tf.reduce_mean(v, axis=0)
+        )
+        player.apply(totals, tf.constant(part, tf.int64))
+
+
+def _covariances(model):
+    scales = model.scales.numpy()
+    if scales.ndim == 3:
+        return scales @ np.swapaxes(scales, 1, 2)
+    return scales**2
+
+
+def _reference(model, kind):
+    """scikit-learn's mixture that starts where ours is."""
+    covariance = _covariances(model)
+    if kind in ('full', 'tied'):
+        precisions = np.linalg.inv(covariance)
+        if kind == 'tied':
+            precisions = precisions[0]
+    else:
+        precisions = 1.0 / covariance
+        if kind == 'spherical':
+            precisions = precisions[:, 0]
+    return GaussianMixture(
+        model.num_components,
+        covariance_type='diag' if kind == 'diagonal' else kind,
+        reg_covar=0.0,
+        weights_init=model.mixing.numpy(),
+        means_init=model.means.numpy(),
+        precisions_init=precisions,
+        max_iter=20,
+        tol=0.0,
+    )
+
+
+@pytest.mark.filterwarnings('ignore:Best performing initialization')
+@pytest.mark.parametrize('parts', (1, 7))
+@pytest.mark.parametrize('kind', KINDS)
+def test_em_is_scikit_learns_from_the_same_start(kind, parts):
+    x = _points(1)
+    model = _begun(x, kind)
+    reference = _reference(model, kind).fit(x.astype(np.float64))
+    for _ in range(20):
+        _iterate(model, x, parts)
+    log_prob = model.log_prob(tf.constant(x)).numpy()
+    np.testing.assert_allclose(
+        log_prob, reference.score_samples(x.astype(np.float64)), atol=1e-4
+    )
+    np.testing.assert_allclose(model.means, reference.means_, atol=1e-5)
+    np.testing.assert_allclose(
+        model.responsibilities(tf.constant(x)),
+        reference.predict_proba(x.astype(np.float64)),
+        atol=1e-5,
+    )
+    free = reference._n_parameters()
+    assert model.num_free() == free
+
+
+@pytest.mark.parametrize('kind,seed', itertools.product(KINDS, range(5)))
+def test_em_never_lowers_the_likelihood(kind, seed):
+    # With a floor that is reached, too: by more components than there are
+    # groups, of few points some of which are equal.
+    random = np.random.default_rng(seed)
+    size = random.integers(1, 5)
+    x = _points(seed, random.integers(12, 60), size, random.integers(1, 4))
+    x = np.concatenate([x, x[:5], x[:5]])
+    model = _begun(x, kind, count=6, variance_floor=0.05)
+    found = []
+    for _ in range(15):
+        found.append(float(tf.reduce_mean(model.log_prob(tf.constant(x)))))
+        _iterate(model, x, parts=1 + seed % 3)
+        variances = _covariances(model)
+        if kind in ('full', 'tied'):
+            variances = np.linalg.eigvalsh(variances)
+        assert variances.min() > 0.05 - 1e-9
+    assert np.all(np.diff(found) > -1e-6), np.diff(found).min()
+    np.testing.assert_allclose(model.mixing.numpy().sum(), 1.0)
+
+
+def test_equal_points_and_fewer_points_than_components_are_no_error():
+    x = np.full([3, 2], 0.5, np.float32)
+    for kind in KINDS:
+        model = _begun(x, kind, count=5)
+        for _ in range(3):
+            _iterate(model, x)
+        assert np.all(np.isfinite(model.log_prob(tf.constant(x))))
+        assert np.all(np.isfinite(model.sample(RowNoise(tf.range(9)))))
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_samples_have_the_moments_of_the_mixture(kind):
+    x = _points(3, size=2)
+    model = _begun(x, kind)
+    for _ in range(10):
+        _iterate(model, x)
+    # (EM keeps the first two moments of data, if covariances are full.)
+    drawn = model.sample(BatchNoise(KEY, 40_000)).numpy()
+    mixing, means = model.mixing.numpy(), model.means.numpy()
+    mean = mixing @ means
+    within = _covariances(model)
+    if kind not in ('full', 'tied'):
+        within = np.stack([np.diag(np.broadcast_to(v, [2])) for v in within])
+    within = np.broadcast_to(within, [4, 2, 2])
+    off = means - mean
+    whole = np.einsum(
+        'm,mij->ij', mixing, within + off[:, :, None] * off[:, None]
+    )
+    np.testing.assert_allclose(drawn.mean(0), mean, atol=0.05)
+    np.testing.assert_allclose(np.cov(drawn.T), whole, atol=0.1)
+
+
+def test_a_density_sums_to_one_over_the_plane():
+    x = _points(4, size=2)
+    model = _begun(x, 'full')
+    sides = np.arange(-12.0, 12.0, 0.05, np.float32)
+    plane = np.stack(np.meshgrid(sides, sides), -1).reshape(-1, 2)
+    total = np.exp(model.log_prob(tf.constant(plane))).sum() * 0.05**2
+    np.testing.assert_allclose(total, 1.0, atol=1e-3)
+
+
+def test_centres_of_k_means_plus_plus_are_far_apart():
+    # Of three tight groups, one each, however unequal: a point is taken with a
+    # probability that is as its squared distance to the centres before it.
+    random = np.random.default_rng(0)
+    x = np.concatenate(
+        [
+            place + 0.001 * random.normal(size=[count, 2])
+            for place, count in (((0, 0), 80), ((5, 0), 10), ((0, 5), 10))
+        ]
+    )
+    for _ in range(20):
+        centres = plus_plus(
+            tf.constant(x), tf.constant(random.random(3), x.dtype)
+        ).numpy()
+        off = centres[:, None] - centres
+        apart = np.linalg.norm(off, axis=2)[np.triu_indices(3, 1)]
+        assert apart.min() > 4.0
+    # The law itself, of three points on a line.
+    line = tf.constant([[0.0], [1.0], [3.0]], tf.float64)
+    second = []
+    for u in (np.arange(1000) + 0.5) / 1000:
+        second.append(plus_plus(line, tf.constant([0.1, u], tf.float64))[1, 0].numpy())
+    np.testing.assert_allclose(np.mean(np.array(second) == 3.0), 0.9, atol=0.01)

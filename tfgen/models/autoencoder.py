@@ -1,0 +1,121 @@
+"""Auto-encoders: shallow, deep, convolutional, denoising.
+
+Source: Hinton and Salakhutdinov 2006 (Reducing the Dimensionality of Data with
+Neural Networks); Vincent et al. 2008 (denoising); the notes' road from PCA to
+the VAE, on which noise on the code is the step between the two.
+"""
+
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.arguments import NotNegative, Size
+from tfgen.data.kinds import ImageSpec
+from tfgen.layers import coders
+from tfgen.models.base import SinglePlayer
+from tfgen.models.latent import Coding
+from tfgen.models.players import Batch, Terms
+from tfgen.noise import Noise
+
+
+class AutoEncoder(Coding, SinglePlayer):
+    """x -> code of K numbers -> x, as near as it can.
+
+    It says nothing of which codes are likely, and so draws no examples: what
+    lies between two codes may decode to anything.
+
+    Args:
+      spec: of images, any size.
+      network: 'dense' layers or 'convolutional' ones of stride 2.
+      units: widths, or channels, of the encoder's hidden layers; the decoder
+        mirrors them. Without any, None, it is the shallow auto-encoder.
+      latent_size: K; the code is linear in the last hidden layer.
+      activation: of the hidden layers.
+      output: 'sigmoid' puts what is decoded into (0, 1); 'linear' leaves it.
+        Shallow, linear and at its best, it spans what PCA spans (Baldi and
+        Hornik 1989).
+      error: what is minimised, summed over an image: 'squared' or
+        'cross_entropy', for which a grey value is the probability of white.
+      input_noise, code_noise: deviation of normal noise that training adds to
+        the image, in [0, 1], and to the code.
+    """
+
+    kinds = (ImageSpec,)
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        network: coders.Kind = 'dense',
+        units: tuple[Size, ...] | None = (1000, 500, 250),
+        latent_size: Size = 30,
+        activation: coders.Activation = 'relu',
+        output: Literal['sigmoid', 'linear'] = 'sigmoid',
+        error: Literal['squared', 'cross_entropy'] = 'squared',
+        input_noise: NotNegative = 0.0,
+        code_noise: NotNegative = 0.0,
+    ):
+        super().__init__(spec)
+        self.latent_size = latent_size
+        self.output_kind, self.error = output, error
+        self.input_noise, self.code_noise = input_noise, code_noise
+        self.encoder = coders.encoder(
+            network, spec.shape, units or (), latent_size, activation
+        )
+        self.decoder = coders.decoder(
+            network, latent_size, units or (), spec.shape, activation
+        )
+
+    @classmethod
+    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        if refusal:
+            return refusal
+        if settings['error'] == 'cross_entropy' and (
+            settings['output'] == 'linear'
+        ):
+            return (
+                'error=cross_entropy is of probabilities, and output=linear '
+                'gives none: use --set output=sigmoid'
+            )
+        if settings['network'] == 'convolutional' and not settings['units']:
+            return (
+                'network=convolutional needs channels: use --set units=32,64, '
+                'for example, or --set network=dense'
+            )
+        return ''
+
+    def encode(self, image: tf.Tensor) -> tf.Tensor:
+        """[B, H, W, C] in [0, 1] -> code, float32 [B, K]."""
+        return self.encoder(image)
+
+    def code(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        return self.encode(example)
+
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """[B, K] -> logits (sigmoid), or values: [B, H, W, C]."""
+        return self.decoder(z)
+
+    def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
+        """As a picture: [B, H, W, C] in [0, 1]."""
+        if self.output_kind == 'sigmoid':
+            return tf.sigmoid(decoded)
+        return self.spec.clip(decoded)
+
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """The error, summed over the image: [B]."""
+        image = batch['image']
+        seen = image
+        if self.input_noise:
+            seen += self.input_noise * noise.normal('input', self.spec.shape)
+        z = self.encode(seen)
+        if self.code_noise:
+            z += self.code_noise * noise.normal('code', [self.latent_size])
+        decoded = self.decode(z)
+        if self.error == 'cross_entropy':
+            return {'error': -probability.log_bernoulli(image, decoded)}
+        if self.output_kind == 'sigmoid':
+            decoded = tf.sigmoid(decoded)
+        return {'error': probability.sum_event(tf.square(decoded - image))}

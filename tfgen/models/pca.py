@@ -1,0 +1,112 @@
+"""Principal component analysis.
+
+Source: Pearson 1901, Hotelling 1933; the notes' first auto-encoder.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.arguments import Size
+from tfgen.data.kinds import ImageSpec, PointSpec, Spec
+from tfgen.models.latent import Coding
+from tfgen.models.players import Pass, Player
+
+
+class PCA(Coding):
+    """The linear code of K numbers with the least squared error.
+
+    One epoch is the whole training, in batches of any size: it averages the
+    moments of all examples, in float64, and solves for the eigenvectors of
+    the covariance.
+
+    Args:
+      spec: of images or points; D numbers an example.
+      latent_size: K, at most D.
+    """
+
+    kinds = (ImageSpec, PointSpec)
+    whole_epochs = True
+
+    def __init__(self, spec: Spec, latent_size: Size = 2):
+        super().__init__(spec)
+        self.latent_size = latent_size
+        size = spec.dimensions
+        self.mean = self._weight([size], 'mean')
+        # Rows of length 1, the widest first; each one's sign makes its largest
+        # number positive.
+        self.components = self._weight([latent_size, size], 'components')
+        # Along each, with N - 1 as the divisor.
+        self.variances = self._weight([latent_size], 'variances')
+
+    def _weight(self, shape, name):
+        return self.add_weight(shape, 'zeros', name=name)
+
+    @classmethod
+    def refusal(cls, spec: Spec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        if not refusal and settings['latent_size'] > spec.dimensions:
+            return (
+                f'latent_size is {settings["latent_size"]} and an example has '
+                f'{spec.dimensions} numbers: use at most so many'
+            )
+        return refusal
+
+    def encode(self, example: tf.Tensor) -> tf.Tensor:
+        """[B, *spec.shape] -> code, float32 [B, K]."""
+        x = tf.reshape(example, [-1, self.spec.dimensions])
+        return tf.matmul(x - self.mean, self.components, transpose_b=True)
+
+    def code(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        return self.encode(example)
+
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """[B, K] -> [B, *spec.shape]."""
+        x = self.mean + tf.matmul(z, self.components)
+        return tf.reshape(x, [-1, *self.spec.shape])
+
+    def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
+        """In the data's range: [B, *spec.shape]."""
+        return self.spec.clip(decoded)
+
+    def players(self) -> tuple[Player, ...]:
+        size = self.spec.dimensions
+        return (
+            Pass(
+                'moments',
+                self.spec.split_sizes.get('train', 1),
+                {'first': [size], 'second': [size, size]},
+                self._measures,
+                (self.mean, self.components, self.variances),
+                self._solve,
+            ),
+        )
+
+    def _measures(self, batch, noise):
+        """The error of the code as it is, and moments; see Pass."""
+        example = batch[self.spec.key]
+        off = self.decode(self.encode(example)) - example
+        error = probability.sum_event(tf.square(off))
+        x = tf.reshape(example, [-1, self.spec.dimensions])
+        x, weight = tf.cast(x, tf.float64), tf.cast(batch['weight'], tf.float64)
+        weighted = x * weight[:, None]
+        sums = {
+            'first': tf.reduce_sum(weighted, axis=0),
+            'second': tf.matmul(weighted, x, transpose_a=True),
+        }
+        return {'error': error * batch['weight']}, sums
+
+    def _solve(self, means):
+        mean, count = means['first'], self.spec.split_sizes.get('train', 1)
+        covariance = means['second'] - mean[:, None] * mean
+        values, vectors = tf.linalg.eigh(covariance)
+        # (Rising.)
+        values = values[::-1][: self.latent_size]
+        rows = tf.transpose(vectors)[::-1][: self.latent_size]
+        places = tf.argmax(tf.abs(rows), axis=1)
+        rows *= tf.sign(tf.gather(rows, places, batch_dims=1))[:, None]
+        values *= count / max(count - 1, 1)
+        return [tf.cast(v, tf.float32) for v in (mean, rows, values)]

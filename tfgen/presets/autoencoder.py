@@ -1,0 +1,29 @@
+"""Auto-encoders, and PCA beside them at the same size of code."""
+
+from tfgen.models.autoencoder import AutoEncoder
+from tfgen.models.pca import PCA
+from tfgen.presets import settings
+
+_AE, _PCA = settings.of(AutoEncoder), settings.of(PCA)
+# Hinton and Salakhutdinov 2006: 784-1000-500-250-30 and back.
+_MNIST = {
+    'dataset': 'mnist',
+    'latent_size': 30,
+    'batch_size': 100,
+    'steps': 60_000,
+    'schedule': 'cosine',
+    'log_every': 500,
+    'checkpoint_every': 3000,
+}
+
+PRESETS = {
+    'pca_digits': _PCA(latent_size=8, batch_size=1500, steps=1),
+    'pca_mnist': _PCA(
+        dataset='mnist', latent_size=30, batch_size=6000, steps=10
+    ),
+    'shallow_ae_mnist': _AE(**_MNIST, units=None, output='linear'),
+    'deep_ae_mnist': _AE(**_MNIST),
+    'deep_ae_digits': _AE(
+        units=(128, 64, 32), latent_size=8, steps=4000, schedule='cosine'
+    ),
+}
