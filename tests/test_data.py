@@ -82,6 +82,22 @@ def test_stream_resumes_at_any_batch(data_dir):
             np.testing.assert_array_equal(value, whole[start][key])
 
 
+def test_whole_epochs_begin_with_a_batch_and_count_every_example_once(data_dir):
+    # 1,500 examples in batches of 64: the last is filled up by 36 rows.
+    embedded = data.load('digits', data_dir)
+    (whole,) = embedded.train(3, 3000).take(1)
+    images = whole['image'].numpy()
+    for first in (0, 24):
+        stream = embedded.train(3, 64, first, whole_epochs=True).take(24)
+        batches = list(stream)
+        weight = np.concatenate([b['weight'] for b in batches])
+        found = np.concatenate([b['image'] for b in batches])[weight > 0]
+        order = images[:1500] if first == 0 else images[1500:]
+        np.testing.assert_array_equal(found, order)
+        np.testing.assert_allclose(weight.mean(), 1.0, rtol=1e-6)
+        assert (batches[-1]['weight'].numpy() == 0).sum() == 36
+
+
 @pytest.mark.parametrize('workers', [1, 2])
 def test_replicas_share_out_the_global_batch(data_dir, workers):
     embedded = data.load('digits', data_dir, 'dynamic')

@@ -189,5 +189,7 @@ def test_centres_of_k_means_plus_plus_are_far_apart():
     line = tf.constant([[0.0], [1.0], [3.0]], tf.float64)
     second = []
     for u in (np.arange(1000) + 0.5) / 1000:
-        second.append(plus_plus(line, tf.constant([0.1, u], tf.float64))[1, 0].numpy())
+        second.append(
+            plus_plus(line, tf.constant([0.1, u], tf.float64))[1, 0].numpy()
+        )
     np.testing.assert_allclose(np.mean(np.array(second) == 3.0), 0.9, atol=0.01)

@@ -11,7 +11,10 @@ from tfgen.models.latent import Coding
 
 
 class Reconstruction(Measure):
-    """The squared error of a reconstruction, summed over an example."""
+    """The squared error of a reconstruction, summed over an example.
+
+    Of what is decoded, not clipped to the data's range.
+    """
 
     name = 'reconstruction'
 
@@ -25,7 +28,8 @@ class Reconstruction(Measure):
 
         @tf.function(reduce_retracing=True)
         def errors(example, label):
-            off = model.reconstruct(example, label) - example
+            decoded = model.decode(model.code(example, label), label)
+            off = model.values(decoded) - example
             return probability.sum_event(tf.square(off))
 
         for batch in batches(examples, settings):

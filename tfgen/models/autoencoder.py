@@ -57,7 +57,7 @@ class AutoEncoder(Coding, SinglePlayer):
     ):
         super().__init__(spec)
         self.latent_size = latent_size
-        self.output_kind, self.error = output, error
+        self.squashed, self.error = output == 'sigmoid', error
         self.input_noise, self.code_noise = input_noise, code_noise
         self.encoder = coders.encoder(
             network, spec.shape, units or (), latent_size, activation
@@ -98,11 +98,9 @@ class AutoEncoder(Coding, SinglePlayer):
         """[B, K] -> logits (sigmoid), or values: [B, H, W, C]."""
         return self.decoder(z)
 
-    def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
-        """As a picture: [B, H, W, C] in [0, 1]."""
-        if self.output_kind == 'sigmoid':
-            return tf.sigmoid(decoded)
-        return self.spec.clip(decoded)
+    def values(self, decoded: tf.Tensor) -> tf.Tensor:
+        """Grey values: [B, H, W, C]."""
+        return tf.sigmoid(decoded) if self.squashed else decoded
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """The error, summed over the image: [B]."""
@@ -116,6 +114,5 @@ class AutoEncoder(Coding, SinglePlayer):
         decoded = self.decode(z)
         if self.error == 'cross_entropy':
             return {'error': -probability.log_bernoulli(image, decoded)}
-        if self.output_kind == 'sigmoid':
-            decoded = tf.sigmoid(decoded)
-        return {'error': probability.sum_event(tf.square(decoded - image))}
+        off = self.values(decoded) - image
+        return {'error': probability.sum_event(tf.square(off))}

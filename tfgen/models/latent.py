@@ -14,8 +14,8 @@ from tfgen.noise import Noise
 class Decoding(Model):
     """An example is made of z in K dimensions.
 
-    A subclass gives `decode`, and `to_example` where what is decoded is not
-    the example itself.
+    A subclass gives `decode`, and `values` where what is decoded is not the
+    example itself.
     """
 
     # K.
@@ -25,9 +25,13 @@ class Decoding(Model):
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """[B, K] -> what the network says of the example."""
 
+    def values(self, decoded: tf.Tensor) -> tf.Tensor:
+        """What was decoded, on the scale of the data: [B, *spec.shape]."""
+        return decoded
+
     def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
         """What was decoded, as an example: [B, *spec.shape]."""
-        return decoded
+        return self.spec.clip(self.values(decoded))
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
         """Also z: a latent vector."""

@@ -68,10 +68,6 @@ class PCA(Coding):
         x = self.mean + tf.matmul(z, self.components)
         return tf.reshape(x, [-1, *self.spec.shape])
 
-    def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
-        """In the data's range: [B, *spec.shape]."""
-        return self.spec.clip(decoded)
-
     def players(self) -> tuple[Player, ...]:
         size = self.spec.dimensions
         return (

@@ -117,11 +117,11 @@ class CVAE(Bounded, SinglePlayer):
         """p(x|z): [B, K] -> logits (Bernoulli) or means: [B, H, W, C]."""
         return self.decoder(concat_features(z, self.one_hot(label)))
 
-    def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
-        """The mean of p(x|z) as a picture: [B, H, W, C] in [0, 1]."""
-        if self.likelihood == 'bernoulli':
-            return tf.sigmoid(decoded)
-        return self.spec.clip(decoded)
+    def values(self, decoded: tf.Tensor) -> tf.Tensor:
+        """The mean of p(x|z): [B, H, W, C]."""
+        return (
+            tf.sigmoid(decoded) if self.likelihood == 'bernoulli' else decoded
+        )
 
     # The bound.
 
