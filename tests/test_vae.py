@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
 from scipy import stats
 
 from tfgen import probability
@@ -10,6 +11,7 @@ from tfgen.data import ImageSpec
 from tfgen.errors import UserError
 from tfgen.models.vae import CVAE
 from tfgen.noise import BatchNoise
+from tfgen.training import run
 
 RNG = np.random.default_rng(3)
 D, K = 5, 2
@@ -145,6 +147,72 @@ def test_loss_terms_are_the_negative_elbo():
     elbo = model.elbo(batch['image'], None, _noise(4))
     np.testing.assert_allclose(-elbo, terms['distortion'] + terms['rate'])
     assert set(terms) == {'distortion', 'rate'}
+
+
+def test_several_draws_train_the_importance_weighted_bound():
+    linear = LinearGaussian(exact_posterior=False)
+    images = tf.constant(np.tile(linear.x, [500, 1, 1, 1]))
+    found = []
+    for count in (1, 2, 5, 20):
+        model = CVAE(
+            _spec(1, 1, D),
+            K,
+            likelihood='gaussian',
+            kl='monte_carlo',
+            importance_samples=count,
+        )
+        model.image_logvar.assign(np.log(linear.variance))
+        model.encoder, model.decoder = linear._encode, linear._decode
+        terms = model.loss_terms({'image': images}, _noise(len(images)))
+        found.append(-sum(v.numpy().mean() for v in terms.values()))
+    assert list(terms) == ['bound']
+    exact = linear.log_prob().mean()
+    # (The first is the ELBO, whose gap is known.)
+    np.testing.assert_allclose(found[0], exact - linear.gap()[0], atol=5e-3)
+    assert np.all(np.diff(found) > 0) and found[-1] < exact + 1e-3
+    assert exact - found[-1] < 0.3 * linear.gap()[0]
+
+
+def test_free_bits_cost_nothing_and_pull_at_nothing():
+    model = CVAE(_spec(8, 8, 1), 3, (4, 4), free_bits=0.5)
+    image = tf.constant(RNG.random([6, 8, 8, 1]) > 0.5, tf.float32)
+    mean = tf.Variable([[0.1, 1.5, 0.0]] * 6, dtype=tf.float32)
+    model.encode = lambda *_: (mean, tf.zeros([6, 3]))
+    model.decode = lambda z, _: tf.zeros([len(z), 8, 8, 1])
+    with tf.GradientTape() as tape:
+        rate = model.loss_terms({'image': image}, _noise(6))['rate']
+    # Rates are mean^2 / 2: 0.005, 1.125 and 0.
+    np.testing.assert_allclose(rate, 0.5 + 1.125 + 0.5, rtol=1e-6)
+    slope = tape.gradient(rate, mean).numpy()
+    np.testing.assert_allclose(slope, [[0, 1.5, 0]] * 6, rtol=1e-6)
+    elbo = model.elbo(image, None, _noise(6))
+    np.testing.assert_allclose(elbo, -64 * np.log(2) - 1.13, rtol=1e-5)
+
+
+def test_the_rate_warms_up_in_training_and_not_in_the_bound(tmp_path, data_dir):
+    config, examples = tiny.load('cvae', data_dir, 'kl_warmup=20')
+    model = config.build()
+    (batch,) = examples.train(0, 16).take(1)
+    rates, bounds = [], []
+    *_, rising = run.make_players(model, config.preset)
+    for step in (-1, 4, 9, 19, 50):
+        rising.apply([], tf.constant(step, tf.int64))
+        terms = model.loss_terms(batch, _noise(16))
+        rates.append(terms['rate'].numpy())
+        bounds.append(model.elbo(batch['image'], batch['label'], _noise(16)))
+    for rate, weight in zip(rates, (0, 0.25, 0.5, 1, 1), strict=True):
+        np.testing.assert_allclose(rate, weight * rates[-1], rtol=1e-5)
+    for bound in bounds:
+        np.testing.assert_array_equal(bound, bounds[0])
+
+
+def test_dense_layers_take_any_image_and_the_label():
+    model = CVAE(_spec(5, 3, 2), 4, units=(7, 6), conditional=True)
+    image = tf.constant(RNG.random([4, 5, 3, 2]) > 0.5, tf.float32)
+    found = [model.reconstruct(image, tf.fill([4], k)).numpy() for k in (0, 2)]
+    assert found[0].shape == (4, 5, 3, 2)
+    assert np.abs(found[0] - found[1]).max() > 1e-4
+    assert not any('conv' in v.path for v in model.variables)
 
 
 @pytest.mark.parametrize(
