@@ -9,6 +9,7 @@ from scipy import stats
 from tfgen import probability
 from tfgen.data import ImageSpec
 from tfgen.errors import UserError
+from tfgen.evaluation import annealed
 from tfgen.models.vae import CVAE
 from tfgen.noise import BatchNoise
 from tfgen.training import run
@@ -171,6 +172,28 @@ def test_several_draws_train_the_importance_weighted_bound():
     np.testing.assert_allclose(found[0], exact - linear.gap()[0], atol=5e-3)
     assert np.all(np.diff(found) > 0) and found[-1] < exact + 1e-3
     assert exact - found[-1] < 0.3 * linear.gap()[0]
+
+
+def test_annealed_importance_is_the_exact_log_prob():
+    linear = LinearGaussian(exact_posterior=False)
+    x = tf.repeat(tf.constant(linear.x[:10]), 16, axis=0)
+    weights = annealed.log_weights(
+        lambda z: linear.model.log_likelihood(x, z), [160, K], [0, 3]
+    )
+    found = probability.log_mean_exp(tf.reshape(weights, [10, 16]), axis=1)
+    np.testing.assert_allclose(found, linear.log_prob()[:10], atol=0.1)
+    # The weights themselves are far less alike without the transitions.
+    spread = tf.math.reduce_std(tf.reshape(weights, [10, 16]), axis=1)
+    assert tf.reduce_max(spread) < 0.3
+    plain = linear.model.log_likelihood(x, _noise(160).normal('z', [K]))
+    assert tf.math.reduce_std(tf.reshape(plain, [10, 16])) > 1.0
+    # On average the weight is p(x), also where few temperatures are too few.
+    x = tf.repeat(tf.constant(linear.x[:1]), 20_000, axis=0)
+    weights = annealed.log_weights(
+        lambda z: linear.model.log_likelihood(x, z), [20_000, K], [0, 4], 3
+    )
+    found = probability.log_mean_exp(weights)
+    np.testing.assert_allclose(found, linear.log_prob()[0], atol=0.05)
 
 
 def test_free_bits_cost_nothing_and_pull_at_nothing():

@@ -125,6 +125,39 @@ SETTINGS = {
         'deep_ae_digits',
         ['network=convolutional', 'units=4,6', 'error=cross_entropy'],
     ),
+    'iwae': (
+        'iwae_mnist',
+        ['dataset=digits', 'units=8', 'latent_size=3'],
+    ),
+    'free_bits': (
+        'vae_mnist',
+        [
+            'dataset=digits',
+            'units=8',
+            'latent_size=3',
+            'free_bits=0.01',
+            'kl_warmup=15',
+        ],
+    ),
+    'hierarchical_vae': (
+        'iwae2_mnist',
+        [
+            'dataset=digits',
+            'low_size=4',
+            'top_size=3',
+            'low_units=8',
+            'top_units=6',
+            'importance_samples=3',
+        ],
+    ),
+    'rbm': (
+        'rbm_digits',
+        ['hidden_size=5', 'sampling_steps=10', 'gibbs_steps=2'],
+    ),
+    'rbm_from_data': (
+        'rbm_digits',
+        ['hidden_size=5', 'sampling_steps=10', 'persistent=false'],
+    ),
     # (Two iterations, or passes, in the steps below.)
     'pca': ('pca_digits', ['latent_size=3', 'batch_size=104']),
     'gmm': (

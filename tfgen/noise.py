@@ -114,10 +114,30 @@ class BatchNoise(Noise):
             dtype=tf.uint32,
             alg=_ALGORITHM,
         )
+        return self.own(rows)
+
+    def own(self, values: tf.Tensor) -> tf.Tensor:
+        """This replica's rows of what has a row for each of the global batch.
+
+        [global batch, ...] -> [rows, ...].
+        """
+        values = tf.convert_to_tensor(values)
         if self._count is None:
-            return rows
-        begin = [self._start] + [0] * len(shape)
-        return tf.slice(rows, begin, [self._count, *shape])
+            return values
+        begin = [self._start] + [0] * (values.shape.rank - 1)
+        return tf.slice(values, begin, [self._count, *values.shape[1:]])
+
+    def placed(self, values: tf.Tensor) -> tf.Tensor:
+        """The inverse: 0 in the rows of others, so that a sum has all.
+
+        [rows, ...] -> [global batch, ...].
+        """
+        if self._count is None:
+            return values
+        after = self._size - self._start - self._count
+        rest = [[0, 0]] * (values.shape.rank - 1)
+        whole = tf.pad(values, [[self._start, after], *rest])
+        return tf.ensure_shape(whole, [self._size, *values.shape[1:]])
 
 
 class RowNoise(Noise):

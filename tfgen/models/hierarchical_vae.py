@@ -1,0 +1,160 @@
+"""A VAE with two layers of latent variables.
+
+Source: Burda et al. 2016 (Importance Weighted Autoencoders), section 5 and
+appendix C.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.arguments import Size
+from tfgen.data.kinds import ImageSpec
+from tfgen.layers import coders
+from tfgen.models.base import SinglePlayer
+from tfgen.models.latent import Bounded
+from tfgen.models.players import Batch, Terms
+from tfgen.noise import Noise
+
+
+class HierarchicalVAE(Bounded, SinglePlayer):
+    """p(x) = integral of p(top) p(low | top) p(x | low); q goes up: q(low | x)
+    q(top | low).
+
+    All are normal but the last, of binary pixels. Each conditional is a network
+    of two dense layers.
+
+    To everyone else z is the K standard normal numbers that an example is made
+    of: those of `top`, then those of low = mean + deviation * z, given top. So
+    the prior is N(0, 1), and decoding draws nothing.
+
+    Args:
+      spec: of binary images, any size.
+      low_size, top_size: of the latent variables; K is their sum.
+      low_units, top_units: width of the dense layers between image and `low`,
+        and between `low` and `top`.
+      activation: of these.
+      importance_samples: see CVAE.
+    """
+
+    kinds = (ImageSpec,)
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        low_size: Size = 100,
+        top_size: Size = 50,
+        low_units: Size = 200,
+        top_units: Size = 100,
+        activation: coders.Activation = 'tanh',
+        importance_samples: Size = 1,
+    ):
+        super().__init__(spec)
+        self.low_size, self.top_size = low_size, top_size
+        self.latent_size = low_size + top_size
+        self.importance_samples = importance_samples
+        wide, narrow = (low_units,) * 2, (top_units,) * 2
+
+        def up(shape, units, size):
+            return coders.encoder('dense', shape, units, 2 * size, activation)
+
+        self.to_low = up(spec.shape, wide, low_size)
+        self.to_top = up([low_size], narrow, top_size)
+        self.from_top = up([top_size], narrow, low_size)
+        self.from_low = coders.decoder(
+            'dense', low_size, wide, spec.shape, activation
+        )
+
+    @classmethod
+    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        if not refusal and spec.levels != 2:
+            return (
+                f'{cls.__name__} needs binary images, {spec.name!r} has '
+                f'{spec.levels} levels: use --set binarization=dynamic'
+            )
+        return refusal
+
+    def encode(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """q(z|x) along the means: [B, H, W, C] -> mean, logvar, [B, K]."""
+        low, low_logvar = _normal(self.to_low, image)
+        top, top_logvar = _normal(self.to_top, low)
+        expected, logvar = _normal(self.from_top, top)
+        low = (low - expected) * tf.exp(-0.5 * logvar)
+        return (
+            tf.concat([top, low], axis=1),
+            tf.concat([top_logvar, low_logvar - logvar], axis=1),
+        )
+
+    def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """p(x|z): [B, K] -> logits, [B, H, W, C]."""
+        top, low = tf.split(z, [self.top_size, self.low_size], axis=1)
+        return self.from_low(_drawn(*_normal(self.from_top, top), low))
+
+    def values(self, decoded: tf.Tensor) -> tf.Tensor:
+        """P(x = 1)."""
+        return tf.sigmoid(decoded)
+
+    def _terms(self, image, noise, count=1):
+        """log p(x | low), and log of q / p of what was drawn, each [B S].
+
+        S = `count` draws of each image, side by side.
+        """
+
+        def normal(name, size):
+            return tf.reshape(noise.normal(name, [count, size]), [-1, size])
+
+        image = tf.repeat(image, count, axis=0)
+        mean, logvar = _normal(self.to_low, image)
+        low = _drawn(mean, logvar, normal('low', self.low_size))
+        rate = probability.log_normal_pdf(low, mean, logvar)
+        mean, logvar = _normal(self.to_top, low)
+        top = _drawn(mean, logvar, normal('top', self.top_size))
+        rate += probability.log_normal_pdf(top, mean, logvar)
+        rate -= probability.log_normal_pdf(top, 0.0, 0.0)
+        rate -= probability.log_normal_pdf(low, *_normal(self.from_top, top))
+        return probability.log_bernoulli(image, self.from_low(low)), rate
+
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """-ELBO = distortion + rate in nats, or the bound of draws: [B]."""
+        image, count = batch['image'], self.importance_samples
+        if count > 1:
+            weights = self.log_weights(image, None, noise, count)
+            return {'bound': -probability.log_mean_exp(weights)}
+        log_likelihood, rate = self._terms(image, noise)
+        return {'distortion': -log_likelihood, 'rate': rate}
+
+    def elbo(
+        self, image: tf.Tensor, label: tf.Tensor | None, noise: Noise
+    ) -> tf.Tensor:
+        log_likelihood, rate = self._terms(image, noise)
+        return log_likelihood - rate
+
+    def log_weights(
+        self,
+        image: tf.Tensor,
+        label: tf.Tensor | None,
+        noise: Noise,
+        num_samples: int,
+    ) -> tf.Tensor:
+        log_likelihood, rate = self._terms(image, noise, num_samples)
+        weights = tf.reshape(log_likelihood - rate, [-1, num_samples])
+        return tf.transpose(weights)
+
+    @property
+    def is_density(self) -> bool:
+        return False
+
+
+def _normal(network: keras.Sequential, x):
+    """Mean and logvar that a network says."""
+    mean, logvar = tf.split(network(x), 2, axis=1)
+    return mean, logvar
+
+
+def _drawn(mean, logvar, normal):
+    return mean + normal * tf.exp(0.5 * logvar)
