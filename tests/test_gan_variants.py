@@ -11,7 +11,8 @@ from tfgen import adversarial
 from tfgen.data import ImageSpec, PartlyLabelledSpec, PointSpec
 from tfgen.models.bigan import BiGAN
 from tfgen.models.gan import GAN
-from tfgen.models.inpainting import InpaintingGAN, random_mask
+from tfgen.models.inpainting import InpaintingGAN
+from tfgen.models.masks import random_mask
 from tfgen.models.semi_supervised import SemiSupervisedGAN
 from tfgen.noise import BatchNoise, RowNoise
 from tfgen.training import run

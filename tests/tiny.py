@@ -150,6 +150,10 @@ SETTINGS = {
             'importance_samples=3',
         ],
     ),
+    'inpainting_vae': (
+        'inpainting_vae_mnist',
+        ['dataset=digits', 'units=8', 'latent_size=3', 'masks=any'],
+    ),
     'rbm': (
         'rbm_digits',
         ['hidden_size=5', 'sampling_steps=10', 'gibbs_steps=2'],

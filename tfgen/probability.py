@@ -43,6 +43,21 @@ def kl_normal(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     return 0.5 * sum_event(mean**2 + tf.exp(logvar) - 1.0 - logvar)
 
 
+def kl_normals(
+    mean: tf.Tensor,
+    logvar: tf.Tensor,
+    prior_mean: tf.Tensor,
+    prior_logvar: tf.Tensor,
+) -> tf.Tensor:
+    """KL(N(mean, exp(logvar)) || the same of the prior): [B, ...] -> [B].
+
+    In nats. With a prior N(0, 1) it is `kl_normal`.
+    """
+    scaled = (mean - prior_mean) ** 2 * tf.exp(-prior_logvar)
+    ratio = logvar - prior_logvar
+    return 0.5 * sum_event(scaled + tf.exp(ratio) - 1.0 - ratio)
+
+
 def expected_log_prior(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     """E log p(z) for z ~ N(mean, exp(logvar)), p = N(0, 1): [B, ...] -> [B].
 

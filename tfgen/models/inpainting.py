@@ -11,6 +11,7 @@ from tfgen.data.kinds import ImageSpec
 from tfgen.layers.networks import Limits
 from tfgen.models.base import Completing
 from tfgen.models.gan import GAN
+from tfgen.models.masks import random_mask
 from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
@@ -120,32 +121,3 @@ class InpaintingGAN(Completing, GAN):
         # (Who asks about an example alone was given nothing of it.)
         context = batch['context'] if 'context' in batch else self._nothing(x)
         return tf.concat([x, context], axis=-1), None
-
-
-def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:
-    """Masks as InpaintingGAN is trained on: float32 [B, H, W, 1], 1 visible."""
-    u = noise.uniform('mask', [6])
-
-    def within(size, a, b):
-        middle = (tf.range(size, dtype=tf.float32) + 0.5) / size
-        first, last = tf.minimum(a, b), tf.maximum(a, b)
-        inside = (middle >= first[:, None]) & (middle <= last[:, None])
-        return tf.cast(inside, tf.float32)
-
-    rows = within(height, u[:, 0], u[:, 1])
-    columns = within(width, u[:, 2], u[:, 3])
-    inside = (rows[:, :, None] * columns[:, None, :])[..., None]
-    single = noise.uniform('pixels', [height, width, 1])
-    share = u[:, 4, None, None, None]
-    kinds = tf.stack(
-        [
-            tf.zeros_like(inside),
-            inside,
-            1.0 - inside,
-            tf.cast(single < share, tf.float32),
-        ]
-    )
-    # Of six equal parts the first three hide all.
-    kind = tf.maximum(tf.cast(u[:, 5] * 6.0, tf.int32) - 2, 0)
-    chosen = tf.one_hot(kind, 4, axis=0)
-    return tf.reduce_sum(kinds * chosen[..., None, None, None], axis=0)

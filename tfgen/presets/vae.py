@@ -1,6 +1,7 @@
 """Variational auto-encoders."""
 
 from tfgen.models.hierarchical_vae import HierarchicalVAE
+from tfgen.models.inpainting_vae import InpaintingVAE
 from tfgen.models.vae import CVAE
 from tfgen.presets import settings
 
@@ -41,5 +42,16 @@ PRESETS = {
     ),
     'vae_mnist': _CVAE(**_BURDA, **_ONE_LAYER),
     'iwae_mnist': _CVAE(**_BURDA, **_ONE_LAYER, importance_samples=5),
+    # Sohn et al. 2015; the widths are those of Pyro's replica.
+    'inpainting_vae_mnist': settings.of(InpaintingVAE)(
+        dataset='mnist',
+        binarization='dynamic',
+        masks='quadrants',
+        batch_size=100,
+        steps=60_000,
+        schedule='cosine',
+        log_every=500,
+        checkpoint_every=3000,
+    ),
     'iwae2_mnist': settings.of(HierarchicalVAE)(**_BURDA, importance_samples=5),
 }

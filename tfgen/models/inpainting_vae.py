@@ -1,0 +1,164 @@
+"""A conditional VAE whose condition is any visible part of the image.
+
+Source: Sohn et al. 2015 (Learning Structured Output Representation using Deep
+Conditional Generative Models), equation 4: there, quadrants of a digit given
+the others.
+"""
+
+from typing import Any, Literal
+
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.arguments import Size
+from tfgen.data.kinds import ImageSpec
+from tfgen.layers import coders
+from tfgen.models.base import Completing, SinglePlayer
+from tfgen.models.masks import quadrants, random_mask
+from tfgen.models.players import Batch, Terms
+from tfgen.noise import Noise
+
+
+class InpaintingVAE(Completing, SinglePlayer):
+    """p(y | x) = integral of p(z | x) p(y | x, z): y is hidden, x visible.
+
+    Each network sees x and the mask; q(z | x, y) the whole image as well. Mask
+    and visible pixels go to the decoder beside z (departure: Sohn et al. let
+    it see the guess of a network without z).
+
+    Args:
+      spec: of binary images, any size.
+      latent_size: K.
+      units: widths of the dense layers of each of the three networks.
+      activation: of these.
+      masks: of training: 'quadrants', one to three of which are visible; or
+        'any' of masks.random_mask, half of which hide all.
+    """
+
+    kinds = (ImageSpec,)
+
+    def __init__(
+        self,
+        spec: ImageSpec,
+        latent_size: Size = 50,
+        units: tuple[Size, ...] = (500, 500),
+        activation: coders.Activation = 'relu',
+        masks: Literal['any', 'quadrants'] = 'any',
+    ):
+        super().__init__(spec)
+        self.latent_size, self.masks = latent_size, masks
+        height, width, channels = spec.shape
+        seen, whole = channels + 1, 2 * channels + 1
+
+        def network(channels):
+            shape = (height, width, channels)
+            size = 2 * latent_size
+            return coders.encoder('dense', shape, units, size, activation)
+
+        self.prior, self.encoder = network(seen), network(whole)
+        self.decoder = coders.decoder(
+            'dense',
+            latent_size + height * width * seen,
+            units,
+            spec.shape,
+            activation,
+        )
+
+    @classmethod
+    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        if not refusal and spec.levels != 2:
+            return (
+                f'{cls.__name__} needs binary images, {spec.name!r} has '
+                f'{spec.levels} levels: use --set binarization=dynamic'
+            )
+        return refusal
+
+    def complete(
+        self,
+        example: tf.Tensor,
+        mask: tf.Tensor,
+        noise: Noise,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """z of p(z | x), and the mean of p(y | x, z); see Completing."""
+        seen = _seen(example, mask)
+        mean, logvar = _normal(self.prior, seen)
+        z = mean + noise.normal('z', [self.latent_size]) * tf.exp(0.5 * logvar)
+        made = tf.sigmoid(self._decode(z, seen))
+        return tf.where(mask > 0.5, example, made)
+
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
+        """Completes what shows nothing."""
+        rows = tf.shape(noise.uniform('rows', []))[0]
+        nothing = tf.zeros([rows, *self.spec.shape])
+        return self.complete(nothing, nothing[..., :1], noise)
+
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """-log p(y | x, z) and KL(q(z | x, y) || p(z | x)) in nats: [B]."""
+        image = batch['image']
+        mask = self._mask(noise)
+        seen, prior, posterior = self._inferred(image, mask)
+        mean, logvar = posterior
+        z = mean + noise.normal('z', [self.latent_size]) * tf.exp(0.5 * logvar)
+        return {
+            'distortion': -self._log_hidden(image, mask, z, seen),
+            'rate': probability.kl_normals(*posterior, *prior),
+        }
+
+    def log_weights(
+        self,
+        image: tf.Tensor,
+        mask: tf.Tensor,
+        noise: Noise,
+        num_samples: int,
+    ) -> tf.Tensor:
+        """log p(y, z_s | x) - log q(z_s | x, y) of S draws: [S, B].
+
+        Their log-mean-exp bounds log p(y | x); see Bounded.log_weights.
+        """
+        image, mask = (tf.repeat(v, num_samples, axis=0) for v in (image, mask))
+        seen, prior, posterior = self._inferred(image, mask)
+        mean, logvar = posterior
+        eps = noise.normal('eps', [num_samples, self.latent_size])
+        eps = tf.reshape(eps, [-1, self.latent_size])
+        z = mean + eps * tf.exp(0.5 * logvar)
+        weights = (
+            self._log_hidden(image, mask, z, seen)
+            + probability.log_normal_pdf(z, *prior)
+            - probability.log_normal_pdf(z, *posterior)
+        )
+        return tf.transpose(tf.reshape(weights, [-1, num_samples]))
+
+    def _inferred(self, image, mask):
+        """What is seen, p(z | x) and q(z | x, y)."""
+        seen = _seen(image, mask)
+        prior = _normal(self.prior, seen)
+        posterior = _normal(self.encoder, tf.concat([image, seen], axis=-1))
+        return seen, prior, posterior
+
+    def _mask(self, noise):
+        height, width = self.spec.height, self.spec.width
+        if self.masks == 'any':
+            return random_mask(height, width, noise)
+        known = 1.0 + noise.uniform('known', []) * 3.0
+        return quadrants(height, width, tf.cast(known, tf.int32))
+
+    def _decode(self, z, seen):
+        flat = tf.reshape(seen, [-1, seen.shape[1:].num_elements()])
+        return self.decoder(tf.concat([z, flat], axis=1))
+
+    def _log_hidden(self, image, mask, z, seen):
+        logits = self._decode(z, seen)
+        each = image * logits - tf.nn.softplus(logits)
+        return probability.sum_event((1.0 - mask) * each)
+
+
+def _seen(image, mask):
+    """What is visible, and where: [B, H, W, C + 1]."""
+    return tf.concat([image * mask, mask], axis=-1)
+
+
+def _normal(network, x):
+    mean, logvar = tf.split(network(x), 2, axis=1)
+    return mean, logvar
