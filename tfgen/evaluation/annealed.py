@@ -11,7 +11,7 @@ from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, nats
 from tfgen.models.base import Model
-from tfgen.models.vae import CVAE
+from tfgen.models.variational import Variational
 from tfgen.noise import BatchNoise
 
 _CHAINS = 16  # for each example
@@ -39,25 +39,25 @@ class Annealed(Measure):
         return False  # minutes for a few images
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, CVAE)
+        return isinstance(model, Variational)
 
     def figures(
-        self, model: CVAE, examples: Data, settings: Settings
+        self, model: Variational, examples: Data, settings: Settings
     ) -> Figures:
         limit = settings.limit or _IMAGES
         found, size = [], settings.batch_size
         for batch in examples.evaluation(settings.split, size, limit):
-            image, label = (
+            example, label = (
                 None if v is None else tf.repeat(v, _CHAINS, axis=0)
-                for v in (batch['image'], batch.get('label'))
+                for v in (batch[examples.spec.key], batch.get('label'))
             )
 
-            def log_likelihood(z, image=image, label=label):
-                return model.log_likelihood(image, z, label)
+            def log_likelihood(z, example=example, label=label):
+                return model.log_likelihood(example, z, label)
 
             weights = log_weights(
                 log_likelihood,
-                [len(image), model.latent_size],
+                [len(example), model.latent_size],
                 [settings.seed, len(found)],
             )
             weights = tf.reshape(weights, [-1, _CHAINS])
