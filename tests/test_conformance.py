@@ -263,12 +263,12 @@ SERVED = {
     GAN: {'score'},
     SemiSupervisedGAN: {'score'},
     RBM: {'score'},
-    Decoding: {'decode'},
+    Decoding: {'decode', 'interpolate'},
     Coding: {'encode', 'reconstruct'},
     GMM: {'responsibilities'},
     Bounded: {'elbo'},
 }
-MAKING = {'sample', 'complete', 'decode', 'reconstruct'}
+MAKING = {'sample', 'complete', 'decode', 'interpolate', 'reconstruct'}
 
 
 @MODELS

@@ -10,7 +10,7 @@ from tfgen import files, plots
 from tfgen.data import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.models.pixelrnn import PixelRNN
-from tfgen.serving import pictures, signatures
+from tfgen.serving import calls, latents, pictures, signatures
 
 
 @pytest.fixture(scope='module')
@@ -98,7 +98,7 @@ def test_samples_repeat_labels_and_follow_seeds(served):
     images, columns, titles = pictures.samples(
         functions, config, [3, 1], 6, seed=10
     )
-    assert images.shape == (6, 8, 8, 1) and columns == pictures.COLUMNS
+    assert images.shape == (6, 8, 8, 1) and columns == calls.COLUMNS
     assert titles == ['3', '1'] * 3
     later, *_ = pictures.samples(functions, config, [3, 1], 2, seed=14)
     np.testing.assert_allclose(images[4:], later, atol=1e-6)
@@ -106,7 +106,7 @@ def test_samples_repeat_labels_and_follow_seeds(served):
 
 def test_interpolation_is_between_its_ends(served):
     functions, config, _ = served('cvae')
-    images, columns, _ = pictures.interpolation(functions, config, [7], 0)
+    images, columns, _ = latents.interpolation(functions, config, [7], 0)
     rows = images.reshape(-1, columns, 64)
     # A step of a line is smaller than the line.
     steps = np.abs(np.diff(rows, axis=1)).sum(-1)
@@ -116,7 +116,9 @@ def test_interpolation_is_between_its_ends(served):
 
 def test_manifold_varies_along_both_axes(served):
     functions, config, _ = served('cvae')
-    images, size, _ = pictures.manifold(functions, config, None, size=5)
+    images, size, _ = latents.manifold(
+        functions, config, latents.Codes(config), None, size=5
+    )
     plane = images.reshape(size, size, 64)
     assert np.abs(np.diff(plane, axis=0)).max() > 1e-6
     assert np.abs(np.diff(plane, axis=1)).max() > 1e-6
@@ -124,7 +126,7 @@ def test_manifold_varies_along_both_axes(served):
 
 def test_styles_show_the_image_and_every_label(served):
     functions, config, images = served('cvae')
-    drawn, columns, titles = pictures.styles(functions, config, images)
+    drawn, columns, titles = latents.styles(functions, config, images)
     assert columns == 11
     assert titles[:11] == ['test image', *map(str, range(10))]
     rows = drawn.reshape(-1, columns, 8, 8, 1)
@@ -235,7 +237,7 @@ def test_reconstruction_puts_images_above_their_copies(served):
 def test_what_a_model_cannot_draw_is_refused(served):
     functions, config, images = served('pixelrnn')
     with pytest.raises(UserError, match='cannot draw interpolation'):
-        pictures.interpolation(functions, config, None, 0)
+        latents.interpolation(functions, config, None, 0)
     functions, config, _ = served('dcgan')
     with pytest.raises(UserError, match='cannot draw completion'):
         pictures.completion(functions, config, images, 10, 8, 0)
@@ -248,9 +250,9 @@ def test_what_only_some_models_can_draw_is_refused(data_dir):
     functions = dict.fromkeys(('sample', 'encode', 'decode'))
     config, images = tiny.load('cvae', data_dir, 'conditional=false')
     with pytest.raises(UserError, match='needs a conditional model'):
-        pictures.styles(functions, config, images)
+        latents.styles(functions, config, images)
     with pytest.raises(UserError, match='not conditional'):
         pictures.samples(functions, config, [1], 3, 0)
     config, _ = tiny.load('cvae', data_dir, 'latent_size=1')
     with pytest.raises(UserError, match='latent_size 2 or more'):
-        pictures.manifold(functions, config, None)
+        latents.manifold(functions, config, latents.Codes(config), None)

@@ -154,6 +154,10 @@ SETTINGS = {
         'inpainting_vae_mnist',
         ['dataset=digits', 'units=8', 'latent_size=3', 'masks=any'],
     ),
+    'text_vae': (
+        'text_vae_numerals',
+        ['filters=6,8', 'latent_size=3', 'conditional=true'],
+    ),
     'rbm': (
         'rbm_digits',
         ['hidden_size=5', 'sampling_steps=10', 'gibbs_steps=2'],
@@ -218,6 +222,8 @@ def build(model: str, spec=None, seed: int = 4, **changes):
     random = np.random.default_rng(seed)
     for player in built.players():
         if isinstance(player, Assignment | Pass):
+            if isinstance(player, Pass):
+                player.examples = 1  # so that a batch is an epoch
             player.build(own)
             _move(player, built, random)
             continue

@@ -15,15 +15,33 @@ from tfgen.commands import cli
 _KINDS = (
     'samples',
     'interpolation',
+    'traversal',
     'manifold',
     'reconstruction',
     'styles',
+    'attributes',
     'completion',
     'neighbours',
+    'code_neighbours',
+    'map',
+    'projector',
     'history',
 )
 _MOST = 1_000_000
-_NEED_DATA = {'reconstruction', 'styles', 'completion', 'neighbours'}
+_NEED_DATA = {
+    'reconstruction',
+    'styles',
+    'attributes',
+    'completion',
+    'neighbours',
+    'code_neighbours',
+    'map',
+    'projector',
+}
+# Of codes: their range is that of examples, where there is no prior.
+_IN_CODES = {'interpolation', 'traversal', 'manifold'}
+# Each row of these is a movement.
+_MOVING = {'interpolation', 'traversal'}
 cli.workdir_flag()
 cli.data_flag()
 cli.dataset_flag()
@@ -38,10 +56,13 @@ flags.DEFINE_integer(
 )
 flags.DEFINE_enum(
     'given',
-    'test',
+    None,
     ['test', 'samples'],
-    'What is completed: test examples, or samples, which need no data.',
+    'What is completed (default: test examples), or interpolated (default: '
+    'samples, which need no data).',
 )
+flags.DEFINE_bool('spherical', False, 'Interpolates along an arc.')
+flags.DEFINE_enum('method', 'pca', ['pca', 'tsne'], 'Of a map of codes.')
 flags.DEFINE_integer('tries', 8, 'Completions of each example.', 1, _MOST)
 flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0, 2**62)
 flags.DEFINE_string(
@@ -73,16 +94,63 @@ def main() -> None:
     need = _NEED_DATA.intersection(kinds)
     if flags.FLAGS.given == 'samples':
         need.discard('completion')
+    elif flags.FLAGS.given == 'test' or 'sample' not in functions:
+        need |= _IN_CODES.intersection(kinds)
     examples = (
         config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
         if need
         else None
     )
     for kind in kinds:
-        drawn = _draw(kind, functions, config, labels, examples)
-        file = cli.path(flags.FLAGS.output or str(directory / f'{kind}.png'))
-        _write(file, functions, config, *drawn)
+        output = flags.FLAGS.output
+        if kind == 'projector':
+            folder = cli.path(output or str(directory / kind))
+            _write_projector(folder, functions, config, examples)
+            continue
+        file = cli.path(output or str(directory / f'{kind}.png'))
+        if kind == 'map':
+            _write_map(file, functions, config, examples)
+        else:
+            drawn = _draw(kind, functions, config, labels, examples)
+            _write(file, functions, config, *drawn)
+            if kind in _MOVING:
+                _write_moving(file.with_suffix('.gif'), config, *drawn)
         print(file)
+
+
+def _write_map(file, functions, config, examples):
+    from tfgen import files
+    from tfgen.serving import latents
+
+    method = flags.FLAGS.method
+    picture = latents.plane(functions, config, examples, method)
+    files.write_picture(file, picture)
+
+
+def _write_projector(folder, functions, config, examples):
+    """Files that `tensorboard --logdir=FOLDER` shows."""
+    from tfgen import files
+    from tfgen.serving import latents
+
+    made = latents.projector(functions, config, examples)
+    files.write({folder / name: content for name, content in made.items()})
+    print(folder)
+
+
+def _write_moving(file, config, drawn, columns, titles):
+    """A GIF that goes along all rows at once, there and back."""
+    from PIL import Image
+
+    from tfgen import files, plots
+
+    rows = drawn.reshape(-1, columns, *drawn.shape[1:])
+    some = max(1, round(len(rows) ** 0.5))
+    frames = [
+        Image.fromarray(config.spec.draw(rows[:, column], some).squeeze())
+        for column in [*range(columns), *range(columns - 2, 0, -1)]
+    ]
+    files.write({file: plots.moving(frames, seconds=0.12)})
+    print(file)
 
 
 def _write(file, functions, config, drawn, columns, titles):
@@ -142,20 +210,34 @@ def _write_history(directory, strip):
 
 
 def _draw(kind, functions, config, labels, examples):
-    from tfgen.serving import pictures
+    from tfgen.serving import latents, pictures
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed
     if kind == 'samples':
         count = count or max(100, config.spec.shown)
         return pictures.samples(functions, config, labels, count, seed)
     if kind == 'interpolation':
-        return pictures.interpolation(functions, config, labels, seed)
-    if kind == 'manifold':
-        return pictures.manifold(functions, config, labels)
+        given = flags.FLAGS.given == 'test' or 'sample' not in functions
+        return latents.interpolation(
+            functions,
+            config,
+            labels,
+            seed,
+            examples if given else None,
+            flags.FLAGS.spherical,
+        )
+    if kind in _IN_CODES:
+        codes = latents.Codes.of(functions, config, examples)
+        draw = latents.manifold if kind == 'manifold' else latents.traversal
+        return draw(functions, config, codes, labels)
     if kind == 'reconstruction':
         return pictures.reconstruction(functions, config, examples)
     if kind == 'styles':
-        return pictures.styles(functions, config, examples)
+        return latents.styles(functions, config, examples)
+    if kind == 'attributes':
+        return latents.attributes(functions, config, examples, labels)
+    if kind == 'code_neighbours':
+        return latents.code_neighbours(functions, config, examples, count or 20)
     if kind == 'neighbours':
         return pictures.neighbours(
             functions, config, examples, count or 20, seed

@@ -26,7 +26,7 @@ from tfgen.data.kinds import (
 )
 from tfgen.data.readers.audio import open_audio
 from tfgen.data.readers.base import EDITION
-from tfgen.data.readers.text import open_text
+from tfgen.data.readers.text import open_lines, open_numerals, open_text
 from tfgen.data.stream import Data, labelled_rows
 from tfgen.errors import UserError
 
@@ -183,30 +183,36 @@ def load_text(
     text_length: Size = 64,
     edition: int = EDITION,
 ) -> Data:
-    """Opens text:PATH, a text file in rows of letters; see readers.text.
+    """Opens rows of letters; see readers.text.
 
     Args:
-      name: text:PATH.
+      name: text:PATH, a file cut into rows; lines:PATH, a file of lines; or
+        'numerals' (embedded), the names of numbers.
       data_dir, edition: not used.
-      text_length: T, letters of a row.
+      text_length: T, letters of a row or, at most, of a line.
 
     Raises:
       UserError: see `load`.
     """
     arguments.check_for(load_text, text_length=text_length)
     prefix, _, path = name.partition(':')
-    if prefix != 'text' or not path:
+    if name == 'numerals':
+        source, alphabet = open_numerals(text_length)
+    elif prefix in _TEXTS and path:
+        path = pathlib.Path(os.path.expanduser(path))
+        source, alphabet = _TEXTS[prefix](path, text_length)
+    else:
         raise UserError(
-            f'data set {name!r} is no text: name a text file with text:PATH'
+            f'data set {name!r} is no text: name a text file with text:PATH, '
+            'or lines:PATH, or use numerals'
         )
-    path = pathlib.Path(os.path.expanduser(path))
-    source, alphabet = open_text(path, text_length)
     spec = SymbolSpec(
         length=text_length, alphabet=alphabet, **_common(name, source)
     )
     return Data(spec, source)
 
 
+_TEXTS = {'text': open_text, 'lines': open_lines}
 _LOADERS = {
     ImageSpec: load,
     PaletteSpec: load,
@@ -236,7 +242,7 @@ def load_any(
 ) -> Data:
     """Opens a set for a model of examples of `kinds`.
 
-    A name that says what it is of (a world of points, text:PATH) is opened as
+    A name that says what it is of (a world of points, a text) is opened as
     that, and it is for the model to refuse it; any other is opened as the
     first of `kinds`.
     """
@@ -245,7 +251,7 @@ def load_any(
     loader = _LOADERS[kinds[0]]
     if name in points.WORLDS:
         loader = load_points
-    elif name.startswith('text:'):
+    elif name == 'numerals' or name.partition(':')[0] in _TEXTS:
         loader = load_text
     own = arguments.of(loader)
     named = {k: v for k, v in settings.items() if k in own}
@@ -266,6 +272,6 @@ def _common(name, source):
 def absolute(name: str) -> str | None:
     """The name of a set with its path from the root; None without a path."""
     prefix, _, path = name.partition(':')
-    if prefix not in (*readers.PATHS, 'text'):
+    if prefix not in (*readers.PATHS, *_TEXTS):
         return None
     return f'{prefix}:{os.path.abspath(os.path.expanduser(path))}'

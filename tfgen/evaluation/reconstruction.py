@@ -13,7 +13,8 @@ from tfgen.models.latent import Coding
 class Reconstruction(Measure):
     """The squared error of a reconstruction, summed over an example.
 
-    Of what is decoded, not clipped to the data's range.
+    Of what is decoded, not clipped to the data's range. Of symbols, how many
+    of an example are others.
     """
 
     name = 'reconstruction'
@@ -25,16 +26,20 @@ class Reconstruction(Measure):
         self, model: Coding, examples: Data, settings: Settings
     ) -> Figures:
         key, found = examples.spec.key, []
+        counted = examples.spec.dtype.is_integer
 
         @tf.function(reduce_retracing=True)
         def errors(example, label):
             decoded = model.decode(model.code(example, label), label)
             off = model.values(decoded) - example
+            if counted:
+                off = tf.cast(off != 0, tf.float32)
             return probability.sum_event(tf.square(off))
 
         for batch in batches(examples, settings):
             found.append(errors(batch[key], batch.get('label')).numpy())
-        return {'squared_error': mean(np.concatenate(found))}
+        name = 'wrong_symbols' if counted else 'squared_error'
+        return {name: mean(np.concatenate(found))}
 
 
 MEASURES = (Reconstruction(),)

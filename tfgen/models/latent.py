@@ -34,19 +34,35 @@ class Decoding(Model):
         return self.spec.clip(self.values(decoded))
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """Also z: a latent vector."""
-        z = tf.TensorSpec([None, self.latent_size], tf.float32, 'z')
-        return super().request_specs() | {'z': z}
+        """Also
+
+        z, z_to    latent vectors.
+        weight     in [0, 1]: how far on the way from z to z_to.
+        spherical  1 along the arc, 0 along the straight line.
+        """
+        shape = [None, self.latent_size]
+        return super().request_specs() | {
+            'z': tf.TensorSpec(shape, tf.float32, 'z'),
+            'z_to': tf.TensorSpec(shape, tf.float32, 'z_to'),
+            'weight': tf.TensorSpec([None], tf.float32, 'weight'),
+            'spherical': tf.TensorSpec([None], tf.int32, 'spherical'),
+        }
 
     def signatures(self) -> dict[str, Signature]:
+        way = self.with_label('z', 'z_to', 'weight', 'spherical')
         return super().signatures() | {
             'decode': Signature(
                 self._serve_decode, self.with_label('z'), makes=True
-            )
+            ),
+            'interpolate': Signature(self._serve_between, way, makes=True),
         }
 
     def _serve_decode(self, z, label=None):
         return {self.spec.key: self.to_example(self.decode(z, label))}
+
+    def _serve_between(self, z, z_to, weight, spherical, label=None):
+        way = between(z, z_to, weight, spherical)
+        return {self.spec.key: self.to_example(self.decode(way, label))}
 
 
 class Coding(Decoding):
@@ -163,3 +179,39 @@ class Bounded(Inference):
 
     def _serve_elbo(self, example, noise, label=None):
         return {'elbo': self.elbo(example, label, noise)}
+
+
+def between(
+    first: tf.Tensor, last: tf.Tensor, weight: tf.Tensor, spherical: tf.Tensor
+) -> tf.Tensor:
+    """A place on the way between two codes: [B, K].
+
+    Along the arc directions turn and lengths change evenly (White 2016,
+    section 2.1), so that the middle of two draws of a normal prior is as long
+    as they are. Between codes in one
+    line, and from 0, it is the straight line.
+
+    Args:
+      first, last: [B, K].
+      weight: [B], 0 at `first`, 1 at `last`.
+      spherical: integers [B], 0 for the straight line.
+    """
+    weight = weight[:, None]
+    straight = (1.0 - weight) * first + weight * last
+    lengths = [tf.norm(v, axis=1, keepdims=True) for v in (first, last)]
+    units = [
+        tf.math.divide_no_nan(v, length)
+        for v, length in zip((first, last), lengths, strict=True)
+    ]
+    cosine = tf.reduce_sum(units[0] * units[1], axis=1, keepdims=True)
+    angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
+    turned = tf.sin((1.0 - weight) * angle) * units[0]
+    turned += tf.sin(weight * angle) * units[1]
+    length = (1.0 - weight) * lengths[0] + weight * lengths[1]
+    arc = tf.math.divide_no_nan(turned * length, tf.sin(angle))
+    curved = (spherical[:, None] != 0) & (tf.abs(tf.sin(angle)) > _FLAT)
+    curved &= lengths[0] * lengths[1] > 0.0
+    return tf.where(curved, arc, straight)
+
+
+_FLAT = 1e-4  # sine of an angle at which an arc is a line

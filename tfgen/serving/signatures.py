@@ -107,6 +107,9 @@ def _check_values(model, specs, inputs):
         'label': _check_label,
         'mask': _check_mask,
         'z': _check_z,
+        'z_to': _check_z,
+        'weight': _check_weight,
+        'spherical': _check_spherical,
         model.spec.key: _check_example,
     }
     return [
@@ -151,6 +154,23 @@ def _check_z(model, z):
         f'z must be finite and in [{-_LARGEST_Z}, {_LARGEST_Z}], got',
         tf.reduce_min(z),
         tf.reduce_max(z),
+    )
+
+
+def _check_weight(model, weight):
+    return _assert(
+        tf.reduce_all((weight >= 0.0) & (weight <= 1.0)),
+        'weight must be in [0, 1], got',
+        tf.reduce_min(weight),
+        tf.reduce_max(weight),
+    )
+
+
+def _check_spherical(model, spherical):
+    return _assert(
+        tf.reduce_all((spherical == 0) | (spherical == 1)),
+        'spherical must be 1 (along an arc) or 0 (straight), got',
+        spherical,
     )
 
 

@@ -1,0 +1,39 @@
+"""How many lines that a model writes are ones that there are."""
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import Data, Spec, numerals
+from tfgen.evaluation.base import Figures, Measure, Settings, mean
+from tfgen.models.base import GenerativeModel, Model
+from tfgen.noise import BatchNoise
+
+_SAMPLES = 2000
+
+
+class WellFormed(Measure):
+    """The share of samples that name a number; of the set 'numerals'."""
+
+    name = 'well_formed'
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        return isinstance(model, GenerativeModel) and spec.name == 'numerals'
+
+    def figures(
+        self, model: GenerativeModel, examples: Data, settings: Settings
+    ) -> Figures:
+        count = settings.num_generated or _SAMPLES
+        label = (
+            tf.range(count) % model.num_classes if model.num_classes else None
+        )
+        noise = BatchNoise(tf.constant([settings.seed, 0]), count)
+        lines = examples.spec.encode(model.sample(noise, label)).numpy()
+        known = numerals.meanings()
+        return {
+            'well_formed': mean(
+                np.array([line.decode() in known for line in lines], float)
+            )
+        }
+
+
+MEASURES = (WellFormed(),)

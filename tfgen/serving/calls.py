@@ -1,0 +1,70 @@
+"""Served functions called with NumPy, and what pictures of them share."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen import plots
+from tfgen.errors import UserError
+
+COLUMNS = 10
+Functions = dict[str, Callable]
+# Examples, the number of columns of their grid, titles; see plots.grid.
+Pictures = tuple[np.ndarray, int, list[str] | None]
+
+
+def call(functions, name, inputs):
+    outputs = functions[name](**{k: tf.constant(v) for k, v in inputs.items()})
+    return {k: v.numpy() for k, v in outputs.items()}
+
+
+def decode(functions, config, z, labels):
+    """z [rows, columns, K], a label for each row -> examples."""
+    inputs = {'z': z.reshape(-1, z.shape[-1]).astype(np.float32)}
+    row_labels = labels_of(config, labels, len(z))
+    inputs |= {k: np.repeat(v, z.shape[1]) for k, v in row_labels.items()}
+    return call(functions, 'decode', inputs)[config.spec.key]
+
+
+def labels_of(config, labels, count):
+    """{'label': int32 [count]}, by default all classes in turn."""
+    if not config.preset.conditional:
+        if labels is not None:
+            raise UserError(
+                f'labels {list(labels)}: this model is not conditional, leave '
+                '--labels out'
+            )
+        return {}
+    classes = config.spec.num_classes
+    labels = list(range(classes)) if labels is None else list(labels)
+    if any(not 0 <= label < classes for label in labels):
+        raise UserError(f'labels {labels}: use 0 to {classes - 1}')
+    return {'label': np.resize(labels, count).astype(np.int32)}
+
+
+def titles_of(config, labels):
+    return plots.titles(labels, config.spec.class_names)
+
+
+def real_examples(config, examples, count, repeat=True):
+    """The first `count` test examples; fewer are repeated, or less."""
+    batch = next(iter(examples.evaluation('test', count)))
+    batch = {k: v.numpy() for k, v in batch.items()}
+    if not config.preset.conditional:
+        batch.pop('label', None)
+    if not repeat:
+        return batch
+    return {k: np.resize(v, (count, *v.shape[1:])) for k, v in batch.items()}
+
+
+def in_rows(examples, columns=COLUMNS):
+    return examples.reshape(-1, columns, *examples.shape[1:])
+
+
+def require(functions, name, kind):
+    if name not in functions:
+        raise UserError(
+            f'this model cannot draw {kind}: it serves '
+            f'{", ".join(sorted(functions))}'
+        )
