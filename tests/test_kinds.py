@@ -16,6 +16,7 @@ from tfgen.data import (
     PointSpec,
     SoundSpec,
     SymbolSpec,
+    numerals,
     points,
     spec_from_dict,
 )
@@ -252,6 +253,55 @@ def test_a_text_is_rows_of_letters(tmp_path):
     np.testing.assert_array_equal(batch['symbols'], [[0, 1, 2, 3]] * 3)
     line, note = rows.describe()
     assert '5 different ones' in line and 'the last 1 letters' in note
+
+
+def test_lines_are_filled_up_and_come_back_as_they_were(tmp_path):
+    # (The poem is Li Bai's, of the eighth century.)
+    lines = ['床前明月光', '疑是地上霜', '举头望明月', '低头思故乡', 'no 月']
+    file = tmp_path / 'lines.txt'
+    text = '\ufeff' + '\r\n'.join([*lines, '', '  ']) + '\n'
+    file.write_bytes(text.encode())
+    found = data.load_text(f'lines:{file}', text_length=7)
+    assert found.spec.alphabet[0] == '' and '\ufeff' not in found.spec.alphabet
+    assert found.spec.split_sizes == {'train': 4, 'test': 1}
+    again = [
+        line.decode()
+        for split in ('train', 'test')
+        for batch in found.evaluation(split, 9)
+        for line in found.spec.encode(batch['symbols']).numpy()
+    ]
+    assert sorted(again) == sorted(lines)
+    short = data.load_text(f'lines:{file}', text_length=4)
+    assert 'were longer, and cut' in short.describe()[1]
+
+
+def test_numerals_name_every_number_in_two_languages():
+    for number, *names in (
+        (0, 'zero', '零'),
+        (10, 'ten', '十'),
+        (15, 'fifteen', '十五'),
+        (20, 'twenty', '二十'),
+        (101, 'one hundred one', '一百零一'),
+        (110, 'one hundred ten', '一百一十'),
+        (1001, 'one thousand one', '一千零一'),
+        (1010, 'one thousand ten', '一千零一十'),
+        (
+            3777,
+            'three thousand seven hundred seventy-seven',
+            '三千七百七十七',
+        ),
+        (9090, 'nine thousand ninety', '九千零九十'),
+    ):
+        assert [numerals.english(number), numerals.chinese(number)] == names
+    assert len(numerals.meanings()) == 20_000
+    found = data.load_text('numerals', text_length=48)
+    assert max(map(len, numerals.meanings())) <= 48
+    assert found.spec.class_names == ('English', 'Chinese')
+    (batch,) = found.evaluation('test', 3000)
+    lines = found.spec.encode(batch['symbols']).numpy()
+    for line, label in zip(lines, batch['label'].numpy(), strict=True):
+        assert line.decode() in numerals.meanings()
+        assert line.isascii() == (label == 0)
 
 
 @pytest.mark.parametrize(
