@@ -4,11 +4,19 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data, Spec
-from tfgen.evaluation.base import Figure, Figures, Measure, Settings, batches
+from tfgen.evaluation.base import (
+    Figure,
+    Figures,
+    Measure,
+    Settings,
+    batches,
+    mean,
+)
 from tfgen.models.base import Model
-from tfgen.models.latent import Inference
+from tfgen.models.latent import Coding, Inference
 
 _ACTIVE = 0.01
+_MOST = 10_000  # examples of a split
 
 
 class ActiveUnits(Measure):
@@ -38,4 +46,45 @@ class ActiveUnits(Measure):
         return {'active_units': Figure(active, details={'of': codes.shape[1]})}
 
 
-MEASURES = (ActiveUnits(),)
+class CodeClasses(Measure):
+    """How well the class of an example is known from its neighbours.
+
+    The share of examples whose five nearest of the training set, by code, are
+    mostly of their class: `code_accuracy`; and by value, `value_accuracy`.
+    """
+
+    name = 'code_classes'
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        told = model.num_classes
+        return isinstance(model, Coding) and spec.num_classes > 1 and not told
+
+    def figures(
+        self, model: Coding, examples: Data, settings: Settings
+    ) -> Figures:
+        # (It takes seconds to load.)
+        from sklearn.neighbors import KNeighborsClassifier
+
+        code = tf.function(model.code, reduce_retracing=True)
+        found = {'code': {}, 'value': {}}
+        labels = {}
+        for split in ('train', settings.split):
+            codes, values, seen = [], [], []
+            for batch in examples.evaluation(split, 500, _MOST):
+                example = batch[examples.spec.key]
+                codes.append(code(example).numpy())
+                values.append(example.numpy().reshape(len(example), -1))
+                seen.append(batch['label'].numpy())
+            found['code'][split] = np.concatenate(codes)
+            found['value'][split] = np.concatenate(values)
+            labels[split] = np.concatenate(seen)
+        figures = {}
+        for name, points in found.items():
+            voters = KNeighborsClassifier(5)
+            voters.fit(points['train'], labels['train'])
+            said = voters.predict(points[settings.split])
+            figures[f'{name}_accuracy'] = mean(said == labels[settings.split])
+        return figures
+
+
+MEASURES = (ActiveUnits(), CodeClasses())

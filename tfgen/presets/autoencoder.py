@@ -16,6 +16,16 @@ _MNIST = {
     'checkpoint_every': 3000,
 }
 
+MOONS = {
+    'dataset': 'moon_phases',
+    'learning_rate': 3e-3,
+    'batch_size': 100,
+    'steps': 5000,
+    'schedule': 'cosine',
+    'log_every': 500,
+    'checkpoint_every': 1000,
+}
+
 PRESETS = {
     'pca_digits': _PCA(latent_size=8, batch_size=1500, steps=1),
     'pca_mnist': _PCA(
@@ -23,6 +33,15 @@ PRESETS = {
     ),
     'shallow_ae_mnist': _AE(**_MNIST, units=None, output='linear'),
     'deep_ae_mnist': _AE(**_MNIST),
+    # What lies between two codes; against the VAE of presets/vae.py.
+    'ae_moon_phases': _AE(**MOONS, units=(128, 64), latent_size=8),
+    'shallow_ae_digits': _AE(
+        units=None,
+        output='linear',
+        latent_size=8,
+        steps=4000,
+        schedule='cosine',
+    ),
     'deep_ae_digits': _AE(
         units=(128, 64, 32), latent_size=8, steps=4000, schedule='cosine'
     ),

@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians. A step is an iteration of EM."""
+"""Mixtures of Gaussians. An epoch is an iteration of EM."""
 
 from tfgen.models.gmm import GMM
 from tfgen.presets import settings
@@ -6,6 +6,14 @@ from tfgen.presets import settings
 _GMM = settings.of(GMM)
 
 PRESETS = {
+    # (An iteration of EM is 20 steps: the set has a million points.)
+    'gmm_two_moons': _GMM(
+        dataset='two_moons',
+        num_components=20,
+        batch_size=50_000,
+        steps=600,
+        log_every=100,
+    ),
     'gmm_digits': _GMM(
         num_components=20,
         covariance='tied',

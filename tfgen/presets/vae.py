@@ -4,6 +4,7 @@ from tfgen.models.hierarchical_vae import HierarchicalVAE
 from tfgen.models.inpainting_vae import InpaintingVAE
 from tfgen.models.vae import CVAE
 from tfgen.presets import settings
+from tfgen.presets.autoencoder import MOONS
 
 _CVAE = settings.of(CVAE)
 # As Burda et al. 2016 compare them, with another schedule: theirs passes the
@@ -38,6 +39,23 @@ PRESETS = {
         steps=40_000,
         schedule='cosine',
         checkpoint_every=2000,
+        log_every=500,
+    ),
+    'vae_moon_phases': _CVAE(
+        **MOONS,
+        units=(128, 64),
+        latent_size=8,
+        likelihood='gaussian',
+        beta=30.0,
+    ),
+    'vae_two_moons': _CVAE(
+        dataset='two_moons',
+        units=(64, 64),
+        latent_size=2,
+        likelihood='gaussian',
+        batch_size=500,
+        steps=5000,
+        schedule='cosine',
         log_every=500,
     ),
     'vae_mnist': _CVAE(**_BURDA, **_ONE_LAYER),

@@ -12,11 +12,15 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
 
-from tfgen.data import digits, tones
+from tfgen.data import digits, moons, tones
 from tfgen.data.readers.base import TEST, TRAIN, VALIDATION, InMemory, hold_out
 from tfgen.errors import UserError
 
-EMBEDDED = {'digits': digits.Digits, 'tones': tones.Tones}
+EMBEDDED = {
+    'digits': digits.Digits,
+    'moon_phases': moons.MoonPhases,
+    'tones': tones.Tones,
+}
 
 
 def open_builder(name, data_dir):

@@ -1,0 +1,344 @@
+"""The notes' demonstrations on the road to the VAE, each from a real run.
+
+    python scripts/lecture.py --workdir=runs/lecture --output=runs/lecture
+
+Draws, with what it trains in the workdir (a second call trains nothing):
+  moon_phases.png    between a half and a full moon: truth, auto-encoder, VAE
+  variance.png       without the KL term the VAE's variance goes to nothing
+  penalty.png        exp(s) - (1 + s), which holds it at 1
+  density.png        two moons: the data, a mixture, a VAE
+  sevens.png         two 7s that differ from one in a pixel
+  bound.png          the lower bound closes on log P(x) while q alone learns
+  codes.png          PCA, shallow and deep at as many numbers a code
+  map_deep_ae.png    codes of one digit lie together
+and writes what it measured to lecture.json. scripts/lecture.sh installs what
+is needed first.
+"""
+
+import datetime
+import io
+import os
+import platform
+
+import numpy as np
+import tensorflow as tf
+from absl import flags
+
+from tfgen.commands import cli
+
+cli.workdir_flag()
+flags.DEFINE_string('output', 'runs/lecture', 'Folder of the pictures.')
+flags.DEFINE_list('only', None, 'Of the demonstrations, these alone.')
+flags.DEFINE_integer('seeds', 3, 'Runs of each model of moon phases.', 1)
+_SIZE = 8  # numbers of a code of digits
+_STAGES = (10, 30, 100, 300, 1000, 2000, 4000)
+
+
+def main() -> None:
+    from tfgen import files
+    from tfgen.errors import UserError
+
+    cli.require_matplotlib()
+    wanted = flags.FLAGS.only or list(_DEMONSTRATIONS)
+    for name in wanted:
+        if name not in _DEMONSTRATIONS:
+            raise UserError(
+                f'unknown demonstration {name!r}: use '
+                f'{", ".join(_DEMONSTRATIONS)}'
+            )
+    folder, found = cli.path(flags.FLAGS.output), {}
+    for name in wanted:
+        pictures, found[name] = _DEMONSTRATIONS[name]()
+        files.write({folder / k: v for k, v in pictures.items()})
+        for file in pictures:
+            print(folder / file, flush=True)
+    report = {
+        'command': 'bash scripts/lecture.sh',
+        'date': datetime.date.today().isoformat(),
+        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
+        **found,
+    }
+    files.write_json(folder / 'lecture.json', report)
+    print(folder / 'lecture.json')
+
+
+def _trained(name, *settings, seed=0, steps=None):
+    """A run of a preset in the workdir: model, config, data."""
+    from tfgen import presets
+    from tfgen.training import workdir
+    from tfgen.training.run import train
+
+    given = [*settings, *([f'steps={steps}'] if steps else [])]
+    preset = presets.get(name, given)
+    config, examples = workdir.Config.of(name, preset, seed)
+    parts = [name, *(s for s in settings), str(seed)]
+    folder = '-'.join(parts).replace('=', '_').replace(',', '_')
+    print(f'{name} {" ".join(settings)}', flush=True)
+    model = train(config, examples, cli.workdir() / folder)
+    return model, config, examples
+
+
+def _moon_phases():
+    """The decoded midpoint of an auto-encoder and of a VAE."""
+    from tfgen import evaluation, plots
+    from tfgen.data import moons
+    from tfgen.evaluation.base import Settings
+
+    names = {
+        'auto-encoder': ['ae_moon_phases'],
+        'VAE': ['vae_moon_phases'],
+        'VAE, beta 1': ['vae_moon_phases', 'beta=1'],
+    }
+    phases = np.linspace(np.pi / 2, np.pi, 9)
+    rows, found = [moons.moon(phases)], {}
+    for name, preset in names.items():
+        errors = {}
+        for seed in range(flags.FLAGS.seeds):
+            model, _, examples = _trained(*preset, seed=seed)
+            figures = evaluation.evaluate(
+                model, examples, Settings(), ['midpoints']
+            )
+            for figure, value in figures.items():
+                errors.setdefault(figure, []).append(value.value)
+        found[name] = errors
+        ends = model.code(tf.constant(moons.moon(phases[[0, -1]])))
+        weight = np.linspace(0, 1, len(phases), dtype=np.float32)[:, None]
+        z = (1 - weight) * ends[:1] + weight * ends[1:]
+        rows.append(model.to_example(model.decode(z)).numpy())
+    titles = [t for t in ('truth', *names) for _ in phases]
+    pixels = np.round(255 * np.concatenate(rows)).astype(np.uint8)
+    picture = plots.grid(pixels, len(phases), titles)
+    return {'moon_phases.png': _png(picture)}, found
+
+
+def _variance():
+    """The deviation of q(z|x) with the KL term, and without."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
+    axes, found = figure.subplots(), {}
+    for name, setting in (('with KL', []), ('without', ['beta=0'])):
+        deviations = []
+        for steps in _STAGES:
+            # (The schedule is constant: a longer run goes on from a shorter.)
+            model, _, examples = _trained(
+                'cvae_digits', 'schedule=constant', *setting, steps=steps
+            )
+            (batch,) = examples.evaluation('test', 1000)
+            _, logvar = model.encode(batch['image'], batch['label'])
+            deviations.append(float(np.exp(np.mean(logvar) / 2)))
+        axes.loglog(_STAGES, deviations, 'o-', label=name)
+        found[name] = dict(zip(map(str, _STAGES), deviations, strict=True))
+    axes.set_xlabel('step')
+    axes.set_ylabel('deviation of q(z|x), geometric mean')
+    axes.legend(frameon=False)
+    return {'variance.png': _saved(figure)}, found
+
+
+def _penalty():
+    """The curve of the notes, with its minimum at s = 0."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
+    axes, s = figure.subplots(), np.linspace(-3, 2, 200)
+    axes.plot(s, np.exp(s), 'b', label='exp(s)')
+    axes.plot(s, 1 + s, 'r', label='1 + s')
+    axes.plot(s, np.exp(s) - (1 + s), 'g', label='exp(s) - (1 + s)')
+    axes.axhline(0, color='0.8', zorder=0)
+    axes.set_xlabel('s, the log-variance')
+    axes.legend(frameon=False)
+    return {'penalty.png': _saved(figure)}, {}
+
+
+def _density():
+    """Two moons as data, as a mixture of 2 and of 10, and as a VAE."""
+    from tfgen import plots, probability
+    from tfgen.data.points import WORLDS
+    from tfgen.noise import BatchNoise
+
+    world = WORLDS['two_moons']
+    places = plots.plane(world.extent, 240)
+    flat = tf.constant(places.reshape(-1, 2))
+    vae, _, examples = _trained('vae_two_moons')
+    small, _, _ = _trained('gmm_two_moons', 'num_components=2')
+    large, _, _ = _trained('gmm_two_moons')
+
+    @tf.function
+    def bound(points, seed):
+        noise = BatchNoise(seed, len(points))
+        return probability.log_mean_exp(
+            vae.log_weights(points, None, noise, 200)
+        )
+
+    def of_vae(points):
+        parts = range(0, len(points), 2000)
+        return np.concatenate(
+            [bound(points[i : i + 2000], tf.constant([0, i])) for i in parts]
+        )
+
+    (batch,) = examples.evaluation('test', 10_000).take(1)
+    drawn, found = [], {}
+    for name, log_prob in (
+        ('data', world.log_prob),
+        ('mixture of 2', small.log_prob),
+        ('mixture of 20', large.log_prob),
+        ('VAE', of_vae),
+    ):
+        values = np.asarray(log_prob(flat)).reshape(places.shape[:2])
+        drawn.append(plots.density(values))
+        nats = -float(np.mean(log_prob(batch['point'])))
+        found[name] = {'negative_log_likelihood': nats}
+    gap = np.full([240, 6, 3], 255, np.uint8)
+    parts = [p for d in drawn for p in (d, gap)][:-1]
+    return {'density.png': _png(np.concatenate(parts, axis=1))}, found
+
+
+def _sevens():
+    """A 7, and two that differ from it in one pixel each."""
+    from tfgen import plots
+
+    vae, _, examples = _trained('cvae_digits')
+    gan, _, _ = _trained('dcgan_digits')
+    (batch,) = examples.evaluation('test', 1000)
+    row = int(np.flatnonzero(batch['label'] == 7)[0])
+    seven = batch['image'][row].numpy()
+    ink = seven[..., 0] > 0.3
+    near = np.pad(ink, 1)
+    near = near[:-2, 1:-1] | near[2:, 1:-1] | near[1:-1, :-2] | near[1:-1, 2:]
+    white = seven[..., 0] == 0
+    far = white & ~near
+    far[1:-1, 1:-1] &= True
+    # One where a stroke may well end, one where no stroke is.
+    places = [np.argwhere(white & near)[0], np.argwhere(far)[-1]]
+    pictures = [seven]
+    for place in places:
+        changed = seven.copy()
+        changed[tuple(place)] = 0.8
+        pictures.append(changed)
+    images, label = tf.constant(np.stack(pictures)), tf.fill([3], 7)
+    z, _ = vae.encode(images[:1], label[:1])
+    # Of all three against what the VAE makes of the first.
+    logits = vae.decode(z, label[:1])
+    off = tf.reduce_sum(tf.square(images - logits), axis=(1, 2, 3)).numpy()
+    scores = tf.sigmoid(gan.score(images, label)).numpy()
+    named = ('a 7', 'a longer stroke', 'a speck')
+    found = {
+        name: {'squared_error': float(e), 'D': float(s)}
+        for name, e, s in zip(named, off, scores, strict=True)
+    }
+    titles = [
+        f'{name}: error {e:.2f}, D {s:.2f}'
+        for name, e, s in zip(named, off, scores, strict=True)
+    ]
+    pixels = np.round(255 * np.stack(pictures)).astype(np.uint8)
+    large = pixels.repeat(24, axis=1).repeat(24, axis=2)
+    return {'sevens.png': _png(plots.grid(large, 3, titles))}, found
+
+
+def _bound():
+    """L_b rises to log P(x), which does not move, while q alone is trained."""
+    import keras
+    from matplotlib.figure import Figure
+
+    from tfgen.noise import BatchNoise
+
+    model, _, examples = _trained('vae_two_moons', 'latent_size=1')
+    (batch,) = examples.evaluation('test', 500).take(1)
+    points = batch['point']
+    # P(x) is an integral over one number: at quantiles of its normal.
+    z = tf.math.ndtri((tf.range(20_000, dtype=tf.float32) + 0.5) / 20_000)
+    logs = [
+        tf.reduce_logsumexp(
+            model.log_likelihood(tf.repeat(p[None], len(z), 0), z[:, None])
+        )
+        - tf.math.log(float(len(z)))
+        for p in points
+    ]
+    exact = float(tf.reduce_mean(logs))
+    # Another q, that knows nothing.
+    fresh = type(model).from_config(model.get_config())
+    fresh.decoder.set_weights(model.decoder.get_weights())
+    fresh.image_logvar.assign(model.image_logvar)
+    optimizer = keras.optimizers.Adam(1e-3)
+
+    @tf.function
+    def step(number):
+        noise = BatchNoise(tf.stack([0, number]), len(points))
+        with tf.GradientTape() as tape:
+            bound = tf.reduce_mean(fresh.elbo(points, None, noise))
+            loss = -bound
+        variables = fresh.encoder.trainable_variables
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return bound
+
+    bounds = [float(step(tf.constant(n))) for n in range(3000)]
+    smooth = np.convolve(bounds, np.ones(50) / 50, 'valid')
+    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
+    axes = figure.subplots()
+    axes.plot(np.arange(len(smooth)) + 25, smooth, 'b', label='lower bound')
+    axes.axhline(exact, color='k', linestyle=':', label='log P(x), exact')
+    axes.set_xscale('log')
+    axes.set_ylim(exact - 8, exact + 1)
+    axes.set_xlabel('step of q(z|x) alone')
+    axes.legend(frameon=False)
+    found = {'exact': exact, 'first': bounds[0], 'last': float(smooth[-1])}
+    return {'bound.png': _saved(figure)}, found
+
+
+def _codes():
+    """Reconstructions at as many numbers a code; and where the codes lie."""
+    from tfgen import evaluation, plots
+    from tfgen.evaluation.base import Settings
+    from tfgen.serving import latents, signatures
+
+    rows, found = [], {}
+    for name, preset in (
+        ('PCA', 'pca_digits'),
+        ('shallow', 'shallow_ae_digits'),
+        ('deep', 'deep_ae_digits'),
+    ):
+        model, config, examples = _trained(preset, f'latent_size={_SIZE}')
+        figures = evaluation.evaluate(
+            model, examples, Settings(), ['reconstruction', 'code_classes']
+        )
+        found[name] = {k: v.value for k, v in figures.items()}
+        (batch,) = examples.evaluation('test', 12).take(1)
+        rows.append(model.reconstruct(batch['image']).numpy())
+    rows = [batch['image'].numpy(), *rows]
+    titles = [t for t in ('data', *found) for _ in range(12)]
+    pixels = np.round(255 * np.concatenate(rows)).astype(np.uint8)
+    functions = signatures.functions(model)
+    picture = latents.plane(functions, config, examples, 'tsne')
+    return {
+        'codes.png': _png(plots.grid(pixels, 12, titles)),
+        'map_deep_ae.png': _png(picture),
+    }, found
+
+
+_DEMONSTRATIONS = {
+    'moon_phases': _moon_phases,
+    'variance': _variance,
+    'penalty': _penalty,
+    'density': _density,
+    'sevens': _sevens,
+    'bound': _bound,
+    'codes': _codes,
+}
+
+
+def _png(picture):
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(picture.squeeze()).save(stream, 'PNG')
+    return stream.getvalue()
+
+
+def _saved(figure):
+    stream = io.BytesIO()
+    figure.savefig(stream, format='png')
+    return stream.getvalue()
+
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,71 @@
+"""The embedded set of rendered moons: the notes' phases from new to full.
+
+What lies between two phases is known, so that it can be said how wrong what a
+model decodes from between their codes is.
+"""
+
+import math
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+SIDE = 16
+NUM_TRAIN, NUM_TEST = 900, 100
+_FINE = 4  # samples along a pixel's side
+_RADIUS = 0.85  # of half the side
+
+
+class MoonPhases(tfds.core.GeneratorBasedBuilder):
+    """TFDS builder of `moon_phases`: uint8 [16, 16, 1], label by the half.
+
+    Phases are evenly distributed over (0, pi), new to full.
+    """
+
+    VERSION = tfds.core.Version('1.0.0')
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description='Rendered moons between new and full.',
+            features=tfds.features.FeaturesDict(
+                {
+                    'image': tfds.features.Image(shape=(SIDE, SIDE, 1)),
+                    'label': tfds.features.ClassLabel(
+                        names=['crescent', 'gibbous']
+                    ),
+                }
+            ),
+            supervised_keys=('image', 'label'),
+            license='CC0 1.0',
+        )
+
+    def _split_generators(self, dl_manager):
+        del dl_manager  # nothing to fetch
+        return {
+            'train': self._generate_examples(0, NUM_TRAIN),
+            'test': self._generate_examples(1, NUM_TEST),
+        }
+
+    def _generate_examples(self, seed, count):
+        random = np.random.default_rng([0x300, seed])
+        phases = math.pi * random.random(count)
+        for index, phase in enumerate(phases):
+            image = np.round(255 * moon(phase)).astype(np.uint8)
+            label = int(phase > math.pi / 2)
+            yield index, {'image': image[0], 'label': label}
+
+
+def moon(phase: float | np.ndarray) -> np.ndarray:
+    """A sunlit sphere: phase in [0, pi], [N] or one -> [N, 16, 16, 1].
+
+    0 is new, pi / 2 half, pi full; the light comes from the right. Values in
+    [0, 1], a pixel's the lit share of it.
+    """
+    phase = np.atleast_1d(phase)[:, None, None]
+    line = (np.arange(SIDE * _FINE) + 0.5) / (SIDE * _FINE) * 2 - 1
+    x, y = np.meshgrid(line / _RADIUS, line / _RADIUS)
+    half = np.sqrt(np.maximum(1.0 - y**2, 0.0))
+    # The terminator is half an ellipse.
+    lit = (x**2 + y**2 < 1.0) & (x > np.cos(phase) * half)
+    fine = lit.reshape(-1, SIDE, _FINE, SIDE, _FINE)
+    return fine.mean((2, 4))[..., None].astype(np.float32)

@@ -1,0 +1,51 @@
+"""What a model decodes between two examples, where the truth is known."""
+
+import math
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen import probability
+from tfgen.data import Data, Spec, moons
+from tfgen.evaluation.base import Figures, Measure, Settings, mean
+from tfgen.models.base import Model
+from tfgen.models.latent import Coding
+
+_PAIRS = 2000
+
+
+class Midpoints(Measure):
+    """The squared error of the moon half way between two codes.
+
+    Of the set 'moon_phases', summed over the image, over random pairs of
+    phases: against the moon of the phase half way, by `midpoint_error`; and
+    what is lost at the two ends, `end_error`, for comparison.
+    """
+
+    name = 'midpoints'
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        own = spec.name == 'moon_phases' and spec.shape == (16, 16, 1)
+        return own and isinstance(model, Coding) and not model.num_classes
+
+    def figures(
+        self, model: Coding, examples: Data, settings: Settings
+    ) -> Figures:
+        random = np.random.default_rng(settings.seed)
+        phases = math.pi * random.random([2, _PAIRS])
+        codes = [model.code(tf.constant(moons.moon(p))) for p in phases]
+
+        def error(z, phase):
+            made = model.to_example(model.decode(z))
+            off = made - moons.moon(phase)
+            return probability.sum_event(tf.square(off)).numpy()
+
+        middle = error((codes[0] + codes[1]) / 2.0, phases.mean(0))
+        ends = [error(z, p) for z, p in zip(codes, phases, strict=True)]
+        return {
+            'midpoint_error': mean(middle),
+            'end_error': mean(np.concatenate(ends)),
+        }
+
+
+MEASURES = (Midpoints(),)
