@@ -50,10 +50,11 @@ PRESETS = {
     ),
     'vae_two_moons': _CVAE(
         dataset='two_moons',
-        units=(64, 64),
+        units=(128, 128),
         latent_size=2,
         likelihood='gaussian',
         batch_size=500,
+        learning_rate=3e-3,
         steps=5000,
         schedule='cosine',
         log_every=500,
