@@ -8,7 +8,7 @@ import tensorflow as tf
 import tiny
 
 from tfgen import evaluation
-from tfgen.data import ImageSpec
+from tfgen.data import ImageSpec, moons
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
 from tfgen.evaluation.likelihood import Bounds
@@ -135,14 +135,33 @@ def test_an_unknown_split_is_refused(made):
 
 def test_measures_are_asked_whether_they_apply(made):
     of_images = {'fidelity', 'memorisation'}
+    of_codes = {'reconstruction', 'code_classes'}
+    told = {'active_units', 'reconstruction'}
     for model, default, more in (
         ('pixelrnn', ['log_likelihood'], of_images),
         ('gaussian', ['log_likelihood'], set()),
-        ('cvae', ['bounds'], of_images),
+        (
+            'cvae',
+            ['bounds', 'active_units'],
+            of_images | {'reconstruction', 'annealed'},
+        ),
+        ('autoencoder', ['reconstruction', 'code_classes'], set()),
+        ('gmm', ['log_likelihood'], of_images),
+        ('rbm', ['partition', 'fidelity'], of_images | of_codes),
+        (
+            'inpainting_vae',
+            ['quadrants'],
+            of_images,
+        ),
+        (
+            'text_vae',
+            ['bounds', 'active_units', 'well_formed'],
+            {'annealed', 'reconstruction'},
+        ),
         ('dcgan', ['game', 'fidelity'], of_images),
         ('unrolled', ['game', 'modes'], set()),
         ('classifier', ['accuracy'], set()),
-        ('bigan', ['game', 'fidelity'], of_images),
+        ('bigan', ['game', 'fidelity'], of_images | told),
         ('semi_supervised_gan', ['accuracy', 'fidelity'], of_images),
     ):
         found = made(model)
@@ -150,6 +169,66 @@ def test_measures_are_asked_whether_they_apply(made):
         assert sorted(chosen) == sorted(default)
         known = {*evaluation.applicable(*found)} - {'linear_svm'}
         assert known == {*default} | more
+
+
+def test_active_units_are_those_whose_means_differ(made):
+    model, examples = made('cvae')
+    mean = model.encode
+    model.encode = lambda x, label: [
+        v * [100.0, 0.0, 1e-4] for v in mean(x, label)
+    ]
+    figures = _figures(model, examples, ['active_units'])
+    assert figures['active_units'] == {
+        'mean': 1,
+        'standard_error': None,
+        'of': 3,
+    }
+    model.encode = mean
+
+
+def test_classes_of_codes_are_those_of_their_neighbours(made):
+    # A code that is the example itself says as much as the example.
+    model, examples = made('autoencoder')
+    code = model.code
+    for own, share in (
+        (lambda x, _=None: tf.reshape(x, [-1, 64]), None),
+        (lambda x, _=None: tf.zeros([len(x), 3]), 0.1),
+    ):
+        model.code = own
+        found = _figures(model, examples, ['code_classes'])
+        same = found['value_accuracy']['mean']
+        assert same > 0.9
+        expected = pytest.approx(same if share is None else share, abs=0.03)
+        assert found['code_accuracy']['mean'] == expected
+    model.code = code
+
+
+def test_hidden_quadrants_are_likelier_the_fewer_there_are(made):
+    model, examples = made('inpainting_vae')
+    figures = _figures(model, examples, ['quadrants'], num_samples=3, limit=50)
+    given = [figures[f'given_{k}']['mean'] for k in (1, 2, 3)]
+    assert given[0] > given[1] > given[2] > 0
+
+
+def test_midpoints_are_measured_against_the_moon_between(data_dir):
+    config, examples = tiny.load('autoencoder', data_dir, 'dataset=moon_phases')
+    model = config.build()
+    # A code that is the phase, and a decoder that draws it.
+    phases = np.linspace(0, np.pi, 4001)
+    areas = moons.moon(phases).sum((1, 2, 3))
+
+    def code(image, label=None):
+        area = tf.reduce_sum(image, axis=(1, 2, 3)).numpy()
+        return np.interp(area, areas, phases)[:, None].astype(np.float32)
+
+    model.code = code
+    model.decode = lambda z, label=None: moons.moon(np.asarray(z)[:, 0])
+    model.to_example = tf.constant
+    figures = _figures(model, examples, ['midpoints'])
+    assert figures['midpoint_error']['mean'] < 0.1
+    model.decode = lambda z, label=None: moons.moon(np.asarray(z)[:, 0] + 0.3)
+    figures = _figures(model, examples, ['midpoints'])
+    assert figures['midpoint_error']['mean'] > 3
 
 
 def test_measures_can_be_chosen(made):

@@ -12,8 +12,8 @@ from tfgen.evaluation.base import (
     batches,
     mean,
 )
-from tfgen.models.base import Model
-from tfgen.models.latent import Coding, Inference
+from tfgen.models.base import GenerativeModel, Model
+from tfgen.models.latent import Bounded, Coding, Inference
 
 _ACTIVE = 0.01
 _MOST = 10_000  # examples of a split
@@ -27,6 +27,9 @@ class ActiveUnits(Measure):
     """
 
     name = 'active_units'
+
+    def by_default(self, model: Model, spec: Spec) -> bool:
+        return isinstance(model, Bounded)
 
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Inference)
@@ -54,6 +57,10 @@ class CodeClasses(Measure):
     """
 
     name = 'code_classes'
+
+    def by_default(self, model: Model, spec: Spec) -> bool:
+        # Of the others their samples say more.
+        return not isinstance(model, GenerativeModel)
 
     def applies(self, model: Model, spec: Spec) -> bool:
         told = model.num_classes

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import Model
+from tfgen.models.base import GenerativeModel, Model
 from tfgen.models.latent import Coding
 
 
@@ -18,6 +18,10 @@ class Reconstruction(Measure):
     """
 
     name = 'reconstruction'
+
+    def by_default(self, model: Model, spec: Spec) -> bool:
+        # Of the others their samples say more.
+        return not isinstance(model, GenerativeModel)
 
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Coding)
