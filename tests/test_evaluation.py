@@ -150,7 +150,7 @@ def test_measures_are_asked_whether_they_apply(made):
         ('rbm', ['partition', 'fidelity'], of_images | of_codes),
         (
             'inpainting_vae',
-            ['quadrants'],
+            ['quadrants', 'fidelity'],
             of_images,
         ),
         (
