@@ -27,6 +27,7 @@ from absl import flags
 from tfgen.commands import cli
 
 cli.workdir_flag()
+cli.data_flag()
 flags.DEFINE_string('output', 'runs/lecture', 'Folder of the pictures.')
 flags.DEFINE_list('only', None, 'Of the demonstrations, these alone.')
 flags.DEFINE_integer('seeds', 3, 'Runs of each model of moon phases.', 1)
@@ -70,7 +71,9 @@ def _trained(name, *settings, seed=0, steps=None):
 
     given = [*settings, *([f'steps={steps}'] if steps else [])]
     preset = presets.get(name, given)
-    config, examples = workdir.Config.of(name, preset, seed)
+    config, examples = workdir.Config.of(
+        name, preset, seed, data_dir=flags.FLAGS.data_dir
+    )
     parts = [name, *(s for s in settings), str(seed)]
     folder = '-'.join(parts).replace('=', '_').replace(',', '_')
     print(f'{name} {" ".join(settings)}', flush=True)

@@ -200,6 +200,68 @@ CASES = {
         ['--preset=classifier_digits', NEW, '--dataset=folder:{flat}'],
         'no classes to tell apart',
     ),
+    'convolutions without channels': (
+        'train',
+        ['--preset=deep_ae_digits', NEW, '--set=network=convolutional']
+        + ['--set=units=none'],
+        '--set units=32,64',
+    ),
+    'cross-entropy of no probability': (
+        'train',
+        ['--preset=deep_ae_digits', NEW, '--set=error=cross_entropy']
+        + ['--set=output=linear'],
+        '--set output=sigmoid',
+    ),
+    'more components than numbers': (
+        'train',
+        ['--preset=pca_digits', NEW, '--set=latent_size=65'],
+        'has 64 numbers',
+    ),
+    'noise below nothing': (
+        'train',
+        ['--preset=deep_ae_digits', NEW, '--set=code_noise=-1'],
+        'code_noise is -1.0',
+    ),
+    'free bits of several draws': (
+        'train',
+        [P, NEW, '--set=importance_samples=5', '--set=free_bits=0.1'],
+        '--set free_bits=0.0',
+    ),
+    'a VAE of points with convolutions': (
+        'train',
+        ['--preset=vae_two_moons', NEW, '--set=units=none'],
+        '--set units=64,64',
+    ),
+    'grey RBM': (
+        'train',
+        ['--preset=rbm_digits', NEW, '--set=binarization=none'],
+        'binarization=dynamic',
+    ),
+    'no variance': (
+        'train',
+        ['--preset=gmm_digits', NEW, '--set=variance_floor=0'],
+        'variance_floor is 0.0',
+    ),
+    'no lines': (
+        'train',
+        ['--preset=text_vae_numerals', NEW, '--dataset=lines:{new}'],
+        'cannot be read',
+    ),
+    'text of a picture': (
+        'train',
+        ['--preset=text_vae_numerals', NEW, '--dataset=digits'],
+        'is no text',
+    ),
+    'components of no mixture': (
+        'components',
+        [NEW, '--preset=cvae_digits'],
+        'is no mixture',
+    ),
+    'unknown demonstration': (
+        'lecture',
+        [NEW, '--output={new}', '--only=moon'],
+        "unknown demonstration 'moon'",
+    ),
     'binarization': ('train', [P, NEW, '--set=binarization=hard'], "'hard'"),
     'static on grey': (
         'train',
@@ -348,6 +410,11 @@ CASES = {
     ),
     'count 0': ('sample', [RUN, '--count=0'], 'count is 0'),
     'no completion': ('sample', [RUN, '--kind=completion'], 'cannot draw'),
+    'attributes of a model that is told': (
+        'sample',
+        [RUN, '--kind=attributes'],
+        'not told of them',
+    ),
     'unwritable output': (
         'sample',
         [RUN, '--output=/proc/x.png'],
@@ -370,7 +437,7 @@ CASES = {
     'unknown measure': (
         'evaluate',
         [RUN, '--measures=fid', '--limit=2'],
-        "measure 'fid' does not apply to this model: use bounds",
+        "measure 'fid' does not apply to this model: use ",
     ),
     'record of another run': (
         'evaluate',
@@ -380,8 +447,8 @@ CASES = {
     'no data set': ('train', [P, NEW, '--dataset='], "data set ''"),
     'points for a model of images': (
         'train',
-        [P, NEW, '--dataset=ring'],
-        'has points, and CVAE models images',
+        ['--preset=deep_ae_digits', NEW, '--dataset=ring'],
+        'has points, and AutoEncoder models images',
     ),
     'images for a model of points': (
         'train',

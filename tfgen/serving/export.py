@@ -164,6 +164,9 @@ def example_requests(
     # The first half is known: the upper half of an image, a sound's beginning.
     values['mask'] = np.ones([rows, *model.spec.mask_shape], np.float32)
     values['mask'][:, values['mask'].shape[1] // 2 :] = 0.0
+    # Of ways between codes, both kinds.
+    values['weight'] = np.linspace(0, 1, rows, dtype=np.float32)
+    values['spherical'] = np.arange(rows, dtype=np.int32) % 2
 
     def value(spec):
         if spec.name in values:
