@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import keras
+import tensorflow as tf
 
 from tfgen.layers.thin_convolution import ThinConv2D
 
@@ -59,6 +60,14 @@ def decoder(
     else:
         layers = _up_samplings(units, shape, activation)
     return keras.Sequential([keras.Input([size]), *layers])
+
+
+def normal(
+    network: keras.Sequential, x: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The mean and logvar that an encoder of 2 K numbers says: [B, K] each."""
+    mean, logvar = tf.split(network(x), 2, axis=1)
+    return mean, logvar
 
 
 def _up_samplings(units, shape, activation):

@@ -320,6 +320,16 @@ def precision(policy: str):
         keras.config.set_dtype_policy(before)
 
 
+def refuse_levels(model: type[Model], spec: Spec) -> str:
+    """What a model of binary images says of others; '' of binary ones."""
+    if spec.levels == 2:
+        return ''
+    return (
+        f'{model.__name__} needs binary images, {spec.name!r} has '
+        f'{spec.levels} levels: use --set binarization=dynamic'
+    )
+
+
 def concat_features(*features: tf.Tensor | None) -> tf.Tensor:
     """Concatenates [B, n] features along the last axis, leaving out None."""
     return tf.concat([f for f in features if f is not None], axis=-1)

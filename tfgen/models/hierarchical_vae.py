@@ -6,14 +6,13 @@ appendix C.
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data.kinds import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.base import SinglePlayer
+from tfgen.models.base import SinglePlayer, refuse_levels
 from tfgen.models.latent import Bounded
 from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
@@ -70,20 +69,15 @@ class HierarchicalVAE(Bounded, SinglePlayer):
     @classmethod
     def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
         refusal = super().refusal(spec, **settings)
-        if not refusal and spec.levels != 2:
-            return (
-                f'{cls.__name__} needs binary images, {spec.name!r} has '
-                f'{spec.levels} levels: use --set binarization=dynamic'
-            )
-        return refusal
+        return refusal or refuse_levels(cls, spec)
 
     def encode(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """q(z|x) along the means: [B, H, W, C] -> mean, logvar, [B, K]."""
-        low, low_logvar = _normal(self.to_low, image)
-        top, top_logvar = _normal(self.to_top, low)
-        expected, logvar = _normal(self.from_top, top)
+        low, low_logvar = coders.normal(self.to_low, image)
+        top, top_logvar = coders.normal(self.to_top, low)
+        expected, logvar = coders.normal(self.from_top, top)
         low = (low - expected) * tf.exp(-0.5 * logvar)
         return (
             tf.concat([top, low], axis=1),
@@ -93,7 +87,7 @@ class HierarchicalVAE(Bounded, SinglePlayer):
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """p(x|z): [B, K] -> logits, [B, H, W, C]."""
         top, low = tf.split(z, [self.top_size, self.low_size], axis=1)
-        return self.from_low(_drawn(*_normal(self.from_top, top), low))
+        return self.from_low(_drawn(*coders.normal(self.from_top, top), low))
 
     def values(self, decoded: tf.Tensor) -> tf.Tensor:
         """P(x = 1)."""
@@ -109,14 +103,16 @@ class HierarchicalVAE(Bounded, SinglePlayer):
             return tf.reshape(noise.normal(name, [count, size]), [-1, size])
 
         image = tf.repeat(image, count, axis=0)
-        mean, logvar = _normal(self.to_low, image)
+        mean, logvar = coders.normal(self.to_low, image)
         low = _drawn(mean, logvar, normal('low', self.low_size))
         rate = probability.log_normal_pdf(low, mean, logvar)
-        mean, logvar = _normal(self.to_top, low)
+        mean, logvar = coders.normal(self.to_top, low)
         top = _drawn(mean, logvar, normal('top', self.top_size))
         rate += probability.log_normal_pdf(top, mean, logvar)
         rate -= probability.log_normal_pdf(top, 0.0, 0.0)
-        rate -= probability.log_normal_pdf(low, *_normal(self.from_top, top))
+        rate -= probability.log_normal_pdf(
+            low, *coders.normal(self.from_top, top)
+        )
         return probability.log_bernoulli(image, self.from_low(low)), rate
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
@@ -148,12 +144,6 @@ class HierarchicalVAE(Bounded, SinglePlayer):
     @property
     def is_density(self) -> bool:
         return False
-
-
-def _normal(network: keras.Sequential, x):
-    """Mean and logvar that a network says."""
-    mean, logvar = tf.split(network(x), 2, axis=1)
-    return mean, logvar
 
 
 def _drawn(mean, logvar, normal):

@@ -13,7 +13,7 @@ from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data.kinds import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.base import Completing, SinglePlayer
+from tfgen.models.base import Completing, SinglePlayer, refuse_levels
 from tfgen.models.masks import quadrants, random_mask
 from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
@@ -67,12 +67,7 @@ class InpaintingVAE(Completing, SinglePlayer):
     @classmethod
     def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
         refusal = super().refusal(spec, **settings)
-        if not refusal and spec.levels != 2:
-            return (
-                f'{cls.__name__} needs binary images, {spec.name!r} has '
-                f'{spec.levels} levels: use --set binarization=dynamic'
-            )
-        return refusal
+        return refusal or refuse_levels(cls, spec)
 
     def complete(
         self,
@@ -83,7 +78,7 @@ class InpaintingVAE(Completing, SinglePlayer):
     ) -> tf.Tensor:
         """z of p(z | x), and the mean of p(y | x, z); see Completing."""
         seen = _seen(example, mask)
-        mean, logvar = _normal(self.prior, seen)
+        mean, logvar = coders.normal(self.prior, seen)
         z = mean + noise.normal('z', [self.latent_size]) * tf.exp(0.5 * logvar)
         made = tf.sigmoid(self._decode(z, seen))
         return tf.where(mask > 0.5, example, made)
@@ -133,8 +128,10 @@ class InpaintingVAE(Completing, SinglePlayer):
     def _inferred(self, image, mask):
         """What is seen, p(z | x) and q(z | x, y)."""
         seen = _seen(image, mask)
-        prior = _normal(self.prior, seen)
-        posterior = _normal(self.encoder, tf.concat([image, seen], axis=-1))
+        prior = coders.normal(self.prior, seen)
+        posterior = coders.normal(
+            self.encoder, tf.concat([image, seen], axis=-1)
+        )
         return seen, prior, posterior
 
     def _mask(self, noise):
@@ -157,8 +154,3 @@ class InpaintingVAE(Completing, SinglePlayer):
 def _seen(image, mask):
     """What is visible, and where: [B, H, W, C + 1]."""
     return tf.concat([image * mask, mask], axis=-1)
-
-
-def _normal(network, x):
-    mean, logvar = tf.split(network(x), 2, axis=1)
-    return mean, logvar

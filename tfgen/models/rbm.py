@@ -13,7 +13,12 @@ import tensorflow as tf
 
 from tfgen.arguments import Size
 from tfgen.data.kinds import ImageSpec
-from tfgen.models.base import GenerativeModel, Signature, SinglePlayer
+from tfgen.models.base import (
+    GenerativeModel,
+    Signature,
+    SinglePlayer,
+    refuse_levels,
+)
 from tfgen.models.latent import Coding
 from tfgen.models.players import Batch, Descent, Player, Terms
 from tfgen.noise import BatchNoise, IndexNoise, Noise
@@ -74,12 +79,7 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
     @classmethod
     def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
         refusal = super().refusal(spec, **settings)
-        if not refusal and spec.levels != 2:
-            return (
-                f'{cls.__name__} needs binary images, {spec.name!r} has '
-                f'{spec.levels} levels: use --set binarization=dynamic'
-            )
-        return refusal
+        return refusal or refuse_levels(cls, spec)
 
     # The two layers.
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
 from tfgen.data.kinds import SymbolSpec
+from tfgen.layers import coders
 from tfgen.models.base import concat_features
 from tfgen.models.variational import Variational
 
@@ -90,8 +91,7 @@ class TextVAE(Variational):
         if one_hot is not None:
             one_hot = tf.tile(one_hot[:, None], [1, self.spec.length, 1])
         seen = concat_features(letters, one_hot)
-        mean, logvar = tf.split(self.encoder(seen), 2, axis=1)
-        return mean, logvar
+        return coders.normal(self.encoder, seen)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """p(x|z): [B, K] -> logits [B, T, N]."""

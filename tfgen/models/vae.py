@@ -119,7 +119,7 @@ class CVAE(Variational):
             height, width, _ = self.spec.shape
             one_hot = tf.tile(one_hot[:, None, None, :], [1, height, width, 1])
         seen = concat_features(example, one_hot)
-        return tf.split(self.encoder(seen), 2, axis=1)
+        return coders.normal(self.encoder, seen)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """p(x|z): [B, K] -> logits (Bernoulli) or means: [B, *spec.shape]."""
