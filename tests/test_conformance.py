@@ -1,6 +1,8 @@
 """Every model keeps every promise of the contract."""
 
+import dataclasses
 import functools
+import itertools
 import json
 
 import keras
@@ -219,6 +221,25 @@ def test_a_model_is_what_its_configuration_and_a_keras_file_say(
         np.testing.assert_array_equal(
             built.sample(noise, label), loaded.sample(noise, label)
         )
+
+
+@MODELS
+def test_the_first_weights_follow_from_the_seed_of_the_run(model, data_dir):
+    config, _ = tiny.load(model, data_dir)
+    one, two = (config.build() for _ in range(2))
+    other = dataclasses.replace(config, seed=config.seed + 1).build()
+    differ = []
+    for a, b, c in zip(
+        one.variables, two.variables, other.variables, strict=True
+    ):
+        np.testing.assert_array_equal(a, b, err_msg=a.path)
+        differ.append(np.any(a.numpy() != c.numpy()))
+    # (What begins from data begins alike.)
+    assert any(differ) or one.whole_epochs or model == 'gaussian'
+    # No two weights of a model are drawn alike.
+    kernels = [v.numpy() for v in one.variables if v.path.endswith('kernel')]
+    for a, b in itertools.combinations(kernels, 2):
+        assert a.shape != b.shape or np.any(a != b)
 
 
 def test_a_model_is_made_of_a_spec_and_of_values_of_the_right_types(data_dir):

@@ -59,6 +59,9 @@ def _rows(model, examples, count=64):
         'seed': np.arange(count) * 7919,
         'mask': random.integers(0, 2, [count, *model.spec.mask_shape]),
         'z': random.normal(size=[count, getattr(model, 'latent_size', 1)]),
+        'z_to': random.normal(size=[count, getattr(model, 'latent_size', 1)]),
+        'weight': random.random(count),
+        'spherical': random.integers(0, 2, count),
     }
     specs = model.request_specs()
     return {
@@ -162,6 +165,8 @@ def test_it_loads_without_tfgen_and_keras(exported):
             assert sound.shape == (64, 1) and rate == 8000
         elif file.suffix == '.png':
             assert tf.io.decode_png(content).shape == (8, 8, 1)
+        elif file.suffix == '.txt':
+            assert len(content.decode()) <= 48
         else:
             assert len(json.loads(content)) == 2
 

@@ -127,7 +127,7 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     config = dataclasses.replace(config, spec=spec)
     loop.make_repeatable()
     batch = {
-        spec.key: tf.TensorSpec([16, *spec.shape]),
+        spec.key: tf.TensorSpec([16, *spec.shape], spec.dtype),
         'label': tf.TensorSpec([16], tf.int32),
     }
     if isinstance(spec, PartlyLabelledSpec):

@@ -15,10 +15,10 @@ as the caller says, who knows what comes in, not by a batch of data.
 import keras
 import tensorflow as tf
 
-_FIRST = 30  # iterations before training begins
+_FIRST = 100  # iterations before training begins
 _SMALL = 1e-12
-# Of v: long against a step of Adam, or directions would jump.
-_DIRECTION = keras.initializers.RandomNormal(stddev=0.1)
+# Deviation of v: long against a step of Adam, or directions would jump.
+_DIRECTION = 0.1
 
 
 class _Normalised:
@@ -98,7 +98,9 @@ class WeightNormDense(_Normalised, keras.layers.Dense):
     """
 
     def __init__(self, units, length=1.0, learned=True, **kwargs):
-        super().__init__(units, kernel_initializer=_DIRECTION, **kwargs)
+        # (Made here: it takes its seed from that of the run.)
+        direction = keras.initializers.RandomNormal(stddev=_DIRECTION)
+        super().__init__(units, kernel_initializer=direction, **kwargs)
         self._first, self._learned = length, learned
 
     def build(self, input_shape):
