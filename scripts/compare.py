@@ -58,13 +58,18 @@ TABLES = {
         ('ring', 'grid'),
         {
             **_PLAIN,
-            # (0.01, as in the paper, leaves this network no slope at all.)
+            # (0.01, as in the paper, leaves this network no slope at all. Five
+            # updates of d for one of G, as in the papers of both.)
             'WGAN': (
                 'gan',
-                'loss=wasserstein penalty=weight_clipping penalty_weight=0.1',
+                'loss=wasserstein penalty=weight_clipping penalty_weight=0.1 '
+                'discriminator_updates=5',
             ),
             # (0.1, as in the authors' code for such worlds.)
-            'WGAN-GP': ('gan', f'{_GP} penalty_weight=0.1'),
+            'WGAN-GP': (
+                'gan',
+                f'{_GP} penalty_weight=0.1 discriminator_updates=5',
+            ),
             # (Of 0.1, 1 and 10; 1 blurs the modes of the grid, 10 loses some.)
             'DRAGAN': ('gan', 'penalty=dragan penalty_weight=0.1'),
             'EBGAN': (
