@@ -84,13 +84,15 @@ def test_rows_between_examples_begin_and_end_with_their_reconstructions(
     np.testing.assert_allclose(ends, decoded[config.spec.key], atol=1e-4)
 
 
-@pytest.mark.parametrize('model', ('cvae', 'dcgan', 'autoencoder', 'pca'))
+@pytest.mark.parametrize(
+    'model', ('cvae', 'dcgan', 'autoencoder', 'pca', 'rbm', 'hierarchical_vae')
+)
 def test_a_traversal_changes_one_number_a_row(model, served):
     functions, config, examples = served(model)
     codes = latents.Codes.of(functions, config, examples)
-    assert (codes.sorted is None) == ('sample' in functions)
+    assert (codes.sorted is None) == latents.has_prior(config)
     drawn, columns, _ = latents.traversal(functions, config, codes, None)
-    size = config.preset.latent_size
+    size = config.preset.model.code_size(config.preset.settings)
     rows = drawn.reshape(size, columns, -1)
     assert np.all(np.abs(np.diff(rows, axis=1)).max((1, 2)) > 0)
     # The middle of every row is the middle of all.
@@ -186,5 +188,7 @@ def test_the_projector_has_codes_labels_and_pictures(served, tmp_path):
 
 
 def test_models_that_have_no_codes_are_told(served):
+    with pytest.raises(UserError, match='--given=test'):
+        latents.interpolation(*served('rbm')[:2], None, 0)
     with pytest.raises(UserError, match='cannot draw'):
         latents.plane(*served('dcgan'), 'pca')

@@ -94,7 +94,7 @@ def main() -> None:
     need = _NEED_DATA.intersection(kinds)
     if flags.FLAGS.given == 'samples':
         need.discard('completion')
-    elif flags.FLAGS.given == 'test' or 'sample' not in functions:
+    if 'encode' in functions and _of_examples(config):
         need |= _IN_CODES.intersection(kinds)
     examples = (
         config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
@@ -116,6 +116,16 @@ def main() -> None:
             if kind in _MOVING:
                 _write_moving(file.with_suffix('.gif'), config, *drawn)
         print(file)
+
+
+def _of_examples(config):
+    """Whether codes are those of test examples: asked for, or no prior."""
+    from tfgen.serving import latents
+
+    given = flags.FLAGS.given
+    if given is None:
+        return not latents.has_prior(config)
+    return given == 'test'
 
 
 def _write_map(file, functions, config, examples):
@@ -217,13 +227,12 @@ def _draw(kind, functions, config, labels, examples):
         count = count or max(100, config.spec.shown)
         return pictures.samples(functions, config, labels, count, seed)
     if kind == 'interpolation':
-        given = flags.FLAGS.given == 'test' or 'sample' not in functions
         return latents.interpolation(
             functions,
             config,
             labels,
             seed,
-            examples if given else None,
+            examples if _of_examples(config) else None,
             flags.FLAGS.spherical,
         )
     if kind in _IN_CODES:

@@ -4,6 +4,7 @@ Source: Burda et al. 2016 (Importance Weighted Autoencoders), section 5 and
 appendix C.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -70,6 +71,10 @@ class HierarchicalVAE(Bounded, SinglePlayer):
     def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
         refusal = super().refusal(spec, **settings)
         return refusal or refuse_levels(cls, spec)
+
+    @classmethod
+    def code_size(cls, settings: Mapping[str, Any]) -> int:
+        return settings['low_size'] + settings['top_size']
 
     def encode(
         self, image: tf.Tensor, label: tf.Tensor | None = None

@@ -25,6 +25,11 @@ class Decoding(Model):
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """[B, K] -> what the network says of the example."""
 
+    @classmethod
+    def code_size(cls, settings: Mapping[str, Any]) -> int:
+        """K, of a model of these settings."""
+        return settings['latent_size']
+
     def values(self, decoded: tf.Tensor) -> tf.Tensor:
         """What was decoded, on the scale of the data: [B, *spec.shape]."""
         return decoded

@@ -5,6 +5,7 @@ Source: Smolensky 1986; Hinton 2002 (contrastive divergence); Tieleman 2008
 annealed importance sampling).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -80,6 +81,10 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
     def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
         refusal = super().refusal(spec, **settings)
         return refusal or refuse_levels(cls, spec)
+
+    @classmethod
+    def code_size(cls, settings: Mapping[str, Any]) -> int:
+        return settings['hidden_size']
 
     # The two layers.
 

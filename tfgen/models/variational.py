@@ -153,11 +153,6 @@ class Variational(Bounded, SinglePlayer):
         noise: Noise,
         num_samples: int,
     ) -> tf.Tensor:
-        """log p(x, z_s) - log q(z_s|x) for S draws of q: [S, B].
-
-        Their mean estimates the ELBO, their log-mean-exp the tighter
-        importance weighted bound (Burda et al. 2016, equation 8).
-        """
         mean, logvar = self.encode(example, label)
         eps = noise.normal('eps', [num_samples, self.latent_size])
 

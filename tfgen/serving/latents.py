@@ -12,6 +12,7 @@ import numpy as np
 from tfgen import distances, plots
 from tfgen.data import Data
 from tfgen.errors import UserError
+from tfgen.models.latent import Latent
 from tfgen.serving.calls import (
     COLUMNS,
     Functions,
@@ -48,9 +49,7 @@ class Codes:
         functions: Functions, config: Config, examples: Data | None
     ) -> 'Codes':
         """The prior's; or those of test examples where there is no prior."""
-        if 'sample' in functions and hasattr(
-            config.preset.model, 'prior_quantiles'
-        ):
+        if has_prior(config):
             return Codes(config)
         require(functions, 'encode', 'codes')
         batch = real_examples(config, examples, _MOST, repeat=False)
@@ -66,6 +65,11 @@ class Codes:
         return np.take_along_axis(
             self.sorted, rows.reshape(-1, rows.shape[-1]), axis=0
         ).reshape(uniform.shape)
+
+
+def has_prior(config: Config) -> bool:
+    """Whether codes of a run's model can be drawn, and need no examples."""
+    return issubclass(config.preset.model, Latent)
 
 
 def encode(functions: Functions, batch: dict) -> np.ndarray:
@@ -92,8 +96,12 @@ def interpolation(
     """
     require(functions, 'interpolate', 'interpolation')
     if examples is None:
-        require(functions, 'sample', 'interpolation of samples')
-        size = config.preset.latent_size
+        if not has_prior(config):
+            raise UserError(
+                'this model has no prior of codes: interpolate with '
+                '--given=test'
+            )
+        size = _size(config)
         uniform = np.random.default_rng(seed).random([2, COLUMNS, size])
         ends = Codes(config).quantiles(uniform)
         shown = labels_of(config, labels, COLUMNS)
@@ -131,7 +139,7 @@ def traversal(
     first `most` numbers; one label.
     """
     require(functions, 'decode', 'traversal')
-    size = config.preset.latent_size
+    size = _size(config)
     rows = min(size, most)
     uniform = np.full([rows, COLUMNS, size], 0.5)
     uniform[range(rows), :, range(rows)] = np.linspace(0.05, 0.95, COLUMNS)
@@ -156,9 +164,9 @@ def manifold(
     2014, appendix A).
     """
     require(functions, 'decode', 'manifold')
-    if config.preset.latent_size < 2:
+    if _size(config) < 2:
         raise UserError('a manifold needs latent_size 2 or more')
-    uniform = np.full([size, size, config.preset.latent_size], 0.5)
+    uniform = np.full([size, size, _size(config)], 0.5)
     uniform[..., 0] = (np.arange(size) + 0.5) / size
     uniform[..., 1] = 1.0 - uniform[..., 0].T
     label = _one_label(config, labels)
@@ -327,6 +335,11 @@ def _coded(functions, config, examples, split, most=_MOST):
         real.append(batch[config.spec.key])
     labels = None if labels[0] is None else np.concatenate(labels)
     return np.concatenate(codes), labels, np.concatenate(real)
+
+
+def _size(config):
+    preset = config.preset
+    return preset.model.code_size(preset.settings)
 
 
 def _one_label(config, labels):

@@ -74,7 +74,7 @@ def _train(config, examples, directory, strategy, jit, stop, measure):
     done = int(step.numpy())
     if restored:
         print(f'continuing at step {done} from {restored}', flush=True)
-    else:
+    elif type(model).begin is not Model.begin:
         (first,) = examples.train(config.seed, preset.batch_size).take(1)
         with strategy.scope():
             model.begin(first, loop.first_noise(config.seed, preset.batch_size))
