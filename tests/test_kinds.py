@@ -273,6 +273,9 @@ def test_lines_are_filled_up_and_come_back_as_they_were(tmp_path):
     assert sorted(again) == sorted(lines)
     short = data.load_text(f'lines:{file}', text_length=4)
     assert 'were longer, and cut' in short.describe()[1]
+    file.write_text('\n one \n\n')
+    with pytest.raises(UserError, match='has 1 lines that are not'):
+        data.load_text(f'lines:{file}', text_length=4)
 
 
 def test_numerals_name_every_number_in_two_languages():
