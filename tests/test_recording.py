@@ -1,5 +1,6 @@
 """Records of runs: written by evaluate.py, read by the tables."""
 
+import dataclasses
 import json
 import sys
 
@@ -8,8 +9,10 @@ import tiny
 
 from tfgen import presets
 from tfgen.data import spec_from_dict
+from tfgen.errors import UserError
+from tfgen.evaluation.base import Settings
 from tfgen.presets import records
-from tfgen.training import workdir
+from tfgen.training import recording, workdir
 
 
 @pytest.fixture(scope='module')
@@ -52,3 +55,14 @@ def test_the_tables_read_it(record, monkeypatch):
 def test_the_command_repeats_the_run(record):
     config = workdir.read_config(record.parents[1] / 'run')
     assert config.preset == presets.get(config.name)
+
+
+def test_a_run_that_began_with_other_weights_is_no_record(record):
+    path = record.parents[1] / 'run'
+    config = workdir.read_config(path)
+    warm = dataclasses.replace(config, init_from='/somewhere')
+    recording.require_whole(path, config, config.preset.steps, Settings(), None)
+    with pytest.raises(UserError, match='--init_from=/somewhere'):
+        recording.require_whole(
+            path, warm, config.preset.steps, Settings(), None
+        )

@@ -237,6 +237,11 @@ CASES = {
         ['--preset=rbm_digits', NEW, '--set=binarization=none'],
         'binarization=dynamic',
     ),
+    'begin with nothing': (
+        'train',
+        [P, NEW, '--init_from={empty}'],
+        'holds neither a trained run nor an export',
+    ),
     'no variance': (
         'train',
         ['--preset=gmm_digits', NEW, '--set=variance_floor=0'],

@@ -14,6 +14,11 @@ cli.data_flag()
 flags.DEFINE_string('preset', None, 'What to train; see --list_presets.')
 flags.DEFINE_multi_string('set', [], 'field=value: changes one preset field.')
 flags.DEFINE_string('dataset', None, 'Short for --set dataset=...')
+flags.DEFINE_string(
+    'init_from',
+    None,
+    'A workdir or an export whose weights a new run begins with.',
+)
 flags.DEFINE_integer('seed', 0, 'Weights, order and noise.', 0, 2**31 - 1)
 flags.DEFINE_string('strategy', 'auto', 'auto, one, mirrored, multiworker, tpu')
 flags.DEFINE_integer(
@@ -63,6 +68,7 @@ def main() -> None:
         flags.FLAGS.precision,
         flags.FLAGS.data_dir,
         workdir.known_edition(directory),
+        flags.FLAGS.init_from,
     )
     workdir.check(directory, config)
     for line in examples.describe():

@@ -27,6 +27,7 @@ from tfgen.data import Data, absolute
 from tfgen.errors import UserError
 from tfgen.models.base import Model
 from tfgen.serving import signatures
+from tfgen.training import checkpoints
 from tfgen.training.workdir import Config
 
 INFO = 'assets.extra/tfgen.json'
@@ -63,7 +64,7 @@ def export(
         )
     functions = signatures.functions(model)
     with _staged(model_dir) as staging:
-        _save(functions, staging)
+        _save(model, functions, staging)
         requests = example_requests(model, functions, examples)
         _verify(functions, staging, requests)
         (staging / INFO).parent.mkdir()
@@ -109,6 +110,8 @@ def public(config: Config) -> dict:
     """The config as an export carries it: without paths of this machine."""
     content = config.as_dict()
     del content['data_dir'], content['data_path']
+    if content['init_from']:
+        content['init_from'] = pathlib.Path(content['init_from']).name
     path = absolute(config.preset.dataset)
     if path:
         name = f'{path.partition(":")[0]}:{pathlib.Path(path).name}'
@@ -185,12 +188,19 @@ def example_requests(
     }
 
 
-def _save(functions, folder):
+def _save(model, functions, folder):
     module = tf.Module()
-    # Only what the signatures use.
-    module.used = list(
-        {id(v): v for f in functions.values() for v in f.variables}.values()
-    )
+    # Only what the signatures use, and by its place in the model, as in a
+    # checkpoint: so a run can begin with it.
+    used = {id(v) for f in functions.values() for v in f.variables}
+    weights = {
+        str(number): v.value
+        for number, v in enumerate(model.variables)
+        if id(v.value) in used
+    }
+    if len(weights) < len(used):
+        raise RuntimeError('a signature uses a variable not of the model')
+    setattr(module, checkpoints.MODEL, weights)
     tf.saved_model.save(
         module,
         str(folder),

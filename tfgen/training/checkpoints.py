@@ -18,7 +18,8 @@ from tfgen.errors import UserError
 
 _NAME = 'checkpoint'
 _KEEP = 3
-# Name of the moving averages of the weights in a checkpoint.
+# Names in a checkpoint: of the weights, and of their moving averages.
+MODEL = 'model'
 AVERAGES = 'averages'
 
 
@@ -30,7 +31,7 @@ def of(model: keras.Model, step: tf.Variable, **others) -> tf.train.Checkpoint:
     out the layers that it keeps in a Python list.)
     """
     return tf.train.Checkpoint(
-        model=[v.value for v in model.variables], step=step, **others
+        step=step, **{MODEL: [v.value for v in model.variables]}, **others
     )
 
 
@@ -75,13 +76,24 @@ def restore(
       UserError: none can be read, or the newest readable one belongs to
         another model.
     """
+    prefix = newest_readable(directory)
+    if prefix:
+        with files.plain(directory) as plain:
+            _restore(checkpoint, str(plain / prefix.name), prefix, partial)
+    return prefix
+
+
+def newest_readable(directory: pathlib.Path) -> pathlib.Path | None:
+    """Prefix of the newest checkpoint that can be read; None if there is none.
+
+    Raises:
+      UserError: there are some, and none can be read.
+    """
     candidates = newest_first(directory)
     with files.plain(directory) as plain:
         for prefix in candidates:
-            name = str(plain / prefix.name)
-            damage = _damage(name)
+            damage = _damage(str(plain / prefix.name))
             if not damage:
-                _restore(checkpoint, name, prefix, partial)
                 return prefix
             logging.warning(
                 'checkpoint %s cannot be read (%s): falling back to the one '

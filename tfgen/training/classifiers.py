@@ -87,7 +87,7 @@ def _config(config, data_dir, dataset=None):
 def _digest(config):
     """Of all that decides the classifier, but for where its data lie."""
     content = config.as_dict()
-    for name in ('data_dir', 'data_path', 'versions'):
+    for name in ('data_dir', 'data_path', 'versions', 'init_from'):
         del content[name]
     del content['fields']['dataset'], content['spec']['name']
     content['version'] = _VERSION

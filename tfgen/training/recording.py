@@ -71,6 +71,8 @@ def require_whole(
     usual = vars(Settings())
     wrong = [f'{k}={v}' for k, v in fields.items() if v != getattr(own, k)]
     wrong += [f'--{k}={v}' for k, v in vars(settings).items() if v != usual[k]]
+    if config.init_from:
+        wrong.append(f'--init_from={config.init_from}')
     if features:
         wrong.append(f'--features={features}')
     if measures:

@@ -13,7 +13,14 @@ from tfgen.models.base import Model
 from tfgen.models.exact import Likelihood
 from tfgen.models.players import Player
 from tfgen.presets.settings import Preset
-from tfgen.training import checkpoints, loop, stopping, strategies, workdir
+from tfgen.training import (
+    checkpoints,
+    loop,
+    stopping,
+    strategies,
+    warm_start,
+    workdir,
+)
 from tfgen.training.averages import Average
 from tfgen.training.reporting import Reporter
 
@@ -61,8 +68,11 @@ def train(
 def _train(config, examples, directory, strategy, jit, stop, measure):
     preset, chief = config.preset, strategies.is_chief(strategy)
     loop.make_repeatable()
+    new = not checkpoints.newest_first(directory / 'checkpoints')
     with strategy.scope():
         model = config.build()
+        if new and config.init_from:
+            begun = warm_start.begin_from(model, config.init_from)
         players = make_players(model, preset)
     compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -74,6 +84,8 @@ def _train(config, examples, directory, strategy, jit, stop, measure):
     done = int(step.numpy())
     if restored:
         print(f'continuing at step {done} from {restored}', flush=True)
+    elif config.init_from:
+        print(begun, flush=True)
     elif type(model).begin is not Model.begin:
         (first,) = examples.train(config.seed, preset.batch_size).take(1)
         with strategy.scope():

@@ -37,6 +37,8 @@ class Config:
         what the run is: it may change.
       data_path: the same of a set that is named by its path, from the root.
       edition: of the reading of the data, see readers.base.EDITION.
+      init_from: the run or export whose weights it begins with, from the
+        root; None begins with weights drawn from `seed`.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Config:
     data_dir: str | None = None
     data_path: str | None = None
     edition: int = EDITION
+    init_from: str | None = None
 
     @staticmethod
     def of(
@@ -56,11 +59,12 @@ class Config:
         precision: str = 'float32',
         data_dir: str | None = None,
         edition: int = EDITION,
+        init_from: str | None = None,
     ) -> tuple['Config', Data]:
         """The Config of a new run, and its data.
 
         Args:
-          name, preset, seed, precision, edition: see Config.
+          name, preset, seed, precision, edition, init_from: see Config.
           data_dir: where to look for the data.
 
         Raises:
@@ -76,6 +80,7 @@ class Config:
             data_dir and os.path.abspath(os.path.expanduser(data_dir)),
             absolute(preset.dataset),
             edition,
+            init_from and os.path.abspath(os.path.expanduser(init_from)),
         )
         return config, examples
 
@@ -144,6 +149,7 @@ class Config:
             'data_dir': self.data_dir,
             'data_path': self.data_path,
             'edition': self.edition,
+            'init_from': self.init_from,
             'versions': {
                 'tfgen': tfgen.__version__,
                 'tensorflow': tf.__version__,
@@ -159,6 +165,7 @@ class Config:
             'edition': self.edition in range(1, EDITION + 1),
             'data_dir': isinstance(self.data_dir, str | None),
             'data_path': isinstance(self.data_path, str | None),
+            'init_from': isinstance(self.init_from, str | None),
         }
         for name, good in sound.items():
             if not good:
@@ -188,6 +195,7 @@ class Config:
                 stored.get('data_dir'),
                 stored.get('data_path'),
                 stored.get('edition', 1),
+                stored.get('init_from'),
             )
             config._require_sound()
             return config

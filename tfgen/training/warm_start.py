@@ -1,0 +1,112 @@
+"""Weights that a new run begins with: another run's, or an export's."""
+
+import pathlib
+
+import tensorflow as tf
+from tensorflow.core.protobuf import trackable_object_graph_pb2
+
+from tfgen import files
+from tfgen.errors import UserError
+from tfgen.models.base import Model
+from tfgen.training import checkpoints
+
+
+def begin_from(model: Model, source: str) -> str:
+    """Gives `model` the weights of a trained run or an export.
+
+    Variables correspond by their place in the model. Of a run with `ema` the
+    averaged weights are taken, those that its exports have; the optimizers and
+    the step begin anew. An export holds what it serves: where that is less
+    than the model, as of a GAN without its discriminator, the rest keeps its
+    initial weights.
+
+    Args:
+      model: with its initial weights.
+      source: a workdir, the folder of an exported model, or of one version.
+
+    Returns:
+      A line that says what was taken.
+
+    Raises:
+      UserError: there are no weights, or those of another model; `model` is as
+        it was.
+    """
+    path = pathlib.Path(source)
+    prefix, folder = _find(path)
+    with files.plain(folder) as plain:
+        try:
+            reader = tf.train.load_checkpoint(str(plain / prefix.name))
+            stored = _numbered(reader)
+        except (tf.errors.OpError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f'init_from {source!r} cannot be read ({files.reason(error)}): '
+                'name another run or export'
+            ) from None
+    if not stored:
+        raise UserError(
+            f'init_from {source!r} was exported by an older tfgen, which did '
+            'not number its weights: name the run, or export it again'
+        )
+    variables = model.variables
+    if max(stored) >= len(variables):
+        raise _another(source, f'{max(stored) + 1} variables')
+    for number, value in stored.items():
+        if value.shape != tuple(variables[number].shape):
+            shape = 'x'.join(map(str, value.shape))
+            raise _another(
+                source, f'{variables[number].path} of shape {shape or "1"}'
+            )
+    for number, value in stored.items():
+        variables[number].assign(value)
+    anew = len(variables) - len(stored)
+    rest = f'; {anew} that it lacks begin anew' if anew else ''
+    return f'begins with {len(stored)} variables of {prefix}{rest}'
+
+
+def _find(path):
+    """The prefix of the file that holds the weights, and its folder."""
+    versions = [path, *_versions(path)]
+    for version in versions:
+        prefix = version / 'variables' / 'variables'
+        if prefix.with_suffix('.index').exists():
+            return prefix, prefix.parent
+    prefix = checkpoints.newest_readable(path / 'checkpoints')
+    if prefix is None:
+        raise UserError(
+            f'init_from {str(path)!r} holds neither a trained run nor an '
+            'export: pass the --workdir of scripts/train.py, or the '
+            '--model_dir of scripts/export.py'
+        )
+    return prefix, prefix.parent
+
+
+def _versions(path):
+    """Folders of exported versions, newest first."""
+    found = path.iterdir() if path.is_dir() else ()
+    numbered = [f for f in found if f.name.isascii() and f.name.isdecimal()]
+    return sorted(numbered, key=lambda f: int(f.name), reverse=True)
+
+
+def _numbered(reader):
+    """Place in the model -> value; averages rather than weights."""
+    graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
+        reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
+    )
+
+    def children(node):
+        return {c.local_name: graph.nodes[c.node_id] for c in node.children}
+
+    kinds = children(graph.nodes[0])
+    kind = kinds.get(checkpoints.AVERAGES) or kinds.get(checkpoints.MODEL)
+    # By the graph, for a variable's key may be another of its names.
+    return {
+        int(number): reader.get_tensor(variable.attributes[0].checkpoint_key)
+        for number, variable in (children(kind).items() if kind else ())
+    }
+
+
+def _another(source, what):
+    return UserError(
+        f'init_from {source!r} holds another model, with {what}: train with '
+        'the preset and fields of that run'
+    )
