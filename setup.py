@@ -28,7 +28,7 @@ setup(
     entry_points={
         'console_scripts': [
             f'tfgen-{name} = tfgen.commands.{name}:run'
-            for name in ('train', 'evaluate', 'sample', 'export')
+            for name in ('train', 'evaluate', 'sample', 'export', 'serve')
         ]
     },
     python_requires='>=3.11',
@@ -46,6 +46,8 @@ setup(
     extras_require={
         # Warm-up records of an export; clients over gRPC.
         'serving': ['tensorflow-serving-api>=2.19'],
+        # The local server: an ASGI stack, of the kind that is widely kept.
+        'server': ['starlette>=0.47', 'uvicorn>=0.34'],
         # Curves of scripts/two_lines.py and scripts/game.py.
         'figures': ['matplotlib>=3.8'],
         'test': [

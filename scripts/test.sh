@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/env.sh
-make_env serving,figures,test
+make_env serving,server,figures,test
 ruff check .
 ruff format --check .
 lint-imports

@@ -17,6 +17,10 @@ from tfgen.serving import export
 from tfgen.training import workdir
 from tfgen.training.run import train
 
+WITHOUT_DATA = ('benchmark', 'load_export', 'game', 'serve')
+
+WITHOUT_DATA = ('benchmark', 'load_export', 'game', 'serve')
+
 
 def _png(file, size):
     Image.fromarray(np.zeros(size, np.uint8)).save(file)
@@ -90,7 +94,7 @@ def outcomes(places, data_dir, tmp_path_factory):
     for script, arguments, _ in CASES.values():
         arguments = [a.format(**places) for a in arguments]
         known = any(a.startswith('--data_dir') for a in arguments)
-        if not known and script not in ('benchmark', 'load_export', 'game'):
+        if not known and script not in WITHOUT_DATA:
             arguments.append(f'--data_dir={data_dir}')
         cases.append([f'{script}.py', arguments])
     before = _snapshot(places)

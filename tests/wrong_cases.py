@@ -53,6 +53,18 @@ CASES = {
     ),
     'seed huge': ('sample', [RUN, '--seed=9223372036854775807'], 'seed'),
     'count huge': ('sample', [RUN, '--count=99999999999'], 'count'),
+    'serve nothing': ('serve', [], '--model_dir is missing'),
+    'serve no folder': ('serve', ['--model_dir={new}'], 'is no folder'),
+    'serve a wrong label': (
+        'serve',
+        ['--model_dir={empty}', '--version_label=cvae:stable'],
+        'is not MODEL:LABEL=NUMBER',
+    ),
+    'serve elsewhere': (
+        'serve',
+        ['--model_dir={empty}', '--host=203.0.113.9'],
+        'cannot listen on 203.0.113.9',
+    ),
     'nothing to load': ('load_export', [], 'usage'),
     'load nothing': ('load_export', ['{empty}'], 'no exported model'),
     'load a pattern': ('load_export', ['{pattern}'], 'as a pattern'),

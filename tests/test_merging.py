@@ -1,0 +1,79 @@
+"""Requests that are merged are answered as if each were alone."""
+
+import asyncio
+import concurrent.futures
+import threading
+
+import numpy as np
+import pytest
+
+from tfgen.serving.merging import Merger
+
+
+class _Busy:
+    """Doubles rows; holds its first call until `go`, and notes all."""
+
+    def __init__(self):
+        self.calls, self.go = [], threading.Event()
+
+    def __call__(self, inputs):
+        self.calls.append(len(inputs['x']))
+        if len(self.calls) == 1:
+            self.go.wait(60)
+        if (inputs['x'] < 0).any():
+            raise ValueError('x must not be negative')
+        return {'y': 2 * inputs['x']}
+
+
+def _ask(requests, max_rows=64):
+    """The answers to arrays that come while the first is computed."""
+    busy = _Busy()
+
+    async def main():
+        with concurrent.futures.ThreadPoolExecutor(2) as threads:
+            merger = Merger(busy, threads, max_rows)
+            tasks = []
+            for x in requests:
+                request = merger({'x': np.asarray(x)})
+                tasks.append(asyncio.create_task(request))
+                while not busy.calls:  # the first is being computed
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
+            busy.go.set()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    return asyncio.run(main()), busy.calls
+
+
+def _assert_doubled(answers, requests):
+    for answer, request in zip(answers, requests, strict=True):
+        np.testing.assert_array_equal(answer['y'], 2 * np.asarray(request))
+
+
+def test_what_waits_is_computed_at_once():
+    requests = [[1], [2, 3], [4], [5, 6, 7]]
+    answers, calls = _ask(requests)
+    _assert_doubled(answers, requests)
+    assert calls == [1, 6]
+
+
+def test_no_more_rows_are_merged_than_may_be_but_all_are_answered():
+    requests = [[1], [2, 3], [4, 5], [6], [7] * 9]
+    answers, calls = _ask(requests, max_rows=3)
+    _assert_doubled(answers, requests)
+    assert calls == [1, 3, 2, 9]
+
+
+def test_other_shapes_are_not_merged():
+    requests = [[1], [2], [[3, 4]], [5], []]
+    answers, calls = _ask(requests)
+    _assert_doubled(answers, requests)
+    assert sorted(calls[1:]) == [0, 1, 2]
+
+
+def test_a_refused_row_fails_its_own_request_alone():
+    requests = [[1], [2], [-3, 4], [5]]
+    answers, _ = _ask(requests)
+    _assert_doubled([answers[i] for i in (0, 1, 3)], [[1], [2], [5]])
+    with pytest.raises(ValueError, match='must not be negative'):
+        raise answers[2]

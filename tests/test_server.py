@@ -1,0 +1,313 @@
+"""The local server, over HTTP: what clients of TensorFlow Serving rely on."""
+
+import concurrent.futures
+import contextlib
+import http.client
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny
+
+RECORDED = tiny.ROOT.parent / 'shared' / 'serving'
+_WAIT = 120  # seconds that only a hang takes
+
+
+class _Server:
+    """A server process, and what it has said."""
+
+    def __init__(self, folder, *flags):
+        command = [sys.executable, str(tiny.ROOT / 'scripts' / 'serve.py')]
+        command += [f'--model_dir={folder}', '--port=0', *flags]
+        self.process = subprocess.Popen(
+            [*command, '--poll_seconds=0.05'], stderr=subprocess.PIPE, text=True
+        )
+        self.said = []
+        self.wait_for('listening on')
+        self.port = int(self.said[-1].rpartition(':')[2])
+
+    def wait_for(self, text):
+        """Reads its lines until one holds `text`."""
+        for line in self.process.stderr:
+            self.said.append(line)
+            if text in line:
+                return
+        raise AssertionError(f'{text!r} was not said: {self.said}')
+
+    def ask(self, path, content=None, method=None):
+        """-> status, content type, body."""
+        connection = http.client.HTTPConnection(
+            '127.0.0.1', self.port, timeout=_WAIT
+        )
+        body = content
+        if isinstance(content, (dict, list)):
+            body = json.dumps(content)
+        method = method or ('GET' if content is None else 'POST')
+        with contextlib.closing(connection):
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+            return answer.status, answer.getheader('content-type'), text
+
+    def predict(self, name, rows, **more):
+        """The predictions for `rows`, or the error."""
+        path = f'/v1/models/{name}:predict'
+        status, _, text = self.ask(path, {'instances': rows, **more})
+        content = json.loads(text)
+        return content['predictions'] if status == 200 else content['error']
+
+    def versions(self, name):
+        """number -> state."""
+        _, _, text = self.ask(f'/v1/models/{name}')
+        found = json.loads(text)['model_version_status']
+        return {int(v['version']): v['state'] for v in found}
+
+
+@contextlib.contextmanager
+def _serving(folder, *flags):
+    server = _Server(folder, *flags)
+    try:
+        yield server
+    finally:
+        server.process.kill()
+        server.process.wait()
+
+
+class _Times(tf.Module):
+    """x -> factor x; refuses what is negative; one signature takes a while."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = tf.Variable(factor)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], name='x')])
+    def times(self, x):
+        tf.debugging.Assert(tf.reduce_all(x >= 0), ['x is negative:', x])
+        return {'y': x * self.factor}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], name='x')])
+    def slow(self, x):
+        end = tf.timestamp() + 1.0
+        waited = tf.while_loop(
+            lambda now: now < end, lambda _: (tf.timestamp(),), (0.0 * end,)
+        )
+        with tf.control_dependencies(waited):
+            return {'y': x * self.factor}
+
+
+def _publish(folder, number, factor):
+    """Saves a version beside, and renames it into place."""
+    module = _Times(float(factor))
+    staging = folder.parent / f'.{number}'
+    signatures = {'serving_default': module.times, 'slow': module.slow}
+    tf.saved_model.save(module, str(staging), signatures=signatures)
+    folder.mkdir(parents=True, exist_ok=True)
+    staging.rename(folder / str(number))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    _publish(tmp_path / 'models' / 'times', 1, 2)
+    return tmp_path / 'models'
+
+
+def _wait_until(condition):
+    end = time.monotonic() + _WAIT
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_versions_come_and_go_under_way(folder):
+    with _serving(folder, '--version_label=times:stable=1') as server:
+        assert server.predict('times', [1, 2]) == [2, 4]
+        # A broken version changes nothing, and is told.
+        (folder / 'times' / '2').mkdir()
+        server.wait_for('times version 2: END')
+        assert server.predict('times', [1]) == [2]
+        assert server.versions('times') == {2: 'END', 1: 'AVAILABLE'}
+        # A slow request to the version that is replaced is still answered.
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            slow = {'signature_name': 'slow'}
+            old = threads.submit(server.predict, 'times', [5], **slow)
+            time.sleep(0.3)
+            _publish(folder / 'times', 7, 3)
+            server.wait_for('times version 7: AVAILABLE')
+            assert server.predict('times', [1]) == [3]
+            assert old.result() == [10]
+        # Its label keeps version 1.
+        assert server.versions('times')[1] == 'AVAILABLE'
+        for place, factor in (('versions/1', 2), ('labels/stable', 2)):
+            assert server.predict(f'times/{place}', [1]) == [factor]
+        _publish(folder / 'times', 8, 4)
+        _wait_until(lambda: 7 not in server.versions('times'))
+        assert 'Specific(times, 7)' in server.predict('times/versions/7', [1])
+        # The newest goes: the one before comes back.
+        shutil.rmtree(folder / 'times' / '8')
+        _wait_until(lambda: server.predict('times', [1]) == [3])
+        # A new model beside.
+        _publish(folder / 'more', 1, 5)
+        server.wait_for('more version 1: AVAILABLE')
+        assert server.predict('more', [1]) == [5]
+        status, _, text = server.ask('/v1/models/times/labels/none')
+        assert status == 400 and 'label (none)' in text
+
+
+def test_a_folder_of_one_model_is_a_model(folder):
+    with _serving(folder / 'times') as server:
+        assert server.predict('times', [1]) == [2]
+
+
+def test_it_takes_on_what_its_limits_say(folder):
+    limits = ['--max_rows=3', '--max_body_mb=1', '--max_waiting=2']
+    with _serving(folder, *limits) as server:
+        path = '/v1/models/times:predict'
+        assert server.ask(path, {'instances': [1, 2, 3]})[0] == 200
+        status, _, text = server.ask(path, {'instances': [1, 2, 3, 4]})
+        assert status == 413 and '4 rows: send at most 3' in text
+        status, _, text = server.ask(path, ' ' * (2**20 + 1))
+        assert status == 413 and 'more than 1048576 bytes' in text
+        slow = {'instances': [1], 'signature_name': 'slow'}
+        with concurrent.futures.ThreadPoolExecutor() as threads:
+            answers = threads.map(lambda _: server.ask(path, slow), range(6))
+            statuses = sorted(status for status, *_ in answers)
+        assert statuses == [200, 200, 429, 429, 429, 429]
+        assert server.ask(path, slow)[0] == 200
+
+
+def test_many_at_a_time_are_answered_each_its_own(folder):
+    with _serving(folder, '--max_batch_rows=8') as server:
+        random = np.random.default_rng(0)
+        requests = [
+            random.integers(-1, 50, random.integers(1, 6)).tolist()
+            for _ in range(200)
+        ]
+        with concurrent.futures.ThreadPoolExecutor(16) as threads:
+            answers = threads.map(
+                lambda rows: server.predict('times', rows), requests
+            )
+        for rows, answer in zip(requests, answers, strict=True):
+            if min(rows) < 0:
+                assert 'x is negative:' in answer
+            else:
+                assert answer == [2 * x for x in rows]
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_it_answers_what_it_has_begun(number, folder):
+    with (
+        _serving(folder) as server,
+        concurrent.futures.ThreadPoolExecutor() as threads,
+    ):
+        slow = {'signature_name': 'slow'}
+        answer = threads.submit(server.predict, 'times', [4], **slow)
+        time.sleep(0.3)
+        server.process.send_signal(number)
+        assert answer.result() == [8]
+        assert server.process.wait(_WAIT) == 0
+        assert 'Traceback' not in server.process.stderr.read()
+
+
+def test_without_its_libraries_it_says_what_to_install():
+    code = 'import sys; sys.modules["uvicorn"] = None; '
+    code += 'from tfgen.commands import serve; serve.run()'
+    done = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("pip install 'tfgen[server]'")
+
+
+def test_it_needs_no_keras(folder):
+    code = 'import sys; sys.modules["keras"] = None; '
+    code += 'from tfgen.commands import serve; serve.run()'
+    process = subprocess.Popen(
+        [sys.executable, '-c', code, f'--model_dir={folder}', '--port=0'],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert 'times version 1: AVAILABLE' in process.stderr.readline()
+    finally:
+        process.kill()
+
+
+@pytest.fixture(scope='module')
+def recorded():
+    """A server of the models whose answers were recorded."""
+    if not RECORDED.is_dir():
+        pytest.skip(f'no recorded answers in {RECORDED}')
+    exports = RECORDED / 'exports'
+    labels = [f'--version_label={f.name}:stable=1' for f in exports.iterdir()]
+    with _serving(exports, *labels) as server:
+        yield server
+
+
+def _recordings():
+    file = RECORDED / 'recorded.jsonl'
+    lines = file.read_text().splitlines() if file.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def _assert_close(ours, theirs):
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys()
+        for name, value in theirs.items():
+            _assert_close(ours[name], value)
+    elif isinstance(theirs, (list, float)) and not _has_text(theirs):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    elif isinstance(theirs, list):
+        for one, other in zip(ours, theirs, strict=True):
+            _assert_close(one, other)
+    else:
+        assert ours == theirs
+
+
+def _has_text(value):
+    while isinstance(value, list) and value:
+        value = value[0]
+    return isinstance(value, (str, dict))
+
+
+def test_it_answers_as_tensorflow_serving_did(recorded):
+    """Values and messages; docs/serve.md lists what may differ."""
+    differing = []
+    for case in _recordings():
+        request = case['request']
+        if request is not None:
+            # One is no UTF-8; it was written down as Latin-1.
+            request = request.encode('latin1' if 'ÿ' in request else 'utf8')
+        path = case['path']
+        status, kind, text = recorded.ask(path, request, case['method'])
+        assert status == case['status'], (path, request, text)
+        assert kind.partition(';')[0] == case['content_type']
+        if kind.startswith('text/html'):
+            assert text == case['body']
+            continue
+        ours, theirs = json.loads(text), json.loads(case['body'])
+        if status == 200:
+            _assert_close(ours, theirs)
+        elif _comparable(ours['error']) != _comparable(theirs['error']):
+            differing.append((ours['error'], theirs['error']))
+    assert not differing
+
+
+def _comparable(message):
+    """What does not differ from one run to the next, or by the loader."""
+    # The name of a function of the graph is the loader's own.
+    message = re.sub(r'\{\{function_node [^}]*\}\}', '', message)
+    if '[[{{node ' in message and not message.startswith('assertion failed'):
+        # Shapes that no operation takes: any of them may be the first to say.
+        return 'an operation'
+    # Of several missing inputs, either may be named.
+    message = re.sub(r'Missing named input: \w+', 'Missing', message)
+    # Long values are cut, though not at the same digit.
+    cut = re.compile(r'(JSON \w+: .{200}).*?( keys | Type)', re.DOTALL)
+    return cut.sub(r'\1\2', message)

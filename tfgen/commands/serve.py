@@ -1,0 +1,112 @@
+"""Serves exported models over TensorFlow Serving's REST API.
+
+    tfgen-serve --model_dir=exports
+
+In a clone, `python scripts/serve.py` is the same. --model_dir holds models, or
+is one; what is exported into it later is served as well.
+"""
+
+import concurrent.futures
+import os
+import signal
+import sys
+
+from absl import flags
+
+from tfgen.commands import cli
+from tfgen.errors import UserError
+
+flags.DEFINE_string('model_dir', None, 'Folder of models.')
+flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
+flags.DEFINE_integer('port', 8501, 'To listen on; 0: a free one.', 0, 65535)
+flags.DEFINE_multi_string(
+    'version_label',
+    [],
+    'MODEL:LABEL=NUMBER keeps a version under a label.',
+)
+flags.DEFINE_integer('max_batch_rows', 64, 'That are merged.', 1)
+flags.DEFINE_integer('max_rows', 1024, 'Of a request.', 1)
+flags.DEFINE_integer('max_body_mb', 32, 'Of a request.', 1)
+flags.DEFINE_integer('max_waiting', 256, 'Requests at a time.', 1)
+flags.DEFINE_float('poll_seconds', 1.0, 'Between looks for versions.', 0.01)
+
+
+def main() -> None:
+    try:
+        import uvicorn
+
+        from tfgen.serving import server
+    except ImportError as error:
+        raise UserError(
+            f'{error.name} is missing, which serves: pip install '
+            "'tfgen[server]'"
+        ) from None
+    from tfgen.serving.servables import Models
+
+    given = flags.FLAGS
+    folder = cli.path(cli.required('model_dir'))
+    threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    models = Models(folder, _labels(), threads, given.max_batch_rows)
+    listener = _bound(given.host, given.port)
+    for line in models.refresh():
+        _say(line)
+    if not models.names():
+        _say(f'{folder} holds no exported model yet')
+    limits = server.Limits(
+        given.max_body_mb * 2**20, given.max_rows, given.max_waiting
+    )
+    app = server.app(models, limits, given.poll_seconds, _say)
+    config = uvicorn.Config(
+        app,
+        given.host,
+        given.port,
+        log_level='warning',
+        timeout_graceful_shutdown=30,
+    )
+    listener.listen(2048)  # what comes from now on waits
+    _say(f'listening on http://{given.host}:{listener.getsockname()[1]}')
+    # (uvicorn ends what it is doing, and then sends itself the signal again.)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(config).run([listener])
+    _say('stopped')
+
+
+def _say(line):
+    print(line, file=sys.stderr, flush=True)
+
+
+def _labels():
+    labels = {}
+    for text in flags.FLAGS.version_label:
+        model, _, rest = text.partition(':')
+        label, _, number = rest.partition('=')
+        if not (model and label and number.isdecimal()):
+            raise UserError(
+                f'version_label {text!r} is not MODEL:LABEL=NUMBER, for '
+                'example cvae:stable=3'
+            )
+        labels.setdefault(model, {})[label] = int(number)
+    return labels
+
+
+def _bound(host, port):
+    import socket
+
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, proto, _, address = found[0]
+        listener = socket.socket(family, kind, proto)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        return listener
+    except OSError as error:
+        raise UserError(
+            f'cannot listen on {host} port {port} ({error.strerror}): pass '
+            'another --host or --port'
+        ) from None
+
+
+def run() -> None:
+    """The console command."""
+    cli.run(main, __name__)

@@ -1,0 +1,283 @@
+"""A local server with TensorFlow Serving's REST API, for where there is none.
+
+    GET  /v1/models/NAME[/versions/N|/labels/L]            status
+    GET  /v1/models/NAME[/versions/N|/labels/L]/metadata   signatures
+    POST /v1/models/NAME[/versions/N|/labels/L]:predict    an answer
+
+A client cannot tell it from TensorFlow Serving's, but for what docs/serve.md
+lists. It needs neither keras nor the models' code.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+
+import tensorflow as tf
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from tfgen.serving import rest
+from tfgen.serving.servables import Model, Models, State, Version
+
+_PATH = re.compile(
+    r'/v1/models/(?P<model>[^/:]+)'
+    r'(/versions/(?P<number>[0-9]+)|/labels/(?P<label>[^/:]+))?'
+    r'(?P<what>/metadata|:predict|:classify|:regress)?'
+)
+_METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
+_NOT_FOUND = """<HTML><HEAD>
+<TITLE>404 Not Found</TITLE>
+</HEAD><BODY>
+<H1>Not Found</H1>
+</BODY></HTML>
+"""
+# HTTP statuses of TensorFlow's errors; all others are the server's fault.
+_STATUS = {
+    tf.errors.INVALID_ARGUMENT: 400,
+    tf.errors.OUT_OF_RANGE: 400,
+    tf.errors.FAILED_PRECONDITION: 400,
+    tf.errors.NOT_FOUND: 404,
+    tf.errors.UNIMPLEMENTED: 501,
+    tf.errors.RESOURCE_EXHAUSTED: 503,
+    tf.errors.UNAVAILABLE: 503,
+    tf.errors.DEADLINE_EXCEEDED: 504,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """What a server takes on.
+
+    Attributes:
+      body: bytes of a request; a larger one is answered 413.
+      rows: of a request; more are answered 413.
+      waiting: requests that are being answered; another is answered 429.
+    """
+
+    body: int = 32 * 2**20
+    rows: int = 1024
+    waiting: int = 256
+
+
+class _Refusal(Exception):
+    """An answer other than 200."""
+
+    def __init__(self, status: int, message: str, **headers: str):
+        super().__init__(message)
+        self.status, self.headers = status, headers
+
+
+def app(
+    models: Models,
+    limits: Limits,
+    poll_seconds: float = 1.0,
+    say: Callable[[str], None] = print,
+) -> Starlette:
+    """The ASGI application.
+
+    Args:
+      models: what is served; they are looked for every `poll_seconds`.
+      limits: see there.
+      poll_seconds: see `models`.
+      say: is told of versions that come and go.
+    """
+    server = _Server(models, limits)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_) -> AsyncIterator[None]:
+        follower = asyncio.create_task(_follow(models, poll_seconds, say))
+        yield
+        follower.cancel()
+
+    return Starlette(
+        routes=[
+            Route('/v1/{rest:path}', server.answer, methods=_METHODS),
+            Route('/{rest:path}', _nothing, methods=_METHODS),
+        ],
+        lifespan=lifespan,
+    )
+
+
+async def _follow(models, seconds, say):
+    while True:
+        await asyncio.sleep(seconds)
+        for line in await asyncio.to_thread(models.refresh):
+            say(line)
+
+
+async def _nothing(_):
+    return HTMLResponse(_NOT_FOUND, 404)
+
+
+class _Server:
+    """Answers requests under /v1/."""
+
+    def __init__(self, models, limits):
+        self._models, self._limits = models, limits
+        self._busy = 0
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            text = await self._dispatch(request)
+            return Response(text, 200, media_type='application/json')
+        except rest.BadRequest as error:
+            refusal = _Refusal(400, str(error))
+        except _Refusal as error:
+            refusal = error
+        except ClientDisconnect:
+            return Response(status_code=400)
+        content = {'error': str(refusal)}
+        text = json.dumps(content, indent=4, ensure_ascii=False)
+        return Response(
+            text,
+            refusal.status,
+            headers=refusal.headers,
+            media_type='application/json',
+        )
+
+    async def _dispatch(self, request):
+        path = request.url.path
+        found = _PATH.fullmatch(path)
+        what = found and (found['what'] or '')
+        method = {None: '', '': 'GET', '/metadata': 'GET'}.get(what, 'POST')
+        if request.method != method:
+            raise _Refusal(400, f'Malformed request: {request.method} {path}')
+        if what == ':predict':
+            return await self._predict(request, found)
+        if what == '/metadata':
+            return self._metadata(found)
+        if what == '':
+            return self._status(found)
+        # For tf.Examples, of which no model here has a signature.
+        raise _Refusal(400, 'Expected one input Tensor.')
+
+    def _status(self, found):
+        name, label = found['model'], found['label']
+        number = int(found['number']) if found['number'] else None
+        states = {}
+        if name in self._models:
+            model = self._models[name]
+            states = model.states
+            if label is not None:
+                number = model.labels.get(label)
+                if number is None:
+                    raise _Refusal(400, _no_label(label, name))
+        if number is not None:
+            states = {n: s for n, s in states.items() if n == number}
+        if not states:
+            which = 'any versions' if number is None else f'version {number}'
+            raise _Refusal(404, f'Could not find {which} of model {name}')
+        newest_first = sorted(states.items(), reverse=True)
+        told = [_described(n, s) for n, s in newest_first]
+        text = json.dumps({'model_version_status': told}, indent=1)
+        return f'{text}\n'
+
+    def _metadata(self, found):
+        version = self._version(found)
+        spec = {
+            'name': found['model'],
+            'version': str(version.number),
+            'signature_name': '',
+        }
+        return json.dumps({'model_spec': spec, 'metadata': version.metadata})
+
+    def _version(self, found) -> Version:
+        name, number, label = found['model'], found['number'], found['label']
+        version = None
+        if name in self._models:
+            model: Model = self._models[name]
+            if label is not None and label not in model.labels:
+                raise _Refusal(400, _no_label(label, name))
+            version = model.version(number and int(number), label)
+        if version is None:
+            wanted = f'Specific({name}, {number})' if number else ''
+            wanted = wanted or f'Latest({name})'
+            raise _Refusal(404, f'Servable not found for request: {wanted}')
+        return version
+
+    async def _predict(self, request, found):
+        if self._busy >= self._limits.waiting:
+            raise _Refusal(
+                429,
+                f'{self._busy} requests are being answered: try again later',
+                **{'Retry-After': '1'},
+            )
+        self._busy += 1
+        try:
+            body = await self._body(request)
+            version = self._version(found)
+            # In a thread: what is large would hold up all others.
+            signature, inputs, layout = await asyncio.to_thread(
+                self._inputs, version, body
+            )
+            outputs = await _called(version.signatures[signature], inputs)
+            return await asyncio.to_thread(rest.render, outputs, layout)
+        finally:
+            self._busy -= 1
+
+    async def _body(self, request):
+        content, most = bytearray(), self._limits.body
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > most:
+                raise _Refusal(
+                    413, f'the request has more than {most} bytes: send less'
+                )
+        return bytes(content)
+
+    def _inputs(self, version, body):
+        signature, values, layout = rest.parse(body)
+        signature = signature or 'serving_default'
+        if signature not in version.signatures:
+            raise rest.BadRequest(
+                f'Serving signature name: "{signature}" not found in '
+                'signature def'
+            )
+        dtypes = version.signatures[signature].dtypes
+        inputs = rest.arrays(values, layout, dtypes)
+        rows = max((len(v) for v in inputs.values() if v.ndim), default=0)
+        if rows > self._limits.rows:
+            raise _Refusal(
+                413,
+                f'the request has {rows} rows: send at most '
+                f'{self._limits.rows} at a time',
+            )
+        return signature, inputs, layout
+
+
+async def _called(served, inputs):
+    try:
+        return await served.call(inputs)
+    except tf.errors.OpError as error:
+        status = _STATUS.get(error.error_code, 500)
+        raise _Refusal(status, _reason(error)) from None
+    except (ValueError, TypeError) as error:
+        raise rest.BadRequest(' '.join(str(error).split())) from None
+    except MemoryError:
+        raise _Refusal(503, 'it does not fit into memory') from None
+
+
+def _reason(error):
+    """What the graph said, without Python's account of where it stood."""
+    text = error.message
+    text = re.sub(
+        r'(?s)^Graph execution error:.*?<stack traces.*?>\n', '', text
+    )
+    return re.sub(r' \[Op:[^\]]*\]\s*$', '', text)
+
+
+def _described(number: int, state: State):
+    return {
+        'version': str(number),
+        'state': state.name,
+        'status': {'error_code': state.code, 'error_message': state.message},
+    }
+
+
+def _no_label(label, name):
+    return f'Unrecognized servable version label ({label}) of model {name}'
