@@ -21,10 +21,21 @@ setup(
     long_description=Path('README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
-    # The records of the presets' runs travel with them.
-    packages=[*find_packages(include=['tfgen', 'tfgen.*']), 'tfgen.results'],
-    package_dir={'tfgen.results': 'results'},
-    package_data={'tfgen.results': ['*.json']},
+    # The records of the presets' runs travel with them, and trained models.
+    packages=[
+        *find_packages(include=['tfgen', 'tfgen.*']),
+        'tfgen.results',
+        'tfgen.pretrained',
+    ],
+    package_dir={
+        'tfgen.results': 'results',
+        'tfgen.pretrained': 'pretrained',
+    },
+    package_data={
+        'tfgen.results': ['*.json'],
+        'tfgen.pretrained': ['*/*', '*/1/*', '*/1/*/*'],
+        'tfgen.serving': ['explorer/*'],
+    },
     entry_points={
         'console_scripts': [
             f'tfgen-{name} = tfgen.commands.{name}:run'
@@ -58,6 +69,8 @@ setup(
             'import-linter>=2.3',
             # Makes the wheel that is tested.
             'build>=1.2',
+            # Drives the browser that tests the explorer.
+            'playwright>=1.50',
         ],
     },
 )

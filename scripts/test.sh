@@ -9,5 +9,12 @@ make_env serving,server,figures,test
 ruff check .
 ruff format --check .
 lint-imports
+# The explorer is tested in a real browser. Where one can be installed without
+# asking it is; elsewhere these tests are skipped, and say so.
+if ! command -v chromium > /dev/null && [ "$(id -u)" = 0 ] \
+    && command -v apt-get > /dev/null; then
+  (timeout 300 apt-get update && timeout 600 apt-get install --yes \
+    --no-install-recommends chromium) > /dev/null 2>&1 || true
+fi
 # TensorFlow does not need a second core for models this small.
 exec python -m pytest --numprocesses=2 --dist=loadscope "$@"

@@ -12,6 +12,7 @@ import tiny
 SOURCES = (
     'tfgen',
     'results',
+    'pretrained',
     'setup.py',
     'pyproject.toml',
     'README.md',
@@ -84,3 +85,15 @@ def test_a_run_from_training_to_export(installed, data_dir, tmp_path):
     assert (tmp_path / 'run' / 'samples.png').is_file()
     installed('tfgen-export', workdir, f'--model_dir={tmp_path / "export"}')
     assert (tmp_path / 'export' / '1' / 'saved_model.pb').is_file()
+
+
+def test_trained_models_and_the_page_travel_with_it(installed):
+    code = 'import tfgen; print(tfgen.load("cvae_digits").facts["step"])'
+    assert installed('python', '-c', code).strip() == '4000'
+    code = """
+import pathlib, tfgen.serving
+page = pathlib.Path(tfgen.serving.__file__).parent / 'explorer'
+print(*sorted(f.name for f in page.iterdir()))"""
+    page = tiny.ROOT / 'tfgen' / 'serving' / 'explorer'
+    expected = sorted(f.name for f in page.iterdir())
+    assert installed('python', '-c', code).split() == expected

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 import sys
 
 import pytest
@@ -12,6 +13,7 @@ from tfgen.data import spec_from_dict
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
 from tfgen.presets import records
+from tfgen.serving import box
 from tfgen.training import recording, workdir
 
 
@@ -66,3 +68,22 @@ def test_a_run_that_began_with_other_weights_is_no_record(record):
         recording.require_whole(
             path, warm, config.preset.steps, Settings(), None
         )
+
+
+def test_it_is_put_into_the_box_with_its_card(record, tmp_path):
+    command = [sys.executable, tiny.ROOT / 'scripts' / 'box.py']
+    command += [f'--workdir={record.parents[1] / "run"}', f'--box={tmp_path}']
+    command += [f'--results={record.parent}']
+    done = subprocess.run(
+        [*command, '--largest=10'], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and 'and may have 10: box a smaller' in (
+        done.stderr
+    )
+    assert not list(tmp_path.iterdir())
+    tiny.run(command)
+    place = tmp_path / 'gaussian_two_moons'
+    assert box.load(str(place)).facts['step'] == 200
+    text = (place / 'README.md').read_text()
+    for figure in records.figures(json.loads(record.read_text())):
+        assert figure in text

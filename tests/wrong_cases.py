@@ -53,6 +53,12 @@ CASES = {
     ),
     'seed huge': ('sample', [RUN, '--seed=9223372036854775807'], 'seed'),
     'count huge': ('sample', [RUN, '--count=99999999999'], 'count'),
+    'box without a record': (
+        'box',
+        [RUN, '--results={empty}'],
+        'there is no record',
+    ),
+    'box of another size': ('box', [RUN], 'record the whole run of preset'),
     'serve nothing': ('serve', [], '--model_dir is missing'),
     'serve no folder': ('serve', ['--model_dir={new}'], 'is no folder'),
     'serve a wrong label': (

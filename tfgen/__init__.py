@@ -1,3 +1,10 @@
 """tfgen: deep generative models for TensorFlow and Keras."""
 
 __version__ = '0.1.0'
+
+
+def load(source: str):
+    """A trained model, by name or by path; see tfgen.serving.box.load."""
+    from tfgen.serving import box
+
+    return box.load(source)

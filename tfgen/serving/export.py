@@ -149,8 +149,14 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
         ) from None
 
     def function(name):
-        # Through `loaded`, which keeps the variables alive.
-        return lambda **inputs: loaded.signatures[name](**inputs)
+        def call(**inputs):
+            # Through `loaded`, which keeps the variables alive.
+            return loaded.signatures[name](**inputs)
+
+        # As the functions of a live model say what they take.
+        stated = loaded.signatures[name].structured_input_signature
+        call.structured_input_signature = stated
+        return call
 
     names = set(loaded.signatures) - {'serving_default'}
     return {name: function(name) for name in names}, info

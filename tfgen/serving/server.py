@@ -3,6 +3,7 @@
     GET  /v1/models/NAME[/versions/N|/labels/L]            status
     GET  /v1/models/NAME[/versions/N|/labels/L]/metadata   signatures
     POST /v1/models/NAME[/versions/N|/labels/L]:predict    an answer
+    GET  /                                                 the explorer
 
 A client cannot tell it from TensorFlow Serving's, but for what docs/serve.md
 lists. It needs neither keras nor the models' code.
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import pathlib
 import re
 from collections.abc import AsyncIterator, Callable
 
@@ -19,7 +21,8 @@ import tensorflow as tf
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from tfgen.serving import rest
 from tfgen.serving.servables import Model, Models, State, Version
@@ -29,6 +32,7 @@ _PATH = re.compile(
     r'(/versions/(?P<number>[0-9]+)|/labels/(?P<label>[^/:]+))?'
     r'(?P<what>/metadata|:predict|:classify|:regress)?'
 )
+_EXPLORER = pathlib.Path(__file__).parent / 'explorer'
 _METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
 _NOT_FOUND = """<HTML><HEAD>
 <TITLE>404 Not Found</TITLE>
@@ -97,9 +101,11 @@ def app(
     return Starlette(
         routes=[
             Route('/v1/{rest:path}', server.answer, methods=_METHODS),
-            Route('/{rest:path}', _nothing, methods=_METHODS),
+            Route('/explorer/models', server.list_models),
+            Mount('/', _Page(directory=_EXPLORER, html=True)),
         ],
         lifespan=lifespan,
+        exception_handlers={404: _nothing, 405: _nothing},
     )
 
 
@@ -110,8 +116,22 @@ async def _follow(models, seconds, say):
             say(line)
 
 
-async def _nothing(_):
-    return HTMLResponse(_NOT_FOUND, 404)
+async def _nothing(_, error):
+    return HTMLResponse(_NOT_FOUND, error.status_code)
+
+
+class _Page(StaticFiles):
+    """The explorer, which loads nothing from elsewhere."""
+
+    def file_response(self, *arguments, **options) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers['Content-Security-Policy'] = (
+            "default-src 'self'; img-src 'self' data:; media-src data:; "
+            'connect-src *'
+        )
+        # A newer tfgen has a newer page.
+        response.headers['Cache-Control'] = 'no-cache'
+        return response
 
 
 class _Server:
@@ -139,6 +159,12 @@ class _Server:
             headers=refusal.headers,
             media_type='application/json',
         )
+
+    async def list_models(self, _) -> Response:
+        """What TensorFlow Serving does not tell, for the explorer."""
+        newest = {n: self._models[n].version() for n in self._models.names()}
+        named = [{'name': n, 'info': v.info} for n, v in newest.items() if v]
+        return Response(json.dumps(named), media_type='application/json')
 
     async def _dispatch(self, request):
         path = request.url.path

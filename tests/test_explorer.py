@@ -1,0 +1,394 @@
+"""The page at /, in a real browser."""
+
+import base64
+import contextlib
+import http.client
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from tfgen.serving import export
+
+playwright = pytest.importorskip(
+    'playwright.sync_api', reason='playwright is missing: pip install it'
+)
+CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
+pytestmark = pytest.mark.skipif(
+    not CHROMIUM, reason='no chromium: apt-get install chromium'
+)
+PAGE = tiny.ROOT / 'tfgen' / 'serving' / 'explorer'
+QUIET = (
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+)
+
+
+@pytest.fixture(scope='module')
+def port(tmp_path_factory, data_dir):
+    """Of a server of small models, one of each kind."""
+    folder = tmp_path_factory.mktemp('models')
+    for name in ('cvae', 'pixelrnn', 'wavenet', 'gaussian', 'text_vae'):
+        config, examples = tiny.load(name, data_dir)
+        export.export(config.build(), config, 0, examples, folder / name)
+    command = [sys.executable, str(tiny.ROOT / 'scripts' / 'serve.py')]
+    command += [f'--model_dir={folder}', '--port=0']
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        for line in server.stderr:
+            if 'listening' in line:
+                yield int(line.rpartition(':')[2])
+                break
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    with (
+        playwright.sync_playwright() as p,
+        contextlib.closing(
+            p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        ) as found,
+    ):
+        yield found
+
+
+class _Page:
+    """A tab, what it has asked for, and what it has complained of."""
+
+    def __init__(self, browser, port, address='', **options):
+        self.context = browser.new_context(**options)
+        self.tab = self.context.new_page()
+        self.asked, self.complaints = [], []
+        self.waiting = 0
+        self.tab.on('request', self._begun)
+        self.tab.on('requestfinished', self._ended)
+        self.tab.on('requestfailed', self._ended)
+        self.tab.on('pageerror', lambda e: self.complaints.append(str(e)))
+        self.tab.on(
+            'console',
+            lambda m: (
+                self.complaints.append(m.text) if m.type == 'error' else None
+            ),
+        )
+        self.tab.set_default_timeout(60_000)
+        self.origin = f'http://127.0.0.1:{port}'
+        self.tab.goto(f'{self.origin}/{address}')
+        self.settle()
+
+    def _begun(self, request):
+        self.asked.append(request.url)
+        self.waiting += 1
+
+    def _ended(self, _):
+        self.waiting -= 1
+
+    def settle(self):
+        """Waits until nothing is asked any more."""
+        quiet = 0
+        while quiet < 3:
+            self.tab.wait_for_timeout(30)
+            busy = self.tab.locator('[aria-busy=true]').count()
+            quiet = 0 if self.waiting or busy else quiet + 1
+        assert not self.tab.locator('#status.wrong').count(), self.status()
+
+    def status(self):
+        return self.tab.inner_text('#status')
+
+    def state(self):
+        code = 'Object.fromEntries(new URLSearchParams(location.hash.slice(1)))'
+        return self.tab.evaluate(code)
+
+    def pixels(self, selector='#panel canvas'):
+        """[count, H, W] grey bytes of canvases."""
+        code = """all => all.map(c => [c.height, c.width, Array.from(
+            c.getContext('2d').getImageData(0, 0, c.width, c.height).data)])"""
+        found = self.tab.locator(selector).evaluate_all(code)
+        return [np.reshape(d, [h, w, 4])[..., 0] for h, w, d in found]
+
+    def press(self, *keys):
+        for key in keys:
+            self.tab.keyboard.press(key)
+        self.settle()
+
+
+@pytest.fixture
+def visit(browser, port):
+    opened = []
+
+    def page(address='', **options):
+        opened.append(_Page(browser, port, address, **options))
+        return opened[-1]
+
+    yield page
+    for page_ in opened:
+        page_.context.close()
+        assert page_.complaints == []
+
+
+def _predict(port, model, signature, **inputs):
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+    body = {'signature_name': signature, 'inputs': inputs}
+    with contextlib.closing(connection):
+        connection.request(
+            'POST', f'/v1/models/{model}:predict', json.dumps(body)
+        )
+        return json.loads(connection.getresponse().read())['outputs']
+
+
+def _bytes(image):
+    return np.floor(np.asarray(image)[..., 0] * 255 + 0.5)
+
+
+def test_samples_are_what_the_server_draws_and_a_link_shows_them(port, visit):
+    page = visit('#model=cvae&seed=5&label=3')
+    images = _predict(
+        port, 'cvae', 'sample', seed=[*range(5, 29)], label=[3] * 24
+    )
+    shown = page.pixels('.grid canvas')
+    np.testing.assert_allclose(shown, _bytes(images), atol=1)
+    page.tab.get_by_label('Open the sample of seed 6').click()
+    page.settle()
+    again = visit(f'#{page.tab.url.partition("#")[2]}')
+    np.testing.assert_array_equal(again.pixels('.grid canvas'), shown)
+    np.testing.assert_array_equal(again.pixels('dialog canvas')[0], shown[1])
+
+
+def test_the_picture_follows_the_sliders_and_the_plane(port, visit):
+    page = visit('#model=cvae&panel=codes&label=2')
+
+    def expected():
+        z = [float(v) for v in page.state()['z'].split(',')]
+        answer = _predict(port, 'cvae', 'decode', z=[z], label=[2])
+        return _bytes(answer['image'][0])
+
+    before = page.pixels()[0]
+    page.tab.get_by_role('slider', name='z2').focus()
+    page.press(*['ArrowRight'] * 80)
+    assert float(page.state()['z'].split(',')[1]) == pytest.approx(0.8)
+    np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
+    assert np.abs(page.pixels()[0] - before).max() > 0
+    plane = page.tab.locator('canvas.plane')
+    plane.hover(position={'x': 40, 'y': 40})
+    page.settle()
+    left, up, _ = (float(v) for v in page.state()['z'].split(','))
+    assert left < -2 and up > 2
+    np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
+    plane.focus()
+    page.press('ArrowRight', 'ArrowDown')
+    moved = [float(v) for v in page.state()['z'].split(',')]
+    assert moved[0] == pytest.approx(left + 0.1)
+    assert moved[1] == pytest.approx(up - 0.1)
+
+
+def test_a_line_leads_from_one_sample_to_another(port, visit):
+    page = visit('#model=cvae&label=4')
+    codes = []
+    for seed, words in ((3, 'Line from here'), (8, 'Line to here')):
+        page.tab.get_by_label(f'Open the sample of seed {seed},').click()
+        page.tab.get_by_role('button', name=words).click()
+        page.settle()
+        image = _predict(port, 'cvae', 'sample', seed=[seed], label=[4])
+        found = _predict(port, 'cvae', 'encode', image=image, label=[4])
+        codes.append(found['mean'][0])
+        if len(codes) == 1:
+            page.tab.get_by_role('tab', name='Samples').click()
+            page.settle()
+    state = page.state()
+    for end, code in zip('ab', codes, strict=True):
+        found = [float(v) for v in state[end].split(',')]
+        np.testing.assert_allclose(found, code, atol=0.006)
+    first, *_, last = page.pixels('.grid canvas')
+    for end, shown in (('a', first), ('b', last)):
+        z = [float(v) for v in state[end].split(',')]
+        image = _predict(port, 'cvae', 'decode', z=[z], label=[4])['image']
+        np.testing.assert_allclose(shown, _bytes(image[0]), atol=1)
+
+
+def test_what_is_known_stays_in_a_completion(visit):
+    page = visit('#model=pixelrnn&panel=complete&label=7')
+    picture, _, *ways = page.pixels()
+    assert len(ways) == 6
+    for way in ways:
+        np.testing.assert_array_equal(way[:4], picture[:4])
+    assert any(np.any(way[4:] != ways[0][4:]) for way in ways)
+    # By the keyboard alone: everything known but the pixel in the middle.
+    page.tab.get_by_role('button', name='Nothing').click()
+    page.tab.get_by_label('What is hidden').focus()
+    page.press('Space')
+    picture, _, *ways = page.pixels()
+    changed = np.any(np.array(ways) != picture, axis=0)
+    assert set(zip(*np.nonzero(changed), strict=True)) <= {(4, 4)}
+    page.press('Backspace')
+    for way in page.pixels()[2:]:
+        np.testing.assert_array_equal(way, picture)
+
+
+def test_it_shows_how_a_picture_was_drawn(visit):
+    page = visit('#model=pixelrnn&panel=complete&label=7')
+    done = page.pixels()[2:]
+    page.tab.get_by_label('Pixels a second').fill('60')
+    page.tab.get_by_role('button', name='Watch it draw').click()
+    page.tab.wait_for_timeout(150)
+    assert np.any(np.array(page.pixels()[2:]) != np.array(done))
+    page.tab.get_by_role('button', name='Watch it draw').wait_for()
+    np.testing.assert_array_equal(page.pixels()[2:], done)
+
+
+def test_a_drawing_and_a_file_are_looked_at(port, visit, tmp_path):
+    page = visit('#model=cvae&panel=closer&label=1')
+    page.tab.get_by_role('button', name='Clear').click()
+    page.tab.get_by_label('Drawing').focus()
+    page.press('ArrowUp', 'ArrowLeft', 'Space')
+    image = np.zeros([8, 8, 1])
+    image[3, 3] = 1.0
+    np.testing.assert_array_equal(page.pixels()[0] > 250, _bytes(image) > 0)
+    elbo = _predict(
+        port, 'cvae', 'elbo', image=[image.tolist()], label=[1], seed=[0]
+    )
+    assert f'{elbo[0]:.2f} nats' in page.tab.inner_text('table')
+    ramp = np.tile(np.linspace(0, 255, 16).astype(np.uint8), [16, 1])
+    Image.fromarray(ramp).save(tmp_path / 'ramp.png')
+    page.tab.set_input_files('input[type=file]', tmp_path / 'ramp.png')
+    page.settle()
+    row = page.pixels('canvas.edit')[0][6]  # not where the cursor is
+    assert np.all(np.diff(row) > 0) and row[0] < 30 and row[-1] > 225
+    (tmp_path / 'no.png').write_text('nothing')
+    page.tab.set_input_files('input[type=file]', tmp_path / 'no.png')
+    page.tab.locator('#status.wrong').wait_for()
+    assert 'no.png is no picture' in page.status()
+
+
+def test_sounds_points_and_lines_are_shown(port, visit):
+    page = visit('#model=wavenet&known=50')
+    assert page.tab.locator('audio').count() == 6
+    source = page.tab.locator('audio').first.get_attribute('src')
+    sound = base64.b64decode(source.partition(',')[2])
+    assert sound[:4] == b'RIFF'
+    page.tab.get_by_role('tab', name='gaussian').click()
+    page.settle()
+    (points,) = page.pixels()
+    # Paper, ink and the density behind.
+    assert len(np.unique(points)) > 2
+    page.tab.get_by_role('tab', name='text_vae').click()
+    page.settle()
+    assert page.tab.locator('ol').first.locator('li').count() == 16
+    assert page.tab.locator('ol').last.locator('li').count() == 9
+
+
+def test_the_keyboard_alone_reaches_everything(visit):
+    page = visit('#model=cvae')
+    page.tab.get_by_role('tab', name='cvae').focus()
+    page.press('ArrowRight')
+    assert page.state()['model'] == 'gaussian'
+    page.press('ArrowLeft', 'Tab', 'ArrowRight')
+    assert page.state()['panel'] == 'codes'
+    page.press('ArrowLeft')
+    assert page.state()['panel'] == 'samples'
+    page.press('Tab', 'Tab', 'Tab', 'Tab', 'Enter')
+    assert page.tab.locator('dialog[open]').count() == 1
+    page.press('Escape')
+    assert page.tab.locator('dialog[open]').count() == 0
+
+
+PANELS = (
+    'cvae&panel=samples',
+    'cvae&panel=codes',
+    'cvae&panel=closer',
+    'pixelrnn&panel=complete',
+    'wavenet',
+    'gaussian',
+    'text_vae',
+)
+
+
+@pytest.mark.parametrize('panel', PANELS)
+def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
+    page = visit(
+        f'#model={panel}',
+        viewport={'width': 360, 'height': 740},
+        color_scheme='dark',
+    )
+    assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
+    nameless = page.tab.evaluate(
+        """() => [...document.querySelectorAll(
+            'button, input:not([hidden]), select, canvas, [role]')].filter(e =>
+                e.checkVisibility() && !e.closest('[role=img] *')
+                && !e.innerText?.trim() && !e.ariaLabel
+                && !e.querySelector('[aria-label]') && !e.labels?.length
+                && !e.getAttribute('aria-labelledby') && e.role !== 'status'
+                && !['audio'].includes(e.localName)).map(e => e.outerHTML)"""
+    )
+    assert nameless == []
+    # And nothing comes from elsewhere.
+    assert {url.partition('/v1')[0].rpartition('/')[0] for url in page.asked}
+    assert all(
+        url.startswith((page.origin, 'data:', 'blob:')) for url in page.asked
+    )
+
+
+def test_a_request_can_be_copied_and_run(port, visit):
+    page = visit('#model=pixelrnn&seed=2&label=9')
+    page.tab.locator('summary').click()
+    page.tab.get_by_label('Python').check()
+    code = page.tab.inner_text('#code')
+    done = tiny.run([sys.executable, '-c', code]).stdout
+    found = np.array(json.loads(done.replace("'", '"')))
+    shown = page.pixels('.grid canvas')
+    np.testing.assert_array_equal(shown, _bytes(found))
+    page.tab.get_by_label('curl').check()
+    command = page.tab.inner_text('#code')
+    assert command.startswith('curl http') and '"seed":[2,3,' in command
+
+
+def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
+    host = http.server.ThreadingHTTPServer(('127.0.0.1', 0), _Silent)
+    threading.Thread(target=host.serve_forever, daemon=True).start()
+
+    def as_tensorflow_serving(route):
+        """Answers for a host that allows other origins, and tells no list."""
+        path = route.request.url.partition(':8501')[2]
+        connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+        status, text = 404, ''
+        if path.startswith('/v1'):
+            with contextlib.closing(connection):
+                connection.request(
+                    route.request.method, path, route.request.post_data
+                )
+                answer = connection.getresponse()
+                status, text = answer.status, answer.read().decode()
+        headers = {'Access-Control-Allow-Origin': '*'}
+        route.fulfill(status=status, body=text, headers=headers)
+
+    context = browser.new_context()
+    context.route('http://serving.test:8501/**', as_tensorflow_serving)
+    tab = context.new_page()
+    address = f'http://127.0.0.1:{host.server_port}/index.html'
+    tab.goto(f'{address}?server=http://serving.test:8501&models=pixelrnn')
+    tab.locator('.grid canvas').nth(23).wait_for()
+    # It found out how many classes there are.
+    assert tab.locator('select option').count() == 11
+    context.close()
+    host.shutdown()
+
+
+class _Silent(http.server.SimpleHTTPRequestHandler):
+    def __init__(self, *arguments):
+        super().__init__(*arguments, directory=PAGE)
+
+    def log_message(self, *_):
+        pass

@@ -1,0 +1,107 @@
+// The page: models as tabs, and what can be done with one.
+
+import {asCurl, asPython, Client} from './client.js';
+import {closer} from './closer.js';
+import {codes} from './codes.js';
+import {complete} from './complete.js';
+import {describe} from './model.js';
+import {lines, points, sounds} from './others.js';
+import {status, tabs, tell} from './page.js';
+import {samples} from './samples.js';
+import * as state from './state.js';
+
+// From another host, ?server=http://host:8501&models=one,two says where.
+const query = new URLSearchParams(location.search);
+const client = new Client((query.get('server') || '').replace(/\/$/, ''));
+const byId = (id) => document.getElementById(id);
+let known = [], model = null, newest = 0;
+
+// key, name, whether a model has it, what makes it
+const PANELS = [
+  ['samples', 'Samples', (m) => m.kind === 'image' && m.has('sample'), samples],
+  ['sounds', 'Sounds', (m) => m.kind === 'audio' && m.has('sample'), sounds],
+  ['points', 'Points', (m) => m.kind === 'point' && m.has('sample'), points],
+  ['lines', 'Lines', (m) => m.kind === 'symbols' && m.has('sample'), lines],
+  ['complete', 'Complete', (m) => m.kind === 'image' && m.has('complete'), complete],
+  ['codes', 'Codes', (m) => m.kind === 'image' && m.has('decode'), codes],
+  ['closer', 'Draw and look closer', (m) => m.kind === 'image'
+    && ['reconstruct', 'log_prob', 'elbo', 'classify', 'score'].some(m.has), closer],
+];
+
+function open(key, changes = {}) {
+  state.set({panel: key, ...changes});
+  show();
+}
+
+function show() {
+  const able = PANELS.filter(([, , can]) => can(model));
+  const chosen = able.find(([key]) => key === state.get('panel')) || able[0];
+  byId('request').hidden = !chosen;
+  if (!chosen) {
+    byId('panels').replaceChildren();
+    byId('panel').replaceChildren();
+    status('This model serves nothing that this page can show.');
+    return;
+  }
+  tabs(byId('panels'), able.map(([key, name]) => [key, name]), chosen[0], open, 'panel');
+  byId('panel').setAttribute('aria-labelledby', `panels-${chosen[0]}`);
+  byId('panel').replaceChildren(...chosen[3]({client, model, open}).flat(Infinity).filter(Boolean));
+}
+
+async function choose(name) {
+  newest += 1;
+  const mine = newest;
+  if (state.get('model', name) !== name) state.keepOnly();
+  state.set({model: name});
+  tabs(byId('models'), known.map((m) => [m.name, m.name]), name, choose, 'panel');
+  // Nothing of the model before, while this one is asked what it is.
+  byId('panels').replaceChildren();
+  byId('panel').replaceChildren();
+  byId('panel').setAttribute('aria-busy', 'true');
+  const found = await tell(() => describe(client, name, known.find((m) => m.name === name)?.info));
+  if (mine !== newest) return;
+  byId('panel').setAttribute('aria-busy', 'false');
+  if (!found) return;
+  model = found;
+  const {info} = model;
+  byId('facts').textContent = [
+    info?.preset && `preset ${info.preset}, step ${info.step}`,
+    info?.spec && `data ${info.spec.name}`,
+    model.kind && `${model.kind} ${model.shape.join(' x ')}`,
+    model.zSize && `code of ${model.zSize}`,
+  ].filter(Boolean).join(' · ');
+  show();
+}
+
+function showRequest() {
+  const {value} = document.querySelector('input[name=language]:checked');
+  if (!client.last) return '';
+  const text = (value === 'curl' ? asCurl : asPython)(client.server, client.last);
+  byId('code').textContent = text.length > 4000 ? `${text.slice(0, 4000)} ... (copied whole)` : text;
+  return text;
+}
+
+async function begin() {
+  const listed = await client.models();
+  const named = (query.get('models') || '').split(',').filter(Boolean);
+  known = listed || named.map((name) => ({name}));
+  byId('server').textContent = client.server || location.host;
+  if (!known.length) {
+    byId('panel').setAttribute('aria-busy', 'false');
+    status(listed ? 'This server has no model yet: export one into its folder, and load this page again.'
+      : 'This server does not tell its models: add ?models=NAME,... to the address.', true);
+    return;
+  }
+  const wanted = state.get('model');
+  await choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
+}
+
+client.onRequest = () => { if (byId('request').open) showRequest(); };
+byId('request').ontoggle = showRequest;
+document.querySelectorAll('input[name=language]').forEach((radio) => { radio.onchange = showRequest; });
+byId('copy').onclick = () => tell(async () => {
+  await navigator.clipboard.writeText(showRequest());
+  status('Copied.');
+});
+state.onForeignChange(() => choose(state.get('model', known[0]?.name)));
+begin();

@@ -1,0 +1,56 @@
+// A picture that is drawn or loaded, and all that a model says of it.
+
+import {latest} from './client.js';
+import {inputsOf} from './model.js';
+import {h, labelChoice, tell} from './page.js';
+import {blank, packImage, picture, unpackImage, workbench} from './pictures.js';
+import {sampleImages} from './samples.js';
+import * as state from './state.js';
+
+// Signatures that give a number for each picture: name, unit, what it means.
+const NUMBERS = [
+  ['log_prob', 'nats', 'log-likelihood'],
+  ['elbo', 'nats', 'lower bound of the log-likelihood'],
+  ['score', '', 'score of the discriminator; high for data'],
+];
+
+export function closer({client, model}) {
+  let image = unpackImage(state.get('p'), model.shape);
+  let label = Number(state.get('label', '0')) || 0;
+  const answer = h('div', {'aria-live': 'polite'});
+
+  const ask = (signature) => client.predict(model, signature,
+    inputsOf(model, signature, 1, {image: [image], label, seed: 0}));
+  const look = latest(() => tell(async () => {
+    state.set({p: packImage(image), label: model.conditional ? label : null});
+    const rows = [];
+    for (const [name, unit, meaning] of NUMBERS.filter(([key]) => model.has(key))) {
+      const value = (await ask(name))[name][0];
+      rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, `${value?.toFixed(2)} ${unit}`)));
+    }
+    if (model.has('classify')) {
+      const {probabilities: [found]} = await ask('classify');
+      found.forEach((value, k) => rows.push(h('tr', {}, h('th', {scope: 'row'}, `class ${k}`),
+        h('td', {}, h('meter', {min: 0, max: 1, value}), ` ${value.toFixed(3)}`))));
+    }
+    const made = model.has('reconstruct') ? (await ask('reconstruct')).image[0] : null;
+    answer.replaceChildren(
+      made ? h('figure', {}, picture(made, model.palette, 'The reconstruction', 'large'), h('figcaption', {}, 'its reconstruction')) : '',
+      h('table', {}, rows));
+  }));
+
+  const own = model.has('sample') ? async () =>
+    (await sampleImages(client, model, [Math.floor(Math.random() * 1e9)], [label]))[0] : null;
+  const place = h('div', {});
+  const begin = async () => {
+    if (!image && own) image = (await tell(() => sampleImages(client, model, [0], [label])))?.[0];
+    image ??= blank(model.shape);
+    place.replaceChildren(workbench(model, image, (now) => { image = now; look(); }, own));
+    await look();
+  };
+  begin();
+  return [
+    model.conditional ? h('div', {class: 'bar'}, labelChoice(model, String(label), (value) => { label = Number(value); look(); })) : null,
+    h('div', {class: 'sides'}, place, answer),
+  ];
+}

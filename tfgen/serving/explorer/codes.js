@@ -1,0 +1,177 @@
+// The space of codes: sliders, a plane to hover over, a line between two codes.
+
+import {latest} from './client.js';
+import {inputsOf, normals} from './model.js';
+import {button, choice, h, labelChoice, labelled, numberInput, tell} from './page.js';
+import {draw, picture} from './pictures.js';
+import * as state from './state.js';
+
+const FEW = 8; // sliders that are shown at first
+const REACH = 3; // of sliders and plane, in standard deviations
+const SIDE = 7; // pictures along a side of the plane's map
+const STEPS = 9; // pictures along a line
+
+export function codes({client, model}) {
+  const size = model.zSize;
+  let z = state.numbers('z', size) || Array(size).fill(0);
+  let label = Number(state.get('label', '0')) || 0;
+  const ends = {a: state.numbers('a', size) || normals(1, size), b: state.numbers('b', size) || normals(2, size)};
+  let weight = state.number('w', 0.5), arc = state.get('arc') === '1';
+
+  const decode = async (rows) => (await client.predict(model, 'decode',
+    inputsOf(model, 'decode', rows.length, {z: rows, label}))).image;
+
+  // The picture under the hand.
+  const large = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture of this code'});
+  const follow = latest(() => tell(async () => {
+    state.set({z: z.join(','), label: model.conditional ? label : null});
+    const [image] = await decode([z]);
+    draw(large, image, model.palette);
+  }));
+
+  const sliders = h('div', {class: 'sliders'});
+  const showSliders = (all) => {
+    const shown = z.slice(0, all ? size : FEW);
+    sliders.replaceChildren(...shown.flatMap((value, i) => {
+      const number = h('output', {}, value.toFixed(2));
+      return [h('label', {for: `z${i}`}, `z${i + 1}`), h('input', {
+        id: `z${i}`, type: 'range', min: -REACH, max: REACH, step: 0.01, value,
+        oninput: (event) => {
+          z[i] = Number(event.target.value);
+          number.textContent = z[i].toFixed(2);
+          follow();
+          if (i === axes[0] || i === axes[1]) mark();
+        },
+      }), number];
+    }));
+    if (size > shown.length) sliders.append(button(`All ${size}`, () => showSliders(true)));
+  };
+  const put = (code) => {
+    z = [...code];
+    showSliders(sliders.querySelectorAll('input').length > FEW);
+    follow();
+    map();
+  };
+
+  // The plane of two of its numbers, the others held.
+  const axes = [state.number('i', 0) % size, state.number('j', Math.min(1, size - 1)) % size];
+  const plane = h('canvas', {
+    class: 'picture plane', tabindex: 0, role: 'application',
+    'aria-label': 'A plane of codes. Hover over it, or move with the arrow keys.',
+  });
+  let tiles = null;
+  // Of so many pixels that a frame around one is thin.
+  const scale = Math.ceil(48 / model.shape[1]);
+  const [height, width] = model.shape.map((side) => side * scale);
+  const map = latest(() => tell(async () => {
+    state.set({i: axes[0] || null, j: axes[1] === 1 ? null : axes[1]});
+    const at = (k) => (2 * k / (SIDE - 1) - 1) * REACH;
+    const rows = Array.from({length: SIDE * SIDE}, (_, k) => {
+      const row = [...z];
+      row[axes[0]] = at(k % SIDE);
+      row[axes[1]] = -at(Math.floor(k / SIDE));
+      return row;
+    });
+    const images = await decode(rows);
+    tiles = document.createElement('canvas');
+    const tile = document.createElement('canvas');
+    tiles.width = SIDE * width;
+    tiles.height = SIDE * height;
+    const context = tiles.getContext('2d');
+    context.imageSmoothingEnabled = false;
+    images.forEach((image, k) => {
+      draw(tile, image, model.palette);
+      context.drawImage(tile, (k % SIDE) * width, Math.floor(k / SIDE) * height, width, height);
+    });
+    mark();
+  }));
+  const mark = () => {
+    if (!tiles) return;
+    plane.width = tiles.width;
+    plane.height = tiles.height;
+    const context = plane.getContext('2d');
+    context.drawImage(tiles, 0, 0);
+    const x = (z[axes[0]] / REACH + 1) / 2 * (tiles.width - width) + width / 2;
+    const y = (1 - z[axes[1]] / REACH) / 2 * (tiles.height - height) + height / 2;
+    context.strokeStyle = '#ff4040';
+    context.lineWidth = 3;
+    context.strokeRect(x - width / 2, y - height / 2, width, height);
+  };
+  const moveTo = (a, b) => {
+    const bound = (v) => Number(Math.min(REACH, Math.max(-REACH, v)).toFixed(2));
+    z[axes[0]] = bound(a);
+    z[axes[1]] = bound(b);
+    for (const i of axes) {
+      const slider = document.getElementById(`z${i}`);
+      if (slider) {
+        slider.value = z[i];
+        slider.nextSibling.textContent = z[i].toFixed(2);
+      }
+    }
+    mark();
+    follow();
+  };
+  plane.onpointermove = plane.onpointerdown = (event) => {
+    if (!tiles) return;
+    const box = plane.getBoundingClientRect();
+    const across = (event.clientX - box.left) / box.width * tiles.width;
+    const down = (event.clientY - box.top) / box.height * tiles.height;
+    moveTo((2 * (across - width / 2) / (tiles.width - width) - 1) * REACH,
+      (1 - 2 * (down - height / 2) / (tiles.height - height)) * REACH);
+  };
+  plane.onkeydown = (event) => {
+    const step = {ArrowLeft: [-.1, 0], ArrowRight: [.1, 0], ArrowUp: [0, .1], ArrowDown: [0, -.1]}[event.key];
+    if (!step) return;
+    event.preventDefault();
+    moveTo(z[axes[0]] + step[0], z[axes[1]] + step[1]);
+  };
+  const dimensions = Array.from({length: size}, (_, i) => [String(i), `z${i + 1}`]);
+  const axis = (k) => choice(dimensions, String(axes[k]), (value) => { axes[k] = Number(value); map(); });
+
+  // The line between two codes.
+  const strip = h('div', {class: 'grid'});
+  const between = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture between the two'});
+  const onLine = async (weights) => (await client.predict(model, 'interpolate', inputsOf(model, 'interpolate', weights.length, {
+    z: weights.map(() => ends.a), z_to: weights.map(() => ends.b), weight: weights, spherical: arc ? 1 : 0, label,
+  }))).image;
+  const line = latest(() => tell(async () => {
+    state.set({a: ends.a.join(','), b: ends.b.join(','), arc: arc ? 1 : null});
+    const weights = Array.from({length: STEPS}, (_, k) => k / (STEPS - 1));
+    const images = await onLine(weights);
+    strip.replaceChildren(...images.map((image, k) =>
+      button(picture(image, model.palette, `${Math.round(100 * weights[k])} % of the way`), () => {
+        slider.value = weight = weights[k];
+        slide();
+      })));
+  }));
+  const slide = latest(() => tell(async () => {
+    state.set({w: weight});
+    const [image] = await onLine([weight]);
+    draw(between, image, model.palette);
+  }));
+  const slider = h('input', {
+    type: 'range', min: 0, max: 1, step: 0.01, value: weight, 'aria-label': 'Way from A to B',
+    oninput: (event) => { weight = Number(event.target.value); slide(); },
+  });
+  const keep = (name) => { ends[name] = [...z]; line(); slide(); };
+
+  showSliders(false);
+  follow();
+  map();
+  if (model.has('interpolate')) { line(); slide(); }
+  return [
+    h('div', {class: 'bar'},
+      labelled('a code of its own: seed', numberInput(0, (seed) => put(normals(seed, size)))),
+      button('All zero', () => put(Array(size).fill(0))),
+      model.conditional ? labelChoice(model, String(label), (value) => {
+        label = Number(value); follow(); map(); line(); slide();
+      }) : null),
+    h('div', {class: 'sides'}, h('div', {}, large, sliders),
+      h('div', {}, plane, h('div', {class: 'bar'}, labelled('across', axis(0)), labelled('up', axis(1))))),
+    model.has('interpolate') ? [
+      h('h2', {}, 'A line between two codes'),
+      h('div', {class: 'bar'}, button('This code is A', () => keep('a')), button('This code is B', () => keep('b')),
+        labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; line(); slide(); }}), 'along the arc')),
+      strip, slider, between] : null,
+  ];
+}

@@ -1,0 +1,106 @@
+// A picture of which a part is hidden, and several ways to complete it.
+
+import {inputsOf} from './model.js';
+import {button, h, labelChoice, labelled, numberInput, tell} from './page.js';
+import {blank, draw, editor, packImage, packMask, unpackImage, unpackMask, workbench} from './pictures.js';
+import {sampleImages} from './samples.js';
+import * as state from './state.js';
+
+const WAYS = 6;
+
+export function complete({client, model}) {
+  const [height, width] = model.shape;
+  const halves = {
+    'Lower half': (x, y) => y < height / 2, 'Upper half': (x, y) => y >= height / 2,
+    'Left half': (x) => x >= width / 2, 'Right half': (x) => x < width / 2,
+    'Everything': () => false, 'Nothing': () => true,
+  };
+  const masked = (known) => Array.from({length: height * width}, (_, k) => Number(known(k % width, Math.floor(k / width))));
+  let image = unpackImage(state.get('p'), model.shape);
+  let mask = unpackMask(state.get('m'), height * width) || masked(halves['Lower half']);
+  let label = Number(state.get('label', '0')) || 0, seed = state.number('seed', 0), brush = state.number('brush', Math.ceil(width / 10));
+  let found = [], timer = null;
+
+  const hidden = editor(model.shape, 'What is hidden', {
+    redraw: (canvas) => draw(canvas, image || blank(model.shape), model.palette, mask),
+    paint: (x, y, erase) => {
+      const reach = brush / 2;
+      for (let v = 0; v < height; v += 1) {
+        for (let u = 0; u < width; u += 1) {
+          if (Math.abs(u - x) < reach && Math.abs(v - y) < reach) mask[v * width + u] = Number(erase);
+        }
+      }
+    },
+    done: () => ask(),
+  });
+  const canvases = Array.from({length: WAYS}, (_, k) => h('canvas', {class: 'picture', role: 'img', 'aria-label': `Completion ${k + 1}`}));
+  const pace = h('input', {type: 'range', min: 1, max: 60, value: 12, 'aria-label': 'Pixels a second'});
+
+  const ask = () => tell(async () => {
+    stop();
+    state.set({p: packImage(image), m: packMask(mask), seed, label: model.conditional ? label : null});
+    const rows = Array.from({length: WAYS}, (_, k) => seed + k);
+    const cells = Array.from({length: height}, (_, y) => Array.from({length: width}, (_, x) => [mask[y * width + x]]));
+    const {image: made} = await client.predict(model, 'complete', inputsOf(model, 'complete', WAYS, {
+      image: rows.map(() => image), mask: rows.map(() => cells), seed: rows, label,
+    }));
+    found = made;
+    canvases.forEach((canvas, k) => draw(canvas, made[k], model.palette));
+  });
+
+  // The pixels in the order in which they were drawn: each given all before.
+  const order = () => mask.flatMap((known, k) => (known ? [] : [k]));
+  const stop = () => {
+    cancelAnimationFrame(timer);
+    timer = null;
+    watch.textContent = 'Watch it draw';
+  };
+  const play = () => {
+    if (timer) {
+      stop();
+      found.forEach((made, k) => draw(canvases[k], made, model.palette));
+      return;
+    }
+    watch.textContent = 'Stop';
+    const shown = [...mask], waiting = order();
+    let due = 0, before = performance.now();
+    const frame = (now) => {
+      due += (now - before) / 1000 * Number(pace.value);
+      before = now;
+      for (; due >= 1 && waiting.length; due -= 1) shown[waiting.shift()] = 1;
+      found.forEach((made, k) => draw(canvases[k], made, model.palette, shown));
+      if (waiting.length) timer = requestAnimationFrame(frame);
+      else stop();
+    };
+    timer = requestAnimationFrame(frame);
+  };
+  const watch = button('Watch it draw', play);
+
+  const begin = async () => {
+    if (!image && model.has('sample')) {
+      const first = await tell(() => sampleImages(client, model, [seed], [label]));
+      image = first ? first[0] : null;
+    }
+    image ??= blank(model.shape);
+    const own = model.has('sample') ? async () =>
+      (await sampleImages(client, model, [Math.floor(Math.random() * 1e9)], [label]))[0] : null;
+    place.replaceChildren(h('h2', {}, 'The picture'), workbench(model, image, (now) => { image = now; hidden.again(); ask(); }, own));
+    hidden.again();
+    await ask();
+  };
+  const place = h('div', {});
+  begin();
+  return [
+    h('div', {class: 'bar'},
+      labelled('first seed', numberInput(seed, (value) => { seed = value; ask(); })),
+      model.conditional ? labelChoice(model, String(label), (value) => { label = Number(value); ask(); }) : null),
+    h('div', {class: 'sides'}, place,
+      h('div', {}, h('h2', {}, 'What is hidden'), hidden,
+        h('div', {class: 'bar'}, Object.entries(halves).map(([name, known]) =>
+          button(name, () => { mask = masked(known); hidden.again(); ask(); }))),
+        labelled('brush', numberInput(brush, (value) => { brush = Math.max(1, value); state.set({brush}); }, {min: 1, max: width})),
+        h('p', {class: 'note'}, 'Paint to hide; with shift held, or the right button, to uncover.')),
+      h('div', {}, h('h2', {}, 'Completions'), h('div', {class: 'grid'}, canvases),
+        model.inOrder ? h('div', {class: 'bar'}, watch, labelled('pixels a second', pace)) : null)),
+  ];
+}

@@ -1,0 +1,87 @@
+// Small helpers that make the page.
+
+// h('button', {type: 'button', onclick: act}, 'text', child, ...)
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith('on')) element.addEventListener(key.slice(2), value);
+    else if (key.startsWith('aria-')) element.setAttribute(key, value);
+    else if (value === true) element.setAttribute(key, '');
+    else if (value !== false && value != null) element.setAttribute(key, value);
+  }
+  element.append(...children.flat(Infinity).filter((c) => c != null));
+  return element;
+}
+
+// A colour of the style sheet, as a canvas takes it.
+export function ink(name) {
+  const probe = document.body.appendChild(h('span'));
+  probe.style.color = `var(${name})`;
+  const {color} = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}
+
+export function button(text, act, attributes = {}) {
+  return h('button', {type: 'button', onclick: act, ...attributes}, text);
+}
+
+export function labelled(text, control) {
+  return h('label', {}, text, control);
+}
+
+export function numberInput(value, act, attributes = {}) {
+  return h('input', {
+    type: 'number', value, step: 1, ...attributes,
+    onchange: (event) => {
+      const found = Math.round(Number(event.target.value));
+      act(Number.isFinite(found) ? found : 0);
+    },
+  });
+}
+
+export function choice(options, value, act, attributes = {}) {
+  const select = h('select', {...attributes, onchange: (event) => act(event.target.value)},
+    options.map(([key, text]) => h('option', {value: key, selected: key === value}, text)));
+  select.value = value;
+  return select;
+}
+
+export function labelChoice(model, value, act, all = false) {
+  const options = model.classes.map((name, k) => [String(k), name]);
+  return labelled('label', choice(all ? [['all', 'all'], ...options] : options, value, act));
+}
+
+// A row of tabs; arrow keys move between them.
+export function tabs(row, items, chosen, act, controls) {
+  row.replaceChildren(...items.map(([key, text]) => h('button', {
+    type: 'button', role: 'tab', id: `${row.id}-${key}`, 'aria-controls': controls,
+    'aria-selected': key === chosen, tabindex: key === chosen ? 0 : -1, onclick: () => act(key),
+  }, text)));
+  row.onkeydown = (event) => {
+    const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const at = items.findIndex(([key]) => key === chosen);
+    const [key] = items[(at + step + items.length) % items.length];
+    act(key);
+    document.getElementById(`${row.id}-${key}`)?.focus();
+  };
+}
+
+export function status(text, wrong = false) {
+  const line = document.getElementById('status');
+  line.textContent = text;
+  line.classList.toggle('wrong', wrong);
+}
+
+// Says what went wrong with something that a hand began.
+export async function tell(work) {
+  try {
+    status('');
+    return await work();
+  } catch (error) {
+    status(error.message, true);
+    return null;
+  }
+}

@@ -1,0 +1,69 @@
+// A grid of samples; one is opened by a click.
+
+import {inputsOf} from './model.js';
+import {button, h, labelChoice, labelled, numberInput, tell} from './page.js';
+import {packImage, picture} from './pictures.js';
+import * as state from './state.js';
+
+const COUNT = 24;
+
+export async function sampleImages(client, model, seeds, labels) {
+  const given = {seed: seeds, label: labels};
+  const {image} = await client.predict(model, 'sample', inputsOf(model, 'sample', seeds.length, given));
+  return image;
+}
+
+export function samples({client, model, open}) {
+  const grid = h('div', {class: 'grid'});
+  const dialog = h('dialog', {'aria-label': 'A sample'});
+  let seed = state.number('seed', 0), label = state.get('label', 'all');
+
+  const show = () => tell(async () => {
+    state.set({seed, label: model.conditional ? label : null});
+    const seeds = Array.from({length: COUNT}, (_, i) => seed + i);
+    const labels = seeds.map((_, i) => (label === 'all' ? i % model.classes.length : Number(label)));
+    const images = await sampleImages(client, model, seeds, labels);
+    grid.replaceChildren(...images.map((image, i) => {
+      const name = `seed ${seeds[i]}${model.conditional ? `, label ${model.classes[labels[i]]}` : ''}`;
+      return button(picture(image, model.palette, name), () => enlarge(image, seeds[i], labels[i], name),
+        {'aria-label': `Open the sample of ${name}`});
+    }));
+    const opened = state.get('opened');
+    if (opened && seeds.includes(Number(opened))) {
+      const i = seeds.indexOf(Number(opened));
+      enlarge(images[i], seeds[i], labels[i], `seed ${opened}`);
+    }
+  });
+
+  const enlarge = (image, itsSeed, itsLabel, name) => {
+    state.set({opened: itsSeed});
+    const go = (panel, changes) => {
+      dialog.close();
+      open(panel, {...changes, label: model.conditional ? itsLabel : null});
+    };
+    const code = async (end) => tell(async () => {
+      const {mean, z} = await client.predict(model, 'encode', inputsOf(model, 'encode', 1, {image: [image], label: itsLabel}));
+      go('codes', {[end]: (mean || z)[0].map((v) => v.toFixed(2)).join(',')});
+    });
+    dialog.replaceChildren(
+      h('figure', {}, picture(image, model.palette, name, 'large'), h('figcaption', {}, name)),
+      h('div', {class: 'bar'},
+        model.has('reconstruct') || model.has('log_prob') || model.has('classify')
+          ? button('Look closer', () => go('closer', {p: packImage(image)})) : null,
+        model.has('complete') ? button('Complete it', () => go('complete', {p: packImage(image)})) : null,
+        model.has('encode') && model.has('interpolate')
+          ? [button('Line from here', () => code('a')), button('Line to here', () => code('b'))] : null,
+        button('Close', () => dialog.close())));
+    if (!dialog.open) dialog.showModal();
+  };
+  dialog.onclose = () => state.set({opened: null});
+
+  show();
+  return [
+    h('div', {class: 'bar'},
+      labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
+      button('Others', () => { seed += COUNT; grid.parentNode.querySelector('input').value = seed; show(); }),
+      model.conditional ? labelChoice(model, label, (value) => { label = value; show(); }, true) : null),
+    grid, dialog,
+  ];
+}
