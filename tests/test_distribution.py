@@ -33,7 +33,8 @@ def _losses(directory):
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for v in event.summary.value:
-                if '/' in v.tag and v.tag != 'examples_per_second':
+                kind = v.metadata.plugin_data.plugin_name
+                if '/' in v.tag and kind == 'scalars':
                     value = float(tf.make_ndarray(v.tensor))
                     losses.setdefault(v.tag, {})[event.step] = value
     return {

@@ -21,6 +21,7 @@ from tfgen.errors import UserError
 from tfgen.training import (
     checkpoints,
     loop,
+    reporting,
     run,
     strategies,
     workdir,
@@ -303,6 +304,8 @@ def test_a_workdir_holds_what_the_readme_says(uninterrupted):
         'generator/fool',
         'examples_per_second',
         'samples',
+        'run',
+        '_hparams_/session_start_info',
     }
 
 
@@ -369,3 +372,37 @@ def test_a_reader_that_is_gone_costs_no_step():
         progress.show(step, {'model/rate': 1.5})
     progress.close()
     assert progress.examples_per_second > 0
+
+
+def test_a_profile_is_written_and_changes_nothing(
+    uninterrupted, tmp_path, data_dir
+):
+    config, examples = tiny.load('cvae', data_dir)
+    run.train(config, examples, tmp_path, jit='off', profile_steps=(7, 13))
+    (profile,) = tmp_path.glob('summaries/plugins/profile/*/*.xplane.pb')
+    assert profile.stat().st_size > 1000
+    tiny.assert_equal_weights(
+        tiny.weights(tmp_path, 30),
+        tiny.weights(uninterrupted('cvae', 'off'), 30),
+    )
+    # A run that ends before has one as well.
+    short = dataclasses.replace(config.preset, steps=10, schedule='constant')
+    config = dataclasses.replace(config, preset=short)
+    path = tmp_path / 'short'
+    run.train(config, examples, path, jit='off', profile_steps=(7, 1000))
+    assert [*path.glob('summaries/plugins/profile/*/*.xplane.pb')]
+
+
+def test_the_run_is_told_as_text(uninterrupted):
+    path = uninterrupted('cvae', 'off')
+    config, texts = workdir.read_config(path), []
+    for file in (path / 'summaries').iterdir():
+        for _, event in reporting.events(file):
+            texts += [
+                tf.make_ndarray(v.tensor)[()].decode()
+                for v in event.summary.value
+                if v.tag == 'run'
+            ]
+    (text,) = texts
+    for field, value in dataclasses.asdict(config.preset).items():
+        assert f'| {field} | {value} |' in text

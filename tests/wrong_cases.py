@@ -255,6 +255,11 @@ CASES = {
         ['--preset=rbm_digits', NEW, '--set=binarization=none'],
         'binarization=dynamic',
     ),
+    'profile of what': (
+        'train',
+        [P, NEW, '--profile_steps=20,10'],
+        'is not FIRST,LAST',
+    ),
     'begin with nothing': (
         'train',
         [P, NEW, '--init_from={empty}'],

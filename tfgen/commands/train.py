@@ -36,13 +36,18 @@ flags.DEFINE_list(
     "Figures to write into TensorBoard's summaries at each checkpoint; see "
     'scripts/evaluate.py.',
 )
+flags.DEFINE_string(
+    'profile_steps',
+    None,
+    "FIRST,LAST: profiles these steps, for TensorBoard's Profile page.",
+)
 flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 
 
 def main() -> None:
     from tfgen import presets
     from tfgen.presets import records
-    from tfgen.training import stopping, strategies, workdir
+    from tfgen.training import profiling, stopping, strategies, workdir
     from tfgen.training.run import train
 
     if flags.FLAGS.list_presets:
@@ -52,6 +57,7 @@ def main() -> None:
     if flags.FLAGS.dataset is not None:
         settings.append(f'dataset={flags.FLAGS.dataset}')
     workdir.require_precision(flags.FLAGS.precision)
+    profile_steps = profiling.parse(flags.FLAGS.profile_steps)
     name = cli.required('preset')
     directory = cli.workdir()
     preset = presets.get(name, settings)
@@ -82,6 +88,7 @@ def main() -> None:
             flags.FLAGS.jit,
             stop,
             _measure(config, examples, strategy),
+            profile_steps,
         )
 
 

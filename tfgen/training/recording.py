@@ -102,7 +102,9 @@ def _summaries(directory):
         for _, event in events(file):
             times.append(event.wall_time)
             for value in event.summary.value:
-                if '/' in value.tag:
+                # (A run's text and HParams are values as well.)
+                kind = value.metadata.plugin_data.plugin_name
+                if '/' in value.tag and kind == 'scalars':
                     number = float(tf.make_ndarray(value.tensor))
                     curves.setdefault(value.tag, []).append(
                         (event.step, number)

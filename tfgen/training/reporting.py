@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
 
 from tfgen import files, plots
 from tfgen.errors import UserError
@@ -52,6 +53,8 @@ class Reporter:
                 self._writer = tf.summary.create_file_writer(
                     str(directory / 'summaries')
                 )
+                if not done:
+                    self._facts(config)
 
     def __enter__(self):
         return self
@@ -62,6 +65,32 @@ class Reporter:
         ignored = Exception if kind else ()
         with contextlib.suppress(ignored), _writing(self._directory):
             self._writer.close()
+
+    def _facts(self, config):
+        """What is trained: a page of text, and a row of HParams."""
+        content = config.as_dict()
+        fields = content.pop('fields')
+        told = {
+            'preset': config.name,
+            'model': type(self._model).__name__,
+            'parameters': f'{self._model.num_parameters():,}',
+            'data': config.spec.words(),
+            'seed': config.seed,
+            'precision': config.precision,
+            'init_from': config.init_from,
+            'versions': ', '.join(map(' '.join, content['versions'].items())),
+        }
+        table = ''.join(
+            f'| {name} | {value} |\n' for name, value in (told | fields).items()
+        )
+        values = {
+            name: value if isinstance(value, (bool, int, float)) else str(value)
+            for name, value in fields.items()
+        }
+        with self._writer.as_default(step=0):
+            tf.summary.text('run', f'| | |\n|---|---|\n{table}')
+            hparams.hparams({'seed': config.seed, **values})
+            self._writer.flush()
 
     def terms(self, done: int, history: dict, stopped: bool = False) -> None:
         """Adds the terms of the last steps; shows them every log_every.

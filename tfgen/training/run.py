@@ -22,6 +22,7 @@ from tfgen.training import (
     workdir,
 )
 from tfgen.training.averages import Average
+from tfgen.training.profiling import Profile
 from tfgen.training.reporting import Reporter
 
 JITS = ('auto', 'on', 'off')
@@ -35,6 +36,7 @@ def train(
     jit: str = 'auto',
     stop: stopping.Stop | None = None,
     measure: Callable[[Model], Figures] | None = None,
+    profile_steps: tuple[int, int] | None = None,
 ) -> Model:
     """Trains, or continues, the run in `directory` to its last step.
 
@@ -48,6 +50,7 @@ def train(
       stop: ends the run early, when requested.
       measure: gives figures of the model as it is, which are written into the
         summaries at each checkpoint.
+      profile_steps: of which a profile is written; see profiling.Profile.
 
     Returns:
       The trained model; with `ema`, of the averaged weights.
@@ -59,13 +62,16 @@ def train(
     """
     strategy = strategy or tf.distribute.get_strategy()
     _require_equal_shares(config.preset.batch_size, strategy)
+    rest = (strategy, jit, stop, measure, profile_steps)
     if not strategies.is_chief(strategy):
-        return _train(config, examples, directory, strategy, jit, stop, measure)
+        return _train(config, examples, directory, *rest)
     with stopping.alone_in(directory):
-        return _train(config, examples, directory, strategy, jit, stop, measure)
+        return _train(config, examples, directory, *rest)
 
 
-def _train(config, examples, directory, strategy, jit, stop, measure):
+def _train(
+    config, examples, directory, strategy, jit, stop, measure, profile_steps
+):
     preset, chief = config.preset, strategies.is_chief(strategy)
     loop.make_repeatable()
     new = not checkpoints.newest_first(directory / 'checkpoints')
@@ -101,9 +107,16 @@ def _train(config, examples, directory, strategy, jit, stop, measure):
     # These compute in float32 whatever is asked.
     exact = isinstance(model, Likelihood)
     precision = 'float32' if exact else config.precision
-    with Reporter(directory, config, model, done, chief, measure) as report:
+    profile = Profile(profile_steps if chief else None, directory / 'summaries')
+    with (
+        Reporter(directory, config, model, done, chief, measure) as report,
+        profile,
+    ):
         while done < preset.steps:
-            count = _until_next_event(done, preset)
+            profile.after(done)
+            count = min(
+                _until_next_event(done, preset), profile.until_next(done)
+            )
             history, made, stopped = run(batches, done, count)
             require_finite(history, done, precision)
             done += made

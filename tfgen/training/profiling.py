@@ -1,0 +1,67 @@
+"""A profile of a few steps, for TensorBoard's Profile page."""
+
+import math
+import pathlib
+
+import tensorflow as tf
+
+from tfgen.errors import UserError
+
+
+class Profile:
+    """Records what TensorFlow does from one step to another.
+
+    A context: what is still recorded at its end is written.
+
+    Args:
+      steps: (first, last): recorded after `first` are done, until `last` are;
+        None records nothing. The first steps of a run compile it, so leave
+        some out.
+      folder: of the summaries.
+    """
+
+    def __init__(self, steps: tuple[int, int] | None, folder: pathlib.Path):
+        self._first, self._last = steps or (math.inf, math.inf)
+        self._folder, self._running = folder, False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stop()
+
+    def until_next(self, done: int) -> float:
+        """Steps from `done` to where it begins or ends."""
+        ahead = [s - done for s in (self._first, self._last) if s > done]
+        return min(ahead, default=math.inf)
+
+    def after(self, done: int) -> None:
+        """Begins or ends, if it is time to."""
+        if done == self._first:
+            tf.profiler.experimental.start(str(self._folder))
+            self._running = True
+        elif done >= self._last:
+            self._stop()
+
+    def _stop(self):
+        if self._running:
+            self._running = False
+            tf.profiler.experimental.stop()
+
+
+def parse(text: str | None) -> tuple[int, int] | None:
+    """'10,20' -> (10, 20).
+
+    Raises:
+      UserError: it is not two growing numbers.
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(',')]
+    if len(parts) == 2 and all(p.isascii() and p.isdecimal() for p in parts):
+        first, last = map(int, parts)
+        if first < last:
+            return first, last
+    raise UserError(
+        f'profile_steps {text!r} is not FIRST,LAST: pass, for example, 10,20'
+    )
