@@ -1,5 +1,6 @@
 """A profile of a few steps, for TensorBoard's Profile page."""
 
+import contextlib
 import math
 import pathlib
 
@@ -31,9 +32,13 @@ class Profile:
         self._stop()
 
     def until_next(self, done: int) -> float:
-        """Steps from `done` to where it begins or ends."""
-        ahead = [s - done for s in (self._first, self._last) if s > done]
-        return min(ahead, default=math.inf)
+        """Steps that may be made at once: up to where it begins.
+
+        One while it records, for the profiler counts calls.
+        """
+        if self._running:
+            return 1
+        return self._first - done if done < self._first else math.inf
 
     def after(self, done: int) -> None:
         """Begins or ends, if it is time to."""
@@ -42,6 +47,12 @@ class Profile:
             self._running = True
         elif done >= self._last:
             self._stop()
+
+    def step(self, done: int) -> contextlib.AbstractContextManager:
+        """Around a step, or several, of which `done` are done before."""
+        if not self._running:
+            return contextlib.nullcontext()
+        return tf.profiler.experimental.Trace('step', step_num=done, _r=1)
 
     def _stop(self):
         if self._running:

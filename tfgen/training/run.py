@@ -117,7 +117,8 @@ def _train(
             count = min(
                 _until_next_event(done, preset), profile.until_next(done)
             )
-            history, made, stopped = run(batches, done, count)
+            with profile.step(done):
+                history, made, stopped = run(batches, done, count)
             require_finite(history, done, precision)
             done += made
             step.assign(done)
