@@ -31,7 +31,7 @@ from tfgen.training import checkpoints
 from tfgen.training.workdir import Config
 
 INFO = 'assets.extra/tfgen.json'
-_ROWS = 4  # of the inputs that verify a model and warm a server
+WARMUP_ROWS = 4  # of the inputs that verify a model and warm a server
 
 
 def export(
@@ -166,7 +166,7 @@ def example_requests(
     model: Model, functions: dict[str, Callable], examples: Data
 ) -> dict[str, dict[str, np.ndarray]]:
     """One small real request per signature: name -> inputs."""
-    batch = next(iter(examples.evaluation('test', _ROWS)))
+    batch = next(iter(examples.evaluation('test', WARMUP_ROWS)))
     values = {k: v.numpy() for k, v in batch.items()}
     rows = len(values[model.spec.key])
     values['seed'] = np.arange(rows, dtype=np.int64)
