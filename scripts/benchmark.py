@@ -16,11 +16,13 @@ import subprocess
 import sys
 
 import loops
+import serving_load
 from absl import flags
 
 from tfgen import files
 from tfgen.commands import cli
 from tfgen.errors import UserError
+from tfgen.serving import box
 
 flags.DEFINE_string('output', None, 'JSON file for the figures.')
 flags.DEFINE_string('section', None, 'Only this one, as JSON.')
@@ -334,12 +336,18 @@ def growth() -> dict:
     return {'microseconds_per_pixel': microseconds}
 
 
+def serving() -> dict:
+    """The models of pretrained/ on the local server; see serving_load.py."""
+    return serving_load.capacity(str(box.folder()))
+
+
 SECTIONS = {
     'training_loops': training_loops,
     'bilstm_training': bilstm_training,
     'sampling': sampling,
     'wavenet_sampling': wavenet_sampling,
     'growth': growth,
+    'serving': serving,
 }
 
 if __name__ == '__main__':

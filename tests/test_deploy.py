@@ -75,13 +75,10 @@ def objects():
 
 
 def test_models_and_labels_are_those_that_exist():
-    config = pytest.importorskip('tensorflow_serving.config')
-    del config
-    from tensorflow_serving.config import model_server_config_pb2
-
-    parsed = _parsed(
-        'models.config', model_server_config_pb2.ModelServerConfig()
+    serving = pytest.importorskip(
+        'tensorflow_serving.config.model_server_config_pb2'
     )
+    parsed = _parsed('models.config', serving.ModelServerConfig())
     models = parsed.model_config_list.config
     assert len({m.name for m in models}) == len(models) > 1
     for model in models:

@@ -19,8 +19,6 @@ from tfgen.training.run import train
 
 WITHOUT_DATA = ('benchmark', 'load_export', 'game', 'serve')
 
-WITHOUT_DATA = ('benchmark', 'load_export', 'game', 'serve')
-
 
 def _png(file, size):
     Image.fromarray(np.zeros(size, np.uint8)).save(file)
