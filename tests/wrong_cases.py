@@ -59,6 +59,11 @@ CASES = {
         'there is no record',
     ),
     'box of another size': ('box', [RUN], 'record the whole run of preset'),
+    'measure both': (
+        'evaluate',
+        [RUN, '--model_dir={empty}'],
+        'leave --workdir and --record out',
+    ),
     'serve nothing': ('serve', [], '--model_dir is missing'),
     'serve no folder': ('serve', ['--model_dir={new}'], 'is no folder'),
     'serve a wrong label': (

@@ -145,14 +145,17 @@ class RowNoise(Noise):
 
     Args:
       seeds: integer [B]. Equal seeds give equal rows.
+
+    Attributes:
+      seeds: the same, int64.
     """
 
     def __init__(self, seeds: tf.Tensor, prefix: str = ''):
         super().__init__(prefix)
-        self._seeds = tf.cast(seeds, tf.int64)
+        self.seeds = tf.cast(seeds, tf.int64)
 
     def scope(self, name: str) -> 'RowNoise':
-        return RowNoise(self._seeds, f'{self._prefix}{name}/')
+        return RowNoise(self.seeds, f'{self._prefix}{name}/')
 
     def bits(self, name: str, shape: Sequence[int]) -> tf.Tensor:
         tag = tf.constant(self._tag(name), tf.int64)
@@ -171,7 +174,7 @@ class RowNoise(Noise):
         # make a sample depend on its place in the batch.
         return tf.map_fn(
             row,
-            self._seeds,
+            self.seeds,
             fn_output_signature=tf.TensorSpec(list(shape), tf.uint32),
         )
 

@@ -19,6 +19,11 @@ _MOST = 2**31 - 1
 cli.workdir_flag()
 cli.data_flag()
 cli.dataset_flag()
+flags.DEFINE_string(
+    'model_dir',
+    None,
+    'Measures an export, or a model of pretrained/, from its signatures.',
+)
 flags.DEFINE_list('measures', None, 'Which; default: all that apply.')
 flags.DEFINE_string('split', 'test', 'test or train.')
 flags.DEFINE_integer(
@@ -62,15 +67,8 @@ flags.DEFINE_string(
 
 
 def main() -> None:
-    from tfgen import evaluation, files
     from tfgen.evaluation.base import Settings
-    from tfgen.training import recording, workdir
 
-    directory = cli.workdir()
-    config = workdir.read_config(directory)
-    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
-    model, step = config.restore(directory)
-    begin = time.monotonic()
     settings = Settings(
         flags.FLAGS.split,
         flags.FLAGS.batch_size,
@@ -80,17 +78,76 @@ def main() -> None:
         flags.FLAGS.num_generated,
         flags.FLAGS.num_draws,
     )
-    measures = flags.FLAGS.measures or None
+    if flags.FLAGS.model_dir:
+        _of_export(cli.path(flags.FLAGS.model_dir), settings)
+    else:
+        _of_run(cli.workdir(), settings)
+
+
+def _of_run(directory, settings):
+    from tfgen import files
+    from tfgen.training import recording, workdir
+
+    config = workdir.read_config(directory)
+    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+    model, step = config.restore(directory)
     if flags.FLAGS.record:
         recording.require_whole(
-            directory, config, step, settings, measures, flags.FLAGS.features
+            directory,
+            config,
+            step,
+            settings,
+            flags.FLAGS.measures or None,
+            flags.FLAGS.features,
         )
+    metrics = _measured(model, config, step, examples, settings)
+    # Last: a full disk shall not cost the figures.
+    files.write_json(directory / 'metrics.json', metrics)
+    if flags.FLAGS.record:
+        file = cli.path(flags.FLAGS.record) / f'{config.name}.json'
+        recording.write(file, directory, config, metrics)
+        print(file)
+
+
+def _of_export(model_dir, settings):
+    """Measures what an export serves; writes nothing."""
+    from tfgen.errors import UserError
+    from tfgen.evaluation import exported
+    from tfgen.serving import box, export
+    from tfgen.training import workdir
+
+    if flags.FLAGS.workdir or flags.FLAGS.record:
+        raise UserError(
+            '--model_dir measures an export and records nothing: leave '
+            '--workdir and --record out'
+        )
+    if str(model_dir) in box.names():
+        model_dir = box.folder() / str(model_dir)
+    functions, info = export.load(model_dir)
+    config = workdir.Config.from_dict(info)
+    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+    model = exported.stand_in(functions, config.build())
+    _measured(model, config, info['step'], examples, settings)
+
+
+def _measured(model, config, step, examples, settings):
+    """The figures, as metrics.json holds them; they are printed as well."""
+    from tfgen import evaluation
+
+    begin = time.monotonic()
+    measures = flags.FLAGS.measures or None
     chosen = evaluation.chosen(model, examples, measures)
     if any(measure.needs_features for measure in chosen):
         settings = dataclasses.replace(settings, features=_features(config))
     figures = evaluation.evaluate(model, examples, settings, measures)
     size = examples.spec.split_sizes[settings.split]
-    metrics = {
+    count = min(size, settings.limit or size)
+    print(
+        f'{config.name}, step {step}, {settings.split} split, {count} examples:'
+    )
+    for name, figure in figures.items():
+        print(f'  {name}: {figure}', flush=True)
+    return {
         'preset': config.name,
         'step': step,
         'seed': config.seed,
@@ -98,7 +155,7 @@ def main() -> None:
         'split': settings.split,
         'binarization': getattr(config.spec, 'binarization', None),
         'conditional': config.preset.conditional,
-        'num_examples': min(size, settings.limit or size),
+        'num_examples': count,
         'num_parameters': model.num_parameters(),
         'figures': {k: figure.as_dict() for k, figure in figures.items()},
         'evaluation_seed': settings.seed,
@@ -106,18 +163,6 @@ def main() -> None:
         'date': datetime.date.today().isoformat(),
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
-    print(
-        f'{config.name}, step {step}, {settings.split} split, '
-        f'{metrics["num_examples"]} examples:'
-    )
-    for name, figure in figures.items():
-        print(f'  {name}: {figure}', flush=True)
-    # Last: a full disk shall not cost the figures.
-    files.write_json(directory / 'metrics.json', metrics)
-    if flags.FLAGS.record:
-        file = cli.path(flags.FLAGS.record) / f'{config.name}.json'
-        recording.write(file, directory, config, metrics)
-        print(file)
 
 
 def _features(config):

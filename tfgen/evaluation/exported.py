@@ -1,0 +1,152 @@
+"""An export in a model's place: measured from its signatures alone."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import Data, Spec
+from tfgen.errors import UserError
+from tfgen.evaluation.base import (
+    Figures,
+    Measure,
+    Settings,
+    batches,
+    nats,
+)
+from tfgen.models.base import Classifying, GenerativeModel, Model
+from tfgen.models.exact import Likelihood
+
+_ROWS = 2500  # that a function is given at once
+
+Functions = Mapping[str, Callable]
+
+
+def stand_in(functions: Functions, live: Model) -> Model:
+    """A model that answers by an export's functions.
+
+    Args:
+      functions: signature -> function, of export.load.
+      live: the export's model with any weights, which says what numbers mean.
+
+    Raises:
+      UserError: it serves nothing that can be measured.
+    """
+    kinds = (
+        (_Exact, {'sample', 'log_prob'}),
+        (_Bounding, {'sample', 'elbo'}),
+        (_DrawingAndClassifying, {'sample', 'classify'}),
+        (_Drawing, {'sample'}),
+        (_Classifying, {'classify'}),
+    )
+    able = [kind for kind, needed in kinds if needed <= functions.keys()]
+    if not able:
+        raise UserError(
+            'this export has none of sample, log_prob, elbo and classify to '
+            'measure: measure its run, with --workdir'
+        )
+    model = able[0](live.spec, conditional=bool(live.num_classes))
+    # (Not to be tracked by Keras.)
+    object.__setattr__(model, 'served', functions)
+    object.__setattr__(model, 'live', live)
+    return model
+
+
+class _Exported(Model):
+    """What all stand-ins have."""
+
+    kinds = ()
+
+    @classmethod
+    def refusal(cls, spec: Spec, **settings) -> str:
+        return ''
+
+    def players(self) -> tuple:
+        return ()
+
+    def ask(self, name: str, label: tf.Tensor | None, **inputs) -> dict:
+        if self.num_classes:
+            inputs['label'] = label
+        return self.served[name](**inputs)
+
+    def num_parameters(self) -> int:
+        return self.live.num_parameters()
+
+
+class _Drawing(_Exported, GenerativeModel):
+    def sample(self, noise, label=None):
+        return self.ask('sample', label, seed=noise.seeds)[self.spec.key]
+
+
+class _Exact(_Drawing, Likelihood):
+    def log_prob(self, example, label=None):
+        inputs = {self.spec.key: example}
+        return self.ask('log_prob', label, **inputs)['log_prob']
+
+    @property
+    def is_density(self):
+        return self.live.is_density
+
+    def players(self) -> tuple:
+        return ()
+
+
+class _Bounding(_Drawing):
+    def elbo(self, example, label, seeds):
+        inputs = {self.spec.key: example, 'seed': seeds}
+        return self.ask('elbo', label, **inputs)['elbo']
+
+
+class _Classifying(_Exported, Classifying):
+    def class_logits(self, example):
+        inputs = {self.spec.key: example}
+        return tf.math.log(self.served['classify'](**inputs)['probabilities'])
+
+
+class _DrawingAndClassifying(_Classifying, _Drawing):
+    pass
+
+
+class ServedBound(Measure):
+    """-ELBO of an export, averaged over S draws of q(z|x).
+
+    The importance weighted bound is not to be had from outside.
+    """
+
+    name = 'served_bound'
+
+    def applies(self, model: Model, spec: Spec) -> bool:
+        return isinstance(model, _Bounding)
+
+    def figures(
+        self, model: _Bounding, examples: Data, settings: Settings
+    ) -> Figures:
+        key, found, first = examples.spec.key, [], 0
+        for batch in batches(examples, settings):
+            rows = len(batch[key])
+            chunk = max(1, min(settings.num_samples, _ROWS // rows))
+            draws = []
+            for start in range(0, settings.num_samples, chunk):
+                count = min(chunk, settings.num_samples - start)
+                repeated = {
+                    k: np.repeat(v, count, axis=0) for k, v in batch.items()
+                }
+                seeds = first + start * rows + np.arange(rows * count)
+                bound = model.elbo(
+                    tf.constant(repeated[key]),
+                    tf.constant(repeated['label'])
+                    if 'label' in repeated
+                    else None,
+                    tf.constant(seeds + settings.seed * 2**40, tf.int64),
+                )
+                draws.append(bound.numpy().reshape(rows, count))
+            first += rows * settings.num_samples
+            found.append(-np.concatenate(draws, axis=1).mean(axis=1))
+        figure = nats(
+            np.concatenate(found), examples.spec, model.live.is_density
+        )
+        figure.details['num_samples'] = settings.num_samples
+        return {'negative_elbo': figure}
+
+
+MEASURES = (ServedBound(),)
