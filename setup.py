@@ -69,6 +69,8 @@ setup(
             'import-linter>=2.3',
             # Makes the wheel that is tested.
             'build>=1.2',
+            # Requests of any kind, in tests/soak.py.
+            'hypothesis>=6.100',
             # Schemas of Kubernetes, for deploy/.
             'kubernetes-validate>=1.31',
             # Drives the browser that tests the explorer.

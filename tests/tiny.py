@@ -259,6 +259,12 @@ DRAWING = tuple(
 FAMILIES = tuple({preset(m).model: m for m in reversed(MODELS)}.values())[::-1]
 
 
+# Those that serve what no other does: the rest differ in training alone.
+SERVED = tuple(
+    m for m in MODELS if m not in ('gru', 'iwae', 'free_bits', 'rbm_from_data')
+)
+
+
 def load(model: str, data_dir: str, *extra: str, precision='float32'):
     """The Config and data of a small run."""
     name = SETTINGS[model][0]
