@@ -67,6 +67,11 @@ def main() -> None:
             'scripts/evaluate.py --record'
         )
     record = json.loads(file.read_text())
+    if record['seed'] != config.seed:
+        raise UserError(
+            f'{str(file)!r} records seed {record["seed"]}, and the run has '
+            f'{config.seed}: box the run that was recorded'
+        )
     examples = config.load_data(flags.FLAGS.data_dir)
     model, step = config.restore(directory)
     recording.require_whole(directory, config, step, Settings(), None)
@@ -96,7 +101,7 @@ def card(preset, record: dict, size: int) -> str:
     points = {
         'What': f'{kind}{given}, {record["num_parameters"]:,} parameters, '
         f'{size:,} bytes.',
-        'Data': f'{DATA[preset.dataset]}.',
+        'Data': f'{DATA.get(preset.dataset, preset.dataset)}.',
         'Figure': f'{"; ".join(records.figures(record))} '
         f'({record["split"]} split, {record["num_examples"]:,} examples, '
         'mean +- standard error).',
@@ -105,7 +110,7 @@ def card(preset, record: dict, size: int) -> str:
         f'{training["steps"]:,} steps of {training["batch_size"]}, '
         f'{training["seconds"]:,} s, seed {record["seed"]}, commit '
         f'{training["commit"]}, {record["date"]}, {record["machine"]}.',
-        'Limits': LIMITS[kind],
+        'Limits': LIMITS.get(kind, 'Those of its data.'),
     }
     lines = [f'# {name}', '']
     lines += [f'- **{key}**: {text}' for key, text in points.items()]

@@ -1,4 +1,4 @@
-# Sourced by demo.sh and test.sh: a virtual environment that installs once.
+# Sourced by the other scripts: a virtual environment that installs once.
 #
 #   make_env EXTRAS    makes .venv, installs tfgen[EXTRAS] into it, and puts it
 #                      first on PATH; does nothing if that has been done.
@@ -23,8 +23,12 @@ make_env() {
   stamp=".venv/installed-${1//,/-}"
   wanted=$(cat setup.py constraints.txt | cksum)
   if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    echo "installing tfgen[$1] into .venv (a minute or two) ..." >&2
+    # (In the other editable mode a clone named tfgen hides the package from
+    # who starts Python beside it.)
     .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-      --constraint constraints.txt --editable ".[$1]"
+      --constraint constraints.txt --config-settings editable_mode=compat \
+      --editable ".[$1]"
     echo "$wanted" > "$stamp"
   fi
   PATH="$PWD/.venv/bin:$PATH"

@@ -110,6 +110,8 @@ class _Page:
         return self.tab.inner_text('#status')
 
     def state(self):
+        # (The address follows a moment later, or when the page is left.)
+        self.tab.evaluate("dispatchEvent(new Event('pagehide'))")
         code = 'Object.fromEntries(new URLSearchParams(location.hash.slice(1)))'
         return self.tab.evaluate(code)
 
@@ -155,7 +157,7 @@ def _bytes(image):
 
 
 def test_samples_are_what_the_server_draws_and_a_link_shows_them(port, visit):
-    page = visit('#model=cvae&seed=5&label=3')
+    page = visit('#model=cvae&seed=5&of=3')
     images = _predict(
         port, 'cvae', 'sample', seed=[*range(5, 29)], label=[3] * 24
     )
@@ -163,6 +165,7 @@ def test_samples_are_what_the_server_draws_and_a_link_shows_them(port, visit):
     np.testing.assert_allclose(shown, _bytes(images), atol=1)
     page.tab.get_by_label('Open the sample of seed 6').click()
     page.settle()
+    page.state()  # stands in the address
     again = visit(f'#{page.tab.url.partition("#")[2]}')
     np.testing.assert_array_equal(again.pixels('.grid canvas'), shown)
     np.testing.assert_array_equal(again.pixels('dialog canvas')[0], shown[1])
@@ -196,7 +199,7 @@ def test_the_picture_follows_the_sliders_and_the_plane(port, visit):
 
 
 def test_a_line_leads_from_one_sample_to_another(port, visit):
-    page = visit('#model=cvae&label=4')
+    page = visit('#model=cvae&of=4')
     codes = []
     for seed, words in ((3, 'Line from here'), (8, 'Line to here')):
         page.tab.get_by_label(f'Open the sample of seed {seed},').click()
@@ -247,6 +250,22 @@ def test_it_shows_how_a_picture_was_drawn(visit):
     assert np.any(np.array(page.pixels()[2:]) != np.array(done))
     page.tab.get_by_role('button', name='Watch it draw').wait_for()
     np.testing.assert_array_equal(page.pixels()[2:], done)
+
+
+def test_a_panel_that_is_left_says_no_more(visit):
+    page = visit('#model=pixelrnn')
+    page.tab.locator('summary').click()
+    page.tab.get_by_role('tab', name='Complete').click()
+    page.tab.get_by_role('tab', name='Samples').click()
+    page.settle()
+    state = page.state()
+    assert state['panel'] == 'samples'
+    assert '"sample"' in page.tab.inner_text('#code')
+    page.tab.get_by_role('tab', name='Complete').click()
+    page.tab.get_by_role('tab', name='cvae').click()
+    page.settle()
+    assert not {'p', 'm'} & page.state().keys()
+    assert page.tab.locator('.grid button').count() == 30
 
 
 def test_a_drawing_and_a_file_are_looked_at(port, visit, tmp_path):
@@ -342,7 +361,7 @@ def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
 
 
 def test_a_request_can_be_copied_and_run(port, visit):
-    page = visit('#model=pixelrnn&seed=2&label=9')
+    page = visit('#model=pixelrnn&seed=2&of=9')
     page.tab.locator('summary').click()
     page.tab.get_by_label('Python').check()
     code = page.tab.inner_text('#code')
@@ -352,7 +371,11 @@ def test_a_request_can_be_copied_and_run(port, visit):
     np.testing.assert_array_equal(shown, _bytes(found))
     page.tab.get_by_label('curl').check()
     command = page.tab.inner_text('#code')
-    assert command.startswith('curl http') and '"seed":[2,3,' in command
+    done = subprocess.run(
+        ['bash', '-c', command], capture_output=True, text=True
+    )
+    again = json.loads(done.stdout)['outputs']
+    np.testing.assert_array_equal(np.array(again), found)
 
 
 def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):

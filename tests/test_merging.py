@@ -77,3 +77,30 @@ def test_a_refused_row_fails_its_own_request_alone():
     _assert_doubled([answers[i] for i in (0, 1, 3)], [[1], [2], [5]])
     with pytest.raises(ValueError, match='must not be negative'):
         raise answers[2]
+
+
+@pytest.mark.parametrize('outputs', [np.float64(1.0), np.arange(2.0)])
+def test_outputs_that_are_no_rows_are_not_cut(outputs):
+    async def main():
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            merger = Merger(lambda _: {'y': np.asarray(outputs)}, threads, 64)
+            for _ in range(2):  # and it goes on
+                answers = await asyncio.gather(
+                    *[merger({'x': np.arange(3)}) for _ in range(4)]
+                )
+                for answer in answers:
+                    np.testing.assert_array_equal(answer['y'], outputs)
+
+    asyncio.run(main())
+
+
+def test_whatever_happens_nobody_waits_for_ever():
+    async def main():
+        threads = concurrent.futures.ThreadPoolExecutor(1)
+        merger = Merger(lambda inputs: inputs, threads, 64)
+        threads.shutdown()
+        for _ in range(2):
+            with pytest.raises(RuntimeError):
+                await asyncio.wait_for(merger({'x': np.arange(3)}), 60)
+
+    asyncio.run(main())

@@ -1,6 +1,7 @@
 """Bodies of TensorFlow Serving's REST API, without a server."""
 
 import base64
+import functools
 import json
 
 import numpy as np
@@ -106,6 +107,10 @@ def test_no_rows_are_rows():
         ({'text': {'b64': 'no!'}}, 'is no base64'),
         ({'text': {'b64': 1}}, 'is no base64'),
         ({'other': 1}, 'does not have named input: other'),
+        (
+            {'seed': functools.reduce(lambda v, _: [v], range(70), 1)},
+            'too deep',
+        ),
     ],
 )
 @pytest.mark.parametrize('layout', [rest.ROWS, rest.COLUMNS])
@@ -130,6 +135,7 @@ def test_other_values_are_refused_by_name(value, said, layout):
         ({'inputs': {}, 'instances': []}, 'only one of'),
         ({}, 'only one of'),
         ([], 'Is not object'),
+        (functools.reduce(lambda v, _: [v], range(500), 1), 'Is not object'),
         ({'signature_name': 1, 'inputs': {}}, 'must be a string'),
         ({'inputs': {'seed': 1}}, "Missing named input: text in 'inputs'"),
     ],

@@ -123,6 +123,11 @@ def _of_export(model_dir, settings):
         )
     if str(model_dir) in box.names():
         model_dir = box.folder() / str(model_dir)
+    elif not model_dir.is_dir():
+        raise UserError(
+            f'no export {str(model_dir)!r}: pass the --model_dir of '
+            f'scripts/export.py, or one of {", ".join(box.names())}'
+        )
     functions, info = export.load(model_dir)
     config = workdir.Config.from_dict(info)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)

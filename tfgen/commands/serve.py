@@ -16,7 +16,8 @@ from absl import flags
 from tfgen.commands import cli
 from tfgen.errors import UserError
 
-flags.DEFINE_string('model_dir', None, 'Folder of models.')
+_LOOPBACK = ('127.0.0.1', 'localhost')
+flags.DEFINE_string('model_dir', None, 'Folder of models, or of one.')
 flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
 flags.DEFINE_integer('port', 8501, 'To listen on; 0: a free one.', 0, 65535)
 flags.DEFINE_multi_string(
@@ -24,38 +25,50 @@ flags.DEFINE_multi_string(
     [],
     'MODEL:LABEL=NUMBER keeps a version under a label.',
 )
-flags.DEFINE_integer('max_batch_rows', 64, 'That are merged.', 1)
-flags.DEFINE_integer('max_rows', 1024, 'Of a request.', 1)
-flags.DEFINE_integer('max_body_mb', 32, 'Of a request.', 1)
-flags.DEFINE_integer('max_waiting', 256, 'Requests at a time.', 1)
-flags.DEFINE_float('poll_seconds', 1.0, 'Between looks for versions.', 0.01)
+flags.DEFINE_integer('max_batch_rows', 64, 'Rows that are merged at most.', 1)
+flags.DEFINE_integer('max_rows', 1024, 'Rows that a request may have.', 1)
+flags.DEFINE_integer('max_body_mb', 32, 'MiB that a request may have.', 1)
+flags.DEFINE_integer('max_waiting', 256, 'Requests that may be under way.', 1)
+flags.DEFINE_float(
+    'poll_seconds', 1.0, 'Pause between looks for new versions.', 0.01
+)
 
 
 def main() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stopped)
     try:
         import uvicorn
 
         from tfgen.serving import server
     except ImportError as error:
         raise UserError(
-            f'{error.name} is missing, which serves: pip install '
-            "'tfgen[server]'"
+            f'{error.name} is missing, which serves: pip install starlette '
+            'uvicorn'
         ) from None
     from tfgen.serving.servables import Models
 
     given = flags.FLAGS
     folder = cli.path(cli.required('model_dir'))
     threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
-    models = Models(folder, _labels(), threads, given.max_batch_rows)
+    labels = _labels()
+    models = Models(folder, labels, threads, given.max_batch_rows)
     listener = _bound(given.host, given.port)
     for line in models.refresh():
         _say(line)
+    for name, given_labels in labels.items():
+        for label, number in given_labels.items():
+            if name not in models or not models[name].version(number):
+                _say(f'label {label}: {name} has no version {number} yet')
     if not models.names():
         _say(f'{folder} holds no exported model yet')
     limits = server.Limits(
         given.max_body_mb * 2**20, given.max_rows, given.max_waiting
     )
-    app = server.app(models, limits, given.poll_seconds, _say)
+    # A page from elsewhere shall not reach it under a name of its own.
+    local = given.host in _LOOPBACK
+    hosts = _LOOPBACK if local else ('*',)
+    app = server.app(models, limits, given.poll_seconds, _say, hosts)
     config = uvicorn.Config(
         app,
         given.host,
@@ -65,11 +78,17 @@ def main() -> None:
     )
     listener.listen(2048)  # what comes from now on waits
     _say(f'listening on http://{given.host}:{listener.getsockname()[1]}')
+    running = uvicorn.Server(config)
     # (uvicorn ends what it is doing, and then sends itself the signal again.)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    uvicorn.Server(config).run([listener])
+        signal.signal(number, running.handle_exit)
+    running.run([listener])
     _say('stopped')
+
+
+def _stopped(*_):
+    _say('stopped')
+    sys.exit(0)
 
 
 def _say(line):

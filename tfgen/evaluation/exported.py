@@ -121,7 +121,10 @@ class ServedBound(Measure):
     def figures(
         self, model: _Bounding, examples: Data, settings: Settings
     ) -> Figures:
-        key, found, first = examples.spec.key, [], 0
+        key, found = examples.spec.key, []
+        # No seed twice, in no two evaluations.
+        size = examples.spec.split_sizes[settings.split]
+        first = settings.seed * size * settings.num_samples
         for batch in batches(examples, settings):
             rows = len(batch[key])
             chunk = max(1, min(settings.num_samples, _ROWS // rows))
@@ -137,7 +140,7 @@ class ServedBound(Measure):
                     tf.constant(repeated['label'])
                     if 'label' in repeated
                     else None,
-                    tf.constant(seeds + settings.seed * 2**40, tf.int64),
+                    tf.constant(seeds, tf.int64),
                 )
                 draws.append(bound.numpy().reshape(rows, count))
             first += rows * settings.num_samples

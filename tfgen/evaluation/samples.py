@@ -28,7 +28,6 @@ from tfgen.evaluation.base import (
 )
 from tfgen.models.base import GenerativeModel, Model
 from tfgen.models.exact import Likelihood
-from tfgen.models.latent import Bounded
 from tfgen.noise import RowNoise
 
 _TRAINING = 60_000  # images at most among which a neighbour is sought
@@ -59,7 +58,7 @@ class Fidelity(Measure):
 
     def by_default(self, model: Model, spec: Spec) -> bool:
         """For models that have no other figure."""
-        own = isinstance(model, Likelihood | Bounded)
+        own = isinstance(model, Likelihood) or hasattr(model, 'elbo')
         return not own and bool(spec.num_classes)
 
     def figures(

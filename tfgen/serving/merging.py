@@ -28,7 +28,8 @@ class Merger:
 
     Args:
       function: arrays of rows -> arrays of rows; of rows that do not depend
-        on each other. It runs in a thread of `executor`, once at a time.
+        on each other. (Where an output has not as many rows, nothing is
+        merged.) It runs in a thread of `executor`, once at a time.
       executor: see there.
       max_rows: of what is merged. A request of more is computed by itself.
     """
@@ -63,19 +64,21 @@ class Merger:
 
     async def _work(self):
         loop = asyncio.get_running_loop()
-        while self._waiting:
-            batch = self._take()
-            answers = await loop.run_in_executor(
-                self._executor, self._answers, [r.inputs for r in batch]
-            )
-            for request, answer in zip(batch, answers, strict=True):
-                if request.answer.done():  # the client has gone
-                    continue
-                if isinstance(answer, Exception):
-                    request.answer.set_exception(answer)
-                else:
-                    request.answer.set_result(answer)
-        self._worker = None
+        batch = []
+        try:
+            while self._waiting:
+                batch = self._take()
+                answers = await loop.run_in_executor(
+                    self._executor, self._answers, [r.inputs for r in batch]
+                )
+                for request, answer in zip(batch, answers, strict=True):
+                    _settle(request, answer)
+        finally:
+            # Whatever has happened, nobody waits for ever.
+            for request in [*batch, *self._waiting]:
+                _settle(request, RuntimeError('the server is stopping'))
+            self._waiting.clear()
+            self._worker = None
 
     def _take(self):
         """The first that waits, and what can be merged with it."""
@@ -97,18 +100,32 @@ class Merger:
         try:
             if len(batch) == 1:
                 return [self._function(batch[0])]
-            merged = {
-                name: np.concatenate([inputs[name] for inputs in batch])
-                for name in batch[0]
-            }
-            outputs = self._function(merged)
+            return self._together(batch)
         except Exception as error:
             if len(batch) == 1:
                 return [error]
             return [self._answers([inputs])[0] for inputs in batch]
+
+    def _together(self, batch):
+        merged = {
+            name: np.concatenate([inputs[name] for inputs in batch])
+            for name in batch[0]
+        }
+        outputs = self._function(merged)
         rows = [len(next(iter(inputs.values()))) for inputs in batch]
+        if any(v.shape[:1] != (sum(rows),) for v in outputs.values()):
+            raise ValueError('an output has no row for each row of the inputs')
         ends = np.cumsum(rows)
         return [
             {name: value[end - count : end] for name, value in outputs.items()}
             for count, end in zip(rows, ends, strict=True)
         ]
+
+
+def _settle(request, answer):
+    if request.answer.done():  # it was answered, or the client has gone
+        return
+    if isinstance(answer, Exception):
+        request.answer.set_exception(answer)
+    else:
+        request.answer.set_result(answer)

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+_DEEPEST = 32  # lists in lists, that NumPy takes with others around
 _SHOWN = 256  # letters of a value in a message, about
 _REASONS = {
     'Expecting value': 'Invalid value.',
@@ -212,7 +213,10 @@ def _shown(value):
     """A value in a message; where it is long, its beginning."""
     if isinstance(value, float) and not math.isfinite(value):
         return ''
-    text = _pretty(value)
+    try:
+        text = _pretty(value)
+    except RecursionError:  # within what json reads
+        return '...'
     # To the end of the number that is being written.
     end = re.compile(r'[^0-9.e+-]|$').search(text, _SHOWN)
     return text[: end.start()]
@@ -246,6 +250,8 @@ def _array(value, dtype, where):
             raise BadRequest(f'{where}its lists are of different lengths')
         shape.append(sizes.pop())
         level = [inner for outer in level for inner in outer]
+        if len(shape) > _DEEPEST:
+            raise BadRequest(f'{where}its lists are too deep')
     kind = _NAMES.get(str(dtype), str(dtype))
     for leaf in level:
         if not _fits(leaf, dtype):

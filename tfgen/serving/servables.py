@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import gc
 import json
+import os
 import pathlib
 import threading
 from collections.abc import Callable, Mapping
@@ -86,9 +87,11 @@ class Model:
         """A loaded version: by number, by label, or the newest."""
         if label is not None:
             number = self.labels.get(label, -1)
+        # (As it is now: it may change while this is asked.)
+        loaded = dict(self.loaded)
         if number is None:
-            number = max(self.loaded, default=-1)
-        return self.loaded.get(number)
+            number = max(loaded, default=-1)
+        return loaded.get(number)
 
     def refresh(self, load: Callable[[pathlib.Path, int], Version]) -> None:
         """Loads what has come, and drops what is replaced or gone.
@@ -125,7 +128,7 @@ class Model:
         # Whatever is wrong with it, the others go on.
         except Exception as error:
             self._failed[number] = changed
-            missing = not (folder / 'saved_model.pb').exists()
+            missing = not os.path.exists(folder / 'saved_model.pb')
             self.states[number] = State(
                 'END',
                 'NOT_FOUND' if missing else 'INVALID_ARGUMENT',
@@ -169,7 +172,7 @@ class Models:
 
     def names(self) -> list[str]:
         """Of the models that can answer."""
-        return sorted(n for n, m in self._models.items() if m.loaded)
+        return sorted(n for n, m in dict(self._models).items() if m.loaded)
 
     def refresh(self) -> list[str]:
         """Looks at the folder once; returns a line for each change."""
@@ -180,7 +183,9 @@ class Models:
                     labels = self._labels.get(name, {})
                     self._models[name] = Model(folder, labels)
             for model in self._models.values():
-                model.refresh(self._load)
+                # What cannot be read now stays as it is.
+                with contextlib.suppress(OSError):
+                    model.refresh(self._load)
             after = {n: dict(m.states) for n, m in self._models.items()}
         return _changes(before, after)
 
@@ -221,15 +226,15 @@ def _caller(loaded, name):
 
 def _warm(call, specs):
     """Lets TensorFlow prepare a signature before anyone waits for it."""
-    row = {
-        name: np.full([1, *spec.shape[1:]], b'', object)
-        if spec.dtype == tf.string
-        else np.zeros([1, *spec.shape[1:]], spec.dtype.as_numpy_dtype)
-        for name, spec in specs.items()
-    }
-    # Zeros may be refused, or have no shape: it is no less prepared.
+    # Zeros may be refused, or have no shape: it is served all the same.
     refused = (tf.errors.InvalidArgumentError, ValueError, TypeError)
     with contextlib.suppress(*refused):
+        row = {
+            name: np.full([1, *spec.shape[1:]], b'', object)
+            if spec.dtype == tf.string
+            else np.zeros([1, *spec.shape[1:]], spec.dtype.as_numpy_dtype)
+            for name, spec in specs.items()
+        }
         call(row)
 
 
@@ -269,7 +274,7 @@ def _changes(before, after):
 def _folders(path):
     try:
         return sorted(f for f in path.iterdir() if f.is_dir())
-    except OSError:  # has just gone
+    except (FileNotFoundError, NotADirectoryError):  # has just gone
         return []
 
 

@@ -15,10 +15,12 @@ import dataclasses
 import json
 import pathlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import tensorflow as tf
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
@@ -29,7 +31,7 @@ from tfgen.serving.servables import Model, Models, State, Version
 
 _PATH = re.compile(
     r'/v1/models/(?P<model>[^/:]+)'
-    r'(/versions/(?P<number>[0-9]+)|/labels/(?P<label>[^/:]+))?'
+    r'(/versions/(?P<number>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?'
     r'(?P<what>/metadata|:predict|:classify|:regress)?'
 )
 _EXPLORER = pathlib.Path(__file__).parent / 'explorer'
@@ -61,11 +63,13 @@ class Limits:
       body: bytes of a request; a larger one is answered 413.
       rows: of a request; more are answered 413.
       waiting: requests that are being answered; another is answered 429.
+      seconds: in which a request must have come; later is answered 408.
     """
 
     body: int = 32 * 2**20
     rows: int = 1024
     waiting: int = 256
+    seconds: float = 30.0
 
 
 class _Refusal(Exception):
@@ -81,6 +85,7 @@ def app(
     limits: Limits,
     poll_seconds: float = 1.0,
     say: Callable[[str], None] = print,
+    hosts: Sequence[str] = ('*',),
 ) -> Starlette:
     """The ASGI application.
 
@@ -89,6 +94,7 @@ def app(
       limits: see there.
       poll_seconds: see `models`.
       say: is told of versions that come and go.
+      hosts: under which names it may be asked; see TrustedHostMiddleware.
     """
     server = _Server(models, limits)
 
@@ -106,14 +112,21 @@ def app(
         ],
         lifespan=lifespan,
         exception_handlers={404: _nothing, 405: _nothing},
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+        ],
     )
 
 
 async def _follow(models, seconds, say):
     while True:
         await asyncio.sleep(seconds)
-        for line in await asyncio.to_thread(models.refresh):
-            say(line)
+        try:
+            for line in await asyncio.to_thread(models.refresh):
+                say(line)
+        except Exception as error:  # it looks again, whatever that was
+            with contextlib.suppress(OSError):
+                say(f'the models cannot be looked for ({error})')
 
 
 async def _nothing(_, error):
@@ -154,7 +167,7 @@ class _Server:
         content = {'error': str(refusal)}
         text = json.dumps(content, indent=4, ensure_ascii=False)
         return Response(
-            text,
+            text.encode(errors='replace'),
             refusal.status,
             headers=refusal.headers,
             media_type='application/json',
@@ -167,7 +180,7 @@ class _Server:
         return Response(json.dumps(named), media_type='application/json')
 
     async def _dispatch(self, request):
-        path = request.url.path
+        path = request.scope['path']
         found = _PATH.fullmatch(path)
         what = found and (found['what'] or '')
         method = {None: '', '': 'GET', '/metadata': 'GET'}.get(what, 'POST')
@@ -188,7 +201,7 @@ class _Server:
         states = {}
         if name in self._models:
             model = self._models[name]
-            states = model.states
+            states = dict(model.states)
             if label is not None:
                 number = model.labels.get(label)
                 if number is None:
@@ -235,7 +248,11 @@ class _Server:
             )
         self._busy += 1
         try:
-            body = await self._body(request)
+            try:
+                async with asyncio.timeout(self._limits.seconds):
+                    body = await self._body(request)
+            except TimeoutError:
+                raise _Refusal(408, 'the request has not come whole') from None
             version = self._version(found)
             # In a thread: what is large would hold up all others.
             signature, inputs, layout = await asyncio.to_thread(

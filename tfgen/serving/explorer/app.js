@@ -1,6 +1,6 @@
 // The page: models as tabs, and what can be done with one.
 
-import {asCurl, asPython, Client} from './client.js';
+import {asCurl, asPython, Client, during} from './client.js';
 import {closer} from './closer.js';
 import {codes} from './codes.js';
 import {complete} from './complete.js';
@@ -14,7 +14,8 @@ import * as state from './state.js';
 const query = new URLSearchParams(location.search);
 const client = new Client((query.get('server') || '').replace(/\/$/, ''));
 const byId = (id) => document.getElementById(id);
-let known = [], model = null, newest = 0;
+const KINDS = {image: 'pictures of', audio: 'sounds of samples', point: 'points of dimension', symbols: 'lines of letters'};
+let known = [], model = null, newest = 0, leave = new AbortController();
 
 // key, name, whether a model has it, what makes it
 const PANELS = [
@@ -34,6 +35,7 @@ function open(key, changes = {}) {
 }
 
 function show() {
+  const {signal} = leaving();
   const able = PANELS.filter(([, , can]) => can(model));
   const chosen = able.find(([key]) => key === state.get('panel')) || able[0];
   byId('request').hidden = !chosen;
@@ -44,12 +46,24 @@ function show() {
     return;
   }
   tabs(byId('panels'), able.map(([key, name]) => [key, name]), chosen[0], open, 'panel');
+  // A panel that has been left asks nothing more, and leaves the address alone.
+  const panel = {
+    client: during(client, signal), model, open,
+    set: (changes) => { if (!signal.aborted) state.set(changes); },
+  };
   byId('panel').setAttribute('aria-labelledby', `panels-${chosen[0]}`);
-  byId('panel').replaceChildren(...chosen[3]({client, model, open}).flat(Infinity).filter(Boolean));
+  byId('panel').replaceChildren(...chosen[3](panel).flat(Infinity).filter(Boolean));
+}
+
+function leaving() {
+  leave.abort();
+  leave = new AbortController();
+  return leave;
 }
 
 async function choose(name) {
   newest += 1;
+  leaving();
   const mine = newest;
   if (state.get('model', name) !== name) state.keepOnly();
   state.set({model: name});
@@ -57,6 +71,7 @@ async function choose(name) {
   // Nothing of the model before, while this one is asked what it is.
   byId('panels').replaceChildren();
   byId('panel').replaceChildren();
+  byId('facts').textContent = '';
   byId('panel').setAttribute('aria-busy', 'true');
   const found = await tell(() => describe(client, name, known.find((m) => m.name === name)?.info));
   if (mine !== newest) return;
@@ -67,7 +82,7 @@ async function choose(name) {
   byId('facts').textContent = [
     info?.preset && `preset ${info.preset}, step ${info.step}`,
     info?.spec && `data ${info.spec.name}`,
-    model.kind && `${model.kind} ${model.shape.join(' x ')}`,
+    model.kind && `${KINDS[model.kind]} ${model.shape.join(' x ')}`,
     model.zSize && `code of ${model.zSize}`,
   ].filter(Boolean).join(' · ');
   show();

@@ -2,6 +2,11 @@
 
 export class Refused extends Error {}
 
+// What is asked for a panel that has been left meanwhile.
+export class Left extends Error {}
+
+const MOST_ROWS = 32; // of a request, as deploy/batching.config allows
+
 export class Client {
   // server: '' for the one that the page came from, or http://host:port.
   constructor(server) {
@@ -53,14 +58,30 @@ export class Client {
       .map(([key, s]) => [key, {inputs: tensors(s.inputs), outputs: tensors(s.outputs)}]));
   }
 
-  // Columns in, columns out, each by its name.
-  async predict(model, signature, inputs) {
-    const body = {signature_name: signature, inputs};
+  // Columns in, columns out, each by its name; many rows in several requests.
+  //
+  // aside: whether it is not what the request on the page should be.
+  async predict(model, signature, inputs, aside = false) {
     const path = `/v1/models/${encodeURIComponent(model.name)}:predict`;
-    this.last = {path, body};
-    this.onRequest();
+    if (!aside) {
+      this.last = {path, body: {signature_name: signature, inputs}};
+      this.onRequest();
+    }
+    const rows = Object.values(inputs)[0].length;
+    let outputs = null;
+    for (let start = 0; start < Math.max(rows, 1); start += MOST_ROWS) {
+      const part = Object.fromEntries(Object.entries(inputs)
+        .map(([name, values]) => [name, values.slice(start, start + MOST_ROWS)]));
+      const found = await this.ask(model, path, {signature_name: signature, inputs: part});
+      for (const name of Object.keys(outputs || {})) outputs[name].push(...found[name]);
+      outputs ??= found;
+    }
+    return outputs;
+  }
+
+  async ask(model, path, body) {
     const answer = await this.json(path, {method: 'POST', body: JSON.stringify(body)});
-    const names = Object.keys(model.signatures[signature].outputs);
+    const names = Object.keys(model.signatures[body.signature_name].outputs);
     return names.length > 1 ? answer.outputs : {[names[0]]: answer.outputs};
   }
 }
@@ -87,9 +108,23 @@ export function latest(work) {
   };
 }
 
+// A client for as long as `signal` lasts.
+export function during(client, signal) {
+  const require = () => { if (signal.aborted) throw new Left(); };
+  return {
+    async predict(...inputs) {
+      require();
+      const found = await client.predict(...inputs);
+      require();
+      return found;
+    },
+  };
+}
+
+const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
+
 export function asCurl(server, {path, body}) {
-  const text = JSON.stringify(body).replaceAll("'", String.raw`'\''`);
-  return `curl ${server || location.origin}${path} \\\n  -d '${text}'`;
+  return `curl ${quoted((server || location.origin) + path)} -d @- <<'JSON'\n${JSON.stringify(body)}\nJSON`;
 }
 
 export function asPython(server, {path, body}) {

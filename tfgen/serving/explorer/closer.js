@@ -14,24 +14,32 @@ const NUMBERS = [
   ['score', '', 'score of the discriminator; high for data'],
 ];
 
-export function closer({client, model}) {
+export function closer({client, model, set}) {
   let image = unpackImage(state.get('p'), model.shape);
   let label = Number(state.get('label', '0')) || 0;
   const answer = h('div', {'aria-live': 'polite'});
 
-  const ask = (signature) => client.predict(model, signature,
-    inputsOf(model, signature, 1, {image: [image], label, seed: 0}));
+  let shown = false; // the request of the first thing that is told
+  const ask = (signature) => {
+    const aside = shown;
+    shown = true;
+    return client.predict(model, signature, inputsOf(model, signature, 1, {image: [image], label, seed: 0}), aside);
+  };
   const look = latest(() => tell(async () => {
-    state.set({p: packImage(image), label: model.conditional ? label : null});
+    shown = false;
+    const p = packImage(image);
+    // As the address has it, so that a link tells the same.
+    image = unpackImage(p, model.shape);
+    set({p, label: model.conditional ? label : null});
     const rows = [];
     for (const [name, unit, meaning] of NUMBERS.filter(([key]) => model.has(key))) {
       const value = (await ask(name))[name][0];
-      rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, `${value?.toFixed(2)} ${unit}`)));
+      rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, value == null ? 'not finite' : `${value.toFixed(2)} ${unit}`)));
     }
     if (model.has('classify')) {
       const {probabilities: [found]} = await ask('classify');
       found.forEach((value, k) => rows.push(h('tr', {}, h('th', {scope: 'row'}, `class ${k}`),
-        h('td', {}, h('meter', {min: 0, max: 1, value}), ` ${value.toFixed(3)}`))));
+        h('td', {}, h('meter', {min: 0, max: 1, value: value ?? 0}), ` ${value?.toFixed(3)}`))));
     }
     const made = model.has('reconstruct') ? (await ask('reconstruct')).image[0] : null;
     answer.replaceChildren(

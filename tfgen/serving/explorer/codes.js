@@ -11,20 +11,20 @@ const REACH = 3; // of sliders and plane, in standard deviations
 const SIDE = 7; // pictures along a side of the plane's map
 const STEPS = 9; // pictures along a line
 
-export function codes({client, model}) {
+export function codes({client, model, set}) {
   const size = model.zSize;
   let z = state.numbers('z', size) || Array(size).fill(0);
   let label = Number(state.get('label', '0')) || 0;
   const ends = {a: state.numbers('a', size) || normals(1, size), b: state.numbers('b', size) || normals(2, size)};
   let weight = state.number('w', 0.5), arc = state.get('arc') === '1';
 
-  const decode = async (rows) => (await client.predict(model, 'decode',
-    inputsOf(model, 'decode', rows.length, {z: rows, label}))).image;
+  const decode = async (rows, aside = false) => (await client.predict(model, 'decode',
+    inputsOf(model, 'decode', rows.length, {z: rows, label}), aside)).image;
 
   // The picture under the hand.
   const large = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture of this code'});
   const follow = latest(() => tell(async () => {
-    state.set({z: z.join(','), label: model.conditional ? label : null});
+    set({z: z.join(','), label: model.conditional ? label : null});
     const [image] = await decode([z]);
     draw(large, image, model.palette);
   }));
@@ -41,6 +41,7 @@ export function codes({client, model}) {
           number.textContent = z[i].toFixed(2);
           follow();
           if (i === axes[0] || i === axes[1]) mark();
+          else map();
         },
       }), number];
     }));
@@ -64,7 +65,7 @@ export function codes({client, model}) {
   const scale = Math.ceil(48 / model.shape[1]);
   const [height, width] = model.shape.map((side) => side * scale);
   const map = latest(() => tell(async () => {
-    state.set({i: axes[0] || null, j: axes[1] === 1 ? null : axes[1]});
+    set({i: axes[0] || null, j: axes[1] === 1 ? null : axes[1]});
     const at = (k) => (2 * k / (SIDE - 1) - 1) * REACH;
     const rows = Array.from({length: SIDE * SIDE}, (_, k) => {
       const row = [...z];
@@ -72,7 +73,7 @@ export function codes({client, model}) {
       row[axes[1]] = -at(Math.floor(k / SIDE));
       return row;
     });
-    const images = await decode(rows);
+    const images = await decode(rows, true);
     tiles = document.createElement('canvas');
     const tile = document.createElement('canvas');
     tiles.width = SIDE * width;
@@ -131,27 +132,29 @@ export function codes({client, model}) {
   // The line between two codes.
   const strip = h('div', {class: 'grid'});
   const between = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture between the two'});
+  let touched = false; // the line, by a hand
   const onLine = async (weights) => (await client.predict(model, 'interpolate', inputsOf(model, 'interpolate', weights.length, {
     z: weights.map(() => ends.a), z_to: weights.map(() => ends.b), weight: weights, spherical: arc ? 1 : 0, label,
-  }))).image;
+  }), !touched)).image;
   const line = latest(() => tell(async () => {
-    state.set({a: ends.a.join(','), b: ends.b.join(','), arc: arc ? 1 : null});
+    set({a: ends.a.join(','), b: ends.b.join(','), arc: arc ? 1 : null});
     const weights = Array.from({length: STEPS}, (_, k) => k / (STEPS - 1));
     const images = await onLine(weights);
     strip.replaceChildren(...images.map((image, k) =>
       button(picture(image, model.palette, `${Math.round(100 * weights[k])} % of the way`), () => {
         slider.value = weight = weights[k];
+        touched = true;
         slide();
       })));
   }));
   const slide = latest(() => tell(async () => {
-    state.set({w: weight});
+    set({w: weight});
     const [image] = await onLine([weight]);
     draw(between, image, model.palette);
   }));
   const slider = h('input', {
     type: 'range', min: 0, max: 1, step: 0.01, value: weight, 'aria-label': 'Way from A to B',
-    oninput: (event) => { weight = Number(event.target.value); slide(); },
+    oninput: (event) => { weight = Number(event.target.value); touched = true; slide(); },
   });
   const keep = (name) => { ends[name] = [...z]; line(); slide(); };
 
@@ -161,7 +164,7 @@ export function codes({client, model}) {
   if (model.has('interpolate')) { line(); slide(); }
   return [
     h('div', {class: 'bar'},
-      labelled('a code of its own: seed', numberInput(0, (seed) => put(normals(seed, size)))),
+      labelled('draw a code, seed', numberInput('', (seed) => put(normals(seed, size)))),
       button('All zero', () => put(Array(size).fill(0))),
       model.conditional ? labelChoice(model, String(label), (value) => {
         label = Number(value); follow(); map(); line(); slide();
@@ -171,7 +174,7 @@ export function codes({client, model}) {
     model.has('interpolate') ? [
       h('h2', {}, 'A line between two codes'),
       h('div', {class: 'bar'}, button('This code is A', () => keep('a')), button('This code is B', () => keep('b')),
-        labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; line(); slide(); }}), 'along the arc')),
-      strip, slider, between] : null,
+        labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; line(); slide(); }}), 'along an arc, as normal codes lie')),
+      h('p', {class: 'note'}, 'From A, left, to B, right.'), strip, slider, between] : null,
   ];
 }

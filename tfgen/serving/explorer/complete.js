@@ -1,5 +1,6 @@
 // A picture of which a part is hidden, and several ways to complete it.
 
+import {latest} from './client.js';
 import {inputsOf} from './model.js';
 import {button, h, labelChoice, labelled, numberInput, tell} from './page.js';
 import {blank, draw, editor, packImage, packMask, unpackImage, unpackMask, workbench} from './pictures.js';
@@ -8,7 +9,7 @@ import * as state from './state.js';
 
 const WAYS = 6;
 
-export function complete({client, model}) {
+export function complete({client, model, set}) {
   const [height, width] = model.shape;
   const halves = {
     'Lower half': (x, y) => y < height / 2, 'Upper half': (x, y) => y >= height / 2,
@@ -36,9 +37,9 @@ export function complete({client, model}) {
   const canvases = Array.from({length: WAYS}, (_, k) => h('canvas', {class: 'picture', role: 'img', 'aria-label': `Completion ${k + 1}`}));
   const pace = h('input', {type: 'range', min: 1, max: 60, value: 12, 'aria-label': 'Pixels a second'});
 
-  const ask = () => tell(async () => {
+  const ask = latest(() => tell(async () => {
     stop();
-    state.set({p: packImage(image), m: packMask(mask), seed, label: model.conditional ? label : null});
+    set({p: packImage(image), m: packMask(mask), seed, label: model.conditional ? label : null});
     const rows = Array.from({length: WAYS}, (_, k) => seed + k);
     const cells = Array.from({length: height}, (_, y) => Array.from({length: width}, (_, x) => [mask[y * width + x]]));
     const {image: made} = await client.predict(model, 'complete', inputsOf(model, 'complete', WAYS, {
@@ -46,7 +47,7 @@ export function complete({client, model}) {
     }));
     found = made;
     canvases.forEach((canvas, k) => draw(canvas, made[k], model.palette));
-  });
+  }));
 
   // The pixels in the order in which they were drawn: each given all before.
   const order = () => mask.flatMap((known, k) => (known ? [] : [k]));
@@ -98,7 +99,7 @@ export function complete({client, model}) {
       h('div', {}, h('h2', {}, 'What is hidden'), hidden,
         h('div', {class: 'bar'}, Object.entries(halves).map(([name, known]) =>
           button(name, () => { mask = masked(known); hidden.again(); ask(); }))),
-        labelled('brush', numberInput(brush, (value) => { brush = Math.max(1, value); state.set({brush}); }, {min: 1, max: width})),
+        labelled('brush', numberInput(brush, (value) => { brush = Math.max(1, value); set({brush}); }, {min: 1, max: width})),
         h('p', {class: 'note'}, 'Paint to hide; with shift held, or the right button, to uncover.')),
       h('div', {}, h('h2', {}, 'Completions'), h('div', {class: 'grid'}, canvases),
         model.inOrder ? h('div', {class: 'bar'}, watch, labelled('pixels a second', pace)) : null)),

@@ -1,10 +1,11 @@
 // Models of sounds, of points, of text.
 
+import {latest} from './client.js';
 import {inputsOf} from './model.js';
 import {button, h, ink, labelChoice, labelled, numberInput, tell} from './page.js';
 import * as state from './state.js';
 
-const SOUNDS = 6, POINTS = 1000, LINES = 16, GRID = 48;
+const SOUNDS = 6, POINTS = 512, LINES = 16, GRID = 40;
 
 function wave(values, known = 0) {
   const canvas = h('canvas', {class: 'wave', width: 600, height: 80, role: 'img', 'aria-label': 'Its waveform'});
@@ -23,27 +24,28 @@ function player(base64) {
   return h('audio', {controls: true, src: `data:audio/wav;base64,${base64}`});
 }
 
-export function sounds({client, model}) {
+export function sounds({client, model, set}) {
   const list = h('div', {class: 'sides'});
-  let seed = state.number('seed', 0), label = state.get('label', '0'), share = state.number('known', 0);
-  const show = () => tell(async () => {
-    state.set({seed, label: model.conditional ? label : null, known: share || null});
+  let seed = state.number('seed', 0), label = state.get('label', '0'), share = Math.min(99, Math.max(0, state.number('known', 0)));
+  const show = latest(() => tell(async () => {
+    set({seed, label: model.conditional ? label : null, known: share || null});
     const seeds = Array.from({length: SOUNDS}, (_, i) => seed + i);
     const given = {seed: seeds, label: Number(label)};
+    const part = share; // as it is now
     let signature = 'sample', known = 0;
-    if (share) {
+    if (part) {
       // The beginning of the first sample, continued in several ways.
-      const first = await client.predict(model, 'sample', inputsOf(model, 'sample', 1, {seed: [seed], label: given.label}));
-      known = Math.round(share / 100 * model.shape[0]);
+      const first = await client.predict(model, 'sample', inputsOf(model, 'sample', 1, {seed: [seed], label: given.label}), true);
+      known = Math.round(part / 100 * model.shape[0]);
       given.audio = seeds.map(() => first.audio[0]);
       given.mask = seeds.map(() => first.audio[0].map((_, t) => Number(t < known)));
       signature = 'complete';
     }
     const inputs = (name) => inputsOf(model, name, SOUNDS, given);
     const {audio} = await client.predict(model, signature, inputs(signature));
-    const {audio_bytes: files} = await client.predict(model, `${signature}_wav`, inputs(`${signature}_wav`));
+    const {audio_bytes: files} = await client.predict(model, `${signature}_wav`, inputs(`${signature}_wav`), true);
     list.replaceChildren(...seeds.map((s, i) => h('figure', {}, wave(audio[i], known), player(files[i].b64), h('figcaption', {}, `seed ${s}`))));
-  });
+  }));
   show();
   return [
     h('div', {class: 'bar'},
@@ -56,12 +58,12 @@ export function sounds({client, model}) {
   ];
 }
 
-export function points({client, model}) {
+export function points({client, model, set}) {
   const canvas = h('canvas', {class: 'large', width: 400, height: 400, role: 'img', 'aria-label': 'Samples as points'});
   const told = h('p', {class: 'note'});
   let seed = state.number('seed', 0);
-  const show = () => tell(async () => {
-    state.set({seed});
+  const show = latest(() => tell(async () => {
+    set({seed});
     const seeds = Array.from({length: POINTS}, (_, i) => seed + i);
     const {point} = await client.predict(model, 'sample', inputsOf(model, 'sample', POINTS, {seed: seeds, label: 0}));
     const flat = point.map((p) => [p[0], p[1] ?? 0]);
@@ -72,11 +74,7 @@ export function points({client, model}) {
     if (model.has('log_prob') && model.shape[0] === 2) {
       const at = (k) => (2 * (k + 0.5) / GRID - 1) * reach;
       const cells = Array.from({length: GRID * GRID}, (_, k) => [at(k % GRID), -at(Math.floor(k / GRID))]);
-      const densities = [];
-      for (let k = 0; k < cells.length; k += 1000) { // no server takes all at once
-        const part = cells.slice(k, k + 1000);
-        densities.push(...(await client.predict(model, 'log_prob', inputsOf(model, 'log_prob', part.length, {point: part, label: 0}))).log_prob);
-      }
+      const {log_prob: densities} = await client.predict(model, 'log_prob', inputsOf(model, 'log_prob', cells.length, {point: cells, label: 0}), true);
       const most = Math.max(...densities), side = 400 / GRID;
       densities.forEach((d, k) => {
         context.fillStyle = `rgba(120, 150, 220, ${Math.exp(d - most).toFixed(3)})`;
@@ -86,7 +84,7 @@ export function points({client, model}) {
     context.fillStyle = ink('--ink');
     flat.map(place).forEach(([x, y]) => context.fillRect(x - 1, y - 1, 2, 2));
     told.textContent = `${POINTS} samples; the sides are at ${reach.toFixed(2)}.${model.has('log_prob') ? ' Behind them the density.' : ''}`;
-  });
+  }));
   show();
   return [h('div', {class: 'bar'}, labelled('first seed', numberInput(seed, (value) => { seed = value; show(); }))), canvas, told];
 }
@@ -94,19 +92,19 @@ export function points({client, model}) {
 const decoder = new TextDecoder();
 const texts = (rows) => rows.map((r) => decoder.decode(Uint8Array.from(atob(r.b64), (c) => c.charCodeAt(0))).trim());
 
-export function lines({client, model}) {
+export function lines({client, model, set}) {
   const list = h('ol', {class: 'lines'}), way = h('ol', {class: 'lines'});
   let seed = state.number('seed', 0), from = state.number('a', 0), to = state.number('b', 1);
   const items = (found) => found.map((text) => h('li', {}, text || '(empty)'));
-  const show = () => tell(async () => {
-    state.set({seed});
+  const show = latest(() => tell(async () => {
+    set({seed});
     const seeds = Array.from({length: LINES}, (_, i) => seed + i);
     const {symbols_bytes: found} = await client.predict(model, 'sample_txt', inputsOf(model, 'sample_txt', LINES, {seed: seeds, label: 0}));
     list.start = seed;
     list.replaceChildren(...items(texts(found)));
-  });
-  const walk = () => tell(async () => {
-    state.set({a: from, b: to});
+  }));
+  const walk = latest(() => tell(async () => {
+    set({a: from, b: to});
     const {symbols} = await client.predict(model, 'sample', inputsOf(model, 'sample', 2, {seed: [from, to], label: 0}));
     const {mean, z} = await client.predict(model, 'encode', inputsOf(model, 'encode', 2, {symbols, label: 0}));
     const weights = Array.from({length: 9}, (_, k) => k / 8), [a, b] = mean || z;
@@ -114,13 +112,13 @@ export function lines({client, model}) {
       z: weights.map(() => a), z_to: weights.map(() => b), weight: weights, spherical: 0, label: 0,
     }));
     way.replaceChildren(...items(texts(found)));
-  });
+  }));
   show();
   const walks = model.has('interpolate_txt') && model.has('encode');
   if (walks) walk();
   return [
     h('div', {class: 'bar'}, labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
-      button('Others', () => { seed += LINES; show(); })), list,
+      button('Others', () => { seed += LINES; list.parentNode.querySelector('input').value = seed; show(); })), list,
     walks ? [h('h2', {}, 'From one line to another'), h('div', {class: 'bar'},
       labelled('line of seed', numberInput(from, (value) => { from = value; walk(); })),
       labelled('to that of', numberInput(to, (value) => { to = value; walk(); }))), way] : null,

@@ -1,5 +1,7 @@
 // Small helpers that make the page.
 
+import {Left} from './client.js';
+
 // h('button', {type: 'button', onclick: act}, 'text', child, ...)
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -69,6 +71,8 @@ export function tabs(row, items, chosen, act, controls) {
   };
 }
 
+const WORKING = 'working ...';
+
 export function status(text, wrong = false) {
   const line = document.getElementById('status');
   line.textContent = text;
@@ -77,11 +81,17 @@ export function status(text, wrong = false) {
 
 // Says what went wrong with something that a hand began.
 export async function tell(work) {
+  const slow = setTimeout(() => status(WORKING), 400);
   try {
     status('');
     return await work();
   } catch (error) {
+    if (error instanceof Left) return null;
     status(error.message, true);
     return null;
+  } finally {
+    clearTimeout(slow);
+    const line = document.getElementById('status');
+    if (line.textContent === WORKING) status('');
   }
 }

@@ -1,5 +1,6 @@
 // A grid of samples; one is opened by a click.
 
+import {latest} from './client.js';
 import {inputsOf} from './model.js';
 import {button, h, labelChoice, labelled, numberInput, tell} from './page.js';
 import {packImage, picture} from './pictures.js';
@@ -13,32 +14,38 @@ export async function sampleImages(client, model, seeds, labels) {
   return image;
 }
 
-export function samples({client, model, open}) {
+export function samples({client, model, set, open}) {
   const grid = h('div', {class: 'grid'});
   const dialog = h('dialog', {'aria-label': 'A sample'});
-  let seed = state.number('seed', 0), label = state.get('label', 'all');
+  let seed = state.number('seed', 0), label = state.get('of', 'all');
 
-  const show = () => tell(async () => {
-    state.set({seed, label: model.conditional ? label : null});
-    const seeds = Array.from({length: COUNT}, (_, i) => seed + i);
+  const show = latest(() => tell(async () => {
+    set({seed, of: model.conditional && label !== 'all' ? label : null});
+    // All labels: one a column.
+    const across = model.conditional && label === 'all' && model.classes.length <= 12 ? model.classes.length : 0;
+    grid.style.gridTemplateColumns = across ? `repeat(${across}, minmax(0, 1fr))` : '';
+    const seeds = Array.from({length: across ? 3 * across : COUNT}, (_, i) => seed + i);
     const labels = seeds.map((_, i) => (label === 'all' ? i % model.classes.length : Number(label)));
     const images = await sampleImages(client, model, seeds, labels);
-    grid.replaceChildren(...images.map((image, i) => {
-      const name = `seed ${seeds[i]}${model.conditional ? `, label ${model.classes[labels[i]]}` : ''}`;
+    const nameOf = (i) => `seed ${seeds[i]}${model.conditional ? `, label ${model.classes[labels[i]]}` : ''}`;
+    const heads = across ? model.classes.map((name) => h('span', {class: 'head'}, name)) : [];
+    grid.replaceChildren(...heads, ...images.map((image, i) => {
+      const name = nameOf(i);
       return button(picture(image, model.palette, name), () => enlarge(image, seeds[i], labels[i], name),
         {'aria-label': `Open the sample of ${name}`});
     }));
     const opened = state.get('opened');
     if (opened && seeds.includes(Number(opened))) {
       const i = seeds.indexOf(Number(opened));
-      enlarge(images[i], seeds[i], labels[i], `seed ${opened}`);
+      enlarge(images[i], seeds[i], labels[i], nameOf(i));
     }
-  });
+  }));
 
   const enlarge = (image, itsSeed, itsLabel, name) => {
-    state.set({opened: itsSeed});
+    set({opened: itsSeed});
     const go = (panel, changes) => {
       dialog.close();
+      set({opened: null});
       open(panel, {...changes, label: model.conditional ? itsLabel : null});
     };
     const code = async (end) => tell(async () => {
@@ -56,13 +63,13 @@ export function samples({client, model, open}) {
         button('Close', () => dialog.close())));
     if (!dialog.open) dialog.showModal();
   };
-  dialog.onclose = () => state.set({opened: null});
+  dialog.onclose = () => set({opened: null});
 
   show();
   return [
     h('div', {class: 'bar'},
       labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
-      button('Others', () => { seed += COUNT; grid.parentNode.querySelector('input').value = seed; show(); }),
+      button('Others', () => { seed += Math.max(COUNT, grid.querySelectorAll('button').length); grid.parentNode.querySelector('input').value = seed; show(); }),
       model.conditional ? labelChoice(model, label, (value) => { label = value; show(); }, true) : null),
     grid, dialog,
   ];

@@ -1,6 +1,9 @@
 // What is shown, as it stands in the address.
 
+const PAUSE = 200; // milliseconds: browsers refuse an address that changes faster
 const values = new URLSearchParams(location.hash.slice(1));
+
+let timer = null;
 
 export function get(key, otherwise = '') {
   return values.get(key) ?? otherwise;
@@ -12,6 +15,7 @@ export function number(key, otherwise) {
 }
 
 export function numbers(key, count) {
+  if (!values.has(key)) return null;
   const found = get(key).split(',').map(Number);
   return found.length === count && found.every(Number.isFinite) ? found : null;
 }
@@ -22,8 +26,16 @@ export function set(changes) {
     if (value === null || value === '') values.delete(key);
     else values.set(key, value);
   }
+  timer ??= setTimeout(write, PAUSE);
+}
+
+function write() {
+  clearTimeout(timer);
+  timer = null;
   history.replaceState(null, '', `#${values}`);
 }
+
+addEventListener('pagehide', write);
 
 // What another model's place in the address is left with.
 export function keepOnly(...keys) {
@@ -36,6 +48,8 @@ export function onForeignChange(act) {
   addEventListener('hashchange', () => {
     const now = new URLSearchParams(location.hash.slice(1));
     if (String(now) === String(values)) return;
+    clearTimeout(timer);
+    timer = null;
     for (const key of [...values.keys()]) values.delete(key);
     for (const [key, value] of now) values.set(key, value);
     act();
