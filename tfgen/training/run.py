@@ -79,6 +79,7 @@ def _train(
         model = config.build()
         if new and config.init_from:
             begun = warm_start.begin_from(model, config.init_from)
+            warm_start.share(model, strategy)
         players = make_players(model, preset)
     compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)

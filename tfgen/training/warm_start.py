@@ -63,6 +63,30 @@ def begin_from(model: Model, source: str) -> str:
     return f'begins with {len(stored)} variables of {prefix}{rest}'
 
 
+def share(model: Model, strategy: tf.distribute.Strategy) -> None:
+    """Gives every worker the weights of the first.
+
+    Each has read the newest that it saw, and the source may be growing. Call
+    it inside the strategy's scope.
+    """
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return
+
+    @tf.function(autograph=False)
+    def of_the_first():
+        replica = tf.distribute.get_replica_context()
+        first = tf.equal(replica.replica_id_in_sync_group, 0)
+        own = [
+            tf.where(first, v.value, tf.zeros_like(v.value))
+            for v in model.variables
+        ]
+        return replica.all_reduce(tf.distribute.ReduceOp.SUM, own)
+
+    found = strategy.run(of_the_first)
+    for variable, value in zip(model.variables, found, strict=True):
+        variable.assign(strategy.experimental_local_results(value)[0])
+
+
 def _find(path):
     """The prefix of the file that holds the weights, and its folder."""
     versions = [path, *_versions(path)]
