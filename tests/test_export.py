@@ -356,7 +356,7 @@ def test_an_export_holds_what_its_signatures_use(exported):
     info = json.loads((folder / '1' / export.INFO).read_text())
     model = workdir.Config.from_dict(info).build()
     loaded = tf.saved_model.load(str(folder / '1'))
-    saved = sum(int(tf.size(v)) for v in loaded.used)
+    saved = sum(int(tf.size(v)) for v in loaded.model.values())
     used = model.generator.variables + model.discriminator.variables
     assert saved == sum(int(tf.size(v)) for v in used)
 

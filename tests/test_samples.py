@@ -59,7 +59,7 @@ class _Replay(GenerativeModel):
         return ()
 
     def sample(self, noise, label=None):
-        return tf.gather(self.images, noise._seeds % len(self.images))
+        return tf.gather(self.images, noise.seeds % len(self.images))
 
 
 def _replay(examples, split, count, noise=0.0):
