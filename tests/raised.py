@@ -37,3 +37,20 @@ def _lines(frame):
     """The line on which the call that made the error begins."""
     positions = list(frame.f_code.co_positions())
     return [positions[frame.f_lasti // 2][0]]
+
+
+def watched(script: pathlib.Path, setup: str = '') -> list[str]:
+    """The command of a script whose UserErrors are noted.
+
+    Args:
+      script: arguments follow.
+      setup: code that is run before.
+    """
+    code = f"""
+import runpy, sys
+sys.path[:0] = [{str(pathlib.Path(__file__).parent)!r}, {str(script.parent)!r}]
+import raised
+raised.watch()
+{setup}
+runpy.run_path({str(script)!r}, run_name='__main__')"""
+    return [sys.executable, '-c', code]

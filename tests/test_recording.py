@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 
 import pytest
+import raised
 import tiny
 
 from tfgen import presets
@@ -71,8 +73,16 @@ def test_a_run_that_began_with_other_weights_is_no_record(record):
 
 
 def test_it_is_put_into_the_box_with_its_card(record, tmp_path):
-    command = [sys.executable, tiny.ROOT / 'scripts' / 'box.py']
+    command = raised.watched(tiny.ROOT / 'scripts' / 'box.py')
     command += [f'--workdir={record.parents[1] / "run"}', f'--box={tmp_path}']
+    other = tmp_path / 'other' / record.name
+    other.parent.mkdir()
+    other.write_text(json.dumps(json.loads(record.read_text()) | {'seed': 5}))
+    done = subprocess.run(
+        [*command, f'--results={other.parent}'], capture_output=True, text=True
+    )
+    assert done.returncode == 2 and 'records seed 5' in done.stderr
+    shutil.rmtree(other.parent)
     command += [f'--results={record.parent}']
     done = subprocess.run(
         [*command, '--largest=10'], capture_output=True, text=True

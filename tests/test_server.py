@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 import pytest
+import raised
 import tensorflow as tf
 import tiny
 
@@ -279,11 +280,10 @@ def test_told_to_stop_it_answers_what_it_has_begun(number, folder):
 
 
 def test_without_its_libraries_it_says_what_to_install():
-    code = 'import sys; sys.modules["uvicorn"] = None; '
-    code += 'from tfgen.commands import serve; serve.run()'
-    done = subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True
+    command = raised.watched(
+        tiny.ROOT / 'scripts' / 'serve.py', 'sys.modules["uvicorn"] = None'
     )
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.strip().endswith('pip install starlette uvicorn')
 
