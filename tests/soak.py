@@ -265,15 +265,7 @@ class _Server:
         for model in tiny.MODELS:
             config, examples = tiny.load(model, soak.data)
             export.export(config.build(), config, 0, examples, folder / model)
-        command = [sys.executable, str(tiny.ROOT / 'scripts' / 'serve.py')]
-        command += [f'--model_dir={folder}', '--port=0']
-        self.process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True
-        )
-        for line in self.process.stderr:
-            if 'listening' in line:
-                break
-        self.port = int(line.rpartition(':')[2])
+        self.process, self.port, _ = tiny.start_server(folder)
         self.signatures = [
             (model, name, s['inputs'])
             for model in tiny.MODELS

@@ -43,14 +43,9 @@ def port(tmp_path_factory, data_dir):
     for name in ('cvae', 'pixelrnn', 'wavenet', 'gaussian', 'text_vae'):
         config, examples = tiny.load(name, data_dir)
         export.export(config.build(), config, 0, examples, folder / name)
-    command = [sys.executable, str(tiny.ROOT / 'scripts' / 'serve.py')]
-    command += [f'--model_dir={folder}', '--port=0']
-    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    server, number, _ = tiny.start_server(folder)
     try:
-        for line in server.stderr:
-            if 'listening' in line:
-                yield int(line.rpartition(':')[2])
-                break
+        yield number
     finally:
         server.kill()
         server.wait()

@@ -29,14 +29,9 @@ class _Server:
     """A server process, and what it has said."""
 
     def __init__(self, folder, *flags):
-        command = [sys.executable, str(tiny.ROOT / 'scripts' / 'serve.py')]
-        command += [f'--model_dir={folder}', '--port=0', *flags]
-        self.process = subprocess.Popen(
-            [*command, '--poll_seconds=0.05'], stderr=subprocess.PIPE, text=True
+        self.process, self.port, self.said = tiny.start_server(
+            folder, '--poll_seconds=0.05', *flags
         )
-        self.said = []
-        self.wait_for('listening on')
-        self.port = int(self.said[-1].rpartition(':')[2])
 
     def wait_for(self, text):
         """Reads its lines until one holds `text`."""
@@ -233,7 +228,7 @@ def test_what_cannot_be_read_for_a_moment_stays(folder, monkeypatch):
             with pytest.raises(OSError):
                 models.refresh()
         assert models.names() == ['times']
-        assert models['times'].version().number == 1
+        assert models.get('times').version().number == 1
         # Of any shape, and so with no row of zeros to be warmed up with.
         module = tf.Module()
         module.any = tf.function(

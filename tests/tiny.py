@@ -288,6 +288,19 @@ def run(command, **options) -> subprocess.CompletedProcess:
     return done
 
 
+def start_server(folder, *flags: str) -> tuple[subprocess.Popen, int, list]:
+    """A local server, once it listens: process, port, what it has said."""
+    command = [sys.executable, str(ROOT / 'scripts' / 'serve.py')]
+    command += [f'--model_dir={folder}', '--port=0', *flags]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if 'listening on' in line:
+            return process, int(line.rpartition(':')[2]), said
+    raise AssertionError(f'the server does not listen: {said}')
+
+
 def weights(directory, step: int) -> dict[str, np.ndarray]:
     """All that a checkpoint holds, by name."""
     reader = tf.train.load_checkpoint(

@@ -59,7 +59,11 @@ CASES = {
         'there is no record',
     ),
     'box of another size': ('box', [RUN], 'record the whole run of preset'),
-    'measure no export': ('evaluate', ['--model_dir=nope'], 'no export'),
+    'measure no export': (
+        'evaluate',
+        ['--model_dir=nope'],
+        'no trained model',
+    ),
     'measure both': (
         'evaluate',
         [RUN, '--model_dir={empty}'],

@@ -113,6 +113,31 @@ def plain(directory: pathlib.Path):
         yield link
 
 
+def versions(folder: pathlib.Path) -> dict[int, pathlib.Path]:
+    """The folders in `folder` whose names are numbers, newest first.
+
+    None where there is no such folder.
+    """
+    try:
+        found = [f for f in folder.iterdir() if is_number(f.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    numbered = {int(f.name): f for f in found if f.is_dir()}
+    return {n: numbered[n] for n in sorted(numbered, reverse=True)}
+
+
+def is_number(name: str) -> bool:
+    """Whether a server takes a folder of this name for a version."""
+    return name.isascii() and name.isdecimal()
+
+
+def packaged(name: str) -> pathlib.Path:
+    """A folder beside the code: of a clone, or of an installed tfgen."""
+    package = pathlib.Path(__file__).parent
+    installed = package / name
+    return installed if installed.is_dir() else package.parent / name
+
+
 def reason(error: Exception) -> str:
     """What a failed operation says, in a few words."""
     if isinstance(error, OSError) and error.strerror:

@@ -79,7 +79,7 @@ def main() -> None:
         flags.FLAGS.num_draws,
     )
     if flags.FLAGS.model_dir:
-        _of_export(cli.path(flags.FLAGS.model_dir), settings)
+        _of_export(flags.FLAGS.model_dir, settings)
     else:
         _of_run(cli.workdir(), settings)
 
@@ -109,11 +109,11 @@ def _of_run(directory, settings):
         print(file)
 
 
-def _of_export(model_dir, settings):
+def _of_export(source, settings):
     """Measures what an export serves; writes nothing."""
     from tfgen.errors import UserError
     from tfgen.evaluation import exported
-    from tfgen.serving import box, export
+    from tfgen.serving import box
     from tfgen.training import workdir
 
     if flags.FLAGS.workdir or flags.FLAGS.record:
@@ -121,18 +121,11 @@ def _of_export(model_dir, settings):
             '--model_dir measures an export and records nothing: leave '
             '--workdir and --record out'
         )
-    if str(model_dir) in box.names():
-        model_dir = box.folder() / str(model_dir)
-    elif not model_dir.is_dir():
-        raise UserError(
-            f'no export {str(model_dir)!r}: pass the --model_dir of '
-            f'scripts/export.py, or one of {", ".join(box.names())}'
-        )
-    functions, info = export.load(model_dir)
-    config = workdir.Config.from_dict(info)
+    loaded = box.load(source)
+    config = workdir.Config.from_dict(loaded.facts)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
-    model = exported.stand_in(functions, config.build())
-    _measured(model, config, info['step'], examples, settings)
+    model = exported.stand_in(loaded.functions, config.build())
+    _measured(model, config, loaded.facts['step'], examples, settings)
 
 
 def _measured(model, config, step, examples, settings):

@@ -58,7 +58,8 @@ def main() -> None:
         _say(line)
     for name, given_labels in labels.items():
         for label, number in given_labels.items():
-            if name not in models or not models[name].version(number):
+            model = models.get(name)
+            if not (model and model.version(number)):
                 _say(f'label {label}: {name} has no version {number} yet')
     if not models.names():
         _say(f'{folder} holds no exported model yet')

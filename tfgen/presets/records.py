@@ -7,8 +7,7 @@ import json
 import math
 import pathlib
 
-import tfgen
-from tfgen import presets
+from tfgen import files, presets
 
 # Of a model that has many.
 _HEADLINES = (
@@ -23,9 +22,7 @@ _HEADLINES = (
 
 def folder() -> pathlib.Path:
     """results/, of a clone or of an installed tfgen."""
-    package = pathlib.Path(tfgen.__file__).parent
-    installed = package / 'results'
-    return installed if installed.is_dir() else package.parent / 'results'
+    return files.packaged('results')
 
 
 def read() -> dict[str, dict]:

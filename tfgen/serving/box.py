@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-import tfgen
+from tfgen import files
 from tfgen.errors import UserError
 from tfgen.serving import export, signatures
 from tfgen.training import workdir
@@ -40,9 +40,7 @@ class Loaded:
 
 def folder() -> pathlib.Path:
     """pretrained/, of a clone or of an installed tfgen."""
-    package = pathlib.Path(tfgen.__file__).parent
-    installed = package / 'pretrained'
-    return installed if installed.is_dir() else package.parent / 'pretrained'
+    return files.packaged('pretrained')
 
 
 def names() -> list[str]:
@@ -92,7 +90,11 @@ def _of_rows(function):
                 f'this function {known} {name!r}: it takes '
                 f'{", ".join(sorted(specs))}'
             )
-        tensors = {k: tf.constant(v, specs[k].dtype) for k, v in inputs.items()}
-        return function(**tensors)
+        return function(
+            **{
+                name: tf.convert_to_tensor(value, specs[name].dtype)
+                for name, value in inputs.items()
+            }
+        )
 
     return call

@@ -128,23 +128,20 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     Raises:
       UserError: there is no exported model.
     """
-    versions = (
-        [model_dir]
-        if (model_dir / 'saved_model.pb').exists()
-        else [model_dir / str(n) for n in _versions(model_dir)]
-    )
+    own = (model_dir / 'saved_model.pb').exists()
+    versions = [model_dir] if own else [*files.versions(model_dir).values()]
     if not versions:
         raise UserError(
             f'{str(model_dir)!r} holds no exported model: pass the '
             '--model_dir of scripts/export.py'
         )
     try:
-        with files.plain(versions[-1]) as folder:
+        with files.plain(versions[0]) as folder:
             loaded = tf.saved_model.load(str(folder))
-        info = json.loads((versions[-1] / INFO).read_text())
+        info = json.loads((versions[0] / INFO).read_text())
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(
-            f'{str(versions[-1])!r} cannot be loaded '
+            f'{str(versions[0])!r} cannot be loaded '
             f'({" ".join(str(error).split())[:120]}): export it again'
         ) from None
 
@@ -258,21 +255,7 @@ def _write_warmup(folder, model_name, requests):
             writer.write(log.SerializeToString())
 
 
-def _versions(model_dir):
-    if not model_dir.is_dir():
-        return []
-    return sorted(
-        int(f.name)
-        for f in model_dir.iterdir()
-        if _is_number(f.name) and f.is_dir()
-    )
-
-
 def _next_version(model_dir):
     # (A file of such a name is in the way as well.)
     names = (f.name for f in model_dir.iterdir())
-    return max((int(n) for n in names if _is_number(n)), default=0) + 1
-
-
-def _is_number(name):
-    return name.isascii() and name.isdecimal()
+    return max((int(n) for n in names if files.is_number(n)), default=0) + 1

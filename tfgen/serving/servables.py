@@ -81,12 +81,8 @@ class Model:
         self.states: dict[int, State] = {}
         self._failed: dict[int, float] = {}
 
-    def version(
-        self, number: int | None = None, label: str | None = None
-    ) -> Version | None:
-        """A loaded version: by number, by label, or the newest."""
-        if label is not None:
-            number = self.labels.get(label, -1)
+    def version(self, number: int | None = None) -> Version | None:
+        """A loaded version, by number, or the newest."""
         # (As it is now: it may change while this is asked.)
         loaded = dict(self.loaded)
         if number is None:
@@ -98,12 +94,10 @@ class Model:
 
         What a request still uses lives until that is answered.
         """
-        found = {
-            int(f.name): f for f in _folders(self.folder) if _is_version(f)
-        }
+        found = files.versions(self.folder)
         kept = {n for n in self.labels.values() if n in found}
         # The newest that can be loaded, and until it is, the one that was.
-        for number in sorted(found, reverse=True):
+        for number in found:
             if self._load(found[number], number, load):
                 kept.add(number)
                 break
@@ -164,11 +158,9 @@ class Models:
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
 
-    def __getitem__(self, name: str) -> Model:
-        return self._models[name]
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._models
+    def get(self, name: str) -> Model | None:
+        """A model of the folder, whether it can answer or not."""
+        return self._models.get(name)
 
     def names(self) -> list[str]:
         """Of the models that can answer."""
@@ -190,7 +182,7 @@ class Models:
         return _changes(before, after)
 
     def _found(self):
-        one = any(_is_version(f) for f in _folders(self._folder))
+        one = bool(files.versions(self._folder))
         models = [self._folder] if one else _folders(self._folder)
         return {f.name: f for f in models if not f.name.startswith('.')}
 
@@ -276,10 +268,6 @@ def _folders(path):
         return sorted(f for f in path.iterdir() if f.is_dir())
     except (FileNotFoundError, NotADirectoryError):  # has just gone
         return []
-
-
-def _is_version(folder):
-    return folder.name.isascii() and folder.name.isdecimal()
 
 
 def _changed(folder):

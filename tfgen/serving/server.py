@@ -175,7 +175,10 @@ class _Server:
 
     async def list_models(self, _) -> Response:
         """What TensorFlow Serving does not tell, for the explorer."""
-        newest = {n: self._models[n].version() for n in self._models.names()}
+        newest = {
+            name: self._models.get(name).version()
+            for name in self._models.names()
+        }
         named = [{'name': n, 'info': v.info} for n, v in newest.items() if v]
         return Response(json.dumps(named), media_type='application/json')
 
@@ -195,22 +198,30 @@ class _Server:
         # For tf.Examples, of which no model here has a signature.
         raise _Refusal(400, 'Expected one input Tensor.')
 
-    def _status(self, found):
+    def _asked(self, found) -> tuple[Model | None, int | None]:
+        """The model and the number of the version that a path names."""
         name, label = found['model'], found['label']
-        number = int(found['number']) if found['number'] else None
-        states = {}
-        if name in self._models:
-            model = self._models[name]
-            states = dict(model.states)
-            if label is not None:
-                number = model.labels.get(label)
-                if number is None:
-                    raise _Refusal(400, _no_label(label, name))
+        model = self._models.get(name)
+        if model and label is not None:
+            if label not in model.labels:
+                raise _Refusal(
+                    400,
+                    f'Unrecognized servable version label ({label}) of model '
+                    f'{name}',
+                )
+            return model, model.labels[label]
+        return model, int(found['number']) if found['number'] else None
+
+    def _status(self, found):
+        model, number = self._asked(found)
+        states = dict(model.states) if model else {}
         if number is not None:
             states = {n: s for n, s in states.items() if n == number}
         if not states:
             which = 'any versions' if number is None else f'version {number}'
-            raise _Refusal(404, f'Could not find {which} of model {name}')
+            raise _Refusal(
+                404, f'Could not find {which} of model {found["model"]}'
+            )
         newest_first = sorted(states.items(), reverse=True)
         told = [_described(n, s) for n, s in newest_first]
         text = json.dumps({'model_version_status': told}, indent=1)
@@ -226,16 +237,13 @@ class _Server:
         return json.dumps({'model_spec': spec, 'metadata': version.metadata})
 
     def _version(self, found) -> Version:
-        name, number, label = found['model'], found['number'], found['label']
-        version = None
-        if name in self._models:
-            model: Model = self._models[name]
-            if label is not None and label not in model.labels:
-                raise _Refusal(400, _no_label(label, name))
-            version = model.version(number and int(number), label)
+        model, number = self._asked(found)
+        version = model.version(number) if model else None
         if version is None:
-            wanted = f'Specific({name}, {number})' if number else ''
-            wanted = wanted or f'Latest({name})'
+            name = found['model']
+            wanted = f'Latest({name})'
+            if number is not None:
+                wanted = f'Specific({name}, {number})'
             raise _Refusal(404, f'Servable not found for request: {wanted}')
         return version
 
@@ -301,8 +309,8 @@ async def _called(served, inputs):
         raise _Refusal(status, _reason(error)) from None
     except (ValueError, TypeError) as error:
         raise rest.BadRequest(' '.join(str(error).split())) from None
-    except MemoryError:
-        raise _Refusal(503, 'it does not fit into memory') from None
+    except (MemoryError, RuntimeError) as error:
+        raise _Refusal(503, f'no answer can be made ({error!r})') from None
 
 
 def _reason(error):
@@ -320,7 +328,3 @@ def _described(number: int, state: State):
         'state': state.name,
         'status': {'error_code': state.code, 'error_message': state.message},
     }
-
-
-def _no_label(label, name):
-    return f'Unrecognized servable version label ({label}) of model {name}'

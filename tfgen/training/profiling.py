@@ -31,7 +31,7 @@ class Profile:
     def __exit__(self, *_):
         self._stop()
 
-    def until_next(self, done: int) -> float:
+    def most_steps(self, done: int) -> float:
         """Steps that may be made at once: up to where it begins.
 
         One while it records, for the profiler counts calls.

@@ -6,7 +6,6 @@ import pathlib
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
-from tensorboard.plugins.hparams import api as hparams
 
 from tfgen import files, plots
 from tfgen.errors import UserError
@@ -68,6 +67,9 @@ class Reporter:
 
     def _facts(self, config):
         """What is trained: a page of text, and a row of HParams."""
+        # (What only measures a run needs it not.)
+        from tensorboard.plugins.hparams import api as hparams
+
         content = config.as_dict()
         fields = content.pop('fields')
         told = {

@@ -116,7 +116,7 @@ def _train(
         while done < preset.steps:
             profile.after(done)
             count = min(
-                _until_next_event(done, preset), profile.until_next(done)
+                _until_next_event(done, preset), profile.most_steps(done)
             )
             with profile.step(done):
                 history, made, stopped = run(batches, done, count)

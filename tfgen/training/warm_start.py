@@ -89,8 +89,7 @@ def share(model: Model, strategy: tf.distribute.Strategy) -> None:
 
 def _find(path):
     """The prefix of the file that holds the weights, and its folder."""
-    versions = [path, *_versions(path)]
-    for version in versions:
+    for version in (path, *files.versions(path).values()):
         prefix = version / 'variables' / 'variables'
         if prefix.with_suffix('.index').exists():
             return prefix, prefix.parent
@@ -102,13 +101,6 @@ def _find(path):
             '--model_dir of scripts/export.py'
         )
     return prefix, prefix.parent
-
-
-def _versions(path):
-    """Folders of exported versions, newest first."""
-    found = path.iterdir() if path.is_dir() else ()
-    numbered = [f for f in found if f.name.isascii() and f.name.isdecimal()]
-    return sorted(numbered, key=lambda f: int(f.name), reverse=True)
 
 
 def _numbered(reader):

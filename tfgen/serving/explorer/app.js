@@ -65,7 +65,7 @@ async function choose(name) {
   newest += 1;
   leaving();
   const mine = newest;
-  if (state.get('model', name) !== name) state.keepOnly();
+  if (state.get('model', name) !== name) state.clear();
   state.set({model: name});
   tabs(byId('models'), known.map((m) => [m.name, m.name]), name, choose, 'panel');
   // Nothing of the model before, while this one is asked what it is.

@@ -4,7 +4,7 @@ import {latest} from './client.js';
 import {inputsOf} from './model.js';
 import {h, labelChoice, tell} from './page.js';
 import {blank, packImage, picture, unpackImage, workbench} from './pictures.js';
-import {sampleImages} from './samples.js';
+import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
 
 // Signatures that give a number for each picture: name, unit, what it means.
@@ -47,8 +47,7 @@ export function closer({client, model, set}) {
       h('table', {}, rows));
   }));
 
-  const own = model.has('sample') ? async () =>
-    (await sampleImages(client, model, [Math.floor(Math.random() * 1e9)], [label]))[0] : null;
+  const own = anySample(client, model, () => label);
   const place = h('div', {});
   const begin = async () => {
     if (!image && own) image = (await tell(() => sampleImages(client, model, [0], [label])))?.[0];

@@ -4,7 +4,7 @@ import {latest} from './client.js';
 import {inputsOf} from './model.js';
 import {button, h, labelChoice, labelled, numberInput, tell} from './page.js';
 import {blank, draw, editor, packImage, packMask, unpackImage, unpackMask, workbench} from './pictures.js';
-import {sampleImages} from './samples.js';
+import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
 
 const WAYS = 6;
@@ -83,8 +83,7 @@ export function complete({client, model, set}) {
       image = first ? first[0] : null;
     }
     image ??= blank(model.shape);
-    const own = model.has('sample') ? async () =>
-      (await sampleImages(client, model, [Math.floor(Math.random() * 1e9)], [label]))[0] : null;
+    const own = anySample(client, model, () => label);
     place.replaceChildren(h('h2', {}, 'The picture'), workbench(model, image, (now) => { image = now; hidden.again(); ask(); }, own));
     hidden.again();
     await ask();

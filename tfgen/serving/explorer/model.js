@@ -24,8 +24,9 @@ export async function describe(client, name, info) {
     // A model that draws value after value can show how it did.
     inOrder: 'complete' in signatures && 'log_prob' in signatures,
   };
-  if (model.conditional) model.classes = spec.class_names || await classes(client, model);
-  if (!model.classes.length && model.conditional) model.classes = await classes(client, model);
+  if (model.conditional) {
+    model.classes = spec.class_names?.length ? spec.class_names : await classes(client, model);
+  }
   return model;
 }
 

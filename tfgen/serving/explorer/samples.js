@@ -14,6 +14,12 @@ export async function sampleImages(client, model, seeds, labels) {
   return image;
 }
 
+// What draws one sample of any seed; null of a model that draws none.
+export function anySample(client, model, label) {
+  if (!model.has('sample')) return null;
+  return async () => (await sampleImages(client, model, [Math.floor(Math.random() * 1e9)], [label()]))[0];
+}
+
 export function samples({client, model, set, open}) {
   const grid = h('div', {class: 'grid'});
   const dialog = h('dialog', {'aria-label': 'A sample'});

@@ -37,11 +37,8 @@ function write() {
 
 addEventListener('pagehide', write);
 
-// What another model's place in the address is left with.
-export function keepOnly(...keys) {
-  for (const key of [...values.keys()]) {
-    if (!keys.includes(key)) values.delete(key);
-  }
+export function clear() {
+  for (const key of [...values.keys()]) values.delete(key);
 }
 
 export function onForeignChange(act) {
@@ -50,7 +47,7 @@ export function onForeignChange(act) {
     if (String(now) === String(values)) return;
     clearTimeout(timer);
     timer = null;
-    for (const key of [...values.keys()]) values.delete(key);
+    clear();
     for (const [key, value] of now) values.set(key, value);
     act();
   });
