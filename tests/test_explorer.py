@@ -24,6 +24,7 @@ CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 pytestmark = pytest.mark.skipif(
     not CHROMIUM, reason='no chromium: apt-get install chromium'
 )
+_TURN = 'new Promise(r => requestAnimationFrame(() => setTimeout(r)))'
 PAGE = tiny.ROOT / 'tfgen' / 'serving' / 'explorer'
 QUIET = (
     '--no-sandbox',
@@ -97,6 +98,8 @@ class _Page:
         quiet = 0
         while quiet < 3:
             self.tab.wait_for_timeout(30)
+            # What was pressed has been heard, however busy the page is.
+            self.tab.evaluate(_TURN)
             busy = self.tab.locator('[aria-busy=true]').count()
             quiet = 0 if self.waiting or busy else quiet + 1
         assert not self.tab.locator('#status.wrong').count(), self.status()
