@@ -72,7 +72,7 @@ PRESETS = {
         | {
             'generator_units': (128, 64),
             'discriminator_units': (64, 128),
-            'steps': 25000,
+            'steps': 5000,
         },
         dataset='stacked_mnist',
         latent_size=100,
