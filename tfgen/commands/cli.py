@@ -17,7 +17,7 @@ from tfgen import files
 from tfgen.errors import UserError
 
 
-def run(main, module: str = '__main__') -> None:
+def run(main, module: str = '__main__', arguments: bool = False) -> None:
     """Runs `main()` with parsed flags.
 
     Exit status: 0; 2 after one line for a user's mistake; 130 after Ctrl-C,
@@ -26,6 +26,7 @@ def run(main, module: str = '__main__') -> None:
     Args:
       main: the command.
       module: the name of its module, whose docstring and flags --help shows.
+      arguments: whether it takes what is no flag; main is then given these.
     """
     sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
     for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
@@ -35,7 +36,10 @@ def run(main, module: str = '__main__') -> None:
         stream.reconfigure(errors='backslashreplace')
     # Pillow logs what it then raises.
     logging.getLogger('PIL').setLevel(logging.CRITICAL)
-    app.run(lambda _: _guarded(main), flags_parser=_parse)
+    app.run(
+        lambda given: _guarded(lambda: main(*given[1:])),
+        flags_parser=lambda given: _parse(given, arguments),
+    )
 
 
 def workdir_flag() -> None:
@@ -93,14 +97,14 @@ def require_matplotlib() -> None:
         )
 
 
-def _parse(arguments):
+def _parse(given, arguments):
     absl_logging.set_verbosity(absl_logging.WARNING)
     absl_logging.get_absl_handler().setFormatter(None)
     try:
-        rest = flags.FLAGS(arguments)
+        rest = flags.FLAGS(given)
     except flags.Error as error:
         _fail(error)
-    if len(rest) > 1:
+    if rest[1:] and not arguments:
         _fail(f'unexpected argument {rest[1]!r}: flags begin with --')
     return rest
 

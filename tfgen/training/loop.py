@@ -151,7 +151,7 @@ def make_loop(
     after the same step.
     """
     per_step = batches_per_step(players)
-    names, update = _step(players, rows, seed, jit, per_step)
+    names, update = make_step(players, rows, seed, jit, per_step)
 
     # (AutoGraph would need a temporary file, and a disk that has room.)
     @tf.function(autograph=False)
@@ -182,7 +182,7 @@ def make_loop(
     return loop
 
 
-def _step(players, rows, seed, jit, per_step):
+def make_step(players, rows, seed, jit, per_step):
     """One replica's share of one step, and the names of the terms it gives."""
     statistics = [measured(p, rows, jit) for p in players]
     names = []

@@ -1,0 +1,284 @@
+"""Compiles presets for a TPU that is not there.
+
+    pip install '.[tpu-check]'
+    python scripts/check_tpu.py                     # all presets, hours
+    python scripts/check_tpu.py cvae_mnist dcgan_mnist
+
+Of each preset: the whole training step (every player's loss and gradient, its
+optimizer, the averages), and what it serves first (the sampler of a model that
+draws). libtpu's compiler works ahead of time on any machine, so what a TPU
+refuses is found here: an operation that it does not know, a tensor whose shape
+hangs on values, more memory than it has. Neither speed nor numbers are seen,
+nor tf.distribute's TPUStrategy.
+
+Prints flops and memory by the compiler's account (a loop's body counts once)
+and what a TPU takes, but does slowly or otherwise than a CPU. The way there,
+from TensorFlow through HLO and StableHLO to libtpu, is no stable interface:
+the versions of the extra are the ones that are known to work.
+"""
+
+import datetime
+import importlib.metadata
+import importlib.util
+import os
+import pathlib
+import platform
+import time
+
+import numpy as np
+from absl import flags
+
+from tfgen.commands import cli
+
+cli.data_flag()
+flags.DEFINE_integer('rows', 64, 'Of a request; a step has its batch.', 1)
+flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
+flags.DEFINE_string('record', None, 'Folder whose tpu_compile.json is kept.')
+
+TOPOLOGY = 'v5e:2x2'  # the smallest that libtpu describes; one chip is used
+_ENVIRONMENT = {
+    'JAX_PLATFORMS': 'cpu',
+    # No TPU is looked for.
+    'TPU_SKIP_MDS_QUERY': '1',
+    'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
+    'TPU_WORKER_HOSTNAMES': 'localhost',
+    'TPU_LOG_DIR': 'disabled',
+    'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
+}
+# These choose their generator by device, so that a TPU draws other numbers.
+_OF_DEVICE = {'StatelessRandomGetKeyCounter', 'StatelessRandomGetAlg'}
+
+
+def main(*names: str) -> None:
+    from tfgen import presets
+    from tfgen.errors import UserError
+    from tfgen.training import workdir
+
+    workdir.require_precision(flags.FLAGS.precision)
+    chosen = {name: presets.get(name) for name in names or presets.PRESETS}
+    if importlib.util.find_spec('libtpu') is None:
+        raise UserError(
+            'libtpu is missing, which compiles for a TPU: pip install '
+            "'.[tpu-check]'"
+        )
+    compiler = Compiler()
+    refused = 0
+    print(f'{"preset":28}{"what":12}{"seconds":>8}{"GFLOP":>10}{"MiB":>8}')
+    for name, preset in chosen.items():
+        try:
+            config, examples = workdir.Config.of(
+                name,
+                preset,
+                precision=flags.FLAGS.precision,
+                data_dir=flags.FLAGS.data_dir,
+            )
+        except UserError as error:
+            print(f'{name:28}skipped: {error}', flush=True)
+            continue
+        found = {}
+        for what, function in functions(config, examples).items():
+            found[what] = compiler.compiled(function)
+            _print(name, what, found[what])
+            refused += 'refused' in found[what]
+        if flags.FLAGS.record:
+            _record(name, found)
+    if refused:
+        raise UserError(
+            f'{refused} functions are refused: see their lines above'
+        )
+
+
+class Compiler:
+    """libtpu's compiler for one chip of TOPOLOGY."""
+
+    def __init__(self):
+        os.environ.update(_ENVIRONMENT)
+        import jax
+        from jax._src.interpreters import mlir
+        from jax.experimental import topologies
+        from jax.extend.mlir import hlo_to_stablehlo
+        from jaxlib import xla_client
+        from jaxlib.mlir import ir
+
+        chip = topologies.get_topology_desc(TOPOLOGY, 'tpu').devices[0]
+        self._devices = xla_client.DeviceList((chip,))
+        self._client = chip.client
+        context = mlir.make_ir_context()
+        self._module = lambda hlo: ir.Module.parse(
+            hlo_to_stablehlo(hlo), context
+        )
+        self._refusal = jax.errors.JaxRuntimeError
+        self._options = xla_client.CompileOptions()
+        self._options.num_replicas = self._options.num_partitions = 1
+        self._options.device_assignment = xla_client.DeviceAssignment.create(
+            np.array([[chip.id]], np.int32)
+        )
+
+    def compiled(self, function) -> dict:
+        """What the compiler says of a function without arguments.
+
+        Returns:
+          'seconds', and 'refused': the reason in one line; or 'flops', bytes
+          of 'arguments' and of 'temporaries', and 'notes': what is taken, but
+          not gladly.
+        """
+        import tensorflow as tf
+
+        began = time.perf_counter()
+        try:
+            traced = tf.function(function, jit_compile=True, autograph=False)
+            notes = _notes(traced.get_concrete_function().graph)
+            module = self._module(
+                traced.experimental_get_compiler_ir()(
+                    stage='hlo_serialized', platform_name='CPU'
+                )
+            )
+            _remove_copies(module)
+            program = self._client.compile(module, self._devices, self._options)
+        except (tf.errors.OpError, self._refusal) as error:
+            return {
+                'refused': ' '.join(str(error).split())[:300],
+                'seconds': round(time.perf_counter() - began, 1),
+            }
+        memory = program.get_compiled_memory_stats()
+        return {
+            'flops': int(program.cost_analysis().get('flops', 0)),
+            'arguments': memory.argument_size_in_bytes,
+            'temporaries': memory.temp_size_in_bytes,
+            'notes': notes,
+            'seconds': round(time.perf_counter() - began, 1),
+        }
+
+
+def _remove_copies(module):
+    """Takes away TensorFlow's copy of each variable's new value.
+
+    Nothing changes in StableHLO, which has no such operation.
+    """
+    from jaxlib.mlir import ir
+
+    copies = []
+
+    def collect(operation):
+        if operation.name == 'mhlo.copy':
+            copies.append(operation)
+        return ir.WalkResult.ADVANCE
+
+    module.operation.walk(collect)
+    for copy in copies:
+        copy.result.replace_all_uses_with(copy.operands[0])
+        copy.operation.erase()
+
+
+def functions(config, examples) -> dict:
+    """The functions of a run by name; they take nothing, and hold their data.
+
+    'step' is a training step, and the other what the model serves first.
+    """
+    import tensorflow as tf
+
+    from tfgen.noise import RowNoise
+    from tfgen.training import loop
+    from tfgen.training.run import make_players
+
+    loop.make_repeatable()
+    model, size = config.build(), config.preset.batch_size
+    players = make_players(model, config.preset)
+    per_step = loop.batches_per_step(players)
+    rows = loop.Rows(size, size, 1)
+    _, update = loop.make_step(players, rows, config.seed, False, per_step)
+    stream = examples.train(
+        config.seed, size, whole_epochs=config.preset.model.whole_epochs
+    )
+    batches = [_variables(batch) for batch in stream.take(per_step)]
+    number = tf.Variable(0, dtype=tf.int64, trainable=False)
+
+    def step():
+        taken = [
+            {k: v.read_value() for k, v in batch.items()} for batch in batches
+        ]
+        return update(taken, number.read_value(), tf.constant(0.0))
+
+    name, signature = next(iter(model.signatures().items()))
+    specs = model.request_specs()
+    inputs = _variables(
+        {
+            k: tf.zeros(_sized(specs[k]), specs[k].dtype)
+            for k in signature.inputs
+        }
+    )
+
+    def served():
+        given = {k: v.read_value() for k, v in inputs.items()}
+        if 'seed' in given:
+            given['noise'] = RowNoise(given.pop('seed'))
+        if model.spec.key in given:
+            given['example'] = given.pop(model.spec.key)
+        return signature.function(**given)
+
+    return {'step': step, name: served}
+
+
+def _variables(tensors):
+    """Values that the compiler cannot know."""
+    import tensorflow as tf
+
+    return {k: tf.Variable(v, trainable=False) for k, v in tensors.items()}
+
+
+def _sized(spec):
+    return [flags.FLAGS.rows, *spec.shape[1:]]
+
+
+def _notes(graph):
+    """What of a graph a TPU takes, but not gladly, in words."""
+    found = set()
+    graphs = [graph.as_graph_def()]
+    nodes = [*graphs[0].node]
+    for function in graphs[0].library.function:
+        nodes += function.node_def
+    for node in nodes:
+        if node.op in _OF_DEVICE:
+            found.add(f'{node.op}: other random numbers on a TPU')
+        for key in ('T', 'dtype', 'DstT'):
+            if node.attr[key].type == 2:
+                found.add('float64, in software')
+        if node.op in ('Where', 'Unique', 'UniqueV2'):
+            found.add(f'{node.op}: a shape that hangs on values')
+    return sorted(found)
+
+
+def _print(name, what, found):
+    line = f'{name:28}{what:12}{found["seconds"]:8.1f}'
+    if 'refused' in found:
+        line += f'  refused: {found["refused"]}'
+    else:
+        mebibytes = (found['arguments'] + found['temporaries']) / 2**20
+        line += f'{found["flops"] / 1e9:10.3f}{mebibytes:8.1f}'
+        line += ''.join(f'  {note}' for note in found['notes'])
+    print(line, flush=True)
+
+
+def _record(name, found):
+    """Adds a preset to the file, which holds the others as they are."""
+    import json
+
+    from tfgen import files
+
+    path = pathlib.Path(flags.FLAGS.record) / 'tpu_compile.json'
+    record = json.loads(path.read_text()) if path.exists() else {}
+    record |= {
+        'topology': TOPOLOGY,
+        'versions': {
+            package: importlib.metadata.version(package)
+            for package in ('tensorflow', 'jax', 'libtpu')
+        },
+        'date': datetime.date.today().isoformat(),
+        'machine': platform.machine(),
+    }
+    record.setdefault('presets', {})[name] = found
+    files.write_json(path, record)
+
+
+if __name__ == '__main__':
+    cli.run(main, arguments=True)
