@@ -22,7 +22,7 @@ import importlib.metadata
 import importlib.util
 import os
 import pathlib
-import platform
+import re
 import time
 
 import numpy as np
@@ -125,19 +125,19 @@ class Compiler:
         import tensorflow as tf
 
         began = time.perf_counter()
+        traced = tf.function(function, jit_compile=True, autograph=False)
+        notes = _notes(traced.get_concrete_function().graph)
         try:
-            traced = tf.function(function, jit_compile=True, autograph=False)
-            notes = _notes(traced.get_concrete_function().graph)
-            module = self._module(
-                traced.experimental_get_compiler_ir()(
-                    stage='hlo_serialized', platform_name='CPU'
-                )
+            # (TensorFlow says so of what XLA does not know.)
+            hlo = traced.experimental_get_compiler_ir()(
+                stage='hlo_serialized', platform_name='CPU'
             )
+            module = self._module(hlo)
             _remove_copies(module)
             program = self._client.compile(module, self._devices, self._options)
-        except (tf.errors.OpError, self._refusal) as error:
+        except (ValueError, tf.errors.OpError, self._refusal) as error:
             return {
-                'refused': ' '.join(str(error).split())[:300],
+                'refused': _reason(error),
                 'seconds': round(time.perf_counter() - began, 1),
             }
         memory = program.get_compiled_memory_stats()
@@ -148,6 +148,14 @@ class Compiler:
             'notes': notes,
             'seconds': round(time.perf_counter() - began, 1),
         }
+
+
+def _reason(error):
+    """Why a function is refused, in one line."""
+    unknown = re.findall(r'(\w+) \(No registered', str(error))
+    if unknown:
+        return f'no TPU has {", ".join(sorted(set(unknown)))}'
+    return ' '.join(str(error).split())[:300]
 
 
 def _remove_copies(module):
@@ -201,12 +209,7 @@ def functions(config, examples) -> dict:
 
     name, signature = next(iter(model.signatures().items()))
     specs = model.request_specs()
-    inputs = _variables(
-        {
-            k: tf.zeros(_sized(specs[k]), specs[k].dtype)
-            for k in signature.inputs
-        }
-    )
+    inputs = _variables({k: _zeros(specs[k]) for k in signature.inputs})
 
     def served():
         given = {k: v.read_value() for k, v in inputs.items()}
@@ -226,8 +229,10 @@ def _variables(tensors):
     return {k: tf.Variable(v, trainable=False) for k, v in tensors.items()}
 
 
-def _sized(spec):
-    return [flags.FLAGS.rows, *spec.shape[1:]]
+def _zeros(spec):
+    import tensorflow as tf
+
+    return tf.zeros([flags.FLAGS.rows, *spec.shape[1:]], spec.dtype)
 
 
 def _notes(graph):
@@ -264,19 +269,21 @@ def _record(name, found):
     import json
 
     from tfgen import files
+    from tfgen.training import recording
 
     path = pathlib.Path(flags.FLAGS.record) / 'tpu_compile.json'
     record = json.loads(path.read_text()) if path.exists() else {}
-    record |= {
-        'topology': TOPOLOGY,
+    record['topology'] = TOPOLOGY
+    record.setdefault('presets', {})[name] = found | {
+        'precision': flags.FLAGS.precision,
+        'rows': flags.FLAGS.rows,
+        'commit': recording.commit(),
+        'date': datetime.date.today().isoformat(),
         'versions': {
             package: importlib.metadata.version(package)
             for package in ('tensorflow', 'jax', 'libtpu')
         },
-        'date': datetime.date.today().isoformat(),
-        'machine': platform.machine(),
     }
-    record.setdefault('presets', {})[name] = found
     files.write_json(path, record)
 
 
