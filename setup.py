@@ -61,6 +61,8 @@ setup(
         'server': ['starlette>=0.47', 'uvicorn>=0.34'],
         # Curves of scripts/two_lines.py and scripts/game.py.
         'figures': ['matplotlib>=3.8'],
+        # What scripts/check_tpu.py compiles with; by no stable interface.
+        'tpu-check': ['jax==0.10.2', 'libtpu==0.0.52'],
         'test': [
             'pytest>=8',
             'pytest-xdist>=3.6',
