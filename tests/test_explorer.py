@@ -169,6 +169,49 @@ def test_samples_are_what_the_server_draws_and_a_link_shows_them(port, visit):
     np.testing.assert_array_equal(again.pixels('dialog canvas')[0], shown[1])
 
 
+def test_back_leads_to_what_was_shown_before(visit):
+    page = visit('#model=cvae&seed=5&of=3')
+    first = page.pixels('.grid canvas')
+    page.tab.get_by_role('tab', name='Codes').click()
+    page.settle()
+    page.tab.get_by_role('tab', name='pixelrnn').click()
+    page.settle()
+    assert page.state()['model'] == 'pixelrnn'
+    page.tab.go_back()
+    page.settle()
+    assert page.state()['panel'] == 'codes'
+    assert page.tab.get_by_role('tab', name='cvae', selected=True).count()
+    page.tab.go_back()
+    page.settle()
+    np.testing.assert_array_equal(page.pixels('.grid canvas'), first)
+    page.tab.go_forward()
+    page.settle()
+    assert page.state()['panel'] == 'codes'
+
+
+@pytest.mark.parametrize(
+    ('address', 'as_if'),
+    [
+        ('model=none&seed=1e99', 'model=cvae'),
+        ('model=cvae&seed=1.5&of=10', 'model=cvae'),
+        ('model=cvae&panel=none&seed=x&of=-1', 'model=cvae'),
+        ('model=cvae&panel=codes&label=99&z=1e9,0,0&i=7&j=-1&w=3',
+         'model=cvae&panel=codes'),
+        ('model=cvae&panel=closer&label=-1&p=x', 'model=cvae&panel=closer'),
+        ('model=pixelrnn&panel=complete&label=1.5&brush=0&m=x',
+         'model=pixelrnn&panel=complete'),
+    ],
+)  # fmt: skip
+def test_what_an_address_cannot_mean_counts_as_not_there(visit, address, as_if):
+    shown, expected = visit(f'#{address}'), visit(f'#{as_if}')
+    chosen = '[role=tab][aria-selected=true]'
+    assert shown.tab.locator(chosen).all_inner_texts() == (
+        expected.tab.locator(chosen).all_inner_texts()
+    )
+    for one, other in zip(shown.pixels(), expected.pixels(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_the_picture_follows_the_sliders_and_the_plane(port, visit):
     page = visit('#model=cvae&panel=codes&label=2')
 

@@ -30,6 +30,7 @@ const PANELS = [
 ];
 
 function open(key, changes = {}) {
+  state.turn();
   state.set({panel: key, ...changes});
   show();
 }
@@ -67,7 +68,10 @@ async function choose(name) {
   const mine = newest;
   if (state.get('model', name) !== name) state.clear();
   state.set({model: name});
-  tabs(byId('models'), known.map((m) => [m.name, m.name]), name, choose, 'panel');
+  tabs(byId('models'), known.map((m) => [m.name, m.name]), name, (other) => {
+    state.turn();
+    choose(other);
+  }, 'panel');
   // Nothing of the model before, while this one is asked what it is.
   byId('panels').replaceChildren();
   byId('panel').replaceChildren();
@@ -107,8 +111,12 @@ async function begin() {
       : 'This server does not tell its models: add ?models=NAME,... to the address.', true);
     return;
   }
+  await chooseAsAddressed();
+}
+
+function chooseAsAddressed() {
   const wanted = state.get('model');
-  await choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
+  return choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
 }
 
 client.onRequest = () => { if (byId('request').open) showRequest(); };
@@ -118,5 +126,5 @@ byId('copy').onclick = () => tell(async () => {
   await navigator.clipboard.writeText(showRequest());
   status('Copied.');
 });
-state.onForeignChange(() => choose(state.get('model', known[0]?.name)));
+state.onForeignChange(() => { if (known.length) chooseAsAddressed(); });
 begin();

@@ -16,7 +16,7 @@ const NUMBERS = [
 
 export function closer({client, model, set}) {
   let image = unpackImage(state.get('p'), model.shape);
-  let label = Number(state.get('label', '0')) || 0;
+  let label = state.label(model);
   const answer = h('div', {'aria-live': 'polite'});
 
   let shown = false; // the request of the first thing that is told

@@ -13,10 +13,10 @@ const STEPS = 9; // pictures along a line
 
 export function codes({client, model, set}) {
   const size = model.zSize;
-  let z = state.numbers('z', size) || Array(size).fill(0);
-  let label = Number(state.get('label', '0')) || 0;
-  const ends = {a: state.numbers('a', size) || normals(1, size), b: state.numbers('b', size) || normals(2, size)};
-  let weight = state.number('w', 0.5), arc = state.get('arc') === '1';
+  let z = state.code('z', size) || Array(size).fill(0);
+  let label = state.label(model);
+  const ends = {a: state.code('a', size) || normals(1, size), b: state.code('b', size) || normals(2, size)};
+  let weight = state.number('w', 0.5, 0, 1), arc = state.get('arc') === '1';
 
   const decode = async (rows, aside = false) => (await client.predict(model, 'decode',
     inputsOf(model, 'decode', rows.length, {z: rows, label}), aside)).image;
@@ -55,7 +55,7 @@ export function codes({client, model, set}) {
   };
 
   // The plane of two of its numbers, the others held.
-  const axes = [state.number('i', 0) % size, state.number('j', Math.min(1, size - 1)) % size];
+  const axes = [state.whole('i', 0, 0, size - 1), state.whole('j', Math.min(1, size - 1), 0, size - 1)];
   const plane = h('canvas', {
     class: 'picture plane', tabindex: 0, role: 'application',
     'aria-label': 'A plane of codes. Hover over it, or move with the arrow keys.',

@@ -19,7 +19,7 @@ export function complete({client, model, set}) {
   const masked = (known) => Array.from({length: height * width}, (_, k) => Number(known(k % width, Math.floor(k / width))));
   let image = unpackImage(state.get('p'), model.shape);
   let mask = unpackMask(state.get('m'), height * width) || masked(halves['Lower half']);
-  let label = Number(state.get('label', '0')) || 0, seed = state.number('seed', 0), brush = state.number('brush', Math.ceil(width / 10));
+  let label = state.label(model), seed = state.seed(), brush = state.whole('brush', Math.ceil(width / 10), 1, width);
   let found = [], timer = null;
 
   const hidden = editor(model.shape, 'What is hidden', {
@@ -98,7 +98,7 @@ export function complete({client, model, set}) {
       h('div', {}, h('h2', {}, 'What is hidden'), hidden,
         h('div', {class: 'bar'}, Object.entries(halves).map(([name, known]) =>
           button(name, () => { mask = masked(known); hidden.again(); ask(); }))),
-        labelled('brush', numberInput(brush, (value) => { brush = Math.max(1, value); set({brush}); }, {min: 1, max: width})),
+        labelled('brush', numberInput(brush, (value) => { brush = value; set({brush}); }, 1, width)),
         h('p', {class: 'note'}, 'Paint to hide; with shift held, or the right button, to uncover.')),
       h('div', {}, h('h2', {}, 'Completions'), h('div', {class: 'grid'}, canvases),
         model.inOrder ? h('div', {class: 'bar'}, watch, labelled('pixels a second', pace)) : null)),

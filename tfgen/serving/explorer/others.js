@@ -26,7 +26,7 @@ function player(base64) {
 
 export function sounds({client, model, set}) {
   const list = h('div', {class: 'sides'});
-  let seed = state.number('seed', 0), label = state.get('label', '0'), share = Math.min(99, Math.max(0, state.number('known', 0)));
+  let seed = state.seed(), label = state.label(model), share = state.number('known', 0, 0, 99);
   const show = latest(() => tell(async () => {
     set({seed, label: model.conditional ? label : null, known: share || null});
     const seeds = Array.from({length: SOUNDS}, (_, i) => seed + i);
@@ -51,9 +51,7 @@ export function sounds({client, model, set}) {
     h('div', {class: 'bar'},
       labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
       model.conditional ? labelChoice(model, label, (value) => { label = value; show(); }) : null,
-      model.has('complete') ? labelled('continue the first one after %', numberInput(share, (value) => {
-        share = Math.min(99, Math.max(0, value)); show();
-      }, {min: 0, max: 99})) : null),
+      model.has('complete') ? labelled('continue the first one after %', numberInput(share, (value) => { share = value; show(); }, 0, 99)) : null),
     list,
   ];
 }
@@ -61,7 +59,7 @@ export function sounds({client, model, set}) {
 export function points({client, model, set}) {
   const canvas = h('canvas', {class: 'large', width: 400, height: 400, role: 'img', 'aria-label': 'Samples as points'});
   const told = h('p', {class: 'note'});
-  let seed = state.number('seed', 0);
+  let seed = state.seed();
   const show = latest(() => tell(async () => {
     set({seed});
     const seeds = Array.from({length: POINTS}, (_, i) => seed + i);
@@ -94,7 +92,7 @@ const texts = (rows) => rows.map((r) => decoder.decode(Uint8Array.from(atob(r.b6
 
 export function lines({client, model, set}) {
   const list = h('ol', {class: 'lines'}), way = h('ol', {class: 'lines'});
-  let seed = state.number('seed', 0), from = state.number('a', 0), to = state.number('b', 1);
+  let seed = state.seed(), from = state.seed('a'), to = state.seed('b', 1);
   const items = (found) => found.map((text) => h('li', {}, text || '(empty)'));
   const show = latest(() => tell(async () => {
     set({seed});

@@ -32,12 +32,12 @@ export function labelled(text, control) {
   return h('label', {}, text, control);
 }
 
-export function numberInput(value, act, attributes = {}) {
+export function numberInput(value, act, min = Number.MIN_SAFE_INTEGER, max = Number.MAX_SAFE_INTEGER) {
   return h('input', {
-    type: 'number', value, step: 1, ...attributes,
-    onchange: (event) => {
-      const found = Math.round(Number(event.target.value));
-      act(Number.isFinite(found) ? found : 0);
+    type: 'number', value, step: 1, min, max,
+    onchange: ({target}) => {
+      target.value = Math.min(max, Math.max(min, Math.round(Number(target.value))));
+      act(Number(target.value));
     },
   });
 }

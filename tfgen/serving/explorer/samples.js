@@ -23,7 +23,7 @@ export function anySample(client, model, label) {
 export function samples({client, model, set, open}) {
   const grid = h('div', {class: 'grid'});
   const dialog = h('dialog', {'aria-label': 'A sample'});
-  let seed = state.number('seed', 0), label = state.get('of', 'all');
+  let seed = state.seed(), label = state.whole('of', 'all', 0, model.classes.length - 1);
 
   const show = latest(() => tell(async () => {
     set({seed, of: model.conditional && label !== 'all' ? label : null});

@@ -9,15 +9,25 @@ export function get(key, otherwise = '') {
   return values.get(key) ?? otherwise;
 }
 
-export function number(key, otherwise) {
-  const value = Number(get(key, otherwise));
-  return Number.isFinite(value) ? value : otherwise;
+// An address may be mistyped: what it cannot mean counts as not there.
+export function number(key, otherwise, least, most) {
+  const value = values.has(key) ? Number(get(key)) : NaN;
+  return value >= least && value <= most ? value : otherwise;
 }
 
-export function numbers(key, count) {
+export function whole(key, otherwise, least = 0, most = Number.MAX_SAFE_INTEGER) {
+  const value = number(key, otherwise, least, most);
+  return Number.isInteger(value) ? value : otherwise;
+}
+
+export const seed = (key = 'seed', otherwise = 0) => whole(key, otherwise, Number.MIN_SAFE_INTEGER);
+export const label = (model) => whole('label', 0, 0, model.classes.length - 1);
+
+// A code; no model takes larger numbers.
+export function code(key, size) {
   if (!values.has(key)) return null;
   const found = get(key).split(',').map(Number);
-  return found.length === count && found.every(Number.isFinite) ? found : null;
+  return found.length === size && found.every((v) => Math.abs(v) <= 100) ? found : null;
 }
 
 // Puts values into the address; '' or null takes one out.
@@ -27,6 +37,12 @@ export function set(changes) {
     else values.set(key, value);
   }
   timer ??= setTimeout(write, PAUSE);
+}
+
+// What is set from here on is what the browser's Back comes back from.
+export function turn() {
+  write();
+  history.pushState(null, '', location.hash);
 }
 
 function write() {
