@@ -121,7 +121,8 @@ def _free_ports(count):
     return ports
 
 
-def _start_workers(command):
+def _start_workers(command, places=(None, None)):
+    """Two processes; `places` are the folders that they work in."""
     cluster = {'worker': [f'127.0.0.1:{p}' for p in _free_ports(2)]}
     configs = [
         {'cluster': cluster, 'task': {'type': 'worker', 'index': index}}
@@ -130,12 +131,13 @@ def _start_workers(command):
     return [
         subprocess.Popen(
             command,
+            cwd=place,
             env=os.environ | {'TF_CONFIG': json.dumps(config)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for config in configs
+        for config, place in zip(configs, places, strict=True)
     ]
 
 
@@ -172,6 +174,23 @@ def test_workers_stop_after_one_step_whichever_is_told_and_go_on(
     for output in _outputs(_start_workers(command)):
         assert f'continuing at step {steps[0]} ' in output
     _assert_follows(_losses(tmp_path), _losses(one_device / 'dcgan'))
+
+
+def test_workers_that_see_other_weights_begin_with_those_of_the_first(
+    tmp_path, data_dir
+):
+    places = [tmp_path / 'first', tmp_path / 'second']
+    for place, steps in zip(places, (STEPS, 1), strict=True):
+        command = _command('one', 'off', place, data_dir, ['cvae'], steps)
+        tiny.run(command)
+    flags = [f'--set={s}' for s in many.settings(STEPS)]
+    flags += ['--jit=off', '--init_from=cvae', '--seed=1']
+    alone = tiny.train_command('cvae', tmp_path / 'one', data_dir, *flags)
+    tiny.run(alone, cwd=places[0])
+    flags.append('--strategy=multiworker')
+    command = tiny.train_command('cvae', tmp_path / 'two', data_dir, *flags)
+    _outputs(_start_workers(command, places))
+    _assert_follows(_losses(tmp_path / 'two'), _losses(tmp_path / 'one'))
 
 
 def test_more_replicas_than_gpus_are_refused(monkeypatch):
