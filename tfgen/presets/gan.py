@@ -55,7 +55,7 @@ _IMAGES = {
     'penalty': 'r1',
     'penalty_weight': 1.0,
     'batch_size': 64,
-    'steps': 10000,
+    'steps': 5000,
     'ema': 0.999,
     'log_every': 500,
 }
@@ -72,7 +72,6 @@ PRESETS = {
         | {
             'generator_units': (128, 64),
             'discriminator_units': (64, 128),
-            'steps': 5000,
         },
         dataset='stacked_mnist',
         latent_size=100,
