@@ -10,12 +10,13 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import NotNegative, Size
+from tfgen.arguments import Count, NotNegative, Size
 from tfgen.data.kinds import ImageSpec
 from tfgen.layers import coders
+from tfgen.models import layerwise
 from tfgen.models.base import SinglePlayer
 from tfgen.models.latent import Coding
-from tfgen.models.players import Batch, Terms
+from tfgen.models.players import Batch, Player, Terms
 from tfgen.noise import Noise
 
 
@@ -39,6 +40,9 @@ class AutoEncoder(Coding, SinglePlayer):
         'cross_entropy', for which a grey value is the probability of white.
       input_noise, code_noise: deviation of normal noise that training adds to
         the image, in [0, 1], and to the code.
+      layerwise_steps: in which each layer with its mirror learns as a
+        Boltzmann machine, before the whole descends; 0 for none. Of dense
+        sigmoid layers; see layerwise.py.
     """
 
     kinds = (ImageSpec,)
@@ -54,6 +58,7 @@ class AutoEncoder(Coding, SinglePlayer):
         error: Literal['squared', 'cross_entropy'] = 'squared',
         input_noise: NotNegative = 0.0,
         code_noise: NotNegative = 0.0,
+        layerwise_steps: Count = 0,
     ):
         super().__init__(spec)
         self.latent_size = latent_size
@@ -83,7 +88,31 @@ class AutoEncoder(Coding, SinglePlayer):
                 'network=convolutional needs channels: use --set units=32,64, '
                 'for example, or --set network=dense'
             )
+        machines = ('dense', 'sigmoid', 'sigmoid')
+        if settings['layerwise_steps'] and machines != tuple(
+            settings[name] for name in ('network', 'activation', 'output')
+        ):
+            return (
+                'layerwise_steps are of Boltzmann machines, which are dense '
+                'layers of sigmoids: use --set network=dense, --set '
+                'activation=sigmoid and --set output=sigmoid'
+            )
         return ''
+
+    def begin(self, batch: Batch, noise: Noise) -> None:
+        if self.settings['layerwise_steps']:
+            layerwise.begin(self.encoder, self.decoder)
+
+    def players(self) -> tuple[Player, ...]:
+        (descent,) = super().players()
+        steps = self.settings['layerwise_steps']
+        if not steps:
+            return (descent,)
+        first = layerwise.players(
+            self.encoder, self.decoder, self.spec.key, steps
+        )
+        descent.window = (steps * len(first), None)
+        return (*first, descent)
 
     def encode(self, image: tf.Tensor) -> tf.Tensor:
         """[B, H, W, C] in [0, 1] -> code, float32 [B, K]."""

@@ -20,6 +20,7 @@ import keras
 import tensorflow as tf
 
 from tfgen.data.stream import batches_of
+from tfgen.errors import UserError
 from tfgen.gradients import with_gradients
 from tfgen.noise import Noise
 from tfgen.optimizers import Adam
@@ -92,6 +93,8 @@ class Descent(Player):
       loss_terms: (batch, noise) -> named float32 [B] terms.
       variables: what this player moves.
       learning_rate, beta_1: its own; None takes the run's.
+      window: the first step in which it moves, and the first in which it does
+        no longer; None is the run's end. A schedule is of the window.
     """
 
     name: str
@@ -100,16 +103,25 @@ class Descent(Player):
     updates: int = 1
     learning_rate: float | None = None
     beta_1: float | None = None
+    window: tuple[int, int | None] = (0, None)
     optimizer: keras.optimizers.Optimizer | None = None
 
     def build(self, run: Run) -> None:
         rate, beta_1 = self.learning_rate, self.beta_1
         rate = run.learning_rate if rate is None else rate
         beta_1 = run.beta_1 if beta_1 is None else beta_1
-        if run.schedule == 'cosine':
-            rate = keras.optimizers.schedules.CosineDecay(
-                rate, run.steps * self.updates
+        first, last = self.window
+        last = run.steps if last is None else last
+        if first >= last:
+            raise UserError(
+                f'steps={run.steps} are over before {self.name} moves, in step '
+                f'{first}: use more steps'
             )
+        count = (last - first) * self.updates
+        if run.schedule == 'cosine':
+            rate = keras.optimizers.schedules.CosineDecay(rate, count)
+        if self.window != (0, None):
+            rate = _Within(rate, first * self.updates, count)
         self.optimizer = Adam(rate, beta_1=beta_1)
         self.optimizer.build(self.variables)
 
@@ -132,6 +144,19 @@ class Descent(Player):
     def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
         # (Adds over the replicas.)
         self.optimizer.apply(totals, self.variables)
+
+
+class _Within(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate for `count` updates from the `first` on, and 0 else."""
+
+    def __init__(self, rate, first: int, count: int):
+        self._rate, self._first, self._count = rate, first, count
+
+    def __call__(self, step):
+        done = tf.convert_to_tensor(step) - self._first
+        rate = self._rate(done) if callable(self._rate) else self._rate
+        within = (done >= 0) & (done < self._count)
+        return tf.where(within, rate, 0.0)
 
 
 @dataclasses.dataclass

@@ -1,0 +1,118 @@
+"""The layer-wise start of a deep auto-encoder.
+
+Source: Hinton and Salakhutdinov 2006. A layer of the encoder and the one of the
+decoder that mirrors it are a Boltzmann machine (models/rbm.py), which learns by
+contrastive divergence what the layers below make of the data: each for some
+steps, one after the other, before the whole descends.
+
+Where we depart: Adam in place of momentum, and the two kernels of a machine,
+each other's transpose at first, are moved by the same slope rather than shared.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from tfgen.models.players import Batch, Descent, Mean, Terms
+from tfgen.noise import Noise
+
+
+def machines(
+    encoder: keras.Sequential, decoder: keras.Sequential
+) -> list[tuple[keras.layers.Dense, keras.layers.Dense]]:
+    """The two layers of each machine, from the data up."""
+    up, down = (
+        [x for x in network.layers if isinstance(x, keras.layers.Dense)]
+        for network in (encoder, decoder)
+    )
+    return list(zip(up, reversed(down), strict=True))
+
+
+def begin(encoder: keras.Sequential, decoder: keras.Sequential) -> None:
+    """Gives every layer of the decoder the kernel of the one it mirrors."""
+    for up, down in machines(encoder, decoder):
+        down.kernel.assign(tf.transpose(up.kernel))
+
+
+def players(
+    encoder: keras.Sequential, decoder: keras.Sequential, key: str, steps: int
+) -> list['Machine']:
+    """One for each machine, which moves for `steps` steps, after another.
+
+    Args:
+      encoder, decoder: of sigmoid layers, the last one of each linear.
+      key: of the data in a batch, [B, ...] in [0, 1].
+    """
+    pairs = machines(encoder, decoder)
+    return [
+        Machine(
+            f'layer_{number + 1}',
+            functools.partial(_divergence, pairs, number, key),
+            [up.kernel, up.bias, down.kernel, down.bias],
+            window=(number * steps, (number + 1) * steps),
+        )
+        for number, (up, down) in enumerate(pairs)
+    ]
+
+
+class Machine(Descent):
+    """A Boltzmann machine, which computes nothing when it does not move."""
+
+    def statistics(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        first, last = self.window
+        step = tf.convert_to_tensor(self.optimizer.iterations)
+        (divergence,), slopes = tf.cond(
+            (step >= first) & (step < last),
+            lambda: self._values(
+                *super(Machine, self).statistics(batch, noise, mean)
+            ),
+            lambda: ([0.0], [tf.zeros(v.shape) for v in self.variables]),
+        )
+        return {'divergence': divergence}, slopes
+
+    @staticmethod
+    def _values(terms, slopes):
+        return [*terms.values()], slopes
+
+
+def _divergence(
+    pairs: Sequence, number: int, key: str, batch: Batch, noise: Noise
+) -> Terms:
+    """Energy of data less that of what CD-1 makes of it: [B].
+
+    Its value means little; its slope is that of contrastive divergence. Data
+    are what the layers below say, as probabilities. The hidden units of the
+    last machine are normal, with deviation 1.
+    """
+    visible = tf.reshape(batch[key], [-1, pairs[0][0].kernel.shape[0]])
+    for below, _ in pairs[:number]:
+        visible = below(visible)
+    up, down = pairs[number]
+    hidden = up(visible)
+    size = [hidden.shape[1]]
+    if number == len(pairs) - 1:
+        state = hidden + noise.normal('hidden', size)
+    else:
+        drawn = noise.uniform('hidden', size) < hidden
+        state = tf.cast(drawn, tf.float32)
+    confabulated = tf.sigmoid(
+        tf.matmul(state, tf.convert_to_tensor(down.kernel)) + down.bias
+    )
+    data = _energy(up, down, visible, hidden)
+    return {
+        'divergence': data - _energy(up, down, confabulated, up(confabulated))
+    }
+
+
+def _energy(up, down, visible, hidden):
+    """What of the energy hangs on the weights, half by each kernel: [B]."""
+    visible, hidden = tf.stop_gradient(visible), tf.stop_gradient(hidden)
+    by_up = tf.matmul(visible, tf.convert_to_tensor(up.kernel)) + up.bias
+    by_down = tf.matmul(hidden, tf.convert_to_tensor(down.kernel)) + down.bias
+    return -tf.reduce_sum(by_up * hidden, axis=1) - tf.reduce_sum(
+        by_down * visible, axis=1
+    )
