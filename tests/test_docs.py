@@ -33,6 +33,17 @@ def test_the_tables_of_presets_are_those_of_the_records():
     assert len(shown) > 10 and set(shown) <= set(rows)
 
 
+@pytest.mark.parametrize(
+    ('error', 'words'),
+    [(None, '0.9933'), (0, '0.9933'), (8e-17, '0.9933'), (0.0123, None)],
+)
+def test_a_figure_has_two_digits_of_its_error(error, words):
+    figures = {'accuracy': {'mean': 0.993266, 'standard_error': error}}
+    record = {'figures': figures, 'preset': 'classifier_digits'}
+    (found,) = records.figures(record)
+    assert found.endswith(words or '0.993 +- 0.012')
+
+
 @pytest.mark.parametrize('document', DOCS, ids=lambda d: d.name)
 def test_links_lead_to_files(document):
     for link in re.findall(r'\]\(([^)#\s]+)\)', document.read_text()):

@@ -90,7 +90,8 @@ def _number(figure):
     """Mean, error and unit, to two digits of the error."""
     mean, error = figure['mean'], figure['standard_error']
     unit = f' {figure["unit"]}' if figure.get('unit') else ''
-    if not error:
+    # (Equal draws have an error that is but rounding.)
+    if not error or error < 1e-9 * abs(mean):
         return f'{mean:.4g}{unit}'
     digits = max(0, 1 - math.floor(math.log10(error)))
     return f'{mean:,.{digits}f} +- {error:,.{digits}f}{unit}'
