@@ -316,14 +316,15 @@ def _write(table, values):
     from tfgen import files, presets
     from tfgen.training import recording
 
-    file = cli.path(flags.FLAGS.record) / f'{flags.FLAGS.table}.json'
+    name, seeds = flags.FLAGS.table, flags.FLAGS.seeds
+    file = cli.path(flags.FLAGS.record) / f'{name}.json'
     preset = presets.get(f'gan_{table.sets[0]}')
     content = {
-        'command': f'python scripts/compare.py --table={flags.FLAGS.table} '
-        f'--workdir=runs/{flags.FLAGS.table} --record=results',
+        'command': f'python scripts/compare.py --table={name} --seeds={seeds} '
+        f'--workdir=runs/{name} --record=results',
         'steps': flags.FLAGS.steps or preset.steps,
         'batch_size': preset.batch_size,
-        'seeds': flags.FLAGS.seeds,
+        'seeds': seeds,
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
     made = {
