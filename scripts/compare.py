@@ -185,7 +185,8 @@ def _runs(table, rows, directory):
 
 
 def _result(folder):
-    return folder / 'metrics.json'
+    # (metrics.json is what evaluate.py says of the run.)
+    return folder / 'compared.json'
 
 
 def _start_jobs(table):
