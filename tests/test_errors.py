@@ -55,7 +55,7 @@ def places(tmp_path_factory, data_dir):
     workdir.write_config(paths['untrained'], config)
     compared = paths['compared'] / 'R1' / 'ring' / '0'
     compared.mkdir(parents=True)
-    (compared / 'metrics.json').write_text('{"run": {}}')
+    (compared / 'compared.json').write_text('{"run": {}}')
     shutil.copytree(paths['run'], paths['reshaped'])
     shutil.copytree(paths['run'], paths['moved'])
     file = paths['moved'] / 'config.json'
