@@ -1,7 +1,7 @@
 """Compiles presets for a TPU that is not there.
 
     pip install '.[tpu-check]'
-    python scripts/check_tpu.py                     # all presets, hours
+    python scripts/check_tpu.py                     # all presets, half an hour
     python scripts/check_tpu.py cvae_mnist dcgan_mnist
 
 Of each preset: the whole training step (every player's loss and gradient, its
@@ -20,8 +20,8 @@ the versions of the extra are the ones that are known to work.
 import datetime
 import importlib.metadata
 import importlib.util
+import json
 import os
-import pathlib
 import re
 import sys
 import time
@@ -184,7 +184,7 @@ def functions(config, examples) -> dict:
     """
     import tensorflow as tf
 
-    from tfgen.noise import RowNoise
+    from tfgen.serving import signatures
     from tfgen.training import loop
     from tfgen.training.run import make_players
 
@@ -212,11 +212,7 @@ def functions(config, examples) -> dict:
 
     def served():
         given = {k: v.read_value() for k, v in inputs.items()}
-        if 'seed' in given:
-            given['noise'] = RowNoise(given.pop('seed'))
-        if model.spec.key in given:
-            given['example'] = given.pop(model.spec.key)
-        return signature.function(**given)
+        return signature.function(**signatures.arguments(model, given))
 
     return {'step': step, name: served}
 
@@ -236,16 +232,17 @@ def _zeros(spec):
 
 def _notes(graph):
     """What of a graph a TPU takes, but not gladly, in words."""
-    found = set()
-    graphs = [graph.as_graph_def()]
-    nodes = [*graphs[0].node]
-    for function in graphs[0].library.function:
+    import tensorflow as tf
+
+    found, whole = set(), graph.as_graph_def()
+    nodes = [*whole.node]
+    for function in whole.library.function:
         nodes += function.node_def
     for node in nodes:
         if node.op in _OF_DEVICE:
             found.add(f'{node.op}: other random numbers on a TPU')
         for key in ('T', 'dtype', 'DstT'):
-            if node.attr[key].type == 2:
+            if node.attr[key].type == tf.float64.as_datatype_enum:
                 found.add('float64, in software')
         if node.op in ('Where', 'Unique', 'UniqueV2'):
             found.add(f'{node.op}: a shape that hangs on values')
@@ -265,12 +262,10 @@ def _print(name, what, found):
 
 def _record(name, found):
     """Adds a preset to the file, which holds the others as they are."""
-    import json
-
     from tfgen import files
     from tfgen.training import recording
 
-    path = pathlib.Path(flags.FLAGS.record) / 'tpu_compile.json'
+    path = cli.path(flags.FLAGS.record) / 'tpu_compile.json'
     record = json.loads(path.read_text()) if path.exists() else {}
     record['topology'] = TOPOLOGY
     record.setdefault('presets', {})[name] = found | {

@@ -328,9 +328,12 @@ def _write(table, values):
         'seeds': seeds,
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
+    # (The runs may be older: a table takes days.)
     made = {
-        'commit': recording.commit(),
-        'date': datetime.date.today().isoformat(),
+        'recorded': {
+            'commit': recording.commit(),
+            'date': datetime.date.today().isoformat(),
+        }
     }
     rows = {
         row: {'settings': ' '.join(table.rows.get(row, ()))}

@@ -65,18 +65,18 @@ class Machine(Descent):
     ) -> tuple[Terms, list[tf.Tensor]]:
         first, last = self.window
         step = tf.convert_to_tensor(self.optimizer.iterations)
-        (divergence,), slopes = tf.cond(
+        descent = super().statistics
+
+        def learned():
+            terms, slopes = descent(batch, noise, mean)
+            return terms['divergence'], slopes
+
+        divergence, slopes = tf.cond(
             (step >= first) & (step < last),
-            lambda: self._values(
-                *super(Machine, self).statistics(batch, noise, mean)
-            ),
-            lambda: ([0.0], [tf.zeros(v.shape) for v in self.variables]),
+            learned,
+            lambda: (0.0, [tf.zeros(v.shape) for v in self.variables]),
         )
         return {'divergence': divergence}, slopes
-
-    @staticmethod
-    def _values(terms, slopes):
-        return [*terms.values()], slopes
 
 
 def _divergence(

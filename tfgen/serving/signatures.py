@@ -30,6 +30,16 @@ def functions(model: Model) -> dict[str, Callable]:
     return served
 
 
+def arguments(model: Model, inputs: dict[str, tf.Tensor]) -> dict:
+    """What a Signature's function takes, of what a request holds."""
+    given = dict(inputs)
+    if 'seed' in given:
+        given['noise'] = RowNoise(given.pop('seed'))
+    if model.spec.key in given:
+        given['example'] = given.pop(model.spec.key)
+    return given
+
+
 _LARGEST_Z = 100.0
 
 
@@ -45,11 +55,7 @@ def _function(model, signature: Signature, as_files: bool = False):
                 inputs = {k: tf.identity(v) for k, v in inputs.items()}
         rows = tf.shape(next(iter(inputs.values())))[0]
         inputs = {k: _at_least_one(v, rows) for k, v in inputs.items()}
-        if 'seed' in inputs:
-            inputs['noise'] = RowNoise(inputs.pop('seed'))
-        if key in inputs:
-            inputs['example'] = inputs.pop(key)
-        outputs = signature.function(**inputs)
+        outputs = signature.function(**arguments(model, inputs))
         if as_files:
             outputs = {f'{key}_bytes': model.spec.encode(outputs[key])}
         return {name: value[:rows] for name, value in outputs.items()}
