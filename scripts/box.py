@@ -114,7 +114,8 @@ def card(preset, record: dict, size: int) -> str:
     }
     lines = [f'# {name}', '']
     lines += [f'- **{key}**: {text}' for key, text in points.items()]
-    lines += ['', '```python', 'import tfgen', f"model = tfgen.load('{name}')"]
+    lines += ['', '```python', 'import tfgen', '']
+    lines += [f"model = tfgen.load('{name}')"]
     lines += ['model.functions.keys(), model.facts', '```', '']
     return '\n'.join(lines)
 

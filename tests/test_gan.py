@@ -68,6 +68,39 @@ def test_label_reaches_the_generator():
             assert np.abs(images[a] - images[b]).max() > 1e-5
 
 
+def test_self_modulation_by_hand():
+    """Each hidden layer is relu((1 + s(z)) h + t(z)) of its normalised h."""
+    model = _model(self_modulation=True, conditional=True)
+    g = model.generator
+    for v in g.variables:
+        if 'moving' not in v.name:
+            v.assign(RNG.normal(size=v.shape) * 0.3)
+    z = tf.constant(RNG.normal(size=[5, 6]), tf.float32)
+    label = tf.range(5) % 4
+    features = tf.concat([z, tf.one_hot(label, 4)], axis=1)
+    x = tf.reshape(features @ g.dense.kernel, [5, 2, 2, 8])
+    for number, norm in enumerate(g.norms):
+        x = g.grow[number - 1](x) if number else x
+        kernel, bias = g.modulations[number].weights
+        by = (features @ kernel + bias)[:, None, None]
+        channels = x.shape[-1]
+        scale, shift = by[..., :channels], by[..., channels:]
+        x = tf.nn.relu((1 + scale) * norm(x) + shift)
+    expected = tf.sigmoid(g.paint(x))
+    made = model.generate(z, label)
+    np.testing.assert_allclose(made, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('modulated', [False, True])
+def test_self_modulation_reaches_pictures_past_the_first_layer(modulated):
+    model = _model(self_modulation=modulated)
+    model.generator.dense.kernel.assign(
+        tf.zeros_like(model.generator.dense.kernel)
+    )
+    made = model.sample(_noise(6)).numpy()
+    assert (np.ptp(made, axis=0).max() > 1e-4) == modulated
+
+
 def test_each_player_moves_its_own_variables_alone():
     model = _model()
     discriminator, generator = model.players()

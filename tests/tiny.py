@@ -82,6 +82,7 @@ SETTINGS = {
             'loss=margin',
             'penalty=pulling_away',
             'prior=mixture',
+            'self_modulation=true',
             'ema=0',
         ],
     ),

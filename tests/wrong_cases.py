@@ -205,6 +205,11 @@ CASES = {
         ['--preset=gan_ring', NEW, '--set=network=dcgan'],
         'use --set network=mlp',
     ),
+    'modulation without channels': (
+        'train',
+        ['--preset=gan_ring', NEW, '--set=self_modulation=true'],
+        'self_modulation is of channels',
+    ),
     'labels of no class': (
         'train',
         ['--preset=semi_supervised_gan_mnist', NEW, '--dataset=digits']

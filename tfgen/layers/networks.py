@@ -93,10 +93,19 @@ class ConvolutionalGenerator(keras.layers.Layer):
 
     Args:
       batch_norm: whether each hidden layer is normalised over the batch.
+      modulated: whether the features also scale and shift each hidden layer,
+        (1 + s(features)) h + t(features) for each channel, s and t linear
+        (Chen et al. 2019, equation 3, which has a hidden layer in s and t).
     """
 
     def __init__(
-        self, num_features, filters, shape, batch_norm=True, limits=Limits()
+        self,
+        num_features,
+        filters,
+        shape,
+        batch_norm=True,
+        modulated=False,
+        limits=Limits(),
     ):
         super().__init__()
         height, width, channels = shape
@@ -115,12 +124,18 @@ class ConvolutionalGenerator(keras.layers.Layer):
                     layers[number].build(maps)
         self.paint = limits.transposed(channels, dtype='float32')
         self.paint.build(maps)
+        self.modulations = []
+        for f in filters if modulated else ():
+            # Glorot's deviation, Dense's default, makes s and t as large as h:
+            # of small ones nothing is left where G has learned one picture.
+            self.modulations.append(limits.dense(2 * f))
+            self.modulations[-1].build([None, num_features])
 
     def call(self, features, training=False):
         x = tf.reshape(self.dense(features), [-1, *self.grid])
-        x = self._hidden(x, 0, training)
+        x = self._hidden(x, 0, features, training)
         for number, grow in enumerate(self.grow, 1):
-            x = self._hidden(grow(x), number, training)
+            x = self._hidden(grow(x), number, features, training)
         x = self.paint(x)
         top, left = (
             (whole - side) // 2
@@ -129,9 +144,13 @@ class ConvolutionalGenerator(keras.layers.Layer):
         height, width = self.sides
         return x[:, top : top + height, left : left + width]
 
-    def _hidden(self, x, number, training):
+    def _hidden(self, x, number, features, training):
         if self.norms:
             x = self.norms[number](x, training=training)
+        if self.modulations:
+            by = self.modulations[number](features)[:, None, None]
+            scale, shift = tf.split(tf.cast(by, x.dtype), 2, axis=-1)
+            x = (1.0 + scale) * x + shift
         return tf.nn.relu(x)
 
 

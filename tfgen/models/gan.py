@@ -52,6 +52,9 @@ class GAN(Latent):
         each.
       discriminator: 'score', a number; or 'energy', minus the error of an
         auto-encoder (EBGAN), whose code is the last of discriminator_units.
+      self_modulation: whether z (and what else goes into G) scales and shifts
+        each hidden layer of a dcgan's G. Without, a G of more than two
+        up-samplings may forget z: it then paints one picture.
       latent_size: K.
       prior: of z: 'normal', N(0, 1); 'uniform' in (-1, 1); 'mixture', of ten
         normals of deviation 0.15 around places in (-1, 1) (Ben-Yosef and
@@ -82,6 +85,7 @@ class GAN(Latent):
         generator_units: tuple[Size, ...] = (128, 64),
         discriminator_units: tuple[Size, ...] = (64, 128),
         discriminator: Literal['score', 'energy'] = 'score',
+        self_modulation: bool = False,
         latent_size: Size = 64,
         prior: Literal['normal', 'uniform', 'mixture'] = 'normal',
         loss: Literal[*adversarial.LOSSES] = 'non_saturating',
@@ -111,6 +115,7 @@ class GAN(Latent):
         self.generator = self._generator(
             self._context_size() + latent_size + self.num_classes,
             generator_units,
+            modulated=self_modulation,
         )
         self.discriminator = self._discriminator(
             discriminator, discriminator_units, limits, loss == 'margin'
@@ -125,8 +130,15 @@ class GAN(Latent):
                 'spectral_norm holds the slope of a score, and '
                 'discriminator=energy has none: leave one of them out'
             )
-        if refusal or settings['network'] == 'mlp':
+        if refusal:
             return refusal
+        if settings['network'] == 'mlp':
+            if settings.get('self_modulation'):
+                return (
+                    'self_modulation is of channels, and network=mlp has none: '
+                    'use --set network=dcgan'
+                )
+            return ''
         if not isinstance(spec, ImageSpec):
             return (
                 f'network=dcgan is for images, and data set {spec.name!r} has '
@@ -159,7 +171,7 @@ class GAN(Latent):
     def _generator(self, num_features, units, shape=None, **options):
         shape = shape or self.spec.shape
         if self._network == 'mlp':
-            options['batch_norm'] = False
+            options = {'limits': options.get('limits', networks.Limits())}
             return networks.DenseGenerator(
                 num_features, units, shape, **options
             )
