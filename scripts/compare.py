@@ -233,11 +233,10 @@ def _run(table, row, name, seed, folder):
     config, examples = workdir.Config.of(
         f'{family}_{name}', preset, seed, data_dir=flags.FLAGS.data_dir
     )
-    asked = {'fields': dataclasses.asdict(preset), 'seed': seed}
-    asked = json.loads(json.dumps(asked))
     if _result(folder).exists():
-        stored = json.loads(_result(folder).read_text())
-        if stored['run'] == asked:
+        # Of an older tfgen, it has the defaults of the fields it has not.
+        stored = workdir.read_config(folder)
+        if (stored.preset, stored.seed) == (preset, seed):
             return
         raise UserError(
             f'{str(folder)!r} holds a run with other settings: name another '
@@ -250,14 +249,14 @@ def _run(table, row, name, seed, folder):
             model = train(config, examples, folder, stop=stop)
     except NotFiniteError as error:
         # That is a result.
-        files.write_json(_result(folder), {'run': asked, 'failed': str(error)})
+        files.write_json(_result(folder), {'failed': str(error)})
         return
     settings = Settings(num_draws=1, features=features)
     figures = evaluation.evaluate(model, examples, settings, [table.measure])
     found = {figure: figures[figure].value for figure in table.figures}
     if features:
         found |= {'features': features.name, **features.facts}
-    files.write_json(_result(folder), {'run': asked} | found)
+    files.write_json(_result(folder), found)
 
 
 def _features(table, config):

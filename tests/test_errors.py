@@ -54,8 +54,9 @@ def places(tmp_path_factory, data_dir):
     paths['file'].write_text('')
     workdir.write_config(paths['untrained'], config)
     compared = paths['compared'] / 'R1' / 'ring' / '0'
-    compared.mkdir(parents=True)
-    (compared / 'compared.json').write_text('{"run": {}}')
+    compared.parent.mkdir(parents=True)
+    workdir.write_config(compared, config)
+    (compared / 'compared.json').write_text('{}')
     shutil.copytree(paths['run'], paths['reshaped'])
     shutil.copytree(paths['run'], paths['moved'])
     file = paths['moved'] / 'config.json'

@@ -38,6 +38,11 @@ def test_the_table_of_modes_goes_on_and_keeps_other_rows(tmp_path):
     assert data['ring']['modes'] == [8]
     assert data['grid']['modes'] == [25]
     assert np.mean(data['grid']['quality']) == pytest.approx(0.989, abs=0.01)
+    # A run of an earlier tfgen does not know the newest field.
+    file = tmp_path / 'runs' / 'R1' / 'ring' / '0' / 'config.json'
+    stored = json.loads(file.read_text())
+    assert stored['fields'].pop('self_modulation') is False
+    file.write_text(json.dumps(stored))
     out = _script('compare', '--row=R1', '--row=minimax', *flags)
     assert 'R1, ring' not in out and out.count('minimax, ring') == 1
     wrong = [a.replace('--steps=3', '--steps=4') for a in flags]
