@@ -44,7 +44,10 @@ export function closer({client, model, set}) {
     const made = model.has('reconstruct') ? (await ask('reconstruct')).image[0] : null;
     answer.replaceChildren(
       made ? h('figure', {}, picture(made, model.palette, 'The reconstruction', 'large'), h('figcaption', {}, 'its reconstruction')) : '',
-      h('table', {}, rows));
+      h('table', {}, rows),
+      NUMBERS.some(([key, unit]) => unit && model.has(key))
+        ? h('p', {class: 'note'}, 'Nats are of a probability, or of a density where the model takes pixels for continuous numbers: of a density they may be positive, and the two do not compare.')
+        : '');
   }));
 
   const own = anySample(client, model, () => label);
