@@ -355,7 +355,9 @@ def test_the_keyboard_alone_reaches_everything(visit):
     page.tab.get_by_role('tab', name='cvae').focus()
     page.press('ArrowRight')
     assert page.state()['model'] == 'gaussian'
-    page.press('ArrowLeft', 'Tab', 'ArrowRight')
+    # (Until a model has said what it is, it has no panels to press on to.)
+    page.press('ArrowLeft')
+    page.press('Tab', 'ArrowRight')
     assert page.state()['panel'] == 'codes'
     page.press('ArrowLeft')
     assert page.state()['panel'] == 'samples'
