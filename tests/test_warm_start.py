@@ -82,6 +82,17 @@ def test_a_run_goes_on_from_where_another_ended(
     run.train(config, examples, tmp_path / 'one')
 
 
+def test_several_draws_go_on_from_one_whose_rate_warmed_up(
+    uninterrupted, data_dir
+):
+    source = uninterrupted('free_bits', 'off')
+    expected, _ = workdir.read_config(source).restore(source)
+    model = tiny.load('iwae', data_dir)[0].build()
+    assert 'anew' not in warm_start.begin_from(model, str(source))
+    for ours, theirs in zip(model.variables, expected.variables, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_other_shapes_are_refused_and_change_nothing(uninterrupted, data_dir):
     source = str(uninterrupted('cvae', 'off'))
     for settings, said in (

@@ -259,30 +259,6 @@ class Assignment(Player):
         self.assign(dict(zip(self._names, means, strict=True)), step)
 
 
-class Rising(Player):
-    """Raises a weight of the loss from 0 to 1, along a line.
-
-    Args:
-      variable: the weight, a scalar that begins as 0.
-      steps: until it is 1.
-    """
-
-    name = 'rising'
-    updates = 0
-
-    def __init__(self, variable: keras.Variable, steps: int):
-        self._variable, self._steps = variable, steps
-
-    def statistics(
-        self, batch: Batch, noise: Noise, mean: Mean
-    ) -> tuple[Terms, list[tf.Tensor]]:
-        return {}, []
-
-    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
-        done = tf.cast(step + 1, tf.float32)
-        self._variable.assign(tf.minimum(done / self._steps, 1.0))
-
-
 class Afterwards(Player):
     """Keeps something in step with the weights, after all others have moved.
 

@@ -5,6 +5,7 @@ several draws (IWAE).
 """
 
 import abc
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +15,7 @@ from tfgen import probability, replicas
 from tfgen.data.kinds import Spec
 from tfgen.models.base import SinglePlayer
 from tfgen.models.latent import Bounded
-from tfgen.models.players import Batch, Player, Rising, Terms
+from tfgen.models.players import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
 
@@ -36,15 +37,9 @@ class Variational(Bounded, SinglePlayer):
         from falling silent: sum over z of max(free_bits, mean of KL over the
         batch) (Kingma et al. 2016, equation 15).
       kl_warmup: steps over which the weight of the rate rises from 0
-        (Bowman et al. 2016, section 3.1; Sonderby et al. 2016); 0 for none.
+        in a run (Bowman et al. 2016, section 3.1; Sonderby et al. 2016); 0
+        for none.
     """
-
-    def __init__(self, spec: Spec, conditional: bool = False):
-        super().__init__(spec, conditional)
-        if self.settings['kl_warmup']:
-            self.kl_weight = self.add_weight(
-                [], 'zeros', name='kl_weight', trainable=False
-            )
 
     @classmethod
     def refusal(cls, spec: Spec, **settings: Any) -> str:
@@ -107,8 +102,8 @@ class Variational(Bounded, SinglePlayer):
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """-ELBO = distortion + rate, each in nats: [B].
 
-        The rate as `beta`, `free_bits` and `kl_warmup` have it. With several
-        draws the importance weighted bound, alone.
+        The rate as `beta` and `free_bits` have it, and in a run `kl_warmup`.
+        With several draws the importance weighted bound, alone.
         """
         example, label = batch[self.spec.key], batch.get('label')
         settings = self.settings
@@ -124,8 +119,6 @@ class Variational(Bounded, SinglePlayer):
             free = settings['free_bits']
             rates = tf.where(means > free, rates, free)
         rate = settings['beta'] * tf.reduce_sum(rates, axis=1)
-        if settings['kl_warmup']:
-            rate *= tf.convert_to_tensor(self.kl_weight)
         return {'distortion': -log_likelihood, 'rate': rate}
 
     @classmethod
@@ -134,10 +127,17 @@ class Variational(Bounded, SinglePlayer):
         return settings.get('free_bits', 0.0) > 0.0
 
     def players(self) -> tuple[Player, ...]:
-        players = super().players()
+        (descent,) = super().players()
         if self.settings['kl_warmup']:
-            players += (Rising(self.kl_weight, self.settings['kl_warmup']),)
-        return players
+            descent.loss_terms = functools.partial(self._warming, descent)
+        return (descent,)
+
+    def _warming(self, descent: Descent, batch: Batch, noise: Noise) -> Terms:
+        """The loss, its rate as far as the run is: [B]."""
+        step = tf.convert_to_tensor(descent.optimizer.iterations)
+        weight = tf.cast(step, tf.float32) / self.settings['kl_warmup']
+        terms = self.loss_terms(batch, noise)
+        return terms | {'rate': terms['rate'] * tf.minimum(weight, 1.0)}
 
     def elbo(
         self, example: tf.Tensor, label: tf.Tensor | None, noise: Noise
