@@ -61,12 +61,26 @@ def test_the_command_repeats_the_run(record):
     assert config.preset == presets.get(config.name)
 
 
-def test_a_run_that_began_with_other_weights_is_no_record(record):
+def test_a_run_that_began_with_other_weights_is_no_record(record, tmp_path):
     path = record.parents[1] / 'run'
     config = workdir.read_config(path)
     warm = dataclasses.replace(config, init_from='/somewhere')
     recording.require_whole(path, config, config.preset.steps, Settings(), None)
     with pytest.raises(UserError, match='--init_from=/somewhere'):
+        recording.require_whole(
+            path, warm, config.preset.steps, Settings(), None
+        )
+    # Unless they are a preset's, whole.
+    warm = dataclasses.replace(config, init_from=str(path))
+    recording.require_whole(path, warm, config.preset.steps, Settings(), None)
+    recording.write(tmp_path / 'warm.json', path, warm, {'step': 200})
+    command = json.loads((tmp_path / 'warm.json').read_text())['training']
+    assert '--init_from=runs/gaussian_two_moons' in command['command']
+    shutil.copytree(path, tmp_path / 'part')
+    for file in (tmp_path / 'part' / 'checkpoints').glob('*-200*'):
+        file.unlink()
+    warm = dataclasses.replace(config, init_from=str(tmp_path / 'part'))
+    with pytest.raises(UserError, match=r'--init_from=.*part'):
         recording.require_whole(
             path, warm, config.preset.steps, Settings(), None
         )

@@ -14,8 +14,9 @@ from tfgen import files, presets
 from tfgen.data import absolute
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
+from tfgen.training import checkpoints
 from tfgen.training.reporting import events
-from tfgen.training.workdir import Config
+from tfgen.training.workdir import Config, read_config
 
 _POINTS = 10  # of each curve
 _BREAK = 10  # so many times the usual pause between lines is no work
@@ -60,25 +61,17 @@ def require_whole(
 
     Args:
       directory, config, step: of a run, which must be its preset's own, and
-        at its end.
+        at its end; and so the run whose weights it began with, if any.
       settings, measures, features: of the evaluation, which must be as it is
         by default.
     """
-    own = presets.get(config.name)
-    fields = dataclasses.asdict(config.preset)
-    if absolute(own.dataset):  # where it lies differs from place to place
-        fields['dataset'] = own.dataset
     usual = vars(Settings())
-    wrong = [f'{k}={v}' for k, v in fields.items() if v != getattr(own, k)]
+    wrong = _departures(config, step)
     wrong += [f'--{k}={v}' for k, v in vars(settings).items() if v != usual[k]]
-    if config.init_from:
-        wrong.append(f'--init_from={config.init_from}')
     if features:
         wrong.append(f'--features={features}')
     if measures:
         wrong.append(f'--measures={",".join(measures)}')
-    if step < config.preset.steps:
-        wrong.append(f'{step} of {config.preset.steps} steps')
     if wrong:
         raise UserError(
             f'workdir {str(directory)!r} is measured with {", ".join(wrong)}: '
@@ -86,10 +79,37 @@ def require_whole(
         )
 
 
+def _departures(config, step):
+    """What the run of `config` does otherwise than its preset."""
+    own = presets.get(config.name)
+    fields = dataclasses.asdict(config.preset)
+    if absolute(own.dataset):  # where it lies differs from place to place
+        fields['dataset'] = own.dataset
+    found = [f'{k}={v}' for k, v in fields.items() if v != getattr(own, k)]
+    if step < config.preset.steps:
+        found.append(f'{step} of {config.preset.steps} steps')
+    if config.init_from and not _origin(config.init_from):
+        found.append(f'--init_from={config.init_from}')
+    return found
+
+
+def _origin(path):
+    """The preset whose own whole run is at `path`, if it is that."""
+    try:
+        config = read_config(pathlib.Path(path))
+    except UserError:
+        return None
+    newest = checkpoints.newest_first(pathlib.Path(path, 'checkpoints'))
+    step = int(newest[0].name.rpartition('-')[2]) if newest else 0
+    return None if _departures(config, step) else config.name
+
+
 def _command(config):
     words = ['python', 'scripts/train.py', f'--preset={config.name}']
     words += [f'--workdir=runs/{config.name}']
     words += [f'--seed={config.seed}'] if config.seed else []
+    if config.init_from:
+        words.append(f'--init_from=runs/{_origin(config.init_from)}')
     if config.precision != 'float32':
         words.append(f'--precision={config.precision}')
     return shlex.join(words)
