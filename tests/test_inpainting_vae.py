@@ -9,7 +9,7 @@ from scipy import stats
 
 from tfgen import probability
 from tfgen.data import ImageSpec
-from tfgen.models.masks import quadrants
+from tfgen.models.masks import quadrants, random_quadrants
 from tfgen.noise import BatchNoise
 
 SPEC = ImageSpec(height=2, width=2, levels=2)
@@ -48,6 +48,29 @@ def test_quadrants_are_those_of_the_paper():
     assert found[1, 3, 0] == 1 and found[2, 0, 0] == 1  # lower left, left
     assert np.all(found[3, :2, 3:] == 0)  # upper right hidden
     assert np.all(found[1] <= found[2]) and np.all(found[2] <= found[3])
+
+
+def test_any_one_to_three_quadrants_are_visible():
+    # (5 x 3, whose halves differ.)
+    noise = BatchNoise(tf.constant([0, 1]), 6000)
+    masks = random_quadrants(5, 3, noise).numpy()[..., 0]
+    corners = masks[:, [0, 0, -1, -1], [0, -1, 0, -1]]
+    counts = corners.sum(1)
+    for count, ways in ((1, 4), (2, 6), (3, 4)):
+        found = corners[counts == count]
+        assert abs(len(found) - 2000) < 200
+        kinds, often = np.unique(found, axis=0, return_counts=True)
+        assert len(kinds) == ways
+        assert np.all(abs(often - 2000 / ways) < 120)
+    # As the paper halves them.
+    lower_left = np.all(corners == [0, 0, 1, 0], axis=1)
+    expected = quadrants(5, 3, tf.constant([1])).numpy()[0, ..., 0]
+    assert np.all(masks[lower_left] == expected)
+    each = [masks[np.all(corners == row, axis=1)][0] for row in np.eye(4)]
+    np.testing.assert_array_equal(sum(each), 1.0)
+    np.testing.assert_array_equal(
+        np.einsum('bc,chw->bhw', corners, np.stack(each)), masks
+    )
 
 
 def test_kl_of_two_normals_matches_a_mean_over_draws():

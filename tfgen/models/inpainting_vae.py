@@ -14,7 +14,7 @@ from tfgen.arguments import Size
 from tfgen.data.kinds import ImageSpec
 from tfgen.layers import coders
 from tfgen.models.base import Completing, SinglePlayer, refuse_levels
-from tfgen.models.masks import quadrants, random_mask
+from tfgen.models.masks import random_mask, random_quadrants
 from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
@@ -31,7 +31,8 @@ class InpaintingVAE(Completing, SinglePlayer):
       latent_size: K.
       units: widths of the dense layers of each of the three networks.
       activation: of these.
-      masks: of training: 'quadrants', one to three of which are visible; or
+      masks: of training: 'quadrants', any one to three of which are visible
+        (departure: Sohn et al. train one model for each of three masks); or
         'any' of masks.random_mask, half of which hide all.
     """
 
@@ -138,8 +139,7 @@ class InpaintingVAE(Completing, SinglePlayer):
         height, width = self.spec.height, self.spec.width
         if self.masks == 'any':
             return random_mask(height, width, noise)
-        known = 1.0 + noise.uniform('known', []) * 3.0
-        return quadrants(height, width, tf.cast(known, tf.int32))
+        return random_quadrants(height, width, noise)
 
     def _decode(self, z, seen):
         flat = tf.reshape(seen, [-1, seen.shape[1:].num_elements()])

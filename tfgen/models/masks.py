@@ -35,6 +35,20 @@ def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:
     return tf.reduce_sum(kinds * chosen[..., None, None, None], axis=0)
 
 
+def random_quadrants(height: int, width: int, noise: Noise) -> tf.Tensor:
+    """One to three of the four quadrants visible, any of them."""
+    u = noise.uniform('quadrants', [5])
+    known = 1.0 + tf.floor(3.0 * u[:, 4:])
+    place = u[:, :4]
+    before = place[:, None, :] < place[:, :, None]
+    visible = tf.reduce_sum(tf.cast(before, tf.float32), axis=2) < known
+    mask = tf.reshape(tf.cast(visible, tf.float32), [-1, 2, 2, 1])
+    for axis, size in ((1, height), (2, width)):
+        half = tf.cast(tf.range(size) >= size // 2, tf.int32)
+        mask = tf.gather(mask, half, axis=axis)
+    return mask
+
+
 def quadrants(height: int, width: int, known: tf.Tensor) -> tf.Tensor:
     """Masks by how many quadrants are visible: int [B], 0 to 3.
 
