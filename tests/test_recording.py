@@ -61,7 +61,9 @@ def test_the_command_repeats_the_run(record):
     assert config.preset == presets.get(config.name)
 
 
-def test_a_run_that_began_with_other_weights_is_no_record(record, tmp_path):
+def test_a_run_that_began_with_other_weights_is_no_record(
+    record, tmp_path, monkeypatch
+):
     path = record.parents[1] / 'run'
     config = workdir.read_config(path)
     warm = dataclasses.replace(config, init_from='/somewhere')
@@ -74,8 +76,14 @@ def test_a_run_that_began_with_other_weights_is_no_record(record, tmp_path):
     warm = dataclasses.replace(config, init_from=str(path))
     recording.require_whole(path, warm, config.preset.steps, Settings(), None)
     recording.write(tmp_path / 'warm.json', path, warm, {'step': 200})
-    command = json.loads((tmp_path / 'warm.json').read_text())['training']
-    assert '--init_from=runs/gaussian_two_moons' in command['command']
+    written = json.loads((tmp_path / 'warm.json').read_text())['training']
+    assert '--init_from=runs/gaussian_two_moons' in written['command']
+    # And the tables say so.
+    warmed = json.loads(record.read_text()) | {'training': written}
+    (tmp_path / record.name).write_text(json.dumps(warmed))
+    monkeypatch.setattr(records, 'folder', lambda: tmp_path)
+    for lines in (records.table(), records.markdown()):
+        assert sum('from gaussian_two_moons' in line for line in lines) == 1
     shutil.copytree(path, tmp_path / 'part')
     for file in (tmp_path / 'part' / 'checkpoints').glob('*-200*'):
         file.unlink()

@@ -212,7 +212,7 @@ def test_free_bits_cost_nothing_and_pull_at_nothing():
     np.testing.assert_allclose(elbo, -64 * np.log(2) - 1.13, rtol=1e-5)
 
 
-def test_the_rate_warms_up_in_training_and_not_in_the_bound(tmp_path, data_dir):
+def test_the_rate_warms_up_in_training_and_not_in_the_bound(data_dir):
     config, examples = tiny.load('cvae', data_dir, 'kl_warmup=20')
     model = config.build()
     (batch,) = examples.train(0, 16).take(1)

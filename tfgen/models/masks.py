@@ -42,11 +42,7 @@ def random_quadrants(height: int, width: int, noise: Noise) -> tf.Tensor:
     place = u[:, :4]
     before = place[:, None, :] < place[:, :, None]
     visible = tf.reduce_sum(tf.cast(before, tf.float32), axis=2) < known
-    mask = tf.reshape(tf.cast(visible, tf.float32), [-1, 2, 2, 1])
-    for axis, size in ((1, height), (2, width)):
-        half = tf.cast(tf.range(size) >= size // 2, tf.int32)
-        mask = tf.gather(mask, half, axis=axis)
-    return mask
+    return _spread(height, width, tf.cast(visible, tf.float32))
 
 
 def quadrants(height: int, width: int, known: tf.Tensor) -> tf.Tensor:
@@ -55,15 +51,16 @@ def quadrants(height: int, width: int, known: tf.Tensor) -> tf.Tensor:
     As Sohn et al. 2015 show them: the lower left; the left half; all but the
     upper right.
     """
-    lower = tf.cast(tf.range(height) >= height // 2, tf.float32)[:, None]
-    left = tf.cast(tf.range(width) < width // 2, tf.float32)[None]
-    nothing = tf.zeros([height, width])
-    masks = tf.stack(
-        [
-            nothing,
-            lower * left,
-            nothing + left,
-            1.0 - (1.0 - lower) * (1.0 - left),
-        ]
+    visible = tf.constant(
+        [[0, 0, 0, 0], [0, 0, 1, 0], [1, 0, 1, 0], [1, 0, 1, 1]], tf.float32
     )
-    return tf.gather(masks, known)[..., None]
+    return _spread(height, width, tf.gather(visible, known))
+
+
+def _spread(height, width, visible):
+    """[B, 4] of the quadrants, row by row, -> [B, H, W, 1]."""
+    mask = tf.reshape(visible, [-1, 2, 2, 1])
+    for axis, size in ((1, height), (2, width)):
+        half = tf.cast(tf.range(size) >= size // 2, tf.int32)
+        mask = tf.gather(mask, half, axis=axis)
+    return mask

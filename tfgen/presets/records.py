@@ -6,6 +6,7 @@
 import json
 import math
 import pathlib
+import re
 
 from tfgen import files, presets
 
@@ -43,7 +44,7 @@ def table() -> list[str]:
         f'{getattr(preset, "binarization", "none"):10}'
         f'{"given label" if preset.conditional else "":12}'
         f'{preset.steps:6} steps of {preset.batch_size:3}   '
-        f'{_reached(found.get(name))}'
+        f'{_reached(found.get(name))}{_origin(found.get(name))}'
         for name, preset in presets.PRESETS.items()
     ]
 
@@ -64,7 +65,7 @@ def markdown() -> list[str]:
             preset.model.__name__,
             f'{preset.dataset}{label}',
             size,
-            f'{preset.steps:,} x {preset.batch_size}',
+            f'{preset.steps:,} x {preset.batch_size}{_origin(record)}',
             '; '.join(figures(record)) if record else 'not run',
         )
         lines.append(f'| {" | ".join(cells)} |')
@@ -84,6 +85,13 @@ def _reached(record):
     if not record:
         return 'not run'
     return f'{record["num_parameters"]:,} parameters, {figures(record)[-1]}'
+
+
+def _origin(record):
+    """Whose weights the run began with; '' if they were its own."""
+    command = record['training']['command'] if record else ''
+    found = re.search(r'--init_from=runs/(\w+)', command)
+    return f' from {found[1]}' if found else ''
 
 
 def _number(figure):
