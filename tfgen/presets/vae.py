@@ -14,7 +14,6 @@ _BURDA = {
     'binarization': 'dynamic',
     'activation': 'tanh',
     'batch_size': 100,
-    'steps': 300_000,
     'schedule': 'cosine',
     'log_every': 1000,
     'checkpoint_every': 10_000,
@@ -80,5 +79,8 @@ PRESETS = {
         log_every=500,
         checkpoint_every=3000,
     ),
-    'iwae2_mnist': settings.of(HierarchicalVAE)(**_BURDA, importance_samples=5),
+    'iwae2_mnist': settings.of(HierarchicalVAE)(
+        **_BURDA | {'steps': 80_000, 'learning_rate': 2e-3},
+        importance_samples=5,
+    ),
 }
