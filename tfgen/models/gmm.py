@@ -81,19 +81,27 @@ class GMM(Likelihood):
 
     def log_joint(self, example: tf.Tensor) -> tf.Tensor:
         """log p(x, m) in nats: [B, *spec.shape] -> float64 [B, M]."""
-        x = self._flat(example)
+        x, means = self._flat(example), tf.convert_to_tensor(self.means)
         scales = tf.convert_to_tensor(self.scales)
-        off = x - tf.convert_to_tensor(self.means)[:, None]  # [M, B, D]
-        if self._matrices:
-            shape = [self.num_components, *scales.shape[1:]]
-            z = tf.linalg.triangular_solve(
-                tf.broadcast_to(scales, shape), tf.transpose(off, [0, 2, 1])
-            )
-            squares = tf.reduce_sum(z**2, axis=1)
-            lengths = tf.linalg.diag_part(scales)
-        else:
-            squares = tf.reduce_sum((off / scales[:, None]) ** 2, axis=2)
-            lengths = tf.broadcast_to(scales, self.means.shape)
+        lengths = tf.linalg.diag_part(scales) if self._matrices else scales
+        if self.covariance == 'tied':
+            # In coordinates in which all deviations are 1.
+            x, means = (_whitened(scales[0], rows) for rows in (x, means))
+            scales = tf.ones_like(means)
+
+        def distance(component):
+            mean, scale = component
+            if self.covariance == 'full':
+                off = _whitened(scale, x - mean)
+            else:
+                off = (x - mean) / scale
+            return tf.reduce_sum(off**2, axis=1)
+
+        # One component after another: all at once may not fit the memory.
+        squares = tf.map_fn(
+            distance, (means, scales), fn_output_signature=x.dtype
+        )  # [M, B]
+        lengths = tf.broadcast_to(lengths, means.shape)
         log_norm = tf.reduce_sum(tf.math.log(lengths), axis=1)
         log_norm += 0.5 * self.spec.dimensions * math.log(2.0 * math.pi)
         log_weights = tf.math.log(tf.convert_to_tensor(self.mixing))
@@ -261,6 +269,11 @@ class GMM(Likelihood):
 
 
 _LOST = 1e-12  # of all examples
+
+
+def _whitened(scale, rows):
+    """scale^-1 of each row, for a Cholesky factor: [D, D], [B, D] -> [B, D]."""
+    return tf.transpose(tf.linalg.triangular_solve(scale, tf.transpose(rows)))
 
 
 def plus_plus(points: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
