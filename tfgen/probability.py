@@ -30,7 +30,7 @@ def log_normal_pdf(
       mean, logvar: broadcastable to `sample`; logvar = log(variance).
     """
     return sum_event(
-        -0.5 * (_LOG_2PI + logvar + (sample - mean) ** 2 * tf.exp(-logvar))
+        -0.5 * (_LOG_2PI + logvar + tf.square(sample - mean) * tf.exp(-logvar))
     )
 
 
@@ -40,7 +40,7 @@ def kl_normal(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     Source: Kingma and Welling 2014, appendix B; the notes'
     (-log s^2 + m^2 + s^2 - 1) / 2, added over the dimensions.
     """
-    return 0.5 * sum_event(mean**2 + tf.exp(logvar) - 1.0 - logvar)
+    return 0.5 * sum_event(tf.square(mean) + tf.exp(logvar) - 1.0 - logvar)
 
 
 def kl_normals(
@@ -53,7 +53,7 @@ def kl_normals(
 
     In nats. With a prior N(0, 1) it is `kl_normal`.
     """
-    scaled = (mean - prior_mean) ** 2 * tf.exp(-prior_logvar)
+    scaled = tf.square(mean - prior_mean) * tf.exp(-prior_logvar)
     ratio = logvar - prior_logvar
     return 0.5 * sum_event(scaled + tf.exp(ratio) - 1.0 - ratio)
 
@@ -64,7 +64,7 @@ def expected_log_prior(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     -(log 2 pi + m^2 + s^2) / 2 per dimension. The notes print this under
     E log q(z|x) and the other way round; the difference is the same.
     """
-    return -0.5 * sum_event(_LOG_2PI + mean**2 + tf.exp(logvar))
+    return -0.5 * sum_event(_LOG_2PI + tf.square(mean) + tf.exp(logvar))
 
 
 def expected_log_posterior(logvar: tf.Tensor) -> tf.Tensor:

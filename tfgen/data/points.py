@@ -176,7 +176,7 @@ def open_world(name: str) -> Source:
 def _log_mixture(point, places, deviation):
     """Equal shares of N(place, deviation^2): [B, D] -> [B]."""
     offset = (point[:, None] - places) / deviation
-    logs = -0.5 * tf.reduce_sum(offset**2, axis=-1)
+    logs = -0.5 * tf.reduce_sum(tf.square(offset), axis=-1)
     size = point.shape[1]
     constant = 0.5 * size * math.log(2.0 * math.pi * deviation**2)
     return probability.log_mean_exp(logs, axis=1) - constant

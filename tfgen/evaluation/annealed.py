@@ -150,7 +150,7 @@ def _transition(log_likelihood, z, beta, step, noise):
         moving -= half * step * slope(place)
 
     def kinetic(momentum):
-        return 0.5 * tf.reduce_sum(momentum**2, axis=1)
+        return 0.5 * tf.reduce_sum(tf.square(momentum), axis=1)
 
     change = energy(z) + kinetic(momentum) - energy(place) - kinetic(moving)
     u = noise.uniform('accepted', [])

@@ -120,13 +120,13 @@ def line_lstm_scan(
                 tanh_c = tf.tanh(f * c_before + i * g)
                 d_y = d_lines.read(t)
                 dh = dh + tf.matmul(outputs, d_y, transpose_b=True)
-                dc = dc + dh * o * (1.0 - tanh_c**2)
+                dc = dc + dh * o * (1.0 - tf.square(tanh_c))
                 d_gates = tf.concat(
                     [
                         dc * g * i * (1.0 - i),
                         dc * c_before * f * (1.0 - f),
                         dh * tanh_c * o * (1.0 - o),
-                        dc * i * (1.0 - g**2),
+                        dc * i * (1.0 - tf.square(g)),
                     ],
                     axis=1,
                 )

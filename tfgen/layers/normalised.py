@@ -127,4 +127,4 @@ def spectral_layers(layer: keras.layers.Layer) -> list:
 
 
 def _unit(vector):
-    return vector * tf.math.rsqrt(tf.reduce_sum(vector**2) + _SMALL)
+    return vector * tf.math.rsqrt(tf.reduce_sum(tf.square(vector)) + _SMALL)

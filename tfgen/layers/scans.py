@@ -57,12 +57,12 @@ def lstm_scan(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
             [
                 g * i * (1.0 - i),
                 c_before * f * (1.0 - f),
-                i * (1.0 - g**2),
+                i * (1.0 - tf.square(g)),
                 tanh_c * o * (1.0 - o),
             ],
             axis=-1,
         )
-        dc_dh = o * (1.0 - tanh_c**2)
+        dc_dh = o * (1.0 - tf.square(tanh_c))
         arrays = [unstack(values) for values in (slope, f, dc_dh, d_hs)]
         kernel_t = tf.transpose(recurrent_kernel)
 
@@ -134,7 +134,7 @@ def gru_scan(
             + recurrent_bias
         )
         z, r, n, n_recurrent = _gru_gates(inputs, recurrent)
-        d_n = (1.0 - z) * (1.0 - n**2)
+        d_n = (1.0 - z) * (1.0 - tf.square(n))
         d_z = (h_before - n) * z * (1.0 - z)
         d_r = d_n * n_recurrent * r * (1.0 - r)
         slope = tf.concat([d_z, d_r, d_n * r], axis=-1)

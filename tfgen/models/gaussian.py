@@ -44,7 +44,7 @@ class Gaussian(Likelihood):
         z = tf.linalg.triangular_solve(scale, offset)  # [D, B]
         log_norm = tf.reduce_sum(tf.math.log(tf.linalg.diag_part(scale)))
         log_norm += 0.5 * self.spec.size * math.log(2.0 * math.pi)
-        return -0.5 * tf.reduce_sum(z**2, axis=0) - log_norm
+        return -0.5 * tf.reduce_sum(tf.square(z), axis=0) - log_norm
 
     def sample(self, noise: Noise, label=None):
         z = noise.normal('z', self.spec.shape)

@@ -95,7 +95,7 @@ class GMM(Likelihood):
                 off = _whitened(scale, x - mean)
             else:
                 off = (x - mean) / scale
-            return tf.reduce_sum(off**2, axis=1)
+            return tf.reduce_sum(tf.square(off), axis=1)
 
         # One component after another: all at once may not fit the memory.
         squares = tf.map_fn(
@@ -166,7 +166,7 @@ class GMM(Likelihood):
         if self._matrices:
             within = tf.matmul(off, off, transpose_a=True) / rows
         else:
-            within = tf.reduce_mean(off**2, axis=0)
+            within = tf.reduce_mean(tf.square(off), axis=0)
             if self.covariance == 'spherical':
                 within = tf.reduce_mean(within, keepdims=True)
         self.means.assign(means)
@@ -214,7 +214,7 @@ class GMM(Likelihood):
             share = tf.reduce_sum(shares, axis=1, keepdims=True)
             second = tf.matmul(x * share, x, transpose_a=True)[None]
         else:
-            second = tf.matmul(shares, x**2, transpose_a=True)
+            second = tf.matmul(shares, tf.square(x), transpose_a=True)
         return {
             'weight': tf.reduce_sum(shares, axis=0),
             'first': tf.matmul(shares, x, transpose_a=True),
@@ -235,7 +235,7 @@ class GMM(Likelihood):
             outer = tf.matmul(means * weight[:, None], means, transpose_a=True)
             covariance = second - outer
         else:
-            covariance = second / share - means**2
+            covariance = second / share - tf.square(means)
             if self.covariance == 'spherical':
                 covariance = tf.reduce_mean(covariance, axis=1, keepdims=True)
         scales = self._scale(covariance)
@@ -295,7 +295,7 @@ def plus_plus(points: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
         ends = tf.cumsum(likely)
         row = tf.searchsorted(ends, u[None] * ends[-1], side='right')[0]
         centres.append(points[tf.minimum(row, count - 1)])
-        off = tf.reduce_sum((points - centres[-1]) ** 2, axis=1)
+        off = tf.reduce_sum(tf.square(points - centres[-1]), axis=1)
         likely = off if len(centres) == 1 else tf.minimum(likely, off)
     return tf.stack(centres)
 
@@ -303,5 +303,6 @@ def plus_plus(points: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
 def _squares(x, centres):
     """Squared distances: [N, D], [M, D] -> [N, M]."""
     return tf.stack(
-        [tf.reduce_sum((x - c) ** 2, axis=1) for c in tf.unstack(centres)], 1
+        [tf.reduce_sum(tf.square(x - c), axis=1) for c in tf.unstack(centres)],
+        1,
     )
