@@ -21,4 +21,13 @@ PRESETS = {
         batch_size=1500,
         steps=100,
     ),
+    # (Twenty iterations of EM. The floor, not the data, is the variance of the
+    # pixels at the border, which are always black.)
+    'gmm_mnist': _GMM(
+        dataset='mnist',
+        num_components=20,
+        variance_floor=1e-3,
+        batch_size=6000,
+        steps=200,
+    ),
 }
