@@ -27,7 +27,8 @@ PRESETS = {
         dataset='mnist',
         num_components=20,
         variance_floor=1e-3,
-        batch_size=6000,
-        steps=200,
+        batch_size=4000,
+        steps=300,
+        log_every=30,
     ),
 }
