@@ -65,18 +65,17 @@ def main() -> None:
     print(folder / 'lecture.json')
 
 
-def _trained(name, *settings, seed=0, steps=None):
+def _trained(name, *settings, seed=0):
     """A run of a preset in the workdir: model, config, data."""
     from tfgen import presets
     from tfgen.training import workdir
     from tfgen.training.run import train
 
-    given = [*settings, *([f'steps={steps}'] if steps else [])]
-    preset = presets.get(name, given)
+    preset = presets.get(name, settings)
     config, examples = workdir.Config.of(
         name, preset, seed, data_dir=flags.FLAGS.data_dir
     )
-    parts = [name, *(s for s in settings), str(seed)]
+    parts = [name, *settings, str(seed)]
     folder = '-'.join(parts).replace('=', '_').replace(',', '_')
     print(f'{name} {" ".join(settings)}', flush=True)
     model = train(config, examples, cli.workdir() / folder)
@@ -125,9 +124,10 @@ def _variance():
     for name, setting in (('with KL', []), ('without', ['beta=0'])):
         deviations = []
         for steps in _STAGES:
-            # (The schedule is constant: a longer run goes on from a shorter.)
+            # (Each is a run of its own, so that a second call finds it; as the
+            # schedule is constant, the longer ones pass where the shorter end.)
             model, _, examples = _trained(
-                'cvae_digits', 'schedule=constant', *setting, steps=steps
+                'cvae_digits', 'schedule=constant', *setting, f'steps={steps}'
             )
             (batch,) = examples.evaluation('test', 1000)
             _, logvar = model.encode(batch['image'], batch['label'])
