@@ -21,14 +21,14 @@ PRESETS = {
         batch_size=1500,
         steps=100,
     ),
-    # (Twenty iterations of EM. The floor, not the data, is the variance of the
+    # (Ten iterations of EM. The floor, not the data, is the variance of the
     # pixels at the border, which are always black.)
     'gmm_mnist': _GMM(
         dataset='mnist',
         num_components=20,
         variance_floor=1e-3,
         batch_size=4000,
-        steps=300,
-        log_every=30,
+        steps=150,
+        log_every=15,
     ),
 }
