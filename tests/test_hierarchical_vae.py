@@ -9,6 +9,7 @@ from scipy import stats
 
 from tfgen import probability
 from tfgen.data import ImageSpec
+from tfgen.evaluation import annealed
 from tfgen.models.hierarchical_vae import HierarchicalVAE
 from tfgen.noise import BatchNoise
 
@@ -51,6 +52,17 @@ def test_the_bounds_close_on_the_exact_log_prob():
     assert np.all(bound < few.numpy().mean(0))
     assert np.all(few.numpy().mean(0) < exact + 0.01)
     assert (exact - bound).max() > 0.05
+
+
+def test_annealed_importance_needs_no_q():
+    model = _model()
+    model.to_low.trainable_variables[-1].assign_add([9.0, 3.0])  # a bad q
+    chains = tf.repeat(tf.constant(IMAGES), 64, axis=0)
+    weights = annealed.log_weights(
+        lambda z: model.log_likelihood(chains, z), [len(chains), 2], [0, 5], 200
+    )
+    found = probability.log_mean_exp(tf.reshape(weights, [16, 64]), axis=1)
+    np.testing.assert_allclose(found, _exact(model), atol=0.05)
 
 
 def test_samples_are_as_likely_as_the_model_says():

@@ -11,7 +11,7 @@ from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, nats
 from tfgen.models.base import Model
-from tfgen.models.variational import Variational
+from tfgen.models.latent import Bounded
 from tfgen.noise import BatchNoise
 
 _CHAINS = 16  # for each example
@@ -39,10 +39,10 @@ class Annealed(Measure):
         return False  # minutes for a few images
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Variational)
+        return isinstance(model, Bounded)
 
     def figures(
-        self, model: Variational, examples: Data, settings: Settings
+        self, model: Bounded, examples: Data, settings: Settings
     ) -> Figures:
         limit = settings.limit or _IMAGES
         found, size = [], settings.batch_size

@@ -98,6 +98,15 @@ class HierarchicalVAE(Bounded, SinglePlayer):
         """P(x = 1)."""
         return tf.sigmoid(decoded)
 
+    def log_likelihood(
+        self,
+        example: tf.Tensor,
+        z: tf.Tensor,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """log p(x|z) in nats: [B]."""
+        return probability.log_bernoulli(example, self.decode(z))
+
     def _terms(self, image, noise, count=1):
         """log p(x | low), and log of q / p of what was drawn, each [B S].
 

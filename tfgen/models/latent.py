@@ -149,7 +149,19 @@ class Inference(Coding, Latent):
 
 
 class Bounded(Inference):
-    """A model that bounds log p(x) from below, by draws of q(z|x)."""
+    """A model that bounds log p(x) from below, by draws of q(z|x).
+
+    p(z) is the standard normal distribution.
+    """
+
+    @abc.abstractmethod
+    def log_likelihood(
+        self,
+        example: tf.Tensor,
+        z: tf.Tensor,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """log p(x|z) in nats: [B]."""
 
     @abc.abstractmethod
     def elbo(

@@ -4,7 +4,6 @@ Source: Kingma and Welling 2014; the notes' CVAE code; Burda et al. 2016 for
 several draws (IWAE).
 """
 
-import abc
 import functools
 from collections.abc import Mapping
 from typing import Any
@@ -55,15 +54,6 @@ class Variational(Bounded, SinglePlayer):
                     f'{name}={value} or --set importance_samples=1'
                 )
         return ''
-
-    @abc.abstractmethod
-    def log_likelihood(
-        self,
-        example: tf.Tensor,
-        z: tf.Tensor,
-        label: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """log p(x|z) in nats: [B]."""
 
     def reparameterize(
         self, mean: tf.Tensor, logvar: tf.Tensor, noise: Noise
