@@ -32,7 +32,6 @@ SPECS = {
 UNRECORDED = {
     'pixelrnn_mnist': 85_378,
     'gated_pixelcnn_mnist': 209_730,
-    'inpainting_vae_mnist': 4_014_984,
 }
 
 

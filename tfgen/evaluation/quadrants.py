@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.data import Data, Spec
-from tfgen.evaluation.base import Figures, Measure, Settings, batches, nats
+from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
 from tfgen.models.base import Model
 from tfgen.models.inpainting_vae import InpaintingVAE
 from tfgen.models.masks import quadrants
@@ -43,8 +43,7 @@ class Quadrants(Measure):
                 values = bound(batch['image'], tf.constant(known), seed)
                 found.setdefault(f'given_{known}', []).append(values.numpy())
         return {
-            name: nats(np.concatenate(v), examples.spec)
-            for name, v in found.items()
+            name: mean(np.concatenate(v), 'nats') for name, v in found.items()
         }
 
 

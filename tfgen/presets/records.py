@@ -13,6 +13,9 @@ from tfgen import files, presets
 # Of a model that has many.
 _HEADLINES = (
     'accuracy',
+    'given_1',
+    'given_2',
+    'given_3',
     'label_agreement',
     'frechet_distance',
     'coverage',
