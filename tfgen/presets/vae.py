@@ -60,13 +60,15 @@ PRESETS = {
     ),
     # 300,000 steps at the default rate, without a warm-up, end a nat higher.
     'vae_mnist': _CVAE(
-        **_BURDA | {'steps': 600_000, 'learning_rate': 2e-3},
+        **_BURDA,
         **_ONE_LAYER,
+        steps=600_000,
+        learning_rate=2e-3,
         kl_warmup=100_000,
     ),
     # Goes on from vae_mnist by --init_from, whose steps cost a third.
     'iwae_mnist': _CVAE(
-        **_BURDA | {'steps': 100_000}, **_ONE_LAYER, importance_samples=5
+        **_BURDA, **_ONE_LAYER, steps=100_000, importance_samples=5
     ),
     # Sohn et al. 2015; the widths are those of Pyro's replica.
     'inpainting_vae_mnist': settings.of(InpaintingVAE)(
@@ -80,7 +82,6 @@ PRESETS = {
         checkpoint_every=3000,
     ),
     'iwae2_mnist': settings.of(HierarchicalVAE)(
-        **_BURDA | {'steps': 80_000, 'learning_rate': 2e-3},
-        importance_samples=5,
+        **_BURDA, steps=80_000, learning_rate=2e-3, importance_samples=5
     ),
 }
