@@ -85,6 +85,19 @@ def test_signals_are_heard_while_python_does_not_listen():
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_signals_at_once_are_one_request():
+    # As GNU timeout sends its own: to the process, and then to its group.
+    stop = stopping.Stop()
+    with stop.on_signals():
+        os.kill(os.getpid(), signal.SIGHUP)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            while not float(stop.flag):
+                time.sleep(0.01)
+            os.kill(os.getpid(), number)
+            time.sleep(0.05)
+        assert stop.number == signal.SIGHUP
+
+
 def test_a_second_signal_ends_the_process_even_in_the_midst_of_a_step():
     code = (
         'import tensorflow as tf\n'
@@ -103,7 +116,7 @@ def test_a_second_signal_ends_the_process_even_in_the_midst_of_a_step():
     time.sleep(1.0)  # to be in the loop
     process.send_signal(signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=1.0)
+        process.wait(timeout=1.5)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=60) == 143
 

@@ -6,6 +6,7 @@ import pathlib
 import signal
 import socket
 import threading
+import time
 
 import tensorflow as tf
 
@@ -19,6 +20,10 @@ except ImportError:  # not on Windows, where nothing is locked
 
 # Told to end, Ctrl-C, the terminal is gone.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# One request may come as several signals: GNU timeout sends its signal to the
+# process and then to its group, a wrapper passes on the Ctrl-C that the
+# terminal has sent to both, a closed session is followed by SIGTERM.
+_ONE_REQUEST = 1.0  # seconds
 
 
 class Stopped(Exception):
@@ -43,7 +48,8 @@ class Stop:
     may be minutes later. So a thread of its own waits for what the
     interpreter's C code writes at once, and sets the variable; the training
     loop reads it as every step begins, and ends after that step. A second
-    signal ends the process, as it would without all this.
+    request, by a signal a second later or more, ends the process, as it would
+    without all this.
     """
 
     def __init__(self):
@@ -85,14 +91,15 @@ class Stop:
             ours.close()
 
     def _wait(self, channel):
-        asked = False
+        asked = None
         while numbers := channel.recv(1):
             if numbers[0] not in _SIGNALS:
                 continue
-            if asked:
+            if asked is None:
+                asked = time.monotonic()
+                self.request(numbers[0])
+            elif time.monotonic() - asked >= _ONE_REQUEST:
                 os._exit(128 + numbers[0])
-            self.request(numbers[0])
-            asked = True
 
 
 def _hear(number, frame):
