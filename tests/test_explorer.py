@@ -232,6 +232,15 @@ def test_the_picture_follows_the_sliders_and_the_plane(port, visit):
     left, up, _ = (float(v) for v in page.state()['z'].split(','))
     assert left < -2 and up > 2
     np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
+    # A hand that hovers looks; one that presses takes.
+    page.tab.mouse.move(1, 1)
+    page.settle()
+    assert page.state()['z'] == '0,0.8,0'
+    np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
+    plane.click(position={'x': 40, 'y': 40})
+    page.tab.mouse.move(1, 1)
+    page.settle()
+    assert page.state()['z'] == f'{left:g},{up:g},0'
     plane.focus()
     page.press('ArrowRight', 'ArrowDown')
     moved = [float(v) for v in page.state()['z'].split(',')]
@@ -269,7 +278,8 @@ def test_what_is_known_stays_in_a_completion(visit):
     assert len(ways) == 6
     for way in ways:
         np.testing.assert_array_equal(way[:4], picture[:4])
-    assert any(np.any(way[4:] != ways[0][4:]) for way in ways)
+    different = {way.tobytes() for way in [picture, *ways]}
+    assert len(different) == 7  # none is the picture as it was
     # By the keyboard alone: everything known but the pixel in the middle.
     page.tab.get_by_role('button', name='Nothing').click()
     page.tab.get_by_label('What is hidden').focus()
@@ -291,6 +301,165 @@ def test_it_shows_how_a_picture_was_drawn(visit):
     assert np.any(np.array(page.pixels()[2:]) != np.array(done))
     page.tab.get_by_role('button', name='Watch it draw').wait_for()
     np.testing.assert_array_equal(page.pixels()[2:], done)
+
+
+@contextlib.contextmanager
+def _held(page):
+    """No answer comes in here; all that was asked is answered after it."""
+    held, holding = [], [True]
+
+    def hold(route):
+        if holding:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.tab.route('**/*:predict', hold)
+    yield held
+    holding.clear()
+    for route in held:
+        route.continue_()
+    page.settle()
+    page.tab.unroute('**/*:predict')
+
+
+def test_what_is_done_before_an_answer_comes_is_not_lost(visit):
+    page = visit('#model=pixelrnn&panel=complete&label=7')
+    before = page.state()
+    with _held(page) as held:
+        page.tab.get_by_role('button', name='Nothing').click()
+        page.tab.get_by_label('What is hidden').focus()
+        page.tab.keyboard.press('Space')
+        after = page.state()
+        while not held:
+            page.tab.wait_for_timeout(20)
+        page.tab.get_by_role('tab', name='Samples').click()
+    assert after['m'] != before['m']
+    page.tab.get_by_role('tab', name='Complete').click()
+    page.settle()
+    assert page.state()['m'] == after['m']
+    picture, _, *ways = page.pixels()
+    changed = np.any(np.array(ways) != picture, axis=0)
+    assert set(zip(*np.nonzero(changed), strict=True)) <= {(4, 4)}
+
+
+@pytest.mark.parametrize(
+    ('panel', 'button'), [('complete', 'Right half'), ('closer', None)]
+)
+def test_controls_wait_for_the_first_sample(panel, button, visit):
+    page = visit('#model=pixelrnn')
+    with _held(page):
+        address = f'#model=pixelrnn&panel={panel}&label=1'
+        page.tab.evaluate('to => { location.hash = to; }', address)
+        page.tab.get_by_label('label').select_option('3')
+        if button:
+            page.tab.get_by_role('button', name=button).click()
+        page.tab.wait_for_timeout(100)
+        assert not page.tab.locator('#status.wrong').count(), page.status()
+    assert page.state()['label'] == '3'
+    assert page.tab.locator('#panel canvas').count()
+
+
+def test_a_late_sample_does_not_take_a_drawing_away(visit):
+    page = visit('#model=pixelrnn&panel=closer&label=1')
+    with _held(page) as held:
+        page.tab.get_by_role('button', name='One of its own').click()
+        while not held:
+            page.tab.wait_for_timeout(20)
+        page.tab.get_by_role('button', name='Clear').click()
+        page.tab.get_by_label('Drawing').focus()
+        page.tab.keyboard.press('Space')
+    drawn = page.pixels('canvas.edit')[0] > 0
+    drawn[4, 4] = False  # the cursor
+    assert not drawn.any()
+
+
+def test_it_watches_the_answer_that_it_has(visit):
+    page = visit('#model=pixelrnn&panel=complete&label=7')
+    picture, _, *done = page.pixels()
+    page.tab.get_by_label('Pixels a second').fill('1')
+    watch = page.tab.get_by_role('button', name='Watch it draw')
+    with _held(page):
+        page.tab.get_by_role('button', name='Upper half').click()
+        watch.click()
+        page.tab.wait_for_timeout(100)
+        for way in page.pixels()[2:]:
+            # Of the lower half, which was hidden when it was asked for.
+            np.testing.assert_array_equal(way[:4], picture[:4])
+    watch.wait_for()  # a new answer ends it
+    assert np.any(np.array(page.pixels()[2:]) != np.array(done))
+    with _held(page):
+        address = '#model=pixelrnn&panel=complete&label=3'
+        page.tab.evaluate('to => { location.hash = to; }', address)
+        assert watch.is_disabled()
+
+
+def test_a_link_asks_for_the_same(visit):
+    page = visit('#model=pixelrnn&panel=complete&label=7')
+    asked = []
+
+    def note(request):
+        if request.url.endswith(':predict') and 'complete' in request.post_data:
+            asked.append(json.loads(request.post_data))
+
+    page.tab.get_by_label('pen').select_option('0.5')
+    page.tab.on('request', note)
+    page.tab.get_by_label('Drawing').focus()
+    page.press('Space')
+    page.state()
+    again = visit('')
+    again.tab.on('request', note)
+    again.tab.goto(page.tab.url)
+    again.settle()
+    assert len(asked) == 2
+    assert asked[0]['inputs']['image'] == asked[1]['inputs']['image']
+
+
+def test_a_large_picture_fits_the_address(visit):
+    code = """import('./pictures.js').then(m => {
+        const image = m.blank([256, 256, 3], 1);
+        const again = m.unpackImage(m.packImage(image), [256, 256, 3]);
+        return JSON.stringify(again) === JSON.stringify(image);})"""
+    assert visit().tab.evaluate(code)
+
+
+def test_what_failed_is_told_and_tried_again(port, browser, visit):
+    page = visit('#model=cvae&of=3')
+    shown = page.pixels('.grid canvas')
+    page.tab.route(
+        '**/*:predict', lambda r: r.fulfill(status=503, body='{"error": "no"}')
+    )
+    page.tab.get_by_label('first seed').fill('50')
+    page.tab.keyboard.press('Enter')
+    page.tab.locator('#status.wrong').wait_for()
+    assert page.status() == 'no'
+    box = page.tab.locator('#status').bounding_box()
+    assert box['y'] + box['height'] <= page.tab.viewport_size['height']
+    np.testing.assert_array_equal(page.pixels('.grid canvas'), shown)
+    page.tab.unroute('**/*:predict')
+    page.tab.get_by_role('button', name='Try again').click()
+    page.settle()
+    images = _predict(
+        port, 'cvae', 'sample', seed=[*range(50, 74)], label=[3] * 24
+    )
+    np.testing.assert_allclose(
+        page.pixels('.grid canvas'), _bytes(images), atol=1
+    )
+    assert not page.tab.get_by_role('button', name='Try again').count()
+    # (Chromium itself notes the status.)
+    assert all('503' in text for text in page.complaints)
+    page.complaints.clear()
+
+
+def test_a_tab_that_is_pressed_keeps_the_focus_and_counts_once(visit):
+    page = visit('#model=cvae')
+    focused = 'document.activeElement.textContent'
+    entries = page.tab.evaluate('history.length')
+    for name in ('Codes', 'Codes', 'pixelrnn', 'pixelrnn'):
+        page.tab.get_by_role('tab', name=name).click()
+        page.settle()
+        assert page.tab.evaluate(focused) == name
+    assert page.tab.evaluate('history.length') == entries + 2
 
 
 def test_a_panel_that_is_left_says_no_more(visit):
@@ -388,12 +557,13 @@ def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
     assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
     nameless = page.tab.evaluate(
         """() => [...document.querySelectorAll(
-            'button, input:not([hidden]), select, canvas, [role]')].filter(e =>
+            'button, input:not([hidden]), select, canvas, audio, [role]'
+            )].filter(e =>
                 e.checkVisibility() && !e.closest('[role=img] *')
                 && !e.innerText?.trim() && !e.ariaLabel
                 && !e.querySelector('[aria-label]') && !e.labels?.length
                 && !e.getAttribute('aria-labelledby') && e.role !== 'status'
-                && !['audio'].includes(e.localName)).map(e => e.outerHTML)"""
+                ).map(e => e.outerHTML)"""
     )
     assert nameless == []
     # And nothing comes from elsewhere.
@@ -419,6 +589,30 @@ def test_a_request_can_be_copied_and_run(port, visit):
     )
     again = json.loads(done.stdout)['outputs']
     np.testing.assert_array_equal(np.array(again), found)
+
+
+def test_a_request_is_shown_whole_where_nothing_can_be_copied(visit):
+    page = visit('#model=gaussian')
+    page.tab.evaluate(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
+    )
+    page.tab.locator('summary').click()
+    code = page.tab.inner_text('#code')
+    # No more rows than a server in earnest takes at once.
+    assert code.startswith('# The first 32 rows of 512.')
+    done = subprocess.run(['bash', '-c', code], capture_output=True, text=True)
+    assert len(json.loads(done.stdout)['outputs']) == 32
+    page.tab.get_by_role('tab', name='pixelrnn').click()
+    page.settle()
+    page.tab.get_by_role('tab', name='Complete').click()
+    page.settle()
+    assert page.tab.inner_text('#code').endswith('(copied whole)')
+    page.tab.get_by_role('button', name='Copy').click()
+    page.settle()
+    code = page.tab.inner_text('#code')
+    assert page.tab.evaluate('getSelection().toString()').strip() == code
+    done = subprocess.run(['bash', '-c', code], capture_output=True, text=True)
+    assert len(json.loads(done.stdout)['outputs']) == 6
 
 
 def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):

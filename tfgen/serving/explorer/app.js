@@ -1,12 +1,13 @@
 // The page: models as tabs, and what can be done with one.
 
-import {asCurl, asPython, Client, during} from './client.js';
+import {asCurl, asPython, Client} from './client.js';
 import {closer} from './closer.js';
 import {codes} from './codes.js';
 import {complete} from './complete.js';
+import {forget, job, say} from './jobs.js';
 import {describe} from './model.js';
 import {lines, points, sounds} from './others.js';
-import {status, tabs, tell} from './page.js';
+import {tabs} from './page.js';
 import {samples} from './samples.js';
 import * as state from './state.js';
 
@@ -15,7 +16,7 @@ const query = new URLSearchParams(location.search);
 const client = new Client((query.get('server') || '').replace(/\/$/, ''));
 const byId = (id) => document.getElementById(id);
 const KINDS = {image: 'pictures of', audio: 'sounds of samples', point: 'points of dimension', symbols: 'lines of letters'};
-let known = [], model = null, newest = 0, leave = new AbortController();
+let known = [], model = null, leave = new AbortController();
 
 // key, name, whether a model has it, what makes it
 const PANELS = [
@@ -43,13 +44,13 @@ function show() {
   if (!chosen) {
     byId('panels').replaceChildren();
     byId('panel').replaceChildren();
-    status('This model serves nothing that this page can show.');
+    say('This model serves nothing that this page can show.');
     return;
   }
   tabs(byId('panels'), able.map(([key, name]) => [key, name]), chosen[0], open, 'panel');
   // A panel that has been left asks nothing more, and leaves the address alone.
   const panel = {
-    client: during(client, signal), model, open,
+    client: client.during(signal), model, open,
     set: (changes) => { if (!signal.aborted) state.set(changes); },
   };
   byId('panel').setAttribute('aria-labelledby', `panels-${chosen[0]}`);
@@ -58,14 +59,13 @@ function show() {
 
 function leaving() {
   leave.abort();
+  forget();
   leave = new AbortController();
   return leave;
 }
 
-async function choose(name) {
-  newest += 1;
-  leaving();
-  const mine = newest;
+function choose(name) {
+  const {signal} = leaving();
   if (state.get('model', name) !== name) state.clear();
   state.set({model: name});
   tabs(byId('models'), known.map((m) => [m.name, m.name]), name, (other) => {
@@ -77,11 +77,16 @@ async function choose(name) {
   byId('panel').replaceChildren();
   byId('facts').textContent = '';
   byId('panel').setAttribute('aria-busy', 'true');
-  const found = await tell(() => describe(client, name, known.find((m) => m.name === name)?.info));
-  if (mine !== newest) return;
-  byId('panel').setAttribute('aria-busy', 'false');
-  if (!found) return;
-  model = found;
+  meet(name, signal);
+}
+
+// Asks a model what it is, and shows it.
+const meet = job(async (name, signal) => {
+  try {
+    model = await describe(client.during(signal), name, known.find((m) => m.name === name)?.info);
+  } finally {
+    if (!signal.aborted) byId('panel').setAttribute('aria-busy', 'false');
+  }
   const {info} = model;
   byId('facts').textContent = [
     info?.preset && `preset ${info.preset}, step ${info.step}`,
@@ -90,15 +95,29 @@ async function choose(name) {
     model.zSize && `code of ${model.zSize}`,
   ].filter(Boolean).join(' · ');
   show();
-}
+});
 
 function showRequest() {
   const {value} = document.querySelector('input[name=language]:checked');
-  if (!client.last) return '';
-  const text = (value === 'curl' ? asCurl : asPython)(client.server, client.last);
+  const {last} = client.shown;
+  if (!last) return '';
+  const text = (value === 'curl' ? asCurl : asPython)(client.server, last);
   byId('code').textContent = text.length > 4000 ? `${text.slice(0, 4000)} ... (copied whole)` : text;
   return text;
 }
+
+const copy = job(async () => {
+  const text = showRequest();
+  // (A page that does not come from this machine has no clipboard without TLS.)
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    say('Copied.');
+    return;
+  }
+  byId('code').textContent = text;
+  getSelection().selectAllChildren(byId('code'));
+  say('This browser lets this page copy nothing: here it is whole, and selected.');
+});
 
 async function begin() {
   const listed = await client.models();
@@ -107,24 +126,21 @@ async function begin() {
   byId('server').textContent = client.server || location.host;
   if (!known.length) {
     byId('panel').setAttribute('aria-busy', 'false');
-    status(listed ? 'This server has no model yet: export one into its folder, and load this page again.'
+    say(listed ? 'This server has no model yet: export one into its folder, and load this page again.'
       : 'This server does not tell its models: add ?models=NAME,... to the address.', true);
     return;
   }
-  await chooseAsAddressed();
+  chooseAsAddressed();
 }
 
 function chooseAsAddressed() {
   const wanted = state.get('model');
-  return choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
+  choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
 }
 
-client.onRequest = () => { if (byId('request').open) showRequest(); };
+client.shown.act = () => { if (byId('request').open) showRequest(); };
 byId('request').ontoggle = showRequest;
 document.querySelectorAll('input[name=language]').forEach((radio) => { radio.onchange = showRequest; });
-byId('copy').onclick = () => tell(async () => {
-  await navigator.clipboard.writeText(showRequest());
-  status('Copied.');
-});
+byId('copy').onclick = copy;
 state.onForeignChange(() => { if (known.length) chooseAsAddressed(); });
 begin();

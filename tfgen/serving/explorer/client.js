@@ -6,23 +6,37 @@ export class Refused extends Error {}
 export class Left extends Error {}
 
 const MOST_ROWS = 32; // of a request, as deploy/batching.config allows
+const PATIENCE = 120; // seconds
 
 export class Client {
   // server: '' for the one that the page came from, or http://host:port.
   constructor(server) {
     this.server = server;
-    this.last = null; // {path, body} of the newest request for an answer
-    this.onRequest = () => {};
+    this.signal = new AbortController().signal;
+    // The newest request for an answer: {path, body, rows, of}.
+    this.shown = {last: null, act: () => {}};
+  }
+
+  // The same client for as long as `signal` lasts: then it says Left.
+  during(signal) {
+    return Object.assign(Object.create(this), {signal});
   }
 
   async json(path, options) {
-    let answer;
+    const {signal} = this;
+    let answer, text;
     try {
-      answer = await fetch(this.server + path, options);
-    } catch {
-      throw new Refused(`no answer from ${this.server || location.origin}`);
+      signal.throwIfAborted();
+      answer = await fetch(this.server + path, {
+        ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(1000 * PATIENCE)]),
+      });
+      text = await answer.text();
+      signal.throwIfAborted();
+    } catch (error) {
+      if (signal.aborted) throw new Left();
+      const when = error.name === 'TimeoutError' ? ` within ${PATIENCE} seconds` : '';
+      throw new Refused(`no answer from ${this.server || location.origin}${when}`);
     }
-    const text = await answer.text();
     // A number that is none is no JSON, but the servers write it.
     const plain = text.replace(/(?<=[\[\s,:])(-?Infinity|NaN)(?=[\s,\]}])/g, 'null');
     let content;
@@ -63,75 +77,39 @@ export class Client {
   // aside: whether it is not what the request on the page should be.
   async predict(model, signature, inputs, aside = false) {
     const path = `/v1/models/${encodeURIComponent(model.name)}:predict`;
-    if (!aside) {
-      this.last = {path, body: {signature_name: signature, inputs}};
-      this.onRequest();
-    }
-    const rows = Object.values(inputs)[0].length;
+    const of = Object.values(inputs)[0].length;
+    const names = Object.keys(model.signatures[signature].outputs);
     let outputs = null;
-    for (let start = 0; start < Math.max(rows, 1); start += MOST_ROWS) {
+    for (let start = 0; start < Math.max(of, 1); start += MOST_ROWS) {
       const part = Object.fromEntries(Object.entries(inputs)
         .map(([name, values]) => [name, values.slice(start, start + MOST_ROWS)]));
-      const found = await this.ask(model, path, {signature_name: signature, inputs: part});
+      const body = JSON.stringify({signature_name: signature, inputs: part});
+      if (!aside && !start) {
+        this.shown.last = {path, body, rows: Math.min(of, MOST_ROWS), of};
+        this.shown.act();
+      }
+      const answer = await this.json(path, {method: 'POST', body});
+      const found = names.length > 1 ? answer.outputs : {[names[0]]: answer.outputs};
       for (const name of Object.keys(outputs || {})) outputs[name].push(...found[name]);
       outputs ??= found;
     }
     return outputs;
   }
-
-  async ask(model, path, body) {
-    const answer = await this.json(path, {method: 'POST', body: JSON.stringify(body)});
-    const names = Object.keys(model.signatures[body.signature_name].outputs);
-    return names.length > 1 ? answer.outputs : {[names[0]]: answer.outputs};
-  }
-}
-
-// Runs `work` for the newest value alone: what came in between is left out.
-export function latest(work) {
-  let busy = false, waiting = null;
-  return async function run(...values) {
-    if (busy) {
-      waiting = values;
-      return;
-    }
-    busy = true;
-    try {
-      await work(...values);
-    } finally {
-      busy = false;
-      if (waiting) {
-        const next = waiting;
-        waiting = null;
-        run(...next);
-      }
-    }
-  };
-}
-
-// A client for as long as `signal` lasts.
-export function during(client, signal) {
-  const require = () => { if (signal.aborted) throw new Left(); };
-  return {
-    async predict(...inputs) {
-      require();
-      const found = await client.predict(...inputs);
-      require();
-      return found;
-    },
-  };
 }
 
 const quoted = (text) => `'${text.replaceAll("'", String.raw`'\''`)}'`;
 
-export function asCurl(server, {path, body}) {
-  return `curl ${quoted((server || location.origin) + path)} -d @- <<'JSON'\n${JSON.stringify(body)}\nJSON`;
+const heading = ({rows, of}) => (rows < of ? `# The first ${rows} rows of ${of}.\n` : '');
+
+export function asCurl(server, last) {
+  return `${heading(last)}curl ${quoted((server || location.origin) + last.path)} -d @- <<'JSON'\n${last.body}\nJSON`;
 }
 
-export function asPython(server, {path, body}) {
-  return [
+export function asPython(server, last) {
+  return heading(last) + [
     'import json, urllib.request', '',
-    `body = json.loads(r'''${JSON.stringify(body)}''')`,
-    `url = ${JSON.stringify((server || location.origin) + path)}`,
+    `body = json.loads(r'''${last.body}''')`,
+    `url = ${JSON.stringify((server || location.origin) + last.path)}`,
     'request = urllib.request.Request(url, json.dumps(body).encode())',
     "print(json.load(urllib.request.urlopen(request))['outputs'])",
   ].join('\n');

@@ -1,8 +1,8 @@
 // A picture that is drawn or loaded, and all that a model says of it.
 
-import {latest} from './client.js';
+import {job} from './jobs.js';
 import {inputsOf} from './model.js';
-import {h, labelChoice, tell} from './page.js';
+import {h, labelChoice} from './page.js';
 import {blank, packImage, picture, unpackImage, workbench} from './pictures.js';
 import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
@@ -25,12 +25,16 @@ export function closer({client, model, set}) {
     shown = true;
     return client.predict(model, signature, inputsOf(model, signature, 1, {image: [image], label, seed: 0}), aside);
   };
-  const look = latest(() => tell(async () => {
-    shown = false;
+  const look = () => {
+    if (!image) return; // its first one is still to come
     const p = packImage(image);
     // As the address has it, so that a link tells the same.
     image = unpackImage(p, model.shape);
     set({p, label: model.conditional ? label : null});
+    learn();
+  };
+  const learn = job(async () => {
+    shown = false;
     const rows = [];
     for (const [name, unit, meaning] of NUMBERS.filter(([key]) => model.has(key))) {
       const value = (await ask(name))[name][0];
@@ -48,17 +52,23 @@ export function closer({client, model, set}) {
       NUMBERS.some(([key, unit]) => unit && model.has(key))
         ? h('p', {class: 'note'}, 'Nats are of a probability, or of a density where the model takes pixels for continuous numbers: of a density they may be positive, and the two do not compare.')
         : '');
-  }));
+  });
 
   const own = anySample(client, model, () => label);
   const place = h('div', {});
-  const begin = async () => {
-    if (!image && own) image = (await tell(() => sampleImages(client, model, [0], [label])))?.[0];
-    image ??= blank(model.shape);
+  const work = () => {
     place.replaceChildren(workbench(model, image, (now) => { image = now; look(); }, own));
-    await look();
+    look();
   };
-  begin();
+  const begin = job(async () => {
+    [image] = await sampleImages(client, model, [0], [label]);
+    work();
+  });
+  if (!image && own) begin();
+  else {
+    image ??= blank(model.shape);
+    work();
+  }
   return [
     model.conditional ? h('div', {class: 'bar'}, labelChoice(model, String(label), (value) => { label = Number(value); look(); })) : null,
     h('div', {class: 'sides'}, place, answer),

@@ -1,8 +1,8 @@
 // The space of codes: sliders, a plane to hover over, a line between two codes.
 
-import {latest} from './client.js';
+import {job} from './jobs.js';
 import {inputsOf, normals} from './model.js';
-import {button, choice, h, labelChoice, labelled, numberInput, tell} from './page.js';
+import {button, choice, h, labelChoice, labelled, numberInput} from './page.js';
 import {draw, picture} from './pictures.js';
 import * as state from './state.js';
 
@@ -23,11 +23,14 @@ export function codes({client, model, set}) {
 
   // The picture under the hand.
   const large = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture of this code'});
-  const follow = latest(() => tell(async () => {
-    set({z: z.join(','), label: model.conditional ? label : null});
+  const redraw = job(async () => {
     const [image] = await decode([z]);
     draw(large, image, model.palette);
-  }));
+  });
+  const follow = () => {
+    set({z: z.join(','), label: model.conditional ? label : null});
+    redraw();
+  };
 
   const sliders = h('div', {class: 'sliders'});
   const showSliders = (all) => {
@@ -37,17 +40,25 @@ export function codes({client, model, set}) {
       return [h('label', {for: `z${i}`}, `z${i + 1}`), h('input', {
         id: `z${i}`, type: 'range', min: -REACH, max: REACH, step: 0.01, value,
         oninput: (event) => {
+          resting = null;
           z[i] = Number(event.target.value);
           number.textContent = z[i].toFixed(2);
           follow();
-          if (i === axes[0] || i === axes[1]) mark();
-          else map();
+          if (axes.includes(i)) mark();
         },
+        // The plane, of many pictures, waits until the hand rests.
+        onchange: () => { if (!axes.includes(i)) map(); },
       }), number];
     }));
-    if (size > shown.length) sliders.append(button(`All ${size}`, () => showSliders(true)));
+    if (size > shown.length) {
+      sliders.append(button(`All ${size}`, () => {
+        showSliders(true);
+        document.getElementById(`z${FEW}`).focus();
+      }));
+    }
   };
   const put = (code) => {
+    resting = null;
     z = [...code];
     showSliders(sliders.querySelectorAll('input').length > FEW);
     follow();
@@ -58,14 +69,13 @@ export function codes({client, model, set}) {
   const axes = [state.whole('i', 0, 0, size - 1), state.whole('j', Math.min(1, size - 1), 0, size - 1)];
   const plane = h('canvas', {
     class: 'picture plane', tabindex: 0, role: 'application',
-    'aria-label': 'A plane of codes. Hover over it, or move with the arrow keys.',
+    'aria-label': 'A plane of codes. Hover over it and press to take one, or move with the arrow keys.',
   });
-  let tiles = null;
+  let tiles = null, resting = null; // the code from which a hovering hand started
   // Of so many pixels that a frame around one is thin.
   const scale = Math.ceil(48 / model.shape[1]);
   const [height, width] = model.shape.map((side) => side * scale);
-  const map = latest(() => tell(async () => {
-    set({i: axes[0] || null, j: axes[1] === 1 ? null : axes[1]});
+  const map = job(async () => {
     const at = (k) => (2 * k / (SIDE - 1) - 1) * REACH;
     const rows = Array.from({length: SIDE * SIDE}, (_, k) => {
       const row = [...z];
@@ -85,7 +95,7 @@ export function codes({client, model, set}) {
       context.drawImage(tile, (k % SIDE) * width, Math.floor(k / SIDE) * height, width, height);
     });
     mark();
-  }));
+  });
   const mark = () => {
     if (!tiles) return;
     plane.width = tiles.width;
@@ -102,6 +112,9 @@ export function codes({client, model, set}) {
     const bound = (v) => Number(Math.min(REACH, Math.max(-REACH, v)).toFixed(2));
     z[axes[0]] = bound(a);
     z[axes[1]] = bound(b);
+    moved();
+  };
+  const moved = () => {
     for (const i of axes) {
       const slider = document.getElementById(`z${i}`);
       if (slider) {
@@ -112,22 +125,36 @@ export function codes({client, model, set}) {
     mark();
     follow();
   };
+  // A hand that hovers looks; one that presses takes.
   plane.onpointermove = plane.onpointerdown = (event) => {
     if (!tiles) return;
+    if (event.buttons) resting = null;
+    else resting ??= [...z];
     const box = plane.getBoundingClientRect();
     const across = (event.clientX - box.left) / box.width * tiles.width;
     const down = (event.clientY - box.top) / box.height * tiles.height;
     moveTo((2 * (across - width / 2) / (tiles.width - width) - 1) * REACH,
       (1 - 2 * (down - height / 2) / (tiles.height - height)) * REACH);
   };
+  plane.onpointerleave = plane.onpointercancel = () => {
+    if (!resting) return;
+    z = resting;
+    resting = null;
+    moved();
+  };
   plane.onkeydown = (event) => {
     const step = {ArrowLeft: [-.1, 0], ArrowRight: [.1, 0], ArrowUp: [0, .1], ArrowDown: [0, -.1]}[event.key];
     if (!step) return;
     event.preventDefault();
+    resting = null;
     moveTo(z[axes[0]] + step[0], z[axes[1]] + step[1]);
   };
   const dimensions = Array.from({length: size}, (_, i) => [String(i), `z${i + 1}`]);
-  const axis = (k) => choice(dimensions, String(axes[k]), (value) => { axes[k] = Number(value); map(); });
+  const axis = (k) => choice(dimensions, String(axes[k]), (value) => {
+    axes[k] = Number(value);
+    set({i: axes[0] || null, j: axes[1] === 1 ? null : axes[1]});
+    map();
+  });
 
   // The line between two codes.
   const strip = h('div', {class: 'grid'});
@@ -136,8 +163,7 @@ export function codes({client, model, set}) {
   const onLine = async (weights) => (await client.predict(model, 'interpolate', inputsOf(model, 'interpolate', weights.length, {
     z: weights.map(() => ends.a), z_to: weights.map(() => ends.b), weight: weights, spherical: arc ? 1 : 0, label,
   }), !touched)).image;
-  const line = latest(() => tell(async () => {
-    set({a: ends.a.join(','), b: ends.b.join(','), arc: arc ? 1 : null});
+  const line = job(async () => {
     const weights = Array.from({length: STEPS}, (_, k) => k / (STEPS - 1));
     const images = await onLine(weights);
     strip.replaceChildren(...images.map((image, k) =>
@@ -146,35 +172,43 @@ export function codes({client, model, set}) {
         touched = true;
         slide();
       })));
-  }));
-  const slide = latest(() => tell(async () => {
-    set({w: weight});
+  });
+  const middle = job(async () => {
     const [image] = await onLine([weight]);
     draw(between, image, model.palette);
-  }));
+  });
+  const slide = () => {
+    set({w: weight});
+    middle();
+  };
+  const both = () => {
+    set({a: ends.a.join(','), b: ends.b.join(','), arc: arc ? 1 : null});
+    line();
+    slide();
+  };
   const slider = h('input', {
     type: 'range', min: 0, max: 1, step: 0.01, value: weight, 'aria-label': 'Way from A to B',
     oninput: (event) => { weight = Number(event.target.value); touched = true; slide(); },
   });
-  const keep = (name) => { ends[name] = [...z]; line(); slide(); };
+  const keep = (name) => { ends[name] = [...z]; both(); };
 
   showSliders(false);
   follow();
   map();
-  if (model.has('interpolate')) { line(); slide(); }
+  if (model.has('interpolate')) both();
   return [
     h('div', {class: 'bar'},
       labelled('draw a code, seed', numberInput('', (seed) => put(normals(seed, size)))),
       button('All zero', () => put(Array(size).fill(0))),
       model.conditional ? labelChoice(model, String(label), (value) => {
-        label = Number(value); follow(); map(); line(); slide();
+        label = Number(value); follow(); map(); if (model.has('interpolate')) both();
       }) : null),
     h('div', {class: 'sides'}, h('div', {}, large, sliders),
       h('div', {}, plane, h('div', {class: 'bar'}, labelled('across', axis(0)), labelled('up', axis(1))))),
     model.has('interpolate') ? [
       h('h2', {}, 'A line between two codes'),
       h('div', {class: 'bar'}, button('This code is A', () => keep('a')), button('This code is B', () => keep('b')),
-        labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; line(); slide(); }}), 'along an arc, as normal codes lie')),
+        labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; both(); }}), 'along an arc, as normal codes lie')),
       h('p', {class: 'note'}, 'From A, left, to B, right.'), strip, slider, between] : null,
   ];
 }

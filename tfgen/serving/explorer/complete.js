@@ -1,13 +1,16 @@
 // A picture of which a part is hidden, and several ways to complete it.
 
-import {latest} from './client.js';
+import {job} from './jobs.js';
 import {inputsOf} from './model.js';
-import {button, h, labelChoice, labelled, numberInput, tell} from './page.js';
+import {button, h, labelChoice, labelled, numberInput} from './page.js';
 import {blank, draw, editor, packImage, packMask, unpackImage, unpackMask, workbench} from './pictures.js';
 import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
 
 const WAYS = 6;
+// With its own seed a sample would be completed as it was: these are far from
+// those that Samples begins with.
+const FIRST = 1000;
 
 export function complete({client, model, set}) {
   const [height, width] = model.shape;
@@ -19,8 +22,8 @@ export function complete({client, model, set}) {
   const masked = (known) => Array.from({length: height * width}, (_, k) => Number(known(k % width, Math.floor(k / width))));
   let image = unpackImage(state.get('p'), model.shape);
   let mask = unpackMask(state.get('m'), height * width) || masked(halves['Lower half']);
-  let label = state.label(model), seed = state.seed(), brush = state.whole('brush', Math.ceil(width / 10), 1, width);
-  let found = [], timer = null;
+  let label = state.label(model), seed = state.seed('ways', FIRST), brush = state.whole('brush', Math.ceil(width / 10), 1, width);
+  let answer = null, timer = null;
 
   const hidden = editor(model.shape, 'What is hidden', {
     redraw: (canvas) => draw(canvas, image || blank(model.shape), model.palette, mask),
@@ -37,59 +40,70 @@ export function complete({client, model, set}) {
   const canvases = Array.from({length: WAYS}, (_, k) => h('canvas', {class: 'picture', role: 'img', 'aria-label': `Completion ${k + 1}`}));
   const pace = h('input', {type: 'range', min: 1, max: 60, value: 12, 'aria-label': 'Pixels a second'});
 
-  const ask = latest(() => tell(async () => {
-    stop();
-    set({p: packImage(image), m: packMask(mask), seed, label: model.conditional ? label : null});
+  const ask = () => {
+    if (!image) return; // its first one is still to come
+    const p = packImage(image);
+    // As the address has it, so that a link shows the same.
+    image = unpackImage(p, model.shape);
+    set({p, m: packMask(mask), ways: seed, label: model.conditional ? label : null});
+    fill();
+  };
+  const fill = job(async () => {
+    const known = [...mask]; // as it is now
     const rows = Array.from({length: WAYS}, (_, k) => seed + k);
-    const cells = Array.from({length: height}, (_, y) => Array.from({length: width}, (_, x) => [mask[y * width + x]]));
+    const cells = Array.from({length: height}, (_, y) => Array.from({length: width}, (_, x) => [known[y * width + x]]));
     const {image: made} = await client.predict(model, 'complete', inputsOf(model, 'complete', WAYS, {
       image: rows.map(() => image), mask: rows.map(() => cells), seed: rows, label,
     }));
-    found = made;
-    canvases.forEach((canvas, k) => draw(canvas, made[k], model.palette));
-  }));
+    answer = {made, known};
+    watch.disabled = false;
+    stop();
+  });
 
-  // The pixels in the order in which they were drawn: each given all before.
-  const order = () => mask.flatMap((known, k) => (known ? [] : [k]));
   const stop = () => {
     cancelAnimationFrame(timer);
     timer = null;
     watch.textContent = 'Watch it draw';
+    canvases.forEach((canvas, k) => draw(canvas, answer.made[k], model.palette));
   };
   const play = () => {
     if (timer) {
       stop();
-      found.forEach((made, k) => draw(canvases[k], made, model.palette));
       return;
     }
     watch.textContent = 'Stop';
-    const shown = [...mask], waiting = order();
+    const {made, known} = answer, shown = [...known];
+    // In the order in which they were drawn: each given all before.
+    const waiting = known.flatMap((is, k) => (is ? [] : [k]));
     let due = 0, before = performance.now();
     const frame = (now) => {
       due += (now - before) / 1000 * Number(pace.value);
       before = now;
       for (; due >= 1 && waiting.length; due -= 1) shown[waiting.shift()] = 1;
-      found.forEach((made, k) => draw(canvases[k], made, model.palette, shown));
+      canvases.forEach((canvas, k) => draw(canvas, made[k], model.palette, shown));
       if (waiting.length) timer = requestAnimationFrame(frame);
       else stop();
     };
     timer = requestAnimationFrame(frame);
   };
-  const watch = button('Watch it draw', play);
+  const watch = button('Watch it draw', play, {disabled: true});
 
-  const begin = async () => {
-    if (!image && model.has('sample')) {
-      const first = await tell(() => sampleImages(client, model, [seed], [label]));
-      image = first ? first[0] : null;
-    }
-    image ??= blank(model.shape);
-    const own = anySample(client, model, () => label);
+  const own = anySample(client, model, () => label);
+  const work = () => {
     place.replaceChildren(h('h2', {}, 'The picture'), workbench(model, image, (now) => { image = now; hidden.again(); ask(); }, own));
     hidden.again();
-    await ask();
+    ask();
   };
+  const begin = job(async () => {
+    [image] = await sampleImages(client, model, [state.seed()], [label]);
+    work();
+  });
   const place = h('div', {});
-  begin();
+  if (!image && own) begin();
+  else {
+    image ??= blank(model.shape);
+    work();
+  }
   return [
     h('div', {class: 'bar'},
       labelled('first seed', numberInput(seed, (value) => { seed = value; ask(); })),

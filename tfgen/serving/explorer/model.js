@@ -39,7 +39,8 @@ async function classes(client, model) {
     if (signature) await client.predict(model, signature, {seed: [0], label: [-1]});
   } catch (error) {
     const found = /label must be in 0\.\.(\d+)/.exec(error.message);
-    if (found) return Array.from({length: Number(found[1]) + 1}, (_, k) => String(k));
+    if (!found) throw error;
+    return Array.from({length: Number(found[1]) + 1}, (_, k) => String(k));
   }
   return ['0'];
 }

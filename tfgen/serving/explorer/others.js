@@ -1,8 +1,8 @@
 // Models of sounds, of points, of text.
 
-import {latest} from './client.js';
+import {job} from './jobs.js';
 import {inputsOf} from './model.js';
-import {button, h, ink, labelChoice, labelled, numberInput, tell} from './page.js';
+import {button, h, ink, labelChoice, labelled, numberInput} from './page.js';
 import * as state from './state.js';
 
 const SOUNDS = 6, POINTS = 512, LINES = 16, GRID = 40;
@@ -20,22 +20,26 @@ function wave(values, known = 0) {
   return canvas;
 }
 
-function player(base64) {
-  return h('audio', {controls: true, src: `data:audio/wav;base64,${base64}`});
+function player(base64, text) {
+  return h('audio', {controls: true, 'aria-label': text, src: `data:audio/wav;base64,${base64}`});
 }
 
 export function sounds({client, model, set}) {
   const list = h('div', {class: 'sides'});
   let seed = state.seed(), label = state.label(model), share = state.number('known', 0, 0, 99);
-  const show = latest(() => tell(async () => {
+  const show = () => {
     set({seed, label: model.conditional ? label : null, known: share || null});
-    const seeds = Array.from({length: SOUNDS}, (_, i) => seed + i);
-    const given = {seed: seeds, label: Number(label)};
+    redraw();
+  };
+  const redraw = job(async () => {
     const part = share; // as it is now
+    // (With its own seed a sound would go on as it did.)
+    const seeds = Array.from({length: SOUNDS}, (_, i) => seed + i + (part ? 1 : 0));
+    const given = {seed: seeds, label: Number(label)};
     let signature = 'sample', known = 0;
     if (part) {
       // The beginning of the first sample, continued in several ways.
-      const first = await client.predict(model, 'sample', inputsOf(model, 'sample', 1, {seed: [seed], label: given.label}), true);
+      const first = await client.predict(model, 'sample', inputsOf(model, 'sample', 1, {seed: [seeds[0] - 1], label: given.label}), true);
       known = Math.round(part / 100 * model.shape[0]);
       given.audio = seeds.map(() => first.audio[0]);
       given.mask = seeds.map(() => first.audio[0].map((_, t) => Number(t < known)));
@@ -44,8 +48,8 @@ export function sounds({client, model, set}) {
     const inputs = (name) => inputsOf(model, name, SOUNDS, given);
     const {audio} = await client.predict(model, signature, inputs(signature));
     const {audio_bytes: files} = await client.predict(model, `${signature}_wav`, inputs(`${signature}_wav`), true);
-    list.replaceChildren(...seeds.map((s, i) => h('figure', {}, wave(audio[i], known), player(files[i].b64), h('figcaption', {}, `seed ${s}`))));
-  }));
+    list.replaceChildren(...seeds.map((s, i) => h('figure', {}, wave(audio[i], known), player(files[i].b64, `Sound of seed ${s}`), h('figcaption', {}, `seed ${s}`))));
+  });
   show();
   return [
     h('div', {class: 'bar'},
@@ -59,11 +63,14 @@ export function sounds({client, model, set}) {
 export function points({client, model, set}) {
   const canvas = h('canvas', {class: 'large', width: 400, height: 400, role: 'img', 'aria-label': 'Samples as points'});
   const told = h('p', {class: 'note'});
-  let seed = state.seed();
-  const show = latest(() => tell(async () => {
-    set({seed});
+  let seed = state.seed(), label = state.label(model);
+  const show = () => {
+    set({seed, label: model.conditional ? label : null});
+    redraw();
+  };
+  const redraw = job(async () => {
     const seeds = Array.from({length: POINTS}, (_, i) => seed + i);
-    const {point} = await client.predict(model, 'sample', inputsOf(model, 'sample', POINTS, {seed: seeds, label: 0}));
+    const {point} = await client.predict(model, 'sample', inputsOf(model, 'sample', POINTS, {seed: seeds, label}));
     const flat = point.map((p) => [p[0], p[1] ?? 0]);
     const reach = 1.15 * Math.max(...flat.flat().map(Math.abs), 1e-6);
     const place = ([x, y]) => [200 + 200 * x / reach, 200 - 200 * y / reach];
@@ -72,7 +79,7 @@ export function points({client, model, set}) {
     if (model.has('log_prob') && model.shape[0] === 2) {
       const at = (k) => (2 * (k + 0.5) / GRID - 1) * reach;
       const cells = Array.from({length: GRID * GRID}, (_, k) => [at(k % GRID), -at(Math.floor(k / GRID))]);
-      const {log_prob: densities} = await client.predict(model, 'log_prob', inputsOf(model, 'log_prob', cells.length, {point: cells, label: 0}), true);
+      const {log_prob: densities} = await client.predict(model, 'log_prob', inputsOf(model, 'log_prob', cells.length, {point: cells, label}), true);
       const most = Math.max(...densities), side = 400 / GRID;
       densities.forEach((d, k) => {
         context.fillStyle = `rgba(120, 150, 220, ${Math.exp(d - most).toFixed(3)})`;
@@ -82,9 +89,14 @@ export function points({client, model, set}) {
     context.fillStyle = ink('--ink');
     flat.map(place).forEach(([x, y]) => context.fillRect(x - 1, y - 1, 2, 2));
     told.textContent = `${POINTS} samples; the sides are at ${reach.toFixed(2)}.${model.has('log_prob') ? ' Behind them the density.' : ''}`;
-  }));
+  });
   show();
-  return [h('div', {class: 'bar'}, labelled('first seed', numberInput(seed, (value) => { seed = value; show(); }))), canvas, told];
+  return [
+    h('div', {class: 'bar'},
+      labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
+      model.conditional ? labelChoice(model, String(label), (value) => { label = Number(value); show(); }) : null),
+    canvas, told,
+  ];
 }
 
 const decoder = new TextDecoder();
@@ -92,31 +104,43 @@ const texts = (rows) => rows.map((r) => decoder.decode(Uint8Array.from(atob(r.b6
 
 export function lines({client, model, set}) {
   const list = h('ol', {class: 'lines'}), way = h('ol', {class: 'lines'});
-  let seed = state.seed(), from = state.seed('a'), to = state.seed('b', 1);
+  let seed = state.seed(), label = state.label(model), from = state.seed('a'), to = state.seed('b', 1);
   const items = (found) => found.map((text) => h('li', {}, text || '(empty)'));
-  const show = latest(() => tell(async () => {
-    set({seed});
+  const show = () => {
+    set({seed, label: model.conditional ? label : null});
+    redraw();
+  };
+  const redraw = job(async () => {
     const seeds = Array.from({length: LINES}, (_, i) => seed + i);
-    const {symbols_bytes: found} = await client.predict(model, 'sample_txt', inputsOf(model, 'sample_txt', LINES, {seed: seeds, label: 0}));
+    const {symbols_bytes: found} = await client.predict(model, 'sample_txt', inputsOf(model, 'sample_txt', LINES, {seed: seeds, label}));
     list.start = seed;
     list.replaceChildren(...items(texts(found)));
-  }));
-  const walk = latest(() => tell(async () => {
+  });
+  const walk = () => {
     set({a: from, b: to});
-    const {symbols} = await client.predict(model, 'sample', inputsOf(model, 'sample', 2, {seed: [from, to], label: 0}));
-    const {mean, z} = await client.predict(model, 'encode', inputsOf(model, 'encode', 2, {symbols, label: 0}));
+    pass();
+  };
+  const pass = job(async () => {
+    const {symbols} = await client.predict(model, 'sample', inputsOf(model, 'sample', 2, {seed: [from, to], label}));
+    const {mean, z} = await client.predict(model, 'encode', inputsOf(model, 'encode', 2, {symbols, label}));
     const weights = Array.from({length: 9}, (_, k) => k / 8), [a, b] = mean || z;
     const {symbols_bytes: found} = await client.predict(model, 'interpolate_txt', inputsOf(model, 'interpolate_txt', 9, {
-      z: weights.map(() => a), z_to: weights.map(() => b), weight: weights, spherical: 0, label: 0,
+      z: weights.map(() => a), z_to: weights.map(() => b), weight: weights, spherical: 0, label,
     }));
     way.replaceChildren(...items(texts(found)));
-  }));
+  });
   show();
   const walks = model.has('interpolate_txt') && model.has('encode');
   if (walks) walk();
   return [
     h('div', {class: 'bar'}, labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
-      button('Others', () => { seed += LINES; list.parentNode.querySelector('input').value = seed; show(); })), list,
+      button('Others', () => { seed += LINES; list.parentNode.querySelector('input').value = seed; show(); }),
+      model.conditional ? labelChoice(model, String(label), (value) => {
+        label = Number(value);
+        show();
+        if (walks) walk();
+      }) : null),
+    list,
     walks ? [h('h2', {}, 'From one line to another'), h('div', {class: 'bar'},
       labelled('line of seed', numberInput(from, (value) => { from = value; walk(); })),
       labelled('to that of', numberInput(to, (value) => { to = value; walk(); }))), way] : null,

@@ -1,7 +1,5 @@
 // Small helpers that make the page.
 
-import {Left} from './client.js';
-
 // h('button', {type: 'button', onclick: act}, 'text', child, ...)
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -54,44 +52,22 @@ export function labelChoice(model, value, act, all = false) {
   return labelled('label', choice(all ? [['all', 'all'], ...options] : options, value, act));
 }
 
-// A row of tabs; arrow keys move between them.
+// A row of tabs; arrow keys move between them. act(key) makes the row anew.
 export function tabs(row, items, chosen, act, controls) {
+  const press = (key) => {
+    if (key === chosen) return;
+    act(key);
+    document.getElementById(`${row.id}-${key}`)?.focus();
+  };
   row.replaceChildren(...items.map(([key, text]) => h('button', {
     type: 'button', role: 'tab', id: `${row.id}-${key}`, 'aria-controls': controls,
-    'aria-selected': key === chosen, tabindex: key === chosen ? 0 : -1, onclick: () => act(key),
+    'aria-selected': key === chosen, tabindex: key === chosen ? 0 : -1, onclick: () => press(key),
   }, text)));
   row.onkeydown = (event) => {
     const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
     if (!step) return;
     event.preventDefault();
     const at = items.findIndex(([key]) => key === chosen);
-    const [key] = items[(at + step + items.length) % items.length];
-    act(key);
-    document.getElementById(`${row.id}-${key}`)?.focus();
+    press(items[(at + step + items.length) % items.length][0]);
   };
-}
-
-const WORKING = 'working ...';
-
-export function status(text, wrong = false) {
-  const line = document.getElementById('status');
-  line.textContent = text;
-  line.classList.toggle('wrong', wrong);
-}
-
-// Says what went wrong with something that a hand began.
-export async function tell(work) {
-  const slow = setTimeout(() => status(WORKING), 400);
-  try {
-    status('');
-    return await work();
-  } catch (error) {
-    if (error instanceof Left) return null;
-    status(error.message, true);
-    return null;
-  } finally {
-    clearTimeout(slow);
-    const line = document.getElementById('status');
-    if (line.textContent === WORKING) status('');
-  }
 }

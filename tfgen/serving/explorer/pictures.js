@@ -1,6 +1,8 @@
 // Pictures as nested lists [H][W][C] of values in [0, 1], and their canvases.
 
-import {h, button, choice, labelled, tell} from './page.js';
+import {Refused} from './client.js';
+import {job} from './jobs.js';
+import {h, button, choice, labelled} from './page.js';
 
 const HIDDEN = [128, 128, 128];
 
@@ -38,7 +40,8 @@ export function blank([height, width, channels], value = 0) {
 
 // For the address: a byte a value, or a bit a pixel of a mask.
 export function pack(numbers) {
-  return btoa(String.fromCharCode(...numbers)).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+  const text = Array.from(numbers, (byte) => String.fromCharCode(byte)).join('');
+  return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
 
 export function unpack(text) {
@@ -79,7 +82,7 @@ export async function fromFile(file, [height, width, channels], palette) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Error(`${file.name} is no picture that this browser reads`);
+    throw new Refused(`${file.name} is no picture that this browser reads`);
   }
   const canvas = h('canvas', {width, height});
   const context = canvas.getContext('2d', {willReadFrequently: true});
@@ -180,7 +183,7 @@ function swatches(palette, act) {
 // changed(image): after each stroke, file or choice.
 export function workbench(model, image, changed, ownSample) {
   const [height, width, channels] = model.shape;
-  let current = image, ink = 1;
+  let current = image, ink = 1, changes = 0;
   const soft = !model.palette && channels === 1;
   const pens = model.palette
     ? swatches(model.palette, (value) => { ink = value; })
@@ -189,6 +192,7 @@ export function workbench(model, image, changed, ownSample) {
     redraw: (c) => draw(c, current, model.palette),
     paint: (x, y, erase) => {
       const value = erase ? 0 : ink;
+      changes += 1;
       current[y][x] = Array(channels).fill(value);
       if (!soft || erase || width < 20) return;
       // A pen of a pixel is thinner than any digit.
@@ -200,18 +204,25 @@ export function workbench(model, image, changed, ownSample) {
     done: () => changed(current),
   });
   const show = (found) => {
-    if (!found) return;
+    changes += 1;
     current = found;
     canvas.again();
     changed(current);
   };
-  const file = h('input', {type: 'file', accept: 'image/*', hidden: true, onchange: async () => {
-    show(await tell(() => fromFile(file.files[0], model.shape, model.palette)));
+  // What comes when the hand has gone on meanwhile is not shown.
+  const later = job(async (make) => {
+    const before = changes;
+    const found = await make();
+    if (changes === before) show(found);
+  });
+  const file = h('input', {type: 'file', accept: 'image/*', hidden: true, onchange: () => {
+    const [chosen] = file.files;
+    later(() => fromFile(chosen, model.shape, model.palette));
     file.value = '';
   }});
   const bar = h('div', {class: 'bar'},
     button('Clear', () => show(blank(model.shape))),
     button('Load a picture', () => file.click()), file,
-    ownSample && button('One of its own', async () => show(await tell(ownSample))));
+    ownSample && button('One of its own', () => later(ownSample)));
   return h('div', {}, canvas, pens, bar);
 }

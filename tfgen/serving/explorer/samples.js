@@ -1,8 +1,8 @@
 // A grid of samples; one is opened by a click.
 
-import {latest} from './client.js';
+import {job} from './jobs.js';
 import {inputsOf} from './model.js';
-import {button, h, labelChoice, labelled, numberInput, tell} from './page.js';
+import {button, h, labelChoice, labelled, numberInput} from './page.js';
 import {packImage, picture} from './pictures.js';
 import * as state from './state.js';
 
@@ -25,8 +25,11 @@ export function samples({client, model, set, open}) {
   const dialog = h('dialog', {'aria-label': 'A sample'});
   let seed = state.seed(), label = state.whole('of', 'all', 0, model.classes.length - 1);
 
-  const show = latest(() => tell(async () => {
+  const show = () => {
     set({seed, of: model.conditional && label !== 'all' ? label : null});
+    redraw();
+  };
+  const redraw = job(async () => {
     // All labels: one a column.
     const across = model.conditional && label === 'all' && model.classes.length <= 12 ? model.classes.length : 0;
     grid.style.gridTemplateColumns = across ? `repeat(${across}, minmax(0, 1fr))` : '';
@@ -45,27 +48,30 @@ export function samples({client, model, set, open}) {
       const i = seeds.indexOf(Number(opened));
       enlarge(images[i], seeds[i], labels[i], nameOf(i));
     }
-  }));
+  });
+  // A line begins, or ends, at the code of a sample.
+  const code = job(async (end, image, label) => {
+    const {mean, z} = await client.predict(model, 'encode', inputsOf(model, 'encode', 1, {image: [image], label}));
+    go('codes', {[end]: (mean || z)[0].map((v) => v.toFixed(2)).join(',')}, label);
+  });
+  const go = (panel, changes, label) => {
+    dialog.close();
+    set({opened: null});
+    open(panel, {...changes, label: model.conditional ? label : null});
+  };
 
   const enlarge = (image, itsSeed, itsLabel, name) => {
     set({opened: itsSeed});
-    const go = (panel, changes) => {
-      dialog.close();
-      set({opened: null});
-      open(panel, {...changes, label: model.conditional ? itsLabel : null});
-    };
-    const code = async (end) => tell(async () => {
-      const {mean, z} = await client.predict(model, 'encode', inputsOf(model, 'encode', 1, {image: [image], label: itsLabel}));
-      go('codes', {[end]: (mean || z)[0].map((v) => v.toFixed(2)).join(',')});
-    });
+    // (Behind an open dialog nobody hears what goes wrong.)
+    const line = (end) => { dialog.close(); code(end, image, itsLabel); };
     dialog.replaceChildren(
       h('figure', {}, picture(image, model.palette, name, 'large'), h('figcaption', {}, name)),
       h('div', {class: 'bar'},
         model.has('reconstruct') || model.has('log_prob') || model.has('classify')
-          ? button('Look closer', () => go('closer', {p: packImage(image)})) : null,
-        model.has('complete') ? button('Complete it', () => go('complete', {p: packImage(image)})) : null,
+          ? button('Look closer', () => go('closer', {p: packImage(image)}, itsLabel)) : null,
+        model.has('complete') ? button('Complete it', () => go('complete', {p: packImage(image)}, itsLabel)) : null,
         model.has('encode') && model.has('interpolate')
-          ? [button('Line from here', () => code('a')), button('Line to here', () => code('b'))] : null,
+          ? [button('Line from here', () => line('a')), button('Line to here', () => line('b'))] : null,
         button('Close', () => dialog.close())));
     if (!dialog.open) dialog.showModal();
   };
