@@ -72,8 +72,24 @@ def test_a_run_and_its_export_serve_the_same(uninterrupted, tmp_path):
             model['sample'](seed=[1], label=[10])
 
 
+def test_a_folder_of_ones_own_comes_before_the_box(
+    uninterrupted, tmp_path, monkeypatch
+):
+    run = uninterrupted('cvae', 'off')
+    monkeypatch.chdir(tmp_path)
+    config = workdir.read_config(run)
+    model, step = config.restore(run)
+    folder = tmp_path / 'cvae_digits'
+    folder.mkdir()  # (nothing to load, as yet)
+    assert tfgen.load('cvae_digits').facts['step'] != step
+    export.export(model, config, step, config.load_data(), folder)
+    assert tfgen.load('cvae_digits').facts['step'] == step
+
+
 def test_no_such_model_is_told_by_those_that_there_are(tmp_path):
     with pytest.raises(UserError, match='no trained model'):
         tfgen.load('cvae_digit')
+    with pytest.raises(UserError, match='no trained model'):
+        tfgen.load('~nobody_of_that_name/run')
     with pytest.raises(UserError, match='holds no exported model'):
         tfgen.load(str(tmp_path))

@@ -133,6 +133,8 @@ def test_image_deployment_and_autoscaler_fit_each_other(objects):
     batching = _parsed('batching.config', _message('BatchingParameters'))
     cores = container['resources']['limits']['cpu']
     assert int(cores) == batching.num_batch_threads.value
+    for threads in ('intra', 'inter'):
+        assert flags[f'tensorflow_{threads}_op_parallelism'] == cores
     target = objects['HorizontalPodAutoscaler']['spec']['scaleTargetRef']
     assert target['name'] == objects['Deployment']['metadata']['name']
     labels = objects['Deployment']['spec']['template']['metadata']['labels']

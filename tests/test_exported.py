@@ -1,5 +1,6 @@
 """An export is measured as its model is, from its signatures alone."""
 
+import dataclasses
 import sys
 
 import numpy as np
@@ -62,6 +63,14 @@ def test_figures_of_an_export_are_those_of_its_run(
             np.testing.assert_allclose(
                 a.details[rate], b.details[rate], rtol=0.01
             )
+
+
+def test_a_split_that_is_not_there_is_told(uninterrupted, tmp_path):
+    live, functions, examples = _pair('cvae', uninterrupted, tmp_path)
+    settings = dataclasses.replace(SETTINGS, split='val')
+    model = exported.stand_in(functions, live)
+    with pytest.raises(UserError, match='val'):
+        evaluation.evaluate(model, examples, settings, ['served_bound'])
 
 
 def test_what_serves_no_figure_is_told(uninterrupted, tmp_path):

@@ -94,6 +94,30 @@ def test_outputs_that_are_no_rows_are_not_cut(outputs):
     asyncio.run(main())
 
 
+def test_who_has_gone_is_not_computed_for():
+    busy = _Busy()
+
+    async def main():
+        with concurrent.futures.ThreadPoolExecutor(2) as threads:
+            merger = Merger(busy, threads, 64)
+            tasks = []
+            for x in (1, 2, 3):
+                request = merger({'x': np.array([x])})
+                tasks.append(asyncio.create_task(request))
+                while not busy.calls:
+                    await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
+            tasks[1].cancel()
+            await asyncio.sleep(0)
+            busy.go.set()
+            return await asyncio.gather(*tasks, return_exceptions=True)
+
+    first, gone, last = asyncio.run(main())
+    assert isinstance(gone, asyncio.CancelledError)
+    assert (first['y'], last['y']) == ([2], [6])
+    assert busy.calls == [1, 1]
+
+
 def test_whatever_happens_nobody_waits_for_ever():
     async def main():
         threads = concurrent.futures.ThreadPoolExecutor(1)

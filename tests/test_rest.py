@@ -146,6 +146,62 @@ def test_other_requests_are_refused(request_, said):
     assert said in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    'outputs,said',
+    [
+        ({'y': np.float32(1)}, 'Tensor name: y has no shape information'),
+        (
+            {'y': np.ones(3), 'z': np.ones(2)},
+            'Tensor name: z has inconsistent batch size: 2 expecting: 3',
+        ),
+    ],
+)
+def test_outputs_that_are_no_rows_come_in_columns_alone(outputs, said):
+    outputs = {k: np.asarray(v) for k, v in outputs.items()}
+    with pytest.raises(rest.BadRequest, match=said):
+        rest.render(outputs, rest.ROWS)
+    assert json.loads(rest.render(outputs, rest.COLUMNS))
+
+
+@pytest.mark.parametrize('request_', [{'instances': [1]}, {'inputs': 5}])
+def test_what_takes_nothing_is_given_nothing(request_):
+    with pytest.raises(rest.BadRequest):
+        _inputs(request_, {})
+
+
+def test_bytes_may_come_in_lines_and_without_their_end():
+    text = base64.encodebytes(bytes(range(100))).decode().rstrip('=\n')
+    assert '\n' in text
+    dtypes = {'text': DTYPES['text']}
+    found = _inputs({'inputs': {'text': [{'b64': text}]}}, dtypes)
+    assert found['text'] == [bytes(range(100))]
+
+
+def test_a_message_shows_the_beginning_of_a_value():
+    generator = np.random.default_rng(0)
+
+    def some(depth):
+        kind = generator.integers(4 if depth else 2)
+        if kind == 0:
+            return int(generator.integers(10**6))
+        if kind == 1:
+            return 'x' * int(generator.integers(9))
+        inner = [some(depth - 1) for _ in range(generator.integers(12))]
+        if kind == 2:
+            return inner
+        return {f'{k}': v for k, v in enumerate(inner)}
+
+    lengths = []
+    for _ in range(300):
+        value = some(4)
+        whole, shown = rest._pretty(value), rest._shown(value)
+        assert whole.startswith(shown)
+        rest_ = whole[len(shown) :]
+        assert not rest_ or (len(shown) >= 256 and not rest_[0].isdigit())
+        lengths.append(len(whole))
+    assert min(lengths) < 256 < max(lengths)
+
+
 def test_rows_of_different_shapes_are_refused():
     row = {'seed': 1, 'text': 'a'}
     rows = [row | {'z': [1, 2]}, row | {'z': [1]}]

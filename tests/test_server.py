@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import errno
+import gzip
 import http.client
 import json
 import pathlib
@@ -18,8 +19,9 @@ import pytest
 import raised
 import tensorflow as tf
 import tiny
+from tensorflow.python.framework import ops
 
-from tfgen.serving.servables import Models
+from tfgen.serving.servables import Model, Models
 
 RECORDED = tiny.ROOT.parent / 'shared' / 'serving'
 _WAIT = 120  # seconds that only a hang takes
@@ -81,7 +83,10 @@ def _serving(folder, *flags):
 
 
 class _Times(tf.Module):
-    """x -> factor x; refuses what is negative; one signature takes a while."""
+    """x -> factor x; refuses what is negative; one signature takes a while.
+
+    (And of 99 for ever.)
+    """
 
     def __init__(self, factor):
         super().__init__()
@@ -94,7 +99,8 @@ class _Times(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], name='x')])
     def slow(self, x):
-        end = tf.timestamp() + 1.0
+        forever = tf.reduce_any(x == 99)
+        end = tf.timestamp() + tf.where(forever, tf.float64.max, 1.0)
         waited = tf.while_loop(
             lambda now: now < end, lambda _: (tf.timestamp(),), (0.0 * end,)
         )
@@ -181,6 +187,11 @@ def test_it_takes_on_what_its_limits_say(folder):
         assert server.ask(path, {'instances': [1, 2, 3]})[0] == 200
         status, _, text = server.ask(path, {'instances': [1, 2, 3, 4]})
         assert status == 413 and '4 rows: send at most 3' in text
+        # Before any row is looked at.
+        status, _, text = server.ask(path, {'instances': ['x'] * 4})
+        assert status == 413 and '4 rows: send at most 3' in text
+        status, _, text = server.ask(path, {'inputs': {'x': ['x'] * 4}})
+        assert status == 413 and '4 rows: send at most 3' in text
         status, _, text = server.ask(path, ' ' * (2**20 + 1))
         assert status == 413 and 'more than 1048576 bytes' in text
         slow = {'instances': [1], 'signature_name': 'slow'}
@@ -208,11 +219,92 @@ def test_odd_requests_are_refused_as_json(path, body, status, times):
     assert json.loads(answer[2])['error']
 
 
-def test_it_is_asked_under_its_own_name_alone(times):
+def test_it_is_asked_under_its_own_name_alone(times, folder):
+    def status(host, port, name):
+        connection = http.client.HTTPConnection(host, port, timeout=_WAIT)
+        with contextlib.closing(connection):
+            connection.request(
+                'GET', '/v1/models/times', headers={'Host': name}
+            )
+            return connection.getresponse().status
+
+    assert status('127.0.0.1', times.port, 'x.y') == 400
+    # As any address of this machine alone.
+    with _serving(folder, '--host=127.0.0.2') as server:
+        assert status('127.0.0.2', server.port, 'x.y:80') == 400
+        assert status('127.0.0.2', server.port, f'127.0.0.2:{server.port}') == (
+            200
+        )
+
+
+def test_a_packed_request_is_refused(times):
     connection = http.client.HTTPConnection('127.0.0.1', times.port)
     with contextlib.closing(connection):
-        connection.request('GET', '/v1/models/times', headers={'Host': 'x.y'})
-        assert connection.getresponse().status == 400
+        body = gzip.compress(b'{"instances":[1]}')
+        headers = {'Content-Encoding': 'gzip'}
+        connection.request('POST', '/v1/models/times:predict', body, headers)
+        answer = connection.getresponse()
+        assert answer.status == 415
+        assert 'send it as it is' in json.loads(answer.read())['error']
+
+
+def test_what_is_late_is_refused_and_does_not_hold_up_the_end(folder):
+    with _serving(folder, '--timeout_seconds=0.5') as server:
+        body = {'instances': [99], 'signature_name': 'slow'}
+        status, _, text = server.ask('/v1/models/times:predict', body)
+        assert status == 504
+        assert 'no answer within 0.5 seconds' in json.loads(text)['error']
+        assert server.predict('times', [4]) == [8]
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(_WAIT) == 0
+
+
+def test_what_a_load_registers_for_gradients_goes_again(tmp_path):
+    @tf.custom_gradient
+    def twice(x):
+        return 2 * x, lambda d: d
+
+    module = tf.Module()
+    module.f = tf.function(
+        lambda x: {'y': twice(x)}, input_signature=[tf.TensorSpec([None])]
+    )
+    tf.saved_model.save(module, str(tmp_path / 'm' / '1'), module.f)
+    registry = ops.gradient_registry._registry
+    tf.saved_model.load(str(tmp_path / 'm' / '1'))
+    before = set(registry)
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        models = Models(tmp_path, {}, threads, 4)
+        models.refresh()
+    assert models.names() == ['m']
+    assert set(registry) == before
+
+
+@pytest.mark.parametrize(
+    'error,again',
+    [
+        (OSError(errno.EMFILE, 'Too many open files'), True),
+        (MemoryError(), True),
+        (tf.errors.ResourceExhaustedError(None, None, 'files'), True),
+        (OSError('Cannot parse file'), False),
+        (ValueError('no such op'), False),
+    ],
+)
+def test_what_the_machine_failed_at_is_tried_again(error, again, tmp_path):
+    (tmp_path / '3').mkdir()
+    (tmp_path / '3' / 'saved_model.pb').touch()
+    model, asked = Model(tmp_path, {}), []
+
+    def load(_, number):
+        asked.append(number)
+        if len(asked) == 1:
+            raise error
+        return object()
+
+    model.refresh(load)
+    assert model.version() is None
+    assert (model.states[3].name, model.states[3].code != 'OK') == ('END', True)
+    model.refresh(load)
+    assert (model.version() is not None) == again == (asked == [3, 3])
 
 
 def test_what_cannot_be_read_for_a_moment_stays(folder, monkeypatch):

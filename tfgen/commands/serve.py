@@ -7,6 +7,8 @@ is one; what is exported into it later is served as well.
 """
 
 import concurrent.futures
+import ipaddress
+import math
 import os
 import signal
 import sys
@@ -16,7 +18,7 @@ from absl import flags
 from tfgen.commands import cli
 from tfgen.errors import UserError
 
-_LOOPBACK = ('127.0.0.1', 'localhost')
+_GRACE = 5  # seconds beyond the limit of an answer
 flags.DEFINE_string('model_dir', None, 'Folder of models, or of one.')
 flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
 flags.DEFINE_integer('port', 8501, 'To listen on; 0: a free one.', 0, 65535)
@@ -29,6 +31,9 @@ flags.DEFINE_integer('max_batch_rows', 64, 'Rows that are merged at most.', 1)
 flags.DEFINE_integer('max_rows', 1024, 'Rows that a request may have.', 1)
 flags.DEFINE_integer('max_body_mb', 32, 'MiB that a request may have.', 1)
 flags.DEFINE_integer('max_waiting', 256, 'Requests that may be under way.', 1)
+flags.DEFINE_float(
+    'timeout_seconds', 30.0, 'For a request to come, and to be answered.', 0.1
+)
 flags.DEFINE_float(
     'poll_seconds', 1.0, 'Pause between looks for new versions.', 0.01
 )
@@ -50,7 +55,9 @@ def main() -> None:
 
     given = flags.FLAGS
     folder = cli.path(cli.required('model_dir'))
-    threads = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
+    # More than cores, so that what is slow leaves room for what is quick;
+    # TensorFlow has its own, which all share.
+    threads = concurrent.futures.ThreadPoolExecutor(4 * os.cpu_count())
     labels = _labels()
     models = Models(folder, labels, threads, given.max_batch_rows)
     listener = _bound(given.host, given.port)
@@ -64,27 +71,42 @@ def main() -> None:
     if not models.names():
         _say(f'{folder} holds no exported model yet')
     limits = server.Limits(
-        given.max_body_mb * 2**20, given.max_rows, given.max_waiting
+        given.max_body_mb * 2**20,
+        given.max_rows,
+        given.max_waiting,
+        given.timeout_seconds,
     )
-    # A page from elsewhere shall not reach it under a name of its own.
-    local = given.host in _LOOPBACK
-    hosts = _LOOPBACK if local else ('*',)
+    hosts = _hosts(listener.getsockname()[0])
     app = server.app(models, limits, given.poll_seconds, _say, hosts)
     config = uvicorn.Config(
         app,
         given.host,
         given.port,
         log_level='warning',
-        timeout_graceful_shutdown=30,
+        timeout_graceful_shutdown=math.ceil(given.timeout_seconds) + _GRACE,
     )
     listener.listen(2048)  # what comes from now on waits
-    _say(f'listening on http://{given.host}:{listener.getsockname()[1]}')
+    host = f'[{given.host}]' if ':' in given.host else given.host
+    _say(f'listening on http://{host}:{listener.getsockname()[1]}')
     running = uvicorn.Server(config)
     # (uvicorn ends what it is doing, and then sends itself the signal again.)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, running.handle_exit)
     running.run([listener])
     _say('stopped')
+    # What is computed for nobody would hold up the end, and no signal end it.
+    os._exit(0)
+
+
+def _hosts(address):
+    """Under which names it may be asked at an address.
+
+    A page from elsewhere shall not reach this machine under a name of its own.
+    (Of '[::1]:8501' the middleware sees '[': a number, which is no name.)
+    """
+    if ipaddress.ip_address(address).is_loopback:
+        return (address, '127.0.0.1', 'localhost', '[')
+    return ('*',)
 
 
 def _stopped(*_):

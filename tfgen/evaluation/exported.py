@@ -122,10 +122,11 @@ class ServedBound(Measure):
         self, model: _Bounding, examples: Data, settings: Settings
     ) -> Figures:
         key, found = examples.spec.key, []
+        stream = batches(examples, settings)
         # No seed twice, in no two evaluations.
         size = examples.spec.split_sizes[settings.split]
         first = settings.seed * size * settings.num_samples
-        for batch in batches(examples, settings):
+        for batch in stream:
             rows = len(batch[key])
             chunk = max(1, min(settings.num_samples, _ROWS // rows))
             draws = []

@@ -1,6 +1,7 @@
 """Trained models, by name or by path: `tfgen.load`."""
 
 import dataclasses
+import os
 import pathlib
 from collections.abc import Callable, Mapping
 
@@ -52,21 +53,21 @@ def load(source: str) -> Loaded:
     """A trained model: one that comes with tfgen, a run, or an export.
 
     Args:
-      source: a name of `names`, a workdir, the folder of an exported model, or
-        of one version.
+      source: a workdir, the folder of an exported model, or of one version;
+        or, where there is no such folder, a name of `names`.
 
     Raises:
       UserError: there is no such model.
     """
-    path = pathlib.Path(source).expanduser()
-    if source in names():
-        path = folder() / source
-    elif (path / 'config.json').exists():
+    path = pathlib.Path(os.path.expanduser(source))
+    if (path / 'config.json').exists():
         config = workdir.read_config(path)
         model, step = config.restore(path)
         facts = export.public(config) | {'step': step, 'workdir': str(path)}
         return _loaded(signatures.functions(model), facts)
-    elif not path.is_dir():
+    if source in names() and not export.versions(path):
+        path = folder() / source
+    if not path.is_dir():
         raise UserError(
             f'no trained model {source!r}: pass a folder of a run or an '
             f'export, or one of {", ".join(names())}'

@@ -120,6 +120,13 @@ def public(config: Config) -> dict:
     return content
 
 
+def versions(model_dir: pathlib.Path) -> list[pathlib.Path]:
+    """Folders of the versions in `model_dir`, or of the one it is."""
+    if (model_dir / 'saved_model.pb').exists():
+        return [model_dir]
+    return [*files.versions(model_dir).values()]
+
+
 def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     """The signatures of the newest version in `model_dir`, and its info.
 
@@ -128,20 +135,19 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     Raises:
       UserError: there is no exported model.
     """
-    own = (model_dir / 'saved_model.pb').exists()
-    versions = [model_dir] if own else [*files.versions(model_dir).values()]
-    if not versions:
+    found = versions(model_dir)
+    if not found:
         raise UserError(
             f'{str(model_dir)!r} holds no exported model: pass the '
             '--model_dir of scripts/export.py'
         )
     try:
-        with files.plain(versions[0]) as folder:
+        with files.plain(found[0]) as folder:
             loaded = tf.saved_model.load(str(folder))
-        info = json.loads((versions[0] / INFO).read_text())
+        info = json.loads((found[0] / INFO).read_text())
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(
-            f'{str(versions[0])!r} cannot be loaded '
+            f'{str(found[0])!r} cannot be loaded '
             f'({" ".join(str(error).split())[:120]}): export it again'
         ) from None
 

@@ -66,8 +66,7 @@ class Merger:
         loop = asyncio.get_running_loop()
         batch = []
         try:
-            while self._waiting:
-                batch = self._take()
+            while batch := self._take():
                 answers = await loop.run_in_executor(
                     self._executor, self._answers, [r.inputs for r in batch]
                 )
@@ -81,7 +80,13 @@ class Merger:
             self._worker = None
 
     def _take(self):
-        """The first that waits, and what can be merged with it."""
+        """The first that waits, and what can be merged with it; or nothing."""
+        # Who has gone meanwhile wants no answer.
+        self._waiting = collections.deque(
+            r for r in self._waiting if not r.answer.done()
+        )
+        if not self._waiting:
+            return []
         first = self._waiting.popleft()
         batch, rows, left = [first], first.rows, collections.deque()
         while self._waiting and first.rows > 0:

@@ -12,6 +12,7 @@ was seen to answer where the page is silent.
 
 import base64
 import binascii
+import itertools
 import json
 import math
 import re
@@ -74,6 +75,18 @@ def parse(body: bytes) -> tuple[str, Any, str]:
     return signature, values, layout
 
 
+def count_rows(values: Any, layout: str) -> int:
+    """How many rows a request has at most, before any of it is looked at.
+
+    Args:
+      values, layout: of `parse`.
+    """
+    if layout == ROWS:
+        return len(values)
+    columns = values.values() if isinstance(values, dict) else [values]
+    return max((len(c) for c in columns if isinstance(c, list)), default=0)
+
+
 def arrays(
     values: Any, layout: str, dtypes: Mapping[str, np.dtype]
 ) -> dict[str, np.ndarray]:
@@ -89,7 +102,7 @@ def arrays(
     if layout == COLUMNS:
         return _columns(values, dtypes)
     if not isinstance(values[0], dict) or 'b64' in values[0]:
-        if len(dtypes) > 1:
+        if len(dtypes) != 1:
             raise BadRequest(
                 'instances is a plain list, but expecting list of objects as '
                 'multiple input tensors required as per tensorinfo_map'
@@ -130,7 +143,7 @@ def arrays(
 
 def _columns(values, dtypes):
     if not isinstance(values, dict) or 'b64' in values:
-        if len(dtypes) > 1:
+        if len(dtypes) != 1:
             raise BadRequest(
                 'inputs is a plain value/list, but expecting an object as '
                 'multiple input tensors required as per tensorinfo_map'
@@ -158,7 +171,12 @@ def render(outputs: Mapping[str, np.ndarray], layout: str) -> str:
     Args:
       outputs: arrays of rows.
       layout: ROWS or COLUMNS, that of the request.
+
+    Raises:
+      BadRequest: the outputs are no rows, which ROWS asks for.
     """
+    if layout == ROWS:
+        _require_rows(outputs)
     values = {name: _values(name, value) for name, value in outputs.items()}
     one = next(iter(values.values())) if len(values) == 1 else None
     if layout == COLUMNS:
@@ -171,6 +189,19 @@ def render(outputs: Mapping[str, np.ndarray], layout: str) -> str:
     else:
         text = ', '.join(_pretty(row, 2) for row in one)
     return f'{{\n    "predictions": [{text}\n    ]\n}}'
+
+
+def _require_rows(outputs):
+    count = None
+    for name, value in outputs.items():
+        if not value.ndim:
+            raise BadRequest(f'Tensor name: {name} has no shape information ')
+        count = len(value) if count is None else count
+        if len(value) != count:
+            raise BadRequest(
+                f'Tensor name: {name} has inconsistent batch size: '
+                f'{len(value)} expecting: {count}'
+            )
 
 
 def _values(name, array):
@@ -214,12 +245,24 @@ def _shown(value):
     if isinstance(value, float) and not math.isfinite(value):
         return ''
     try:
-        text = _pretty(value)
+        text = _pretty(_beginning(value, [_SHOWN + 1]))
     except RecursionError:  # within what json reads
         return '...'
     # To the end of the number that is being written.
     end = re.compile(r'[^0-9.e+-]|$').search(text, _SHOWN)
     return text[: end.start()]
+
+
+def _beginning(value, left):
+    """Of a value no more than `left[0]` parts, each at least a letter long."""
+    left[0] -= 1
+    if isinstance(value, list):
+        some = itertools.takewhile(lambda _: left[0] > 0, value)
+        return [_beginning(v, left) for v in some]
+    if isinstance(value, dict):
+        some = itertools.takewhile(lambda _: left[0] > 0, value.items())
+        return {k: _beginning(v, left) for k, v in some}
+    return value
 
 
 def _decode(body):
@@ -298,8 +341,10 @@ def _bytes(leaf, where):
     if isinstance(leaf, str):
         return leaf.encode(errors='surrogatepass')
     try:
-        return base64.b64decode(leaf['b64'], validate=True)
-    except (binascii.Error, TypeError, ValueError):
+        text = ''.join(leaf['b64'].split())  # may be in lines
+        text += '=' * (-len(text) % 4)  # or without its end
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, AttributeError, ValueError):
         raise BadRequest(
             f'{where}JSON Value: {_shown(leaf)} is no base64'
         ) from None

@@ -9,6 +9,7 @@ answers. Labels keep other versions beside it.
 
 import contextlib
 import dataclasses
+import errno
 import gc
 import json
 import os
@@ -20,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import ops
 
 from tfgen import files
 from tfgen.errors import UserError
@@ -106,8 +108,11 @@ class Model:
         for number in [n for n in self.loaded if n not in kept]:
             del self.loaded[number]
             gc.collect()  # a loaded model is full of circles
-        known = {*self.loaded, *(n for n in self._failed if n in found)}
-        self.states = {n: s for n, s in self.states.items() if n in known}
+        self.states = {
+            n: s
+            for n, s in self.states.items()
+            if n in self.loaded or (s.code != 'OK' and n in found)
+        }
 
     def _load(self, folder, number, load):
         """Whether version `number` is loaded, now."""
@@ -121,7 +126,8 @@ class Model:
             version = load(folder, number)
         # Whatever is wrong with it, the others go on.
         except Exception as error:
-            self._failed[number] = changed
+            if not _passes(error):  # else it is tried again
+                self._failed[number] = changed
             missing = not os.path.exists(folder / 'saved_model.pb')
             self.states[number] = State(
                 'END',
@@ -190,6 +196,32 @@ class Models:
         return _load(folder, number, self._executor, self._max_rows)
 
 
+def _passes(error):
+    """Whether it may be the machine that failed, and not the files."""
+    if isinstance(error, OSError):
+        # (TensorFlow's own, of files that it cannot read, has no number.)
+        return error.errno not in (None, errno.ENOENT, errno.ENOTDIR)
+    return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
+
+
+@contextlib.contextmanager
+def _without_gradients():
+    """Takes back what a load registers so that gradients can be taken.
+
+    TensorFlow keeps that for good, and with it the whole graph of every
+    version that ever was. A server takes no gradients. (There is no public
+    way; where this one is gone, memory grows by a graph for each version.)
+    """
+    registry = getattr(ops.gradient_registry, '_registry', {})
+    before = set(registry)
+    try:
+        yield
+    finally:
+        for name in set(registry) - before:
+            del registry[name]
+
+
+@_without_gradients()
 def _load(folder, number, executor, max_rows):
     with files.plain(folder) as place:
         content = (place / 'saved_model.pb').read_bytes()

@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import logging
 import pathlib
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -35,6 +36,7 @@ _PATH = re.compile(
     r'(?P<what>/metadata|:predict|:classify|:regress)?'
 )
 _EXPLORER = pathlib.Path(__file__).parent / 'explorer'
+_LOG = logging.getLogger('uvicorn.error')  # which the command shows
 _METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
 _NOT_FOUND = """<HTML><HEAD>
 <TITLE>404 Not Found</TITLE>
@@ -49,7 +51,9 @@ _STATUS = {
     tf.errors.FAILED_PRECONDITION: 400,
     tf.errors.NOT_FOUND: 404,
     tf.errors.UNIMPLEMENTED: 501,
-    tf.errors.RESOURCE_EXHAUSTED: 503,
+    tf.errors.ALREADY_EXISTS: 409,
+    tf.errors.ABORTED: 409,
+    tf.errors.RESOURCE_EXHAUSTED: 429,
     tf.errors.UNAVAILABLE: 503,
     tf.errors.DEADLINE_EXCEEDED: 504,
 }
@@ -63,7 +67,8 @@ class Limits:
       body: bytes of a request; a larger one is answered 413.
       rows: of a request; more are answered 413.
       waiting: requests that are being answered; another is answered 429.
-      seconds: in which a request must have come; later is answered 408.
+      seconds: in which a request must have come, and then be answered; later
+        is answered 408, and 504.
     """
 
     body: int = 32 * 2**20
@@ -163,7 +168,10 @@ class _Server:
         except _Refusal as error:
             refusal = error
         except ClientDisconnect:
-            return Response(status_code=400)
+            return Response(status_code=400)  # that nobody reads
+        except Exception:  # a fault of ours, told in the form of all others
+            _LOG.exception('no answer to %s', request.scope['path'])
+            refusal = _Refusal(500, 'the server failed: its log says how')
         content = {'error': str(refusal)}
         text = json.dumps(content, indent=4, ensure_ascii=False)
         return Response(
@@ -197,6 +205,29 @@ class _Server:
             return self._status(found)
         # For tf.Examples, of which no model here has a signature.
         raise _Refusal(400, 'Expected one input Tensor.')
+
+    async def _in_time(self, request, work):
+        """What `work` makes, unless it is late or the client has gone."""
+        working = asyncio.create_task(work)
+        gone = asyncio.create_task(_gone(request))
+        try:
+            await asyncio.wait(
+                {working, gone},
+                timeout=self._limits.seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if working.done():
+                return working.result()
+            if gone.done():
+                raise ClientDisconnect()
+            raise _Refusal(
+                504,
+                f'no answer within {self._limits.seconds:g} seconds: ask for '
+                'fewer rows, or try again when less is asked',
+            )
+        finally:
+            working.cancel()
+            gone.cancel()
 
     def _asked(self, found) -> tuple[Model | None, int | None]:
         """The model and the number of the version that a path names."""
@@ -261,18 +292,27 @@ class _Server:
                     body = await self._body(request)
             except TimeoutError:
                 raise _Refusal(408, 'the request has not come whole') from None
-            version = self._version(found)
-            # In a thread: what is large would hold up all others.
-            signature, inputs, layout = await asyncio.to_thread(
-                self._inputs, version, body
-            )
-            outputs = await _called(version.signatures[signature], inputs)
-            return await asyncio.to_thread(rest.render, outputs, layout)
+            made = self._made(self._version(found), body)
+            return await self._in_time(request, made)
         finally:
             self._busy -= 1
 
+    async def _made(self, version, body):
+        """The answer to a body."""
+        # In a thread: what is large would hold up all others.
+        signature, inputs, layout = await asyncio.to_thread(
+            self._inputs, version, body
+        )
+        outputs = await _called(version.signatures[signature], inputs)
+        return await asyncio.to_thread(rest.render, outputs, layout)
+
     async def _body(self, request):
         content, most = bytearray(), self._limits.body
+        packed = request.headers.get('content-encoding', 'identity')
+        if packed != 'identity':
+            raise _Refusal(
+                415, f'the request is packed ({packed}): send it as it is'
+            )
         async for chunk in request.stream():
             content += chunk
             if len(content) > most:
@@ -283,6 +323,13 @@ class _Server:
 
     def _inputs(self, version, body):
         signature, values, layout = rest.parse(body)
+        rows = rest.count_rows(values, layout)
+        if rows > self._limits.rows:
+            raise _Refusal(
+                413,
+                f'the request has {rows} rows: send at most '
+                f'{self._limits.rows} at a time',
+            )
         signature = signature or 'serving_default'
         if signature not in version.signatures:
             raise rest.BadRequest(
@@ -290,15 +337,13 @@ class _Server:
                 'signature def'
             )
         dtypes = version.signatures[signature].dtypes
-        inputs = rest.arrays(values, layout, dtypes)
-        rows = max((len(v) for v in inputs.values() if v.ndim), default=0)
-        if rows > self._limits.rows:
-            raise _Refusal(
-                413,
-                f'the request has {rows} rows: send at most '
-                f'{self._limits.rows} at a time',
-            )
-        return signature, inputs, layout
+        return signature, rest.arrays(values, layout, dtypes), layout
+
+
+async def _gone(request):
+    """Ends when the client does not wait any more."""
+    while (await request.receive())['type'] != 'http.disconnect':
+        pass
 
 
 async def _called(served, inputs):
