@@ -1,6 +1,7 @@
 """Models with an exact likelihood, and those that draw value after value."""
 
 import abc
+import dataclasses
 
 import tensorflow as tf
 
@@ -121,6 +122,12 @@ class Autoregressive(Completing, Likelihood):
         return tf.reshape(levels, shape)
 
     # What follows.
+
+    def signatures(self) -> dict[str, Signature]:
+        # A sample is a completion of which nothing is known.
+        found = super().signatures()
+        sample = dataclasses.replace(found['sample'], by='complete')
+        return found | {'sample': sample}
 
     def uniforms(self, noise: Noise) -> tf.Tensor:
         """What decides the draws: [B, *spec.shape] in (0, 1)."""

@@ -22,11 +22,15 @@ def functions(model: Model) -> dict[str, Callable]:
     a file format, a twin returns files: `*_png` 'image_bytes', one encoded PNG
     per row, in place of 'image', `*_wav` 'audio_bytes'.
     """
-    served, ending = {}, model.spec.ending
-    for name, signature in model.signatures().items():
-        served[name] = _function(model, signature)
+    signatures, ending = model.signatures(), model.spec.ending
+    served = {}
+    # Those that others are made of come first.
+    for name in sorted(signatures, key=lambda n: bool(signatures[n].by)):
+        signature = signatures[name]
+        served[name] = _function(model, signature, served.get(signature.by))
+    for name, signature in signatures.items():
         if signature.makes and ending:
-            served[f'{name}_{ending}'] = _function(model, signature, True)
+            served[f'{name}_{ending}'] = _as_files(model, served[name])
     return served
 
 
@@ -43,8 +47,8 @@ def arguments(model: Model, inputs: dict[str, tf.Tensor]) -> dict:
 _LARGEST_Z = 100.0
 
 
-def _function(model, signature: Signature, as_files: bool = False):
-    specs, key = model.request_specs(), model.spec.key
+def _function(model, signature: Signature, other: Callable | None):
+    specs = model.request_specs()
 
     def call(**inputs):
         # What is checked waits for what it relies on, and the model for all:
@@ -55,9 +59,10 @@ def _function(model, signature: Signature, as_files: bool = False):
                 inputs = {k: tf.identity(v) for k, v in inputs.items()}
         rows = tf.shape(next(iter(inputs.values())))[0]
         inputs = {k: _at_least_one(v, rows) for k, v in inputs.items()}
-        outputs = signature.function(**arguments(model, inputs))
-        if as_files:
-            outputs = {f'{key}_bytes': model.spec.encode(outputs[key])}
+        if other:
+            outputs = other(**inputs, **_zeros(other, inputs))
+        else:
+            outputs = signature.function(**arguments(model, inputs))
         return {name: value[:rows] for name, value in outputs.items()}
 
     # Concrete now: a signature is traced once, for any batch size. No XLA:
@@ -65,6 +70,29 @@ def _function(model, signature: Signature, as_files: bool = False):
     return tf.function(call, autograph=False).get_concrete_function(
         **{name: specs[name] for name in signature.inputs}
     )
+
+
+def _as_files(model, function):
+    """What `function` makes, encoded."""
+    specs, key = function.structured_input_signature[1], model.spec.key
+
+    def call(**inputs):
+        example = function(**inputs)[key]
+        rows = tf.shape(example)[0]
+        files = model.spec.encode(_at_least_one(example, rows))
+        return {f'{key}_bytes': files[:rows]}
+
+    return tf.function(call, autograph=False).get_concrete_function(**specs)
+
+
+def _zeros(function, inputs):
+    """What `function` takes beside `inputs`, as zeros of as many rows."""
+    rows = tf.shape(next(iter(inputs.values())))[0]
+    return {
+        name: tf.zeros([rows, *spec.shape[1:]], spec.dtype)
+        for name, spec in function.structured_input_signature[1].items()
+        if name not in inputs
+    }
 
 
 def _at_least_one(value, rows):
