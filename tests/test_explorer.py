@@ -597,6 +597,7 @@ def test_a_request_is_shown_whole_where_nothing_can_be_copied(visit):
         "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
     )
     page.tab.locator('summary').click()
+    page.tab.locator('#code:not(:empty)').wait_for()
     code = page.tab.inner_text('#code')
     # No more rows than a server in earnest takes at once.
     assert code.startswith('# The first 32 rows of 512.')
