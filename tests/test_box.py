@@ -13,7 +13,7 @@ from tfgen.presets import records
 from tfgen.serving import box, export
 from tfgen.training import workdir
 
-_LARGEST, _ALL = 7 * 2**18, 12 * 2**20
+_LARGEST, _ALL = 3 * 2**19, 12 * 2**20
 
 
 @pytest.mark.parametrize('name', box.names())

@@ -122,6 +122,7 @@ class ServedBound(Measure):
         self, model: _Bounding, examples: Data, settings: Settings
     ) -> Figures:
         key, found = examples.spec.key, []
+        # (First, for it refuses a split that there is not.)
         stream = batches(examples, settings)
         # No seed twice, in no two evaluations.
         size = examples.spec.split_sizes[settings.split]

@@ -14,6 +14,9 @@ import tensorflow as tf
 from tfgen.layers.scans import array, entries, unstack
 
 
+# A graph of its own, so that layers of one shape share it: seven of them stand
+# once in an export, the gradient as well.
+@tf.function(autograph=False)
 def line_lstm_scan(
     x: tf.Tensor,
     inputs: tf.Tensor,
