@@ -67,13 +67,23 @@ TABLES = {
                 'loss=wasserstein penalty=weight_clipping penalty_weight=0.03 '
                 'discriminator_updates=5',
             ),
+            'WGAN, clip 0.01': (
+                'gan',
+                'loss=wasserstein penalty=weight_clipping penalty_weight=0.01 '
+                'discriminator_updates=5',
+            ),
             # (0.1, as in the authors' code for such worlds.)
             'WGAN-GP': (
                 'gan',
                 f'{_GP} penalty_weight=0.1 discriminator_updates=5',
             ),
+            'WGAN-GP, weight 10': (
+                'gan',
+                f'{_GP} penalty_weight=10 discriminator_updates=5',
+            ),
             # (Of 0.1, 1 and 10; 1 blurs the modes of the grid, 10 loses some.)
             'DRAGAN': ('gan', 'penalty=dragan penalty_weight=0.1'),
+            'DRAGAN, weight 10': ('gan', 'penalty=dragan penalty_weight=10'),
             'EBGAN': (
                 'gan',
                 'discriminator=energy loss=margin penalty=pulling_away '
@@ -88,6 +98,7 @@ TABLES = {
                 'penalty=orthonormal penalty_weight=1e-4',
             ),
             'R1': ('gan', ''),
+            'R1, weight 10': ('gan', 'penalty_weight=10'),
             'uniform z': ('gan', 'penalty=none prior=uniform'),
             'mixture z': ('gan', 'penalty=none prior=mixture'),
         },
