@@ -14,9 +14,6 @@ import tensorflow as tf
 from tfgen.layers.scans import array, entries, unstack
 
 
-# A graph of its own, so that layers of one shape share it: seven of them stand
-# once in an export, the gradient as well.
-@tf.function(autograph=False)
 def line_lstm_scan(
     x: tf.Tensor,
     inputs: tf.Tensor,
@@ -56,9 +53,15 @@ def line_lstm_scan(
     Returns:
       float32 [L, D, N, F'], the hidden states times `outputs`.
     """
-
     if keep is None:
         keep = tf.ones([x.shape[0], 1, 1])
+    # Exports take batches of any size; training knows the size of its own.
+    scan = _scan if isinstance(stride, int) else _shared_scan
+    return scan(x, inputs, bias, states, outputs, shifts, stride, keep)
+
+
+def _scan(x, inputs, bias, states, outputs, shifts, stride, keep):
+    """See `line_lstm_scan`."""
 
     def taps(h, keep_t):
         """[D, K, N] -> [D, taps * K, N]."""
@@ -167,6 +170,12 @@ def line_lstm_scan(
         return ys.stack(), gradient
 
     return scan(x, inputs, bias, states, outputs)
+
+
+# In an export the layers of one shape share one graph of this function and its
+# gradient. Training must not share it: `stride` would reach XLA as an argument
+# that must be constant, and every batch would be compiled anew.
+_shared_scan = tf.function(_scan, autograph=False)
 
 
 def line_lstm_cell(

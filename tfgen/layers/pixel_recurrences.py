@@ -147,8 +147,8 @@ class RowLSTM(PixelLayer):
         self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
-        height, width, features = x.shape[1:]
-        batch = tf.shape(x)[0]
+        batch, height, width, features = x.shape
+        batch = tf.shape(x)[0] if batch is None else batch
         x = tf.identity(x)  # sums in the order of earlier runs
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
         both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
