@@ -46,8 +46,7 @@ def table() -> list[str]:
         f'{name:26}{preset.model.__name__:18}{preset.dataset:25} '
         f'{getattr(preset, "binarization", "none"):10}'
         f'{"given label" if preset.conditional else "":12}'
-        f'{preset.steps:6} steps of {preset.batch_size:3}   '
-        f'{_reached(found.get(name))}{_origin(found.get(name))}'
+        f'{_length(preset, found.get(name)):20} {_reached(found.get(name))}'
         for name, preset in presets.PRESETS.items()
     ]
 
@@ -68,7 +67,7 @@ def markdown() -> list[str]:
             preset.model.__name__,
             f'{preset.dataset}{label}',
             size,
-            f'{preset.steps:,} x {preset.batch_size}{_origin(record)}',
+            _length(preset, record),
             '; '.join(figures(record)) if record else 'not run',
         )
         lines.append(f'| {" | ".join(cells)} |')
@@ -88,6 +87,12 @@ def _reached(record):
     if not record:
         return 'not run'
     return f'{record["num_parameters"]:,} parameters, {figures(record)[-1]}'
+
+
+def _length(preset, record):
+    """Steps x batch of the recorded run, or of the preset if not run."""
+    made = record['training'] if record else vars(preset)
+    return f'{made["steps"]:,} x {made["batch_size"]}{_origin(record)}'
 
 
 def _origin(record):
