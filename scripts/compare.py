@@ -47,9 +47,11 @@ class Table:
 
 
 _GP = 'loss=wasserstein penalty=gradient_penalty'
-# Rates of the notebook of Metz et al. 2017: d learns slowly, and the plain GAN
-# collapses.
-_SLOW = 'penalty=none discriminator_rate=1e-4 schedule=constant ema=0'
+# Rates and loss of the notebook of Metz et al. 2017: d learns slowly, G
+# minimises the value itself, and the plain GAN collapses.
+_SLOW = (
+    'loss=minimax penalty=none discriminator_rate=1e-4 schedule=constant ema=0'
+)
 _PLAIN = {
     'minimax': ('gan', 'loss=minimax penalty=none'),
     'non-saturating': ('gan', 'penalty=none'),

@@ -1,14 +1,18 @@
-"""Unrolled GAN's look-ahead, on a game of two parameters."""
+"""Unrolled GAN: a game of two parameters, and the gradient of GAN."""
 
 import types
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
+from tfgen.data import PointSpec
 from tfgen.gradients import with_gradients
+from tfgen.models.gan import GAN
 from tfgen.models.look_ahead import foreseen
 from tfgen.models.players import Descent
+from tfgen.noise import BatchNoise
 
 RUN = types.SimpleNamespace(
     learning_rate=0.05, schedule='constant', beta_1=0.5, steps=10
@@ -90,3 +94,121 @@ def test_nothing_is_assigned_and_no_step_is_no_look_ahead():
     game.gradient(STEPS)
     assert float(game.d) == before
     assert int(game.other.optimizer.iterations) == PLAYED
+
+
+# The gradient that GAN itself uses, against its definition in float64.
+
+
+def _networks(model):
+    """Kernels and biases of G, and of d, each [kernel, bias, ...]."""
+    return [
+        [tf.constant(v.numpy(), tf.float64) for v in part.trainable_variables]
+        for part in (model.generator, model.discriminator)
+    ]
+
+
+def _mlp(weights, x, activation):
+    """x through one hidden layer."""
+    kernel, bias, last_kernel, last_bias = weights
+    return activation(x @ kernel + bias) @ last_kernel + last_bias
+
+
+def _value_after(updates, generator, discriminator, adam, data, z, loss):
+    """f(G, d after so many steps of Adam), as equations 5 to 7 have it."""
+
+    def scores(x, weights):
+        return _mlp(weights, x, lambda h: tf.nn.leaky_relu(h, 0.2))[:, 0]
+
+    fake = _mlp(generator, z, tf.nn.relu)
+    first, second, done, rate, beta_1, epsilon = adam
+    weights = list(discriminator)
+    for number in range(1, updates + 1):
+        with tf.GradientTape() as tape:
+            tape.watch(weights)
+            d_loss = tf.reduce_mean(tf.nn.softplus(-scores(data, weights)))
+            d_loss += tf.reduce_mean(tf.nn.softplus(scores(fake, weights)))
+        slopes = tape.gradient(d_loss, weights)
+        time = done + number
+        first = [
+            beta_1 * m + (1 - beta_1) * s
+            for m, s in zip(first, slopes, strict=True)
+        ]
+        second = [
+            0.999 * v + 0.001 * s**2
+            for v, s in zip(second, slopes, strict=True)
+        ]
+        scale = rate * np.sqrt(1 - 0.999**time) / (1 - beta_1**time)
+        # (The slope of a square root at 0 is infinite.)
+        weights = [
+            w - scale * m / (tf.sqrt(v + 1e-30) + epsilon)
+            for w, m, v in zip(weights, first, second, strict=True)
+        ]
+    on_data = -tf.reduce_mean(tf.nn.softplus(-scores(data, weights)))
+    on_fakes = scores(fake, weights)
+    if loss == 'minimax':
+        own = -tf.reduce_mean(tf.nn.softplus(on_fakes))
+    else:
+        own = tf.reduce_mean(tf.nn.softplus(-on_fakes))
+    return own + on_data, own
+
+
+@pytest.mark.parametrize('loss', ['minimax', 'non_saturating'])
+@pytest.mark.parametrize('updates', [1, 5])
+@pytest.mark.parametrize('played', [3, 400], ids=['far', 'near'])
+def test_an_unrolled_gans_gradient_is_that_of_the_whole_value(
+    loss, updates, played
+):
+    keras.utils.set_random_seed(5)
+    model = GAN(
+        PointSpec(size=2),
+        network='mlp',
+        generator_units=(5,),
+        discriminator_units=(6,),
+        latent_size=2,
+        loss=loss,
+        unrolled_steps=updates,
+    )
+    discriminator, generator = model.players()
+    settings = vars(RUN) | {'learning_rate': 0.02}
+    for player in (discriminator, generator):
+        player.build(types.SimpleNamespace(**settings))
+    noise = BatchNoise(tf.constant([0, 1]), 16)
+    data = np.random.default_rng(3).normal([1.0, -0.5], 0.7, [16, 2])
+    batch = {'point': tf.constant(data, tf.float32)}
+
+    def statistics(player):
+        return tf.function(
+            lambda: player.statistics(
+                batch, noise, lambda v: tf.reduce_mean(v, axis=0)
+            )
+        )
+
+    moves = statistics(discriminator)
+    for step in range(played):
+        discriminator.apply(moves()[1], tf.constant(step, tf.int64))
+    _, found = statistics(generator)()
+
+    adam = discriminator.optimizer
+    as_float64 = [
+        [tf.constant(m.numpy(), tf.float64) for m in moments]
+        for moments in (adam._momentums, adam._velocities)
+    ]
+    state = (*as_float64, played, 0.02, 0.5, adam.epsilon)
+    z = tf.cast(model.draw_prior(noise), tf.float64)
+    weights, others = _networks(model)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(weights)
+        whole, own = _value_after(
+            updates, weights, others, state, tf.constant(data), z, loss
+        )
+    expected = _flat(tape.gradient(whole, weights))
+    np.testing.assert_allclose(
+        _flat(found), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
+    )
+    # Unrolling G's own term alone is something else.
+    part = _flat(tape.gradient(own, weights))
+    assert np.linalg.norm(part - expected) > 2e-3 * np.linalg.norm(expected)
+
+
+def _flat(tensors):
+    return np.concatenate([np.ravel(t) for t in tensors])

@@ -9,8 +9,7 @@ import tensorflow as tf
 from tfgen.layers.networks import Encoder, Limits
 from tfgen.models.gan import GAN
 from tfgen.models.latent import Inference
-from tfgen.models.players import Batch, Terms
-from tfgen.noise import Noise
+from tfgen.models.players import Terms
 
 
 class BiGAN(Inference, GAN):
@@ -53,11 +52,10 @@ class BiGAN(Inference, GAN):
         label = batch.get('label')
         return [self._seen(self.generate(z, label, training=training)), z]
 
-    def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """What G minimises, and what the encoder does, of its pairs: [B]."""
-        scores = self._judge(batch, noise)(self._real(batch, noise), 'real')
-        terms = super().generator_loss_terms(batch, noise)
-        return terms | {'encode': self._objective.encoder(scores)}
+    def _generator_data_terms(self, judge, batch, noise) -> Terms:
+        """What the encoder minimises; unrolled, it is the data's share too."""
+        scores = judge(self._real(batch, noise), 'real')
+        return {'encode': self._objective.encoder(scores)}
 
     def _generator_variables(self):
         return [

@@ -65,7 +65,8 @@ class GAN(Latent):
         which are of G.
       penalty_weight: None for that of its paper; of 'weight_clipping' it is
         the largest weight.
-      unrolled_steps: k, of Unrolled GAN: G foresees k updates of d.
+      unrolled_steps: k, of Unrolled GAN: G minimises the whole value, its data
+        term included, as it will be after k updates of d.
       spectral_norm: whether every layer of d has norm 1.
       discriminator_updates: updates of d for one of G, each on new data.
       discriminator_rate: learning rate of d; None for that of the run.
@@ -331,13 +332,11 @@ class GAN(Latent):
         return terms | {'penalty': self.penalty_weight * held}
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """What G minimises of its samples, and its penalty: [B]."""
+        """What G minimises of samples and of data, and its penalty: [B]."""
+        judge = self._judge(batch, noise)
         fake = self._fake(batch, noise)
-        terms = {
-            'fool': self._objective.generator(
-                self._judge(batch, noise)(fake, 'fake')
-            )
-        }
+        terms = {'fool': self._objective.generator(judge(fake, 'fake'))}
+        terms |= self._generator_data_terms(judge, batch, noise)
         if self.penalty == 'orthonormal':
             apart = penalties.orthonormal(
                 lambda z: self._seen(self.generate(z, batch.get('label'))),
@@ -349,6 +348,18 @@ class GAN(Latent):
         else:
             return terms
         return terms | {'penalty': self.penalty_weight * apart}
+
+    def _generator_data_terms(self, judge, batch, noise) -> Terms:
+        """What G minimises of data: [B].
+
+        Unrolled, G minimises the whole value f(G, d) after d's updates
+        (Metz et al. 2017, equation 5). The share of the data, E log D(x),
+        depends on G through these updates; without them it does not.
+        """
+        if not self.unrolled_steps:
+            return {}
+        real = judge(self._real(batch, noise), 'real')
+        return {'real': -self._objective.real(real)}
 
     def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
         """How the game stands, without dropout: [B].
