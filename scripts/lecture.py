@@ -4,8 +4,8 @@
 
 Draws, with what it trains in the workdir (a second call trains nothing):
   moon_phases.png    between a half and a full moon: truth, auto-encoder, VAE
-  variance.png       without the KL term the VAE's variance goes to nothing
-  penalty.png        exp(s) - (1 + s), which holds it at 1
+  variance.png       the VAE's variance with the KL term, and without
+  penalty.png        exp(s) - (1 + s), least where the variance is 1
   density.png        two moons: the data, a mixture, a VAE
   sevens.png         two 7s that differ from one in a pixel
   bound.png          the lower bound closes on log P(x) while q alone learns
@@ -116,13 +116,17 @@ def _moon_phases():
 
 
 def _variance():
-    """The deviation of q(z|x) with the KL term, and without."""
+    """The deviation of q(z|x), of each number of z, with KL and without."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
-    axes, found = figure.subplots(), {}
-    for name, setting in (('with KL', []), ('without', ['beta=0'])):
-        deviations = []
+    figure = Figure(figsize=(8, 3.2), dpi=110, layout='tight')
+    found = {}
+    for axes, (name, setting) in zip(
+        figure.subplots(1, 2, sharey=True),
+        (('with KL', []), ('without', ['beta=0'])),
+        strict=True,
+    ):
+        found[name] = {}
         for steps in _STAGES:
             # (Each is a run of its own, so that a second call finds it; as the
             # schedule is constant, the longer ones pass where the shorter end.)
@@ -130,13 +134,25 @@ def _variance():
                 'cvae_digits', 'schedule=constant', *setting, f'steps={steps}'
             )
             (batch,) = examples.evaluation('test', 1000)
-            _, logvar = model.encode(batch['image'], batch['label'])
-            deviations.append(float(np.exp(np.mean(logvar) / 2)))
-        axes.loglog(_STAGES, deviations, 'o-', label=name)
-        found[name] = dict(zip(map(str, _STAGES), deviations, strict=True))
-    axes.set_xlabel('step')
-    axes.set_ylabel('deviation of q(z|x), geometric mean')
-    axes.legend(frameon=False)
+            mean, logvar = model.encode(batch['image'], batch['label'])
+            found[name][str(steps)] = {
+                'deviation': np.exp(np.mean(logvar, axis=0) / 2).tolist(),
+                'variance_of_mean': np.var(mean, axis=0).tolist(),
+            }
+        # Active and silent at the end, as the measure active_units has it.
+        active = np.array(found[name][str(steps)]['variance_of_mean']) > 0.01
+        deviations = np.array([f['deviation'] for f in found[name].values()])
+        for kind, colour, which in (
+            ('active', 'b', active),
+            ('silent', '0.6', ~active),
+        ):
+            if which.any():
+                lines = axes.loglog(_STAGES, deviations[:, which], colour)
+                lines[0].set_label(f'{which.sum()} {kind}')
+        axes.set_title(name)
+        axes.set_xlabel('step')
+        axes.legend(frameon=False)
+    figure.axes[0].set_ylabel('deviation of q(z|x), of each z')
     return {'variance.png': _saved(figure)}, found
 
 
