@@ -17,6 +17,7 @@ is needed first.
 
 import datetime
 import io
+import json
 import os
 import platform
 
@@ -32,6 +33,7 @@ flags.DEFINE_string('output', 'runs/lecture', 'Folder of the pictures.')
 flags.DEFINE_list('only', None, 'Of the demonstrations, these alone.')
 flags.DEFINE_integer('seeds', 3, 'Runs of each model of moon phases.', 1)
 _SIZE = 8  # numbers of a code of digits
+_SILENT = 0.1  # nats: a number of z that says less
 _STAGES = (10, 30, 100, 300, 1000, 2000, 4000)
 
 
@@ -48,21 +50,25 @@ def main() -> None:
                 f'unknown demonstration {name!r}: use '
                 f'{", ".join(_DEMONSTRATIONS)}'
             )
-    folder, found = cli.path(flags.FLAGS.output), {}
+    folder = cli.path(flags.FLAGS.output)
+    record = folder / 'lecture.json'
+    report = {
+        'command': 'bash scripts/lecture.sh',
+        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
+    }
     for name in wanted:
-        pictures, found[name] = _DEMONSTRATIONS[name]()
+        pictures, figures = _DEMONSTRATIONS[name]()
         files.write({folder / k: v for k, v in pictures.items()})
         for file in pictures:
             print(folder / file, flush=True)
-    report = {
-        'command': 'bash scripts/lecture.sh',
-        'commit': recording.commit(),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
-        **found,
-    }
-    files.write_json(folder / 'lecture.json', report)
-    print(folder / 'lecture.json')
+        report[name] = figures | {
+            'commit': recording.commit(),
+            'date': datetime.date.today().isoformat(),
+        }
+    # What --only leaves out stays as it was.
+    earlier = json.loads(record.read_text()) if record.exists() else {}
+    files.write_json(record, earlier | report)
+    print(record)
 
 
 def _trained(name, *settings, seed=0):
@@ -135,12 +141,13 @@ def _variance():
             )
             (batch,) = examples.evaluation('test', 1000)
             mean, logvar = model.encode(batch['image'], batch['label'])
+            rate = (np.exp(logvar) + np.square(mean) - 1 - logvar) / 2
             found[name][str(steps)] = {
                 'deviation': np.exp(np.mean(logvar, axis=0) / 2).tolist(),
-                'variance_of_mean': np.var(mean, axis=0).tolist(),
+                'nats': np.mean(rate, axis=0).tolist(),
             }
-        # Active and silent at the end, as the measure active_units has it.
-        active = np.array(found[name][str(steps)]['variance_of_mean']) > 0.01
+        # By what each says at the end.
+        active = np.array(found[name][str(steps)]['nats']) > _SILENT
         deviations = np.array([f['deviation'] for f in found[name].values()])
         for kind, colour, which in (
             ('active', 'b', active),
