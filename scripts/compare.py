@@ -22,9 +22,7 @@ import platform
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 
-import numpy as np
 from absl import flags
 
 from tfgen.commands import cli
@@ -163,6 +161,7 @@ flags.DEFINE_string(
 
 def main() -> None:
     from tfgen.errors import UserError
+    from tfgen.presets import records
 
     table = TABLES[flags.FLAGS.table]
     wanted = flags.FLAGS.row or list(table.rows)
@@ -181,8 +180,7 @@ def main() -> None:
         cell = values.setdefault(row, {}).setdefault(name, {})
         for figure in table.figures:
             cell.setdefault(figure, []).append(found.get(figure))
-    for line in markdown(values):
-        print(line)
+    print('\n'.join(records.compared(values)))
     if flags.FLAGS.record:
         _write(table, values)
 
@@ -303,25 +301,6 @@ def _data(table):
             for figure, value in modes_of(points.numpy(), WORLDS[name]).items():
                 cell[figure].append(value)
     return {'data': values}
-
-
-def markdown(values: dict) -> Iterator[str]:
-    """Lines of a table of row -> data set -> figure -> value of each seed."""
-    sets = next(iter(values.values()))
-    heads = [f'{name}: {f}' for name, cell in sets.items() for f in cell]
-    yield f'| row | {" | ".join(heads).replace("_", " ")} |'
-    yield '|---|' + '---|' * len(heads)
-    for row, cells in values.items():
-        shown = [_words(v) for cell in cells.values() for v in cell.values()]
-        yield f'| {row} | {" | ".join(shown)} |'
-
-
-def _words(values):
-    """Mean and standard deviation over the seeds."""
-    known = np.array([v for v in values if v is not None])
-    text = f'{known.mean():.3g} +- {known.std():.2g}' if len(known) else ''
-    lost = len(values) - len(known)
-    return f'{text} ({lost} not finite)' if lost else text
 
 
 def _write(table, values):

@@ -4,8 +4,8 @@
 
 Draws, with what it trains in the workdir (a second call trains nothing):
   moon_phases.png    between a half and a full moon: truth, auto-encoder, VAE
-  variance.png       without the KL term the VAE's variance goes to nothing
-  penalty.png        exp(s) - (1 + s), which holds it at 1
+  variance.png       the VAE's variance with the KL term, and without
+  penalty.png        exp(s) - (1 + s), least where the variance is 1
   density.png        two moons: the data, a mixture, a VAE
   sevens.png         two 7s that differ from one in a pixel
   bound.png          the lower bound closes on log P(x) while q alone learns
@@ -17,6 +17,7 @@ is needed first.
 
 import datetime
 import io
+import json
 import os
 import platform
 
@@ -32,6 +33,7 @@ flags.DEFINE_string('output', 'runs/lecture', 'Folder of the pictures.')
 flags.DEFINE_list('only', None, 'Of the demonstrations, these alone.')
 flags.DEFINE_integer('seeds', 3, 'Runs of each model of moon phases.', 1)
 _SIZE = 8  # numbers of a code of digits
+_SILENT = 0.1  # nats: a number of z that says less
 _STAGES = (10, 30, 100, 300, 1000, 2000, 4000)
 
 
@@ -48,21 +50,25 @@ def main() -> None:
                 f'unknown demonstration {name!r}: use '
                 f'{", ".join(_DEMONSTRATIONS)}'
             )
-    folder, found = cli.path(flags.FLAGS.output), {}
+    folder = cli.path(flags.FLAGS.output)
+    record = folder / 'lecture.json'
+    report = {
+        'command': 'bash scripts/lecture.sh',
+        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
+    }
     for name in wanted:
-        pictures, found[name] = _DEMONSTRATIONS[name]()
+        pictures, figures = _DEMONSTRATIONS[name]()
         files.write({folder / k: v for k, v in pictures.items()})
         for file in pictures:
             print(folder / file, flush=True)
-    report = {
-        'command': 'bash scripts/lecture.sh',
-        'commit': recording.commit(),
-        'date': datetime.date.today().isoformat(),
-        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
-        **found,
-    }
-    files.write_json(folder / 'lecture.json', report)
-    print(folder / 'lecture.json')
+        report[name] = figures | {
+            'commit': recording.commit(),
+            'date': datetime.date.today().isoformat(),
+        }
+    # What --only leaves out stays as it was.
+    earlier = json.loads(record.read_text()) if record.exists() else {}
+    files.write_json(record, earlier | report)
+    print(record)
 
 
 def _trained(name, *settings, seed=0):
@@ -116,13 +122,17 @@ def _moon_phases():
 
 
 def _variance():
-    """The deviation of q(z|x) with the KL term, and without."""
+    """The deviation of q(z|x), of each number of z, with KL and without."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
-    axes, found = figure.subplots(), {}
-    for name, setting in (('with KL', []), ('without', ['beta=0'])):
-        deviations = []
+    figure = Figure(figsize=(8, 3.2), dpi=110, layout='tight')
+    found = {}
+    for axes, (name, setting) in zip(
+        figure.subplots(1, 2, sharey=True),
+        (('with KL', []), ('without', ['beta=0'])),
+        strict=True,
+    ):
+        found[name] = {}
         for steps in _STAGES:
             # (Each is a run of its own, so that a second call finds it; as the
             # schedule is constant, the longer ones pass where the shorter end.)
@@ -130,13 +140,26 @@ def _variance():
                 'cvae_digits', 'schedule=constant', *setting, f'steps={steps}'
             )
             (batch,) = examples.evaluation('test', 1000)
-            _, logvar = model.encode(batch['image'], batch['label'])
-            deviations.append(float(np.exp(np.mean(logvar) / 2)))
-        axes.loglog(_STAGES, deviations, 'o-', label=name)
-        found[name] = dict(zip(map(str, _STAGES), deviations, strict=True))
-    axes.set_xlabel('step')
-    axes.set_ylabel('deviation of q(z|x), geometric mean')
-    axes.legend(frameon=False)
+            mean, logvar = model.encode(batch['image'], batch['label'])
+            rate = (np.exp(logvar) + np.square(mean) - 1 - logvar) / 2
+            found[name][str(steps)] = {
+                'deviation': np.exp(np.mean(logvar, axis=0) / 2).tolist(),
+                'nats': np.mean(rate, axis=0).tolist(),
+            }
+        # By what each says at the end.
+        active = np.array(found[name][str(steps)]['nats']) > _SILENT
+        deviations = np.array([f['deviation'] for f in found[name].values()])
+        for kind, colour, which in (
+            ('active', 'b', active),
+            ('silent', '0.6', ~active),
+        ):
+            if which.any():
+                lines = axes.loglog(_STAGES, deviations[:, which], colour)
+                lines[0].set_label(f'{which.sum()} {kind}')
+        axes.set_title(name)
+        axes.set_xlabel('step')
+        axes.legend(frameon=False)
+    figure.axes[0].set_ylabel('deviation of q(z|x), of each z')
     return {'variance.png': _saved(figure)}, found
 
 

@@ -24,15 +24,6 @@ def test_the_worked_example_is_the_code_that_is_tested():
         assert code.strip() in (tiny.ROOT / title[2:]).read_text()
 
 
-def test_the_tables_of_presets_are_those_of_the_records():
-    rows = records.markdown()
-    whole = (tiny.ROOT / 'docs' / 'presets.md').read_text()
-    assert '\n'.join(rows) in whole
-    readme = (tiny.ROOT / 'README.md').read_text()
-    shown = re.findall(r'^\| `.*\|$', readme, re.M)
-    assert len(shown) > 10 and set(shown) <= set(rows)
-
-
 @pytest.mark.parametrize(
     ('error', 'words'),
     [(None, '0.9933'), (0, '0.9933'), (8e-17, '0.9933'), (0.0123, None)],

@@ -206,6 +206,8 @@ def test_classes_of_codes_are_those_of_their_neighbours(made):
 def test_hidden_quadrants_are_likelier_the_fewer_there_are(made):
     model, examples = made('inpainting_vae')
     figures = _figures(model, examples, ['quadrants'], num_samples=3, limit=50)
+    # (By how many draws, for a bound falls as they rise.)
+    assert all(f['num_samples'] == 3 for f in figures.values())
     given = [figures[f'given_{k}']['mean'] for k in (1, 2, 3)]
     assert given[0] > given[1] > given[2] > 0
 

@@ -31,6 +31,8 @@ def test_components_are_chosen_by_what_each_more_is_worth(tmp_path):
 
 
 def test_a_demonstration_is_drawn_alone(tmp_path):
+    # And what was measured of the others stays.
+    (tmp_path / 'lecture.json').write_text('{"codes": {"date": "then"}}')
     _script(
         'lecture',
         f'--workdir={tmp_path}',
@@ -38,7 +40,8 @@ def test_a_demonstration_is_drawn_alone(tmp_path):
         '--only=penalty',
     )
     assert Image.open(tmp_path / 'penalty.png').width > 300
-    assert 'penalty' in json.loads((tmp_path / 'lecture.json').read_text())
+    found = json.loads((tmp_path / 'lecture.json').read_text())
+    assert found['codes'] == {'date': 'then'} != found['penalty']
     with pytest.raises(AssertionError, match="unknown demonstration 'x'"):
         _script('lecture', f'--workdir={tmp_path}', '--only=x')
 

@@ -1,0 +1,495 @@
+"""Every figure in the documents is in results/, or says that it is not."""
+
+import dataclasses
+import importlib.util
+import json
+import re
+import statistics
+
+import pytest
+import tiny
+
+from tfgen import presets
+from tfgen.presets import published, records
+
+DOCS = [
+    'README.md',
+    *(
+        f'docs/{file.name}'
+        for file in sorted((tiny.ROOT / 'docs').glob('*.md'))
+    ),
+]
+# Sections whose figures have no record, and say so.
+FREE = ('Tried once',)
+# Figures of others, figures that a test computes, and versions.
+OTHERS = re.compile(r'^Published\b|`test_|Python 3\.11|==2\.20|Apache 2\.0')
+
+
+def _result(name):
+    return json.loads((records.folder() / f'{name}.json').read_text())
+
+
+def _script(name):
+    file = tiny.ROOT / 'scripts' / f'{name}.py'
+    spec = importlib.util.spec_from_file_location(name, file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _prose(document):
+    """Paragraphs and points of lists, without code and tables."""
+    text = (tiny.ROOT / document).read_text()
+    text = re.sub(r'^```.*?^```', '', text, flags=re.M | re.S)
+    text = re.sub(r'^\|.*\n', '\n', text, flags=re.M)
+    text = re.sub(r'\]\([^)]*\)', ']', text)
+    for section in re.split(r'^#+ ', text, flags=re.M):
+        if not section.startswith(FREE):
+            for part in re.split(r'\n\s*\n|^- ', section, flags=re.M):
+                if part.strip():
+                    yield ' '.join(part.split())
+
+
+def test_tables_are_made_from_the_records():
+    tables = _script('tables')
+    for name in tables.DOCUMENTS:
+        text = (tiny.ROOT / name).read_text()
+        assert tables.renewed(name) == text, f'{name}: run scripts/tables.py'
+
+
+def test_no_row_of_a_preset_has_figures_that_were_not_made():
+    tables = _script('tables')
+    made = set()
+    for name, makers in tables.DOCUMENTS.items():
+        text = (tiny.ROOT / name).read_text()
+        made |= {line for make in makers for line in make(text)}
+    for document in DOCS:
+        lines = (tiny.ROOT / document).read_text().splitlines()
+        for line in lines:
+            named = re.match(r'\| `(\w+)` \|.*\d\.\d', line)
+            if named and named[1] in presets.PRESETS:
+                assert line in made, f'{document}: {line}'
+
+
+def test_a_table_says_how_long_the_run_was_and_not_the_preset(
+    tmp_path, monkeypatch
+):
+    record = _result('gaussian_two_moons')
+    record['training'] |= {'steps': 1234, 'batch_size': 56}
+    (tmp_path / 'gaussian_two_moons.json').write_text(json.dumps(record))
+    monkeypatch.setattr(records, 'folder', lambda: tmp_path)
+    for lines, words in (
+        (records.table(), '1234 steps of  56'),
+        (records.markdown(), '1,234 x 56'),
+        (records.markdown(whole=True), '1,234 x 56'),
+    ):
+        assert sum(words in line for line in lines) == 1
+
+
+def test_a_deviation_over_seeds_is_that_of_a_sample():
+    values = {'a': {'ring': {'modes': [6.0, 8.0], 'quality': [0.5, None]}}}
+    values['b'] = {'ring': {'modes': [8.0, 8.0], 'quality': [None, None]}}
+    head, _, first, second = records.compared(values)
+    assert head == '| row | ring: modes | quality |'
+    assert first == '| a | 7.0 +- 1.4 | 50 % (1 not finite) |'
+    assert second == '| b | 8 | (2 not finite) |'
+
+
+# What stands in prose, made from the records: document -> its phrases.
+
+
+def _readme():
+    found = records.read()
+    nats = {
+        name: f'{record["figures"][figure]["mean"]:.2f}'
+        for name, figure in (
+            ('diagonal_bilstm_mnist', 'negative_log_likelihood'),
+            ('diagonal_bilstm7_mnist', 'negative_log_likelihood'),
+            ('cvae_mnist', 'importance_bound'),
+        )
+        for record in [found[name]]
+    }
+    (one,) = published.PUBLISHED['diagonal_bilstm_mnist']
+    (seven,) = published.PUBLISHED['diagonal_bilstm7_mnist']
+    _, vae, iwae = published.PUBLISHED['cvae_mnist']
+    assert iwae.seen and not vae.seen
+    stopped = _stopped()
+    ratio = max(c['ratio'] for c in _result('benchmark')['sampling'].values())
+    return [
+        f'of one layer reaches {nats["diagonal_bilstm_mnist"]} nats (van den '
+        f'Oord et al. 2016: {one.value}, with half the units) and that of '
+        f'seven {nats["diagonal_bilstm7_mnist"]} ({seven.value})',
+        f'a bound of {nats["cvae_mnist"]} (Burda et al. 2016: {iwae.value} for '
+        f'IWAE and, from memory, {vae.value} for a VAE, both of dense layers)',
+        f'Killed or told to stop {stopped} times in '
+        f'{_result("reliability")["minutes"]:.0f} minutes',
+        f'up to {ratio // 100 * 100:.0f} times faster',
+    ]
+
+
+def _stopped():
+    return sum(
+        count
+        for fault, count in _result('reliability')['faults'].items()
+        if fault.startswith('SIG')
+    )
+
+
+def _lecture():
+    found = _result('lecture')
+    moons = found['moon_phases']
+    deep, vae = moons['auto-encoder'], moons['VAE']
+    with_kl, without = (
+        found['variance'][name]['4000'] for name in ('with KL', 'without')
+    )
+    active, silent = [], []
+    for deviation, nats in zip(*with_kl.values(), strict=True):
+        (active if nats > 0.1 else silent).append((deviation, nats))
+    said = [nats for _, nats in active]
+    spread = [deviation for deviation, _ in active]
+    ((still, nothing),) = silent
+    density = {
+        k: f'({v["negative_log_likelihood"]:.3f}'
+        for k, v in found['density'].items()
+        if isinstance(v, dict)
+    }
+    bound, sevens = found['bound'], found['sevens']
+    errors = [f'{v:.2f}' for v in sevens['squared_error'].values()]
+    d = [f'{v:+.2f}' for v in sevens['d'].values()]
+    pca, shallow, deep8 = (
+        found['codes'][k] for k in ('PCA', 'shallow', 'deep')
+    )
+    assert len(active) == 7 and len(silent) == 1
+
+    def lowest(errors):
+        return f'{min(errors):.1f} to {max(errors):.1f}'
+
+    def percent(record):
+        return f'{100 * record["code_accuracy"]:.1f} %'
+
+    def mnist(name, figure='code_accuracy'):
+        mean = records.read()[name]['figures'][figure]['mean']
+        return f'{100 * mean:.1f} %'
+
+    return [
+        f'squared error {pca["squared_error"]:.2f}, '
+        f'{shallow["squared_error"]:.2f} and {deep8["squared_error"]:.2f}.',
+        f'{mnist("deep_ae_mnist")} by the code of `deep_ae_mnist`, '
+        f'{mnist("pca_mnist")} by that of `pca_mnist`, '
+        f'{mnist("deep_ae_mnist", "value_accuracy")} by pixels. The notes are '
+        'right',
+        f'{percent(deep8)} by the deep code, {percent(pca)} by PCA, '
+        f'{percent(shallow)} by the shallow one, '
+        f'{100 * deep8["value_accuracy"]:.1f} % by pixels. The notes are not',
+        f'is {statistics.fmean(deep["midpoint_error"]):.1f} for the '
+        f'auto-encoder ({lowest(deep["midpoint_error"])} over three seeds) and '
+        f'{statistics.fmean(vae["midpoint_error"]):.1f} for the VAE '
+        f'({lowest(vae["midpoint_error"])}), whose own ends cost '
+        f'{statistics.fmean(vae["end_error"]):.2f}',
+        "worse than the auto-encoder's ("
+        f'{statistics.fmean(moons["VAE, beta 1"]["midpoint_error"]):.1f})',
+        f'deviation is {statistics.fmean(without["deviation"]):.4f} after '
+        '4,000 steps',
+        'Of the eight numbers seven are active after 4,000 steps',
+        f'they say {min(said):.1f} to {max(said):.1f} nats each, and their '
+        f'deviations, {min(spread):.2f} to {max(spread):.2f}, still fall',
+        f'it says {nothing:.2f} nats, and its deviation is {still:.2f}',
+        f'the data {density["data"]} nats), mixtures of 2 '
+        f'{density["mixture of 2"]}) and of 20 {density["mixture of 20"]}), '
+        f'and a VAE of two numbers {density["VAE"]})',
+        f'rises from {bound["first"]:.0f} to within '
+        f'{bound["exact"] - bound["last"]:.2f} nats of log P(x)',
+        f'reconstruction {errors[1]} and {errors[2]}, where the 7 itself has '
+        f'{errors[0]}, on average over {sevens["sevens"]} test digits',
+        f'd is {d[0]}, {d[1]} and {d[2]}, and the longer stroke is above the '
+        f'speck in {100 * sevens["stroke_above_speck"]:.0f} % of them',
+    ]
+
+
+def _gan():
+    table = _result('modes')
+    rows = {
+        row: {
+            (world, figure): values
+            for world, cell in record['values'].items()
+            for figure, values in cell.items()
+        }
+        for row, record in table['rows'].items()
+    }
+    rows.pop('data')
+    best = {('ring', 'modes'): 8, ('grid', 'modes'): 25}
+    whole = [
+        row
+        for row, cells in rows.items()
+        if all(set(cells[at]) == {most} for at, most in best.items())
+    ]
+    qualities = {
+        row: [rows[row][world, 'quality'] for world in ('ring', 'grid')]
+        for row in whole
+    }
+    assert all(
+        statistics.fmean(q) > 0.95 for both in qualities.values() for q in both
+    )
+    lowest = [
+        f'{100 * min(map(min, both)):.1f} % ({row})'
+        for row, both in qualities.items()
+    ]
+
+    def modes(row, world):
+        return f'{statistics.fmean(rows[row][world, "modes"]):.3g}'
+
+    def ended(words):
+        return f'{", ".join(words[:-1])} and {words[-1]}'
+
+    lines = _result('two_lines')
+    assert table['seeds'] == 5
+    off = max(
+        abs(row['wasserstein'] / row['distance'] - 1)
+        for row in lines['rows']
+        if row['distance']
+    )
+    slow, seeing = (
+        [modes(row, world) for world in ('ring', 'grid')]
+        for row in ('slow d', 'slow d, Unrolled')
+    )
+    told = records.read()['gan_stacked_mnist']['figures']['modes']
+    return [
+        f'here within {100 * off + 0.05:.1f} %',
+        f'{lines["steps"]:,} steps, seed {lines["seed"]}, {lines["date"]}; its '
+        f'gradient penalty has weight {lines["gradient_penalty_weight"]:.0f}',
+        *(
+            f'{_result(name)["steps"]:,} steps of '
+            f'{_result(name)["batch_size"]}, one seed'
+            for name in ('stacked', 'images')
+        ),
+        'with five seeds, and goes on',
+        f'Steps ({table["steps"]:,} of {table["batch_size"]})',
+        f'5,000, 10,000, 15,000 and {table["steps"]:,} steps, seed 0',
+        f'Every mode with every seed is covered by {ended(whole)};',
+        'These rows have a mean quality above 95 % in both worlds',
+        f'the lowest of a run is {ended(lowest)}.',
+        f'from {slow[0]} to {seeing[0]} modes of the ring, and from {slow[1]} '
+        f'to {seeing[1]} of the grid',
+        f'uniform {modes("uniform z", "grid")}, normal '
+        f'{modes("non-saturating", "grid")}, mixture '
+        f'{modes("mixture z", "grid")} modes of the grid',
+        f'right for {100 * told["classifier_accuracy"]:.2f} %',
+    ]
+
+
+def _serve():
+    serving = _result('benchmark')['serving']
+    return [f'{serving["date"]}, 2 CPU cores'] + [
+        f'{serving["sgemm_gflops"]} GFLOP/s'
+    ]
+
+
+def _train():
+    found = _result('reliability')
+    trials, faults = found['trials'], found['faults']
+    assert not found['lost']
+    compiled = _result('tpu_compile')['presets']
+    assert set(compiled) == set(presets.PRESETS)
+    memory = {
+        name: max(
+            part['arguments'] + part['temporaries']
+            for part in parts.values()
+            if isinstance(part, dict) and 'arguments' in part
+        )
+        for name, parts in compiled.items()
+    }
+    largest = max(memory, key=memory.get)
+    return [
+        f'In {found["minutes"]:.0f} minutes',
+        f'{trials["kills"]} trainings of six models were killed or told to '
+        f'stop {_stopped()} times',
+        f'{faults["bit flipped"] + faults["truncated"]:,} checkpoint files '
+        'damaged',
+        f'{faults["disk: status 2"]} disks too small',
+        f'{trials["two_at_once"]} second trainings begun',
+        f'{faults["requests"]:,} requests',
+        f'All {len(compiled)} presets compile',
+        f'the largest, `{largest}`, wants {memory[largest] / 2**30:.1f} GiB',
+    ]
+
+
+def _speed():
+    found = _result('benchmark')
+    loops = found['training_loops']
+    cvae, dcgan, loop = (loops[k] for k in ('cvae', 'dcgan', 'loop'))
+    training, sampling = found['bilstm_training'], found['sampling']
+    speed = {k: f'{v:.0f}' for k, v in training['images_per_second'].items()}
+    pixel = [
+        f'{v:.0f}' for v in found['growth']['microseconds_per_pixel'].values()
+    ]
+
+    seconds = [
+        cell[f'{what}_seconds']
+        for cell in sampling.values()
+        for what in ('sample', 'complete')
+    ]
+
+    def rounds(loop):
+        return ', '.join(f'{r:.2f}' for r in loop['ratio_of_each_round'])
+
+    def ratio(name):
+        return f'{10 * round(sampling[name]["ratio"] / 10)} x'
+
+    return [
+        f'**{cvae["ratio"]:.3f} x** the images/s of the CVAE tutorial '
+        f'({cvae["cvae_tfgen"]["images_per_second"]:,.0f} against '
+        f'{cvae["cvae_tutorial"]["images_per_second"]:,.0f}; rounds '
+        f'{rounds(cvae)})',
+        f'**{dcgan["ratio"]:.2f} x** those of the tutorial '
+        f'({dcgan["dcgan_tfgen"]["images_per_second"]:.0f} against '
+        f'{dcgan["dcgan_tutorial"]["images_per_second"]:.0f}; rounds '
+        f'{rounds(dcgan)}; on {dcgan["date"]})',
+        f'{dcgan["dcgan_tfgen"]["million_operations_per_image"]:.0f} million '
+        'operations against '
+        f'{dcgan["dcgan_tutorial"]["million_operations_per_image"]:.0f}',
+        f'at {100 * cvae["cvae_tfgen"]["of_sgemm"]:.0f} % and '
+        f'{100 * dcgan["dcgan_tfgen"]["of_sgemm"]:.0f} % of the machine',
+        f'**{loop["ratio"]:.2f} x** slower',
+        f'({min(loop["ratio_of_each_round"]):.2f} to '
+        f'{max(loop["ratio_of_each_round"]):.2f})',
+        f'`lstm` {ratio("lstm")}, `gru` {ratio("gru")}, `row_lstm` '
+        f'{ratio("row_lstm")}, `diagonal_bilstm` {ratio("diagonal_bilstm")} '
+        f'(7 layers of 16 units: {ratio("diagonal_bilstm, 7 layers of 16")}), '
+        f'`pixelcnn` of 7 layers {ratio("pixelcnn, 7 layers")}, gated '
+        f'{ratio("gated pixelcnn, 7 layers")}',
+        f'Sixteen images take {min(seconds):.2f} to {max(seconds):.1f} s',
+        f'**{found["wavenet_sampling"]["ratio"] // 10 * 10:.0f} x**',
+        f'{", ".join(pixel)} microseconds',
+        f'{speed["tfgen"]} on one device, whose step is two streams, and '
+        f'{speed["tfgen_two_replicas"]} as two replicas',
+        f'in the same loop: {speed["keras_rnn"]}; compiled by XLA '
+        f'{training["images_per_second"]["keras_rnn_xla"] // 1:.0f}, and '
+        f'{speed["keras_rnn_xla_two_replicas"]} as two replicas',
+        f'**{training["ratio_of_the_best"]:.1f} x**',
+    ]
+
+
+PHRASES = {
+    'README.md': _readme,
+    'docs/gan.md': _gan,
+    'docs/lecture.md': _lecture,
+    'docs/results.md': _speed,
+    'docs/serve.md': _serve,
+    'docs/train.md': _train,
+}
+
+
+@pytest.mark.parametrize('document', PHRASES)
+def test_prose_says_what_was_measured(document):
+    text = ' '.join((tiny.ROOT / document).read_text().split())
+    text = re.sub(r'\]\([^)]*\)', ']', text).replace('[', '').replace(']', '')
+    for phrase in PHRASES[document]():
+        assert phrase in text, f'{document} does not say: {phrase}'
+
+
+_FIGURE = re.compile(
+    r'(?<![\w.,=-])[+-]?(\d[\d,]*(?:\.\d+)?)( %| nats| minutes| seconds'
+    r'| errors| parameters| steps| times| epochs)?(?![\w.]*\d)'
+)
+
+
+def _figures(text):
+    """(as written, number, digits after the point) of what may be measured."""
+    for found in _FIGURE.finditer(text):
+        number, unit = found[1].rstrip(','), found[2]
+        if '.' in number or unit:
+            digits = len(number.partition('.')[2])
+            value = float(number.replace(',', ''))
+            if unit == ' %':
+                value, digits = value / 100, digits + 2
+            yield found[0], value, digits
+
+
+def _known(found):
+    """All numbers of a record, those in words too, and minutes of seconds."""
+    if isinstance(found, dict):
+        for name, value in found.items():
+            yield from _known(value)
+            if name == 'seconds':
+                yield value / 60
+    elif isinstance(found, list):
+        for value in found:
+            yield from _known(value)
+    elif isinstance(found, str):
+        yield from (value for _, value, _ in _figures(found))
+    elif found is not None:
+        yield abs(found)
+
+
+def _of_preset(name):
+    record = records.read().get(name, {})
+    yield from _known(record)
+    yield from _known(
+        json.loads(json.dumps(dataclasses.asdict(presets.PRESETS[name])))
+    )
+    for other in published.PUBLISHED.get(name, ()):
+        value = float(other.value)
+        yield value
+        yield abs(value - record['figures'][other.figure]['mean'])
+    if record:
+        training = record['training']
+        rows = training['steps'] * training['batch_size']
+        # (Earlier records do not say how many there are.)
+        sizes = record.get('spec', {}).get('split_sizes', {'train': 50_000})
+        yield rows / sizes['train']
+
+
+@pytest.mark.parametrize('document', DOCS)
+def test_a_figure_beside_a_preset_is_in_its_record(document):
+    phrases = PHRASES.get(document, list)()
+    for part in _prose(document):
+        named = set(re.findall(r'`(\w+)`', part)) & set(presets.PRESETS)
+        plain = part.replace('[', '').replace(']', '')
+        for phrase in phrases:
+            plain = plain.replace(phrase, '')
+        if OTHERS.search(plain) or not (named or document in PHRASES):
+            continue
+        known = [value for name in named for value in _of_preset(name)]
+        for words, value, digits in _figures(plain):
+            near = 0.5 * 10**-digits + 1e-9
+            assert any(abs(value - k) <= near for k in known), (
+                f'{document}: {words!r} is in no record of {named or "any"}: '
+                f'{part}'
+            )
+
+
+def test_what_is_said_to_be_ahead_and_behind_is():
+    text = (tiny.ROOT / 'docs' / 'results.md').read_text()
+    text = text[text.index('Beside the best of each row') :]
+    said = dict(
+        re.findall(
+            r'^- (Ahead|Level|Behind)(.*?)(?=^- |\n\n)', text, re.M | re.S
+        )
+    )
+    found = {'Ahead': set(), 'Level': set(), 'Behind': set()}
+    for name, others in published.PUBLISHED.items():
+        figures = records.read()[name]['figures']
+        stands = set()
+        for figure in {o.figure for o in others}:
+            up = figure in ('accuracy', 'modes', 'quality')
+            theirs = [float(o.value) for o in others if o.figure == figure]
+            best = max(theirs) if up else min(theirs)
+            ours, error = (
+                figures[figure]['mean'],
+                figures[figure]['standard_error'],
+            )
+            gain = (ours - best) if up else (best - ours)
+            level = abs(gain) <= error
+            stands.add('Level' if level else 'Ahead' if gain > 0 else 'Behind')
+        worst = [s for s in ('Behind', 'Level', 'Ahead') if s in stands]
+        found[worst[0]].add(name)
+    for stand, names in found.items():
+        assert set(re.findall(r'`(\w+)`', said[stand])) == names, stand
+
+
+def test_what_is_not_comparable_is_not_compared():
+    # Grey targets and a mean bound: no measure for binarized digits.
+    files = [tiny.ROOT / name for name in DOCS]
+    files += (tiny.ROOT / 'tfgen').rglob('*.py')
+    for file in files:
+        assert not re.search(r'\b(71\.8|24\.2)\b', file.read_text()), file

@@ -1,0 +1,113 @@
+"""What docs/lecture.md says of the notes' slips, where it can be computed."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfgen import adversarial, probability
+from tfgen.data import moons
+from tfgen.layers import networks
+from tfgen.models.base import GenerativeModel
+from tfgen.models.gan import GAN
+from tfgen.models.latent import Inference
+from tfgen.models.pixelrnn import PixelRNN
+
+
+def test_kl_of_equals_is_0():
+    p = tf.constant([0.2, 0.4, 0.4])
+    assert probability.kl_discrete(p, p).numpy() == 0
+
+
+def test_jensen_shannon_is_at_most_1_bit():
+    # Of supports that do not overlap: log 2 nats.
+    p, q = tf.constant([1.0, 0.0]), tf.constant([0.0, 1.0])
+    nats = probability.jensen_shannon(p, q).numpy()
+    assert nats / math.log(2) == pytest.approx(1)
+    assert nats < 0.7
+
+
+def test_a_density_may_be_above_1():
+    x, logvar = tf.zeros([1, 1]), tf.fill([1, 1], 2 * math.log(0.1))
+    log_p = probability.log_normal_pdf(x, tf.zeros([1, 1]), logvar)
+    assert math.exp(log_p.numpy()[0]) == pytest.approx(3.989, rel=1e-3)
+
+
+def test_the_best_d_is_no_distribution():
+    x = np.linspace(-30, 30, 6001)[:, None]
+    zeros = np.zeros_like(x)
+    p, q = (
+        np.exp(probability.log_normal_pdf(x, zeros + m, zeros + s).numpy())
+        for m, s in ((0.0, 0.5), (1.0, 0.0))
+    )
+    d = adversarial.optimal_discriminator(p, q)
+    assert np.trapezoid(p, x[:, 0]) == pytest.approx(1, rel=1e-6)
+    assert d.min() >= 0 and d.max() <= 1
+    assert np.trapezoid(d, x[:, 0]) > 30
+
+
+def test_the_slope_of_the_penalty_is_exp_s_minus_1():
+    s = tf.linspace(-2.0, 2.0, 9)
+    with tf.GradientTape() as tape:
+        tape.watch(s)
+        penalty = tf.exp(s) - (1.0 + s)
+    slope = tape.gradient(penalty, s)
+    np.testing.assert_allclose(slope, tf.exp(s) - 1.0, atol=1e-6)
+    assert penalty[4] == slope[4] == 0 and np.argmin(penalty) == 4
+    # As a penalty itself it would have no least value but that of no variance.
+    assert np.argmin(slope) == 0
+
+
+def test_squared_error_is_a_likelihood_at_fixed_variance_alone():
+    size, errors = 50, np.array([0.5, 2.0])  # mean squared errors
+    x = np.sqrt(errors)[:, None] * np.ones([2, size])
+    means = np.zeros_like(x)
+
+    def nats(logvar):
+        logvar = np.broadcast_to(np.reshape(logvar, [-1, 1]), x.shape)
+        return -probability.log_normal_pdf(x, means, logvar).numpy()
+
+    for logvar in (-1.0, 0.0, 1.0):
+        fixed = size / 2 * errors / math.exp(logvar)
+        assert np.ptp(nats(logvar) - fixed) == pytest.approx(0, abs=1e-9)
+    # At the best variance of each it is a logarithm of the error.
+    best = np.diff(nats(np.log(errors)))[0]
+    assert best == pytest.approx(size / 2 * math.log(4))
+
+
+def test_l1_makes_zeros_and_l2_does_not():
+    w = np.linspace(-2, 2, 4001)
+    error = (w - 0.3) ** 2 / 2
+    assert abs(w[np.argmin(error + 0.5 * np.abs(w))]) < 1e-9
+    assert w[np.argmin(error + 0.5 * w**2)] == pytest.approx(0.15, abs=1e-3)
+
+
+def test_between_two_targets_squared_error_wants_their_cross_fade():
+    half, full = moons.moon(math.pi / 2), moons.moon(math.pi)
+    three_quarters = moons.moon(0.75 * math.pi)
+
+    def loss(picture):
+        return sum(float(np.sum((picture - m) ** 2)) for m in (half, full))
+
+    grey = (half + full) / 2
+    assert loss(grey) < loss(three_quarters)
+    assert loss(grey) <= min(loss(moons.moon(p)) for p in np.linspace(0, 3.1))
+    assert np.any(np.abs(grey - 0.5) < 1e-6)
+
+
+def test_a_generative_model_needs_no_encoder():
+    for model in (GAN, PixelRNN):
+        assert issubclass(model, GenerativeModel)
+        assert not issubclass(model, Inference)
+        assert not hasattr(model, 'encode')
+
+
+def test_an_energy_is_minus_the_error_of_an_auto_encoder():
+    shown = tf.constant([[[1.0, 0.0]], [[0.5, 0.5]]])
+    energy = networks.Energy(
+        lambda code: tf.reshape(code, [-1, 1, 2]), offset=False, limits=None
+    )
+    code = tf.constant([[1.0, 0.0], [0.5, 1.5]])
+    for _ in range(2):  # nothing is drawn
+        np.testing.assert_allclose(energy(code, seen=shown), [0.0, -0.5])
