@@ -15,6 +15,7 @@ from tfgen.models.gan import GAN
 from tfgen.models.inpainting import InpaintingGAN
 from tfgen.models.masks import random_mask
 from tfgen.models.semi_supervised import SemiSupervisedGAN
+from tfgen.models.vae_gan import VAEGAN
 from tfgen.noise import BatchNoise, RowNoise
 from tfgen.training import run
 
@@ -142,11 +143,18 @@ def test_weights_are_clipped_after_each_update_and_only_the_discriminators():
 
 
 def test_spectral_norm_is_one_and_stays_so_while_weights_move():
-    model = GAN(IMAGES, spectral_norm=True, discriminator_rate=5e-4, **SIZES)
+    model = GAN(
+        IMAGES,
+        spectral_norm=True,
+        discriminator_rate=5e-4,
+        conditional=True,
+        **SIZES,
+    )
 
     def norms():
         d = model.discriminator
-        for layer in [*d.features.convolutions, d.head.dense]:
+        # What reads the label is a layer of its own, of norm 1 as well.
+        for layer in [*d.features.convolutions, d.head.dense, d.head.labels]:
             kernel = layer.kernel.numpy()
             matrix = kernel.reshape(-1, kernel.shape[-1])
             yield np.linalg.svd(matrix, compute_uv=False)[0]
@@ -265,6 +273,12 @@ def test_an_inpainting_gan_paints_in_training_by_its_own_row(network):
     whole = model.generate(z, None, context, training=True)
     part = model.generate(z[:3], None, context[:3], training=True)
     np.testing.assert_allclose(part, whole[:3], rtol=1e-5, atol=1e-6)
+
+
+def test_the_networks_of_a_vae_gan_move_in_the_order_of_the_paper():
+    model = VAEGAN(IMAGES, **SIZES)
+    names = [player.name for player in model.players()]
+    assert names == ['encoder', 'generator', 'discriminator']
 
 
 def test_masks_are_of_all_kinds():

@@ -92,3 +92,20 @@ def test_one_draw_trains_the_elbo():
     np.testing.assert_allclose(
         -elbo, terms['distortion'] + terms['rate'], rtol=1e-5
     )
+
+
+def test_means_of_both_layers_are_those_of_the_posterior():
+    # Not of z, whose lower part is what `top` does not say of `low`.
+    model = _model()
+    image, noise = tf.constant(IMAGES), BatchNoise(tf.constant([0, 3]), 16)
+    top, low = model.posterior_means(image, None, noise).numpy().T
+    mean, logvar = np.split(model.to_low(image).numpy(), 2, axis=1)
+    np.testing.assert_allclose(low, mean[:, 0], rtol=1e-5)
+    # The integral over `low`, by quantiles of its normal distribution.
+    places = stats.norm.ppf((np.arange(1000) + 0.5) / 1000)
+    drawn = (mean + np.exp(0.5 * logvar) * places).reshape(-1, 1)
+    means = model.to_top(tf.constant(drawn, tf.float32)).numpy()[:, 0]
+    expected = means.reshape(16, -1)
+    error = expected.std(1) / 8.0  # 64 draws
+    assert np.all(np.abs(top - expected.mean(1)) < 4.5 * error + 1e-4)
+    assert np.abs(top - model.encode(image)[0][:, 0]).max() > 1e-3

@@ -114,8 +114,10 @@ def orthonormal(
     J are tangent vectors of the manifold of samples: it asks that they be
     orthonormal, so that no direction of z is lost and none counts twice.
 
-    Source: Qi 2018 (Global versus Localized GAN), equation 8, there with all
-    of J; the estimate is ours.
+    Source: Qi 2018 (Global versus Localized GAN), equation 8. Departures: the
+    paper takes all of J, and at the codes of data with a second term that
+    keeps G near each of them; here J is estimated, at draws of the prior, and
+    there is no such term.
 
     Args:
       generate: [B, K] -> [B, ...], a row of its own row alone.

@@ -14,6 +14,7 @@ from tfgen.evaluation.base import (
 )
 from tfgen.models.base import GenerativeModel, Model
 from tfgen.models.latent import Bounded, Coding, Inference
+from tfgen.noise import BatchNoise
 
 _ACTIVE = 0.01
 _MOST = 10_000  # examples of a split
@@ -22,8 +23,9 @@ _MOST = 10_000  # examples of a split
 class ActiveUnits(Measure):
     """How many numbers of z differ from example to example.
 
-    Those whose mean of q(z|x) has a variance above 0.01 over the set; the
-    others have collapsed onto the prior (Burda et al. 2016, section 5.2).
+    A unit is active if its mean under q(z|x) has a variance above 0.01 over
+    the set; the others have collapsed onto the prior (Burda et al. 2016,
+    section 5.2).
     """
 
     name = 'active_units'
@@ -37,16 +39,20 @@ class ActiveUnits(Measure):
     def figures(
         self, model: Inference, examples: Data, settings: Settings
     ) -> Figures:
-        code = tf.function(model.code, reduce_retracing=True)
-        key = examples.spec.key
-        codes = np.concatenate(
-            [
-                code(batch[key], batch.get('label')).numpy()
-                for batch in batches(examples, settings)
-            ]
-        )
-        active = int((codes.var(axis=0) > _ACTIVE).sum())
-        return {'active_units': Figure(active, details={'of': codes.shape[1]})}
+        @tf.function(reduce_retracing=True)
+        def means(example, label, number):
+            key = tf.stack([tf.constant(settings.seed, tf.int64), number])
+            noise = BatchNoise(key, tf.shape(example)[0], prefix='units/')
+            return model.posterior_means(example, label, noise)
+
+        found = []
+        for number, batch in enumerate(batches(examples, settings)):
+            example, label = batch[examples.spec.key], batch.get('label')
+            number = tf.constant(number, tf.int64)
+            found.append(means(example, label, number).numpy())
+        variances = np.concatenate(found).var(axis=0)
+        active = int((variances > _ACTIVE).sum())
+        return {'active_units': Figure(active, details={'of': len(variances)})}
 
 
 class CodeClasses(Measure):

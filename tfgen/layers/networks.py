@@ -218,14 +218,19 @@ class Score(keras.layers.Layer):
     def __init__(self, size, num_classes, limits, bounded=False):
         super().__init__()
         self.bounded = bounded
-        self.dense = limits.dense(1 + num_classes, dtype='float32')
+        self.dense = limits.dense(1, dtype='float32')
         self.dense.build([None, size])
+        self.labels = None
+        if num_classes:
+            # A layer of its own: spectral norm bounds w and v_y apart.
+            self.labels = limits.dense(num_classes, dtype='float32')
+            self.labels.build([None, size])
 
     def call(self, features, one_hot=None, seen=None):
-        scores = self.dense(features)
-        score = scores[:, 0]
+        score = self.dense(features)[:, 0]
         if one_hot is not None:
-            fit = scores[:, 1:] * tf.cast(one_hot, scores.dtype)
+            fit = self.labels(features)
+            fit *= tf.cast(one_hot, fit.dtype)
             score = score + tf.reduce_sum(fit, axis=-1)
         return -tf.nn.softplus(-score) if self.bounded else score
 

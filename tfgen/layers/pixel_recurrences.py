@@ -24,7 +24,10 @@ _IMAGES_PER_STREAM = 4
 class RasterLSTM(PixelLayer):
     """The notes' LSTM, over the pixels in raster order.
 
-    The state goes on from the end of a row to the beginning of the next.
+    The state goes on from the end of a row to the beginning of the next. The
+    value of a row's last pixel does not: it enters with the next pixel's
+    features, and the first pixel of a row has no left neighbour. Later rows
+    see it through the first convolution's window alone.
     """
 
     gates = 4

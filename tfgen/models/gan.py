@@ -21,7 +21,8 @@ from tfgen.models.look_ahead import foreseen
 from tfgen.models.players import Afterwards, Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
-# Weights of the penalties in the papers that propose them.
+# Weights of the penalties in the papers that propose them; that of
+# 'orthonormal' is ours.
 _WEIGHTS = {
     'weight_clipping': 0.01,
     'gradient_penalty': 10.0,
@@ -63,8 +64,8 @@ class GAN(Latent):
       margin: m of loss 'margin'.
       penalty: see penalties; of d but for 'orthonormal' and 'pulling_away',
         which are of G.
-      penalty_weight: None for that of its paper; of 'weight_clipping' it is
-        the largest weight.
+      penalty_weight: None for that of its paper (1 for 'orthonormal', which
+        has none); for 'weight_clipping' it is the largest weight.
       unrolled_steps: k, of Unrolled GAN: G minimises the whole value, its data
         term included, as it will be after k updates of d.
       spectral_norm: whether every layer of d has norm 1.

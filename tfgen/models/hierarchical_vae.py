@@ -18,6 +18,8 @@ from tfgen.models.latent import Bounded
 from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
+_DRAWS = 64  # of the lower layer, for the mean of the upper one
+
 
 class HierarchicalVAE(Bounded, SinglePlayer):
     """p(x) = integral of p(top) p(low | top) p(x | low); q goes up: q(low | x)
@@ -88,6 +90,23 @@ class HierarchicalVAE(Bounded, SinglePlayer):
             tf.concat([top, low], axis=1),
             tf.concat([top_logvar, low_logvar - logvar], axis=1),
         )
+
+    def posterior_means(
+        self, image: tf.Tensor, label: tf.Tensor | None, noise: Noise
+    ) -> tf.Tensor:
+        """E of `top` and of `low` under q: [B, H, W, C] -> [B, K].
+
+        The mean of q(low | x) is exact, that of `top` an average over draws of
+        `low` (Burda et al. 2016, section 5.2).
+        """
+        mean, logvar = coders.normal(self.to_low, image)
+        eps = noise.normal('low', [_DRAWS, self.low_size])
+        low = _drawn(mean[:, None], logvar[:, None], eps)  # [B, S, low]
+        top, _ = coders.normal(
+            self.to_top, tf.reshape(low, [-1, self.low_size])
+        )
+        top = tf.reshape(top, [-1, _DRAWS, self.top_size])
+        return tf.concat([tf.reduce_mean(top, axis=1), mean], axis=1)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """p(x|z): [B, K] -> logits, [B, H, W, C]."""

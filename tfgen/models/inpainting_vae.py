@@ -33,7 +33,7 @@ class InpaintingVAE(Completing, SinglePlayer):
       activation: of these.
       masks: of training: 'quadrants', any one to three of which are visible
         (departure: Sohn et al. train one model for each of three masks); or
-        'any' of masks.random_mask, half of which hide all.
+        'any' of masks.random_mask, more than half of which hide all.
     """
 
     kinds = (ImageSpec,)

@@ -143,6 +143,15 @@ class Inference(Coding, Latent):
         mean, _ = self.encode(example, label)
         return mean
 
+    def posterior_means(
+        self, example: tf.Tensor, label: tf.Tensor | None, noise: Noise
+    ) -> tf.Tensor:
+        """E of each latent variable under q(z|x): float32 [B, K].
+
+        `noise` is for a model of several layers, which has to draw.
+        """
+        return self.code(example, label)
+
     def _serve_encode(self, example, label=None):
         mean, logvar = self.encode(example, label)
         return {'mean': mean, 'logvar': logvar}

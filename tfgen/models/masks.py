@@ -6,8 +6,12 @@ from tfgen.noise import Noise
 
 
 def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:
-    """All hidden with probability 1/2; else but for a rectangle, or in one, or
-    in single pixels."""
+    """Masks of four kinds, drawn for each row.
+
+    Half of the rows hide everything; a sixth each hides all but a rectangle,
+    a rectangle, or single pixels. A rectangle may hold no pixel, so 0.54 of
+    8x8 images are wholly hidden.
+    """
     u = noise.uniform('mask', [6])
 
     def within(size, a, b):

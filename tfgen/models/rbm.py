@@ -277,7 +277,8 @@ class Persistent(Descent):
 
     def build(self, run) -> None:
         super().build(run)
-        # All of the global batch, on every replica; they start as noise does.
+        # Chains for all rows of the global batch, on every replica. All start
+        # at zeros, which a few steps of Gibbs sampling forget.
         self._chains = tf.Variable(
             tf.zeros([run.batch_size, self._model.spec.dimensions]),
             trainable=False,

@@ -37,6 +37,11 @@ class SemiSupervisedGAN(Classifying, Latent):
     have kernels whose columns keep their length, so that its noise, which is
     what keeps it from learning the few labels by heart, stays as loud.
 
+    Departures from the authors' code: G's hidden layers are ReLU, there
+    softplus; G's last layer has no weight norm; both networks see the same
+    images in a step, there different ones; the lengths of d's columns are
+    fixed, there learned.
+
     Args:
       spec: of images of which few have labels.
       generator_units, discriminator_units: widths of dense layers.

@@ -117,4 +117,6 @@ class VAEGAN(Inference, GAN):
             self.encoder_loss_terms,
             self.encoder.trainable_variables,
         )
-        return (encoder, *super().players())
+        discriminator, generator = super().players()
+        # The order of Larsen et al. 2016, algorithm 1.
+        return encoder, generator, discriminator
