@@ -238,6 +238,10 @@ def _gan():
     def modes(row, world):
         return f'{statistics.fmean(rows[row][world, "modes"]):.3g}'
 
+    def weight(row):
+        settings = table['rows'][row]['settings']
+        return re.search(r'penalty_weight=(\S+)', settings)[1]
+
     def ended(words):
         return f'{", ".join(words[:-1])} and {words[-1]}'
 
@@ -263,7 +267,13 @@ def _gan():
             for name in ('stacked', 'images')
         ),
         'with five seeds, and goes on',
-        f'Steps ({table["steps"]:,} of {table["batch_size"]})',
+        f'All rows share steps ({table["steps"]:,} of {table["batch_size"]})',
+        f'clipping at {weight("WGAN")} (of 0.02, 0.03, 0.05 and 0.1), WGAN-GP '
+        f"{weight('WGAN-GP')} (as in its authors' code for such worlds), "
+        f'DRAGAN {weight("DRAGAN")} (of 0.1, 1 and 10), R1 '
+        f'{presets.PRESETS["gan_ring"].penalty_weight:.0f}, orthonormal '
+        f'tangents {weight("orthonormal tangents")} (of',
+        'papers have 0.01 for clipping and 10 for',
         f'5,000, 10,000, 15,000 and {table["steps"]:,} steps, seed 0',
         f'Every mode with every seed is covered by {ended(whole)};',
         'These rows have a mean quality above 95 % in both worlds',
