@@ -38,6 +38,10 @@ def main() -> None:
             given.append(f'{field}={flags.FLAGS[field].value}')
     if presets.get(name).model is not GMM:
         raise UserError(f'preset {name!r} is no mixture: use gmm_two_moons')
+    # What the largest lacks is said before any is fitted.
+    largest = presets.get(name, [*given, f'num_components={flags.FLAGS.most}'])
+    config, _ = workdir.Config.of(name, largest, data_dir=flags.FLAGS.data_dir)
+    config.build()
     found = []
     for count in range(1, flags.FLAGS.most + 1):
         preset = presets.get(name, [*given, f'num_components={count}'])

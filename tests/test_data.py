@@ -306,7 +306,8 @@ def test_a_palette_is_read_as_indices(tmp_path):
         ('0 1 2 -1\n' * 2, COLOURS, 'index of -1'),
         ('0 1 2 0\n0 1\n', COLOURS, 'equally long'),
         ('0 1 2 x\n', COLOURS, 'whole numbers'),
-        ('', COLOURS, 'equally long'),
+        ('', COLOURS, 'no numbers'),
+        ('0 0 0 0\n' * 2, '1 2 3\n', 'one colour'),
         ('0 1 2 0\n' * 2, '1 2\n', 'R G B'),
         ('0 1 2 0\n' * 2, COLOURS + '1 2 256\n', '0..255'),
     ],
@@ -314,6 +315,19 @@ def test_a_palette_is_read_as_indices(tmp_path):
 def test_a_broken_palette_is_named(tmp_path, pixels, colours, message):
     with pytest.raises(UserError, match=message):
         data.load(_palette_folder(tmp_path / 'p', pixels, colours))
+
+
+def test_a_palette_is_text_however_its_lines_end(tmp_path):
+    lines = ['0 1 2 0', '', '1\x0c1 2\u20280'] * 2
+    for number, end in enumerate(('\n', '\r\n', '\r')):
+        name = _palette_folder(tmp_path / str(number), '', COLOURS)
+        text = '\ufeff' + end.join(lines)
+        file = tmp_path / str(number) / 'pixel_color.txt'
+        file.write_bytes(text.encode())
+        assert data.load(name).spec.split_sizes == {'train': 3, 'test': 1}
+    file.write_bytes('0 1 2 0\n'.encode('utf-16'))
+    with pytest.raises(UserError, match='iconv -f utf-16 -t utf-8'):
+        data.load(name)
 
 
 def test_the_lectures_own_palette():

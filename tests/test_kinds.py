@@ -274,7 +274,7 @@ def test_lines_are_filled_up_and_come_back_as_they_were(tmp_path):
     short = data.load_text(f'lines:{file}', text_length=4)
     assert 'were longer, and cut' in short.describe()[1]
     file.write_text('\n one \n\n')
-    with pytest.raises(UserError, match='has 1 lines that are not'):
+    with pytest.raises(UserError, match='has 1 line that are not'):
         data.load_text(f'lines:{file}', text_length=4)
 
 
@@ -314,9 +314,62 @@ def test_numerals_name_every_number_in_two_languages():
         ('text:', 'is no text'),
         ('text:missing', 'cannot be read'),
         ('text:{short}', 'set a smaller one'),
+        ('text:{same}', 'has one letter alone'),
+        ('lines:{latin1}', r'byte 11 \(0xe9\).*iconv -f latin1 -t utf-8'),
+        ('text:{utf16}', r'byte 0 \(0xff\).*iconv -f utf-16 -t utf-8'),
+        ('lines:{no_mark}', r'byte 1 \(0x00\).*iconv -f utf-16 -t utf-8'),
     ],
 )
 def test_what_is_no_text_is_refused(name, message, tmp_path):
-    (tmp_path / 'short').write_text('abc')
+    made = {
+        'short': b'abc',
+        'same': b'a' * 500,
+        'latin1': b'\xef\xbb\xbfhere\ncaf\xe9\n',
+        'utf16': '\ufeffone\ntwo\n'.encode('utf-16-le'),
+        'no_mark': 'one\ntwo\n'.encode('utf-16-le'),
+    }
+    for file, content in made.items():
+        (tmp_path / file).write_bytes(content)
     with pytest.raises(UserError, match=message):
-        data.load_text(name.format(short=tmp_path / 'short'))
+        data.load_text(name.format(**{k: tmp_path / k for k in made}))
+
+
+def _lines_of(found):
+    return sorted(
+        line.decode()
+        for split in ('train', 'test')
+        for batch in found.evaluation(split, 99)
+        for line in found.spec.encode(batch['symbols']).numpy()
+    )
+
+
+def test_lines_end_at_newlines_and_nowhere_else(tmp_path):
+    # (All that str.splitlines splits at as well.)
+    odd = [
+        '\r',
+        '\x0b',
+        '\x0c',
+        '\x1c',
+        '\x1d',
+        '\x1e',
+        '\x85',
+        '\u2028',
+        '\u2029',
+    ]
+    lines = [f'a{letter}b' for letter in odd]
+    for number, end in enumerate(('\n', '\r\n')):
+        file = tmp_path / str(number)
+        file.write_bytes(end.join(lines).encode())
+        assert _lines_of(data.load_text(f'lines:{file}')) == sorted(lines)
+        rows = data.load_text(f'text:{file}', text_length=4)
+        assert _lines_of(rows) == sorted(f'{line}\n' for line in lines[:-1])
+
+
+def test_letters_that_look_alike_are_one(tmp_path):
+    for number, lines in enumerate(('caf\u00e9\nna\n', 'cafe\u0301\nna\n')):
+        file = tmp_path / str(number)
+        file.write_text(lines)
+        found = data.load_text(f'lines:{file}', text_length=4)
+        assert found.spec.alphabet == ('', 'a', 'c', 'f', 'n', '\u00e9')
+        notes = found.describe()[1:]
+        assert [('NFC' in note) for note in notes] == [True] * number

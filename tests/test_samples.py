@@ -127,8 +127,11 @@ def test_data_is_nearer_to_data_than_noisy_or_lost_data(digits, network):
 
 def test_too_few_images_have_no_neighbours(digits, network):
     model = _replay(digits, 'train', 50)
-    for few in ({'limit': 5}, {'num_generated': 3}):
-        with pytest.raises(UserError, match='use 10 or more of both'):
+    for few, remedy in (
+        ({'limit': 5}, '--limit=10 or more'),
+        ({'num_generated': 3}, '--num_generated=10 or more'),
+    ):
+        with pytest.raises(UserError, match=remedy):
             settings = Settings(features=network[0], **few)
             evaluation.evaluate(model, digits, settings, ['fidelity'])
 
@@ -214,7 +217,9 @@ def test_any_saved_model_gives_features(network, digits, tmp_path, data_dir):
             features.of_saved_model(path)
 
 
-def test_features_are_asked_for_where_there_are_none(digits, data_dir):
+def test_features_are_asked_for_where_there_are_none(
+    digits, data_dir, monkeypatch
+):
     with pytest.raises(UserError, match='pass Settings'):
         evaluation.evaluate(
             _replay(digits, 'test', 9), digits, measures=['fidelity']
@@ -222,16 +227,10 @@ def test_features_are_asked_for_where_there_are_none(digits, data_dir):
     config, _ = tiny.load('dcgan', data_dir)
     spec = dataclasses.replace(config.spec, num_classes=0, class_names=())
     unlabelled = types.SimpleNamespace(spec=spec)
-    fake = types.SimpleNamespace(
-        preset=config.preset, spec=spec, data_dir=data_dir
-    )
-    original = classifiers._config
-    try:
-        classifiers._config = lambda *_: (unlabelled, None)
+    with monkeypatch.context() as patch:
+        patch.setattr(classifiers, '_config', lambda *_: (config, unlabelled))
         with pytest.raises(UserError, match='--features=PATH'):
-            classifiers.features(fake, None)
-    finally:
-        classifiers._config = original
+            classifiers.features(config, None)
 
 
 def test_a_linear_machine_reads_the_discriminator(data_dir):

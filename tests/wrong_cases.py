@@ -250,6 +250,23 @@ CASES = {
         ['--preset=pca_digits', NEW, '--set=latent_size=65'],
         'has 64 numbers',
     ),
+    'more axes than examples have': (
+        'train',
+        ['--preset=pca_digits', NEW, '--set=latent_size=10']
+        + ['--dataset=folder:{flat}'],
+        '10 to train have 9 axes',
+    ),
+    'more components than examples': (
+        'components',
+        [NEW, '--preset=gmm_digits', '--most=11'] + ['--dataset=folder:{flat}'],
+        'num_components is 11 and there are 10 to train',
+    ),
+    'measure few while training': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--measures=fidelity']
+        + ['--set=conditional=false', '--dataset=folder:{flat}'],
+        'pass --features=PATH',
+    ),
     'noise below nothing': (
         'train',
         ['--preset=deep_ae_digits', NEW, '--set=code_noise=-1'],

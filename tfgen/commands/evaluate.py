@@ -131,11 +131,20 @@ def _of_export(source, settings):
 def _measured(model, config, step, examples, settings):
     """The figures, as metrics.json holds them; they are printed as well."""
     from tfgen import evaluation
+    from tfgen.evaluation import features
 
     begin = time.monotonic()
     measures = flags.FLAGS.measures or None
-    chosen = evaluation.chosen(model, examples, measures)
-    if any(measure.needs_features for measure in chosen):
+    if flags.FLAGS.features:
+        own = features.of_saved_model(cli.path(flags.FLAGS.features))
+        settings = dataclasses.replace(settings, features=own)
+    chosen = evaluation.chosen(model, examples, measures, settings)
+    if measures is None:
+        lacking = evaluation.left_out(model, examples, settings)
+        for name, lack in lacking.items():
+            print(f'left out: {name}: {lack}', flush=True)
+    trained = any(measure.needs_features for measure in chosen)
+    if trained and not settings.features:
         settings = dataclasses.replace(settings, features=_features(config))
     figures = evaluation.evaluate(model, examples, settings, measures)
     size = examples.spec.split_sizes[settings.split]
@@ -164,12 +173,9 @@ def _measured(model, config, step, examples, settings):
 
 
 def _features(config):
-    """The network in whose features images are compared."""
-    from tfgen.evaluation import features
+    """The classifier in whose features images are compared."""
     from tfgen.training import classifiers
 
-    if flags.FLAGS.features:
-        return features.of_saved_model(cli.path(flags.FLAGS.features))
     cache = flags.FLAGS.cache_dir
     return classifiers.features(
         config,

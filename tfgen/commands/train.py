@@ -5,6 +5,8 @@
 In a clone, `python scripts/train.py` is the same.
 """
 
+import dataclasses
+
 from absl import flags
 
 from tfgen.commands import cli
@@ -104,11 +106,11 @@ def _measure(config, examples, strategy):
     names = flags.FLAGS.measures
     if not names or not strategies.is_chief(strategy):
         return None
-    features = None
-    chosen = evaluation.chosen(config.build(), examples, names)
+    settings = Settings(num_draws=1)
+    chosen = evaluation.chosen(config.build(), examples, names, settings)
     if any(measure.needs_features for measure in chosen):
-        features = classifiers.features(config, data_dir=flags.FLAGS.data_dir)
-    settings = Settings(num_draws=1, features=features)
+        own = classifiers.features(config, data_dir=flags.FLAGS.data_dir)
+        settings = dataclasses.replace(settings, features=own)
     return lambda model: evaluation.evaluate(model, examples, settings, names)
 
 

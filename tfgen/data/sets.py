@@ -119,14 +119,14 @@ def load_partly_labelled(
     arguments.check_for(load_partly_labelled, num_labels=num_labels)
     whole = load(name, data_dir, binarization, image_size, edition)
     classes = whole.spec.num_classes
-    if not classes or num_labels % classes:
+    if classes < 2 or num_labels % classes:
         raise UserError(
             f'num_labels is {num_labels} and data set {name!r} has {classes} '
-            'classes: '
+            f'class{"es"[: 2 * (classes != 1)]}: '
             + (
                 f'use a multiple, for example {classes * 10}'
-                if classes
-                else 'use a set with labels'
+                if classes > 1
+                else 'use a set with labels of two or more'
             )
         )
     spec = PartlyLabelledSpec(**vars(whole.spec), num_labels=num_labels)

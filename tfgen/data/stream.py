@@ -116,20 +116,36 @@ class Data:
 
         Dynamic binarization draws one fixed image per example here.
         """
-        if split not in self.spec.split_sizes:
-            raise UserError(
-                f'data set {self.spec.name!r} has no split {split!r}: use '
-                + ' or '.join(self.spec.split_sizes)
-            )
-        count = self.spec.split_sizes[split]
-        if limit is not None:
-            count = min(count, limit)
+        count = self.count(split, limit)
 
         def element(indices):
             return self._batch(split, indices, RowNoise(indices))
 
         indices = tf.data.Dataset.range(count).batch(batch_size)
         return indices.map(element).prefetch(2)
+
+    def count(self, split: str, limit: int | None = None) -> int:
+        """How many examples `evaluation` has.
+
+        Raises:
+          UserError: there is no such split.
+        """
+        sizes = self.spec.split_sizes
+        if split not in sizes:
+            raise UserError(
+                f'data set {self.spec.name!r} has no split {split!r}: use '
+                + ' or '.join(sizes)
+            )
+        return sizes[split] if limit is None else min(sizes[split], limit)
+
+    def num_trained_classes(self) -> int:
+        """Classes of which the training split has an example.
+
+        All, where that would have to be counted.
+        """
+        classes = self.spec.num_classes
+        sizes = self.source.splits['train'].class_sizes(classes)
+        return np.count_nonzero(sizes) if classes and sizes else classes
 
     def describe(self) -> list[str]:
         """What was found, in one line, and what is to be said of it, in more.

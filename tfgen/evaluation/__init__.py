@@ -33,13 +33,23 @@ def applicable(model: Model, examples: Data) -> list[str]:
 
 
 def chosen(
-    model: Model, examples: Data, measures: Sequence[str] | None = None
+    model: Model,
+    examples: Data,
+    measures: Sequence[str] | None = None,
+    settings: Settings | None = None,
 ) -> list[Measure]:
-    """The measures of these names; for None, those taken by default.
+    """The measures of these names.
+
+    For None, those taken by default, but for what is `left_out`.
 
     Raises:
-      UserError: a measure that there is not, or that does not apply.
+      UserError: a measure that there is not, that does not apply, or that
+        these examples are too few for; impossible settings; nothing is left.
     """
+    settings = settings or Settings()
+    values = {k: v for k, v in vars(settings).items() if k != 'features'}
+    arguments.check_for(Settings, **values)
+    examples.count(settings.split)
     known = applicable(model, examples)
     for name in measures or ():
         if name not in known:
@@ -47,14 +57,37 @@ def chosen(
                 f'measure {name!r} does not apply to this model: use '
                 f'{", ".join(known)}'
             )
+    if measures is None:
+        lacking = left_out(model, examples, settings)
+        usual = _usual(model, examples)
+        found = [measure for measure in usual if measure.name not in lacking]
+        if not found:
+            reasons = '; '.join(f'{k}: {v}' for k, v in lacking.items())
+            raise UserError(f'nothing can be measured; {reasons}')
+        return found
+    for name in measures:
+        lack = MEASURES[name].lack(examples, settings)
+        if lack:
+            raise UserError(f'{name}: {lack}')
+    return [MEASURES[name] for name in known if name in measures]
+
+
+def left_out(
+    model: Model, examples: Data, settings: Settings
+) -> dict[str, str]:
+    """The usual measures that these examples do not allow: name -> why."""
+    lacking = {
+        measure.name: measure.lack(examples, settings)
+        for measure in _usual(model, examples)
+    }
+    return {name: lack for name, lack in lacking.items() if lack}
+
+
+def _usual(model, examples):
     return [
         MEASURES[name]
-        for name in known
-        if (
-            MEASURES[name].by_default(model, examples.spec)
-            if measures is None
-            else name in measures
-        )
+        for name in applicable(model, examples)
+        if MEASURES[name].by_default(model, examples.spec)
     ]
 
 
@@ -74,15 +107,14 @@ def evaluate(
     Raises:
       UserError: see `chosen`; a measure that needs features and has none.
     """
-    settings = settings or Settings()
-    values = {k: v for k, v in vars(settings).items() if k != 'features'}
-    arguments.check_for(Settings, **values)
-    found = {}
-    for measure in chosen(model, examples, measures):
+    settings, found = settings or Settings(), {}
+    taken = chosen(model, examples, measures, settings)
+    for measure in taken:
         if measure.needs_features and settings.features is None:
             raise UserError(
                 f'measure {measure.name!r} compares images in features: pass '
                 'Settings(features=...)'
             )
+    for measure in taken:
         found |= measure.figures(model, examples, settings)
     return found

@@ -69,7 +69,12 @@ class Figure:
         """As it stands in metrics.json."""
         unit = {'unit': self.unit} if self.unit else {}
         error = {'standard_error': self.error}
-        return {**unit, 'mean': self.value, **error, **self.details}
+        values = {**unit, 'mean': self.value, **error, **self.details}
+        # (JSON has no infinity.)
+        return {
+            name: None if isinstance(x, float) and not math.isfinite(x) else x
+            for name, x in values.items()
+        }
 
 
 Figures = dict[str, Figure]
@@ -90,11 +95,38 @@ class Measure(abc.ABC):
     def applies(self, model: Model, spec: Spec) -> bool:
         """Whether the model, on examples of `spec`, has these figures."""
 
+    def lack(self, examples: Data, settings: Settings) -> str:
+        """What of the examples it would need, with the remedy; '' if nothing.
+
+        Asked before any work.
+        """
+        return ''
+
     @abc.abstractmethod
     def figures(
         self, model: Model, examples: Data, settings: Settings
     ) -> Figures:
         """Measures; see Settings."""
+
+
+def too_few(
+    examples: Data, settings: Settings, least: int, purpose: str
+) -> str:
+    """Why fewer than `least` examples are no use, with the remedy; or ''."""
+    split, sizes = settings.split, examples.spec.split_sizes
+    count = examples.count(split, settings.limit)
+    if count >= least:
+        return ''
+    remedy = 'add examples'
+    if examples.count(split) >= least:
+        remedy = f'use --limit={least} or more'
+    else:
+        other = next((k for k, size in sizes.items() if size >= least), None)
+        remedy = f'evaluate --split={other}, or {remedy}' if other else remedy
+    return (
+        f'{purpose}, {least} or more, and there {"is" if count == 1 else "are"}'
+        f' {count} of the {split} split: {remedy}'
+    )
 
 
 def mean(values: np.ndarray, unit: str = '') -> Figure:

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data, Spec
+from tfgen.errors import UserError
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
 from tfgen.models.base import Classifying, Model
 from tfgen.models.gan import GAN
@@ -47,10 +48,18 @@ class LinearSVM(Measure):
 
     def applies(self, model: Model, spec: Spec) -> bool:
         plain = isinstance(model, GAN) and not model.num_classes
-        return plain and bool(spec.num_classes)
+        return plain and spec.num_classes > 1
 
     def by_default(self, model: Model, spec: Spec) -> bool:
         return False
+
+    def lack(self, examples: Data, settings: Settings) -> str:
+        if examples.num_trained_classes() > 1:
+            return ''
+        return (
+            f'data set {examples.spec.name!r} has training examples of one '
+            'class alone: add some of another'
+        )
 
     def figures(
         self, model: GAN, examples: Data, settings: Settings
@@ -71,6 +80,11 @@ class LinearSVM(Measure):
         features, labels = gathered(
             examples.evaluation('train', settings.batch_size, _TRAINING)
         )
+        if len(np.unique(labels)) < 2:
+            raise UserError(
+                f'linear_svm: the first {len(labels)} training examples are of '
+                'one class: shuffle the set'
+            )
         scaler = preprocessing.StandardScaler().fit(features)
         machine = svm.LinearSVC(C=0.01, random_state=settings.seed)
         machine.fit(scaler.transform(features), labels)

@@ -11,6 +11,7 @@ from tfgen.evaluation.base import (
     Settings,
     batches,
     mean,
+    too_few,
 )
 from tfgen.models.base import GenerativeModel, Model
 from tfgen.models.latent import Bounded, Coding, Inference
@@ -18,6 +19,7 @@ from tfgen.noise import BatchNoise
 
 _ACTIVE = 0.01
 _MOST = 10_000  # examples of a split
+_VOTERS = 5
 
 
 class ActiveUnits(Measure):
@@ -35,6 +37,9 @@ class ActiveUnits(Measure):
 
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Inference)
+
+    def lack(self, examples: Data, settings: Settings) -> str:
+        return too_few(examples, settings, 2, 'codes of examples are compared')
 
     def figures(
         self, model: Inference, examples: Data, settings: Settings
@@ -72,6 +77,15 @@ class CodeClasses(Measure):
         told = model.num_classes
         return isinstance(model, Coding) and spec.num_classes > 1 and not told
 
+    def lack(self, examples: Data, settings: Settings) -> str:
+        size = examples.count('train')
+        if size >= _VOTERS:
+            return ''
+        return (
+            f'{_VOTERS} training examples vote for a class, and there are '
+            f'{size}: add examples'
+        )
+
     def figures(
         self, model: Coding, examples: Data, settings: Settings
     ) -> Figures:
@@ -93,7 +107,7 @@ class CodeClasses(Measure):
             labels[split] = np.concatenate(seen)
         figures = {}
         for name, points in found.items():
-            voters = KNeighborsClassifier(5)
+            voters = KNeighborsClassifier(_VOTERS)
             voters.fit(points['train'], labels['train'])
             said = voters.predict(points[settings.split])
             figures[f'{name}_accuracy'] = mean(said == labels[settings.split])

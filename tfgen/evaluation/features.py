@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import files
+from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.classifier import Classifier
 
@@ -43,6 +44,22 @@ class Features:
             np.concatenate([np.asarray(f, np.float32) for f in features]),
             np.concatenate(classes) if known else None,
         )
+
+
+def lack_of_classes(examples: Data) -> str:
+    """Why a set cannot train a classifier, with the remedy; '' if it can."""
+    spec = examples.spec
+    if spec.num_classes < 2:
+        kinds = 'one class' if spec.num_classes else 'no labels'
+    elif examples.num_trained_classes() < 2:
+        kinds = 'training examples of one class alone'
+    else:
+        return ''
+    return (
+        f'data set {spec.name!r} has {kinds}, and images are compared in the '
+        'features of a classifier of two or more: pass --features=PATH of a '
+        'SavedModel, or use a set with more classes'
+    )
 
 
 def of_classifier(model: Classifier, name: str, facts: dict) -> Features:

@@ -25,7 +25,9 @@ from tfgen.evaluation.base import (
     Settings,
     batches,
     mean,
+    too_few,
 )
+from tfgen.evaluation.features import lack_of_classes
 from tfgen.models.base import GenerativeModel, Model
 from tfgen.models.exact import Likelihood
 from tfgen.noise import RowNoise
@@ -41,9 +43,9 @@ class Fidelity(Measure):
 
     Frechet and kernel distance, precision and recall, density and coverage,
     an inception-style score, and how different the samples of one class are
-    from each other, against the data of that class; of a conditional model
-    also the share of samples that are classified as their label. See
-    tfgen.distances.
+    from each other, against the data of that class (left out where no two
+    images of a class differ); of a conditional model also the share of samples
+    that are classified as their label. See tfgen.distances.
     """
 
     name = 'fidelity'
@@ -58,8 +60,20 @@ class Fidelity(Measure):
 
     def by_default(self, model: Model, spec: Spec) -> bool:
         """For models that have no other figure."""
-        own = isinstance(model, Likelihood) or hasattr(model, 'elbo')
-        return not own and bool(spec.num_classes)
+        return not isinstance(model, Likelihood) and not hasattr(model, 'elbo')
+
+    def lack(self, examples: Data, settings: Settings) -> str:
+        if settings.features is None and lack_of_classes(examples):
+            return lack_of_classes(examples)
+        purpose = 'neighbours among examples are compared'
+        few = too_few(examples, settings, _FEWEST, purpose)
+        made = settings.num_generated
+        if few or made is None or made >= _FEWEST:
+            return few
+        return (
+            f'neighbours among samples are compared, and num_generated is '
+            f'{made}: use --num_generated={_FEWEST} or more'
+        )
 
     def figures(
         self, model: Model, examples: Data, settings: Settings
@@ -76,11 +90,6 @@ class Fidelity(Measure):
             if model.num_classes
             else None
         )
-        if len(real) < _FEWEST or (settings.num_generated or 10) < _FEWEST:
-            raise UserError(
-                f'{len(real)} images and {settings.num_generated} samples: '
-                f'neighbours are compared, use {_FEWEST} or more of both'
-            )
         found = collections.defaultdict(list)
         for images, labels in draws(model, settings, len(real), of_real):
             made, classes = features.of(images)
@@ -113,9 +122,11 @@ def _compared(real, made, real_classes, classes, labels):
     if classes is None:
         return found
     found['inception_score'] = distances.inception_score(classes)
-    found['class_diversity'] = _diversity(
+    diversity = _diversity(
         real, made, real_classes.argmax(1), classes.argmax(1)
     )
+    if diversity is not None:
+        found['class_diversity'] = diversity
     if labels is not None:
         found['label_agreement'] = float((classes.argmax(1) == labels).mean())
     return found
@@ -124,16 +135,18 @@ def _compared(real, made, real_classes, classes, labels):
 def _diversity(real, made, real_classes, classes):
     """The mean distance within a class, of samples over that of data.
 
-    The mean over classes; a class of which there are no two samples counts 0.
+    The mean over classes; a class of which there are no two samples counts 0,
+    and one of which no two images of data differ does not count. None if none
+    counts.
     """
     ratios = []
     for k in np.unique(real_classes):
         ours, theirs = made[classes == k], real[real_classes == k]
-        if len(theirs) > 1:
-            pair = distances.mean_pair(theirs)
+        pair = distances.mean_pair(theirs) if len(theirs) > 1 else 0.0
+        if pair > 0.0:
             own = distances.mean_pair(ours) if len(ours) > 1 else 0.0
             ratios.append(own / pair)
-    return float(np.mean(ratios))
+    return float(np.mean(ratios)) if ratios else None
 
 
 class Memorisation(Measure):
@@ -243,6 +256,9 @@ class StackedModes(Measure):
 
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, GenerativeModel) and _is_stacked(spec)
+
+    def lack(self, examples: Data, settings: Settings) -> str:
+        return '' if settings.features else lack_of_classes(examples)
 
     def figures(
         self, model: Model, examples: Data, settings: Settings

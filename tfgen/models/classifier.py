@@ -56,9 +56,10 @@ class Classifier(Classifying, SinglePlayer):
         refusal = super().refusal(spec, **settings)
         if refusal or spec.num_classes > 1:
             return refusal
+        kinds = 'one class' if spec.num_classes else 'no labels'
         return (
-            f'data set {spec.name!r} has no classes to tell apart: use a set '
-            'with labels'
+            f'data set {spec.name!r} has {kinds}, and so no classes to tell '
+            'apart: use a set of two or more'
         )
 
     def features(

@@ -5,7 +5,7 @@ mixture, whose discrete code the VAE turns into a distributed one.
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
@@ -31,7 +31,9 @@ class GMM(Likelihood):
     Args:
       spec: of images or points; D numbers an example. The density of images is
         on [0, 1], of real values; what is drawn is clipped to it.
-      num_components: M.
+      num_components: M, at most as many as there are training examples. Of
+        a first batch with fewer different examples some begin alike, and stay
+        so.
       covariance: of each component: 'full'; 'tied', full and the same for all;
         'diagonal'; 'spherical', one variance for all numbers.
       variance_floor: least variance, in any direction. The M step is the best
@@ -67,6 +69,18 @@ class GMM(Likelihood):
         self.scales.assign(
             tf.linalg.band_part(ones, 0, 0) if self._matrices else ones
         )
+
+    @classmethod
+    def refusal(cls, spec: Spec, **settings: Any) -> str:
+        refusal = super().refusal(spec, **settings)
+        count = spec.split_sizes.get('train')
+        if not refusal and count and settings['num_components'] > count:
+            return (
+                f'num_components is {settings["num_components"]} and there '
+                f'{"is" if count == 1 else "are"} {count} to train: use at '
+                'most so many, or add examples'
+            )
+        return refusal
 
     def _weight(self, shape, name):
         return self.add_weight(shape, 'zeros', 'float64', name=name)

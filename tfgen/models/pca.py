@@ -23,7 +23,9 @@ class PCA(Coding):
 
     Args:
       spec: of images or points; D numbers an example.
-      latent_size: K, at most D.
+      latent_size: K, at most D, and less than the training examples, N, which
+        lie in a space of N - 1 dimensions. Where they lie in one of fewer,
+        the last components are any that are left, of variance 0.
     """
 
     kinds = (ImageSpec, PointSpec)
@@ -50,6 +52,13 @@ class PCA(Coding):
             return (
                 f'latent_size is {settings["latent_size"]} and an example has '
                 f'{spec.dimensions} numbers: use at most so many'
+            )
+        count = spec.split_sizes.get('train')
+        if not refusal and count and settings['latent_size'] >= count:
+            smaller = 'set a smaller one, or ' if count > 1 else ''
+            return (
+                f'latent_size is {settings["latent_size"]}, and {count} to '
+                f'train have {count - 1} axes: {smaller}add examples'
             )
         return refusal
 

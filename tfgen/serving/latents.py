@@ -29,6 +29,7 @@ from tfgen.training.workdir import Config
 
 _MOST = 2000  # examples whose codes are looked at
 _TRAINING = 10_000  # among which neighbours are sought
+_NEIGHBOURS = 3  # for each unit of a perplexity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +54,13 @@ class Codes:
             return Codes(config)
         require(functions, 'encode', 'codes')
         batch = real_examples(config, examples, _MOST, repeat=False)
-        return Codes(config, np.sort(encode(functions, batch), axis=0))
+        codes = np.sort(encode(functions, batch), axis=0)
+        if len(codes) < 2:
+            raise UserError(
+                'the range of codes is that of test examples, and there is '
+                'one: add examples'
+            )
+        return Codes(config, codes)
 
     def quantiles(self, uniform: np.ndarray) -> np.ndarray:
         """Uniform numbers in (0, 1), [..., K] -> codes."""
@@ -213,19 +220,23 @@ def attributes(
       labels: from which class, and to which.
     """
     require(functions, 'encode', 'attributes')
-    if config.preset.conditional or not config.spec.num_classes:
+    if config.preset.conditional or config.spec.num_classes < 2:
         raise UserError(
-            'attributes need classes, and a model that is not told of them: '
-            'use --kind=styles, or train with --set conditional=false'
+            'attributes need two classes, and a model that is not told of '
+            'them: use --kind=styles, or train with --set conditional=false'
         )
     labels = [0, 1] if labels is None else list(labels)
     if len(labels) != 2:
         raise UserError(f'labels {labels}: attributes take two, from and to')
     first, last = labels
     codes, seen, real = _coded(functions, config, examples, 'test')
+    known = sorted({*seen.tolist()})
     for label in (first, last):
-        if not np.any(seen == label):
-            raise UserError(f'no test example has label {label}: use others')
+        if label not in known:
+            raise UserError(
+                f'no test example has label {label}, only {known[:10]}: use '
+                '--labels of two of these, or add some of another class'
+            )
     step = codes[seen == last].mean(0) - codes[seen == first].mean(0)
     chosen = np.flatnonzero(seen == first)[:COLUMNS]
     weights = np.linspace(0, 1.5, COLUMNS - 1)
@@ -271,21 +282,33 @@ def plane(
     """
     require(functions, 'encode', 'a map of codes')
     codes, labels, _ = _coded(functions, config, examples, 'test')
-    if codes.shape[1] > 2:
-        codes = _projected(codes, method)
     codes = codes - codes.mean(0)
-    extent = 1.1 * float(np.quantile(np.abs(codes), 0.999))
+    if codes.shape[1] != 2:
+        codes = _projected(codes, method)
+    # (Codes that are all alike lie in the middle.)
+    extent = 1.1 * float(np.quantile(np.abs(codes), 0.999)) or 1.0
     return plots.scatter(codes, extent, titles_of(config, labels))
 
 
 def _projected(codes, method):
-    # (These libraries take seconds to load.)
-    from sklearn.decomposition import PCA
+    """[N, K], whose mean is 0 -> [N, 2]."""
+    if method == 'pca' or codes.shape[1] < 2 or not codes.any():
+        _, _, axes = np.linalg.svd(codes, full_matrices=False)
+        places = codes @ axes[:2].T
+        # Of one number, or of one example, there is one axis.
+        return np.pad(places, [[0, 0], [0, 2 - places.shape[1]]])
+    # (It takes seconds to load.)
     from sklearn.manifold import TSNE
 
-    if method == 'pca':
-        return PCA(2).fit_transform(codes)
-    return TSNE(init='pca', random_state=0).fit_transform(codes)
+    count = len(codes)
+    if count < _NEIGHBOURS + 1:
+        raise UserError(
+            f'a t-SNE map needs {_NEIGHBOURS + 1} test examples or more, and '
+            f'there are {count}: use --method=pca, or add examples'
+        )
+    perplexity = min(30.0, (count - 1) / _NEIGHBOURS)
+    places = TSNE(init='pca', perplexity=perplexity, random_state=0)
+    return places.fit_transform(codes)
 
 
 def projector(

@@ -9,7 +9,11 @@ import pathlib
 from tfgen import evaluation, files, presets
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
-from tfgen.evaluation.features import Features, of_classifier
+from tfgen.evaluation.features import (
+    Features,
+    lack_of_classes,
+    of_classifier,
+)
 from tfgen.training.run import train
 from tfgen.training.workdir import Config
 
@@ -44,16 +48,12 @@ def features(
       data_dir, dataset: where the data lie now; see Config.load_data.
 
     Raises:
-      UserError: the set has no labels; the folder cannot be written.
+      UserError: the set has no two classes; the folder cannot be written.
     """
-    own = _config(config, data_dir, dataset)
-    if not own[0].spec.num_classes:
-        raise UserError(
-            f'data set {config.spec.name!r} has no labels to train a '
-            'classifier with, in whose features samples are compared: pass '
-            '--features=PATH of a SavedModel'
-        )
-    config, examples = own
+    config, examples = _config(config, data_dir, dataset)
+    lack = lack_of_classes(examples)
+    if lack:
+        raise UserError(lack)
     digest = _digest(config)
     folder = (cache or default_cache()) / f'{config.name}-{digest}'
     metrics = folder / 'metrics.json'

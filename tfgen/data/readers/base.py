@@ -1,7 +1,9 @@
 """What every reader makes: examples by index, in two splits."""
 
+import codecs
 import dataclasses
 import hashlib
+import pathlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -150,6 +152,29 @@ class Fingerprint:
 
     def __str__(self):
         return self._hash.hexdigest()
+
+
+def decoded(file: pathlib.Path, content: bytes) -> str:
+    """The text of a file in UTF-8, with a byte order mark or without.
+
+    Raises:
+      UserError: it is in another encoding.
+    """
+    mark = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
+    try:
+        place = content.find(0)  # of which UTF-16 has many
+        text = content[mark:].decode()
+    except UnicodeDecodeError as error:
+        place = mark + error.start
+    if place < 0:
+        return text
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    usual = 'utf-16' if wide or not content[place] else 'latin1'
+    raise UserError(
+        f'{str(file)!r} is no text in UTF-8, as byte {place} '
+        f'({content[place]:#04x}) shows: convert it, for example with iconv '
+        f'-f {usual} -t utf-8'
+    )
 
 
 def sample_rows(count: int, number: int = _SAMPLE) -> list[int]:

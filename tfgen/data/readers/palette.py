@@ -5,6 +5,7 @@ The format of the lecture's Pokemon creation: a folder with
   pixel_color.txt   a line per picture: the index of each pixel, raster order
   colormap.txt      a line per index: R G B in 0..255
 
+Lines end at \\n, \\r\\n or \\r; blank ones do not count.
 Pictures are square and have no labels.
 """
 
@@ -18,6 +19,7 @@ from tfgen.data.readers.base import (
     Fingerprint,
     InMemory,
     Source,
+    decoded,
     hold_out,
 )
 from tfgen.errors import UserError
@@ -32,6 +34,11 @@ def open_palette(path: pathlib.Path, edition: int = EDITION) -> Source:
         raise UserError(
             f'{str(path / COLOURS)!r} has {colours.shape[-1]} numbers in a '
             'line: write R G B'
+        )
+    if len(colours) < 2:
+        raise UserError(
+            f'{str(path / COLOURS)!r} has one colour: write two or more, a '
+            'line each'
         )
     pictures = _integers(path / PIXELS)
     side = math.isqrt(pictures.shape[1])
@@ -72,8 +79,11 @@ def open_palette(path: pathlib.Path, edition: int = EDITION) -> Source:
 def _integers(file):
     """A text file's lines of whole numbers: [lines, numbers]."""
     try:
-        lines = file.read_text().strip().splitlines()
-        rows = [[int(number) for number in line.split()] for line in lines]
+        text = decoded(file, file.read_bytes()).replace('\r', '\n')
+        lines = [line.split() for line in text.split('\n')]
+        rows = [[int(number) for number in line] for line in lines if line]
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(
             f'{str(file)!r} cannot be read ({error.strerror}): name a folder '
@@ -83,6 +93,8 @@ def _integers(file):
         raise UserError(
             f'{str(file)!r} is not text of whole numbers ({error}): repair it'
         ) from None
+    if not rows:
+        raise UserError(f'{str(file)!r} has no numbers: repair it')
     lengths = {len(row) for row in rows}
     if len(lengths) != 1:
         raise UserError(

@@ -1,12 +1,18 @@
-"""A text file as rows of letters, or as lines."""
+"""A text file as rows of letters, or as lines.
+
+A letter is a code point of the text in its composed form, NFC, in which equal
+letters are equal numbers, however they were written. A line ends at \\n or
+\\r\\n and nowhere else, not at a form feed or a lone \\r.
+"""
 
 import pathlib
+import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
 from tfgen.data import numerals
-from tfgen.data.readers.base import Fingerprint, InMemory, Source
+from tfgen.data.readers.base import Fingerprint, InMemory, Source, decoded
 from tfgen.errors import UserError
 
 _HELD_OUT = 1806  # seed of the test split of lines
@@ -22,7 +28,7 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
       The set, whose values are places in the alphabet, and the alphabet: the
       letters of the file in order.
     """
-    text = _read(path)
+    text, notes = _read(path)
     count = len(text) // length
     if count < 2:
         raise UserError(
@@ -30,6 +36,11 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
             f'of text_length={length}, set a smaller one'
         )
     alphabet = tuple(sorted(set(text)))
+    if len(alphabet) < 2:
+        raise UserError(
+            f'text {str(path)!r} has one letter alone, {alphabet[0]!r}: it '
+            'needs two different ones'
+        )
     place = {letter: number for number, letter in enumerate(alphabet)}
     rows = np.array([place[c] for c in text[: count * length]], np.int32)
     rows = rows.reshape(count, length)
@@ -47,7 +58,7 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
         },
         fingerprint=str(fingerprint),
         origin='the last tenth of the text',
-        notes=(f'left out: the last {rest} letters',) if rest else (),
+        notes=(*notes, *([f'left out: the last {rest} letters'] * bool(rest))),
     )
     return source, alphabet
 
@@ -55,21 +66,24 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
 def open_lines(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
     """Opens lines:PATH, a UTF-8 file of lines of at most `length` letters.
 
-    A line is an example; blank ones do not count, and longer ones are cut. A
-    tenth, chosen by a fixed seed, is the test split.
+    A line is an example, without the white space at its ends; blank ones do
+    not count, and longer ones are cut. A tenth, chosen by a fixed seed, is the
+    test split.
 
     Returns:
       See open_text; the first symbol of the alphabet is the empty text, which
       fills up what is shorter.
     """
-    lines = [line.strip() for line in _read(path).splitlines()]
+    text, notes = _read(path)
+    lines = [line.strip() for line in text.split('\n')]
     lines = [line for line in lines if line]
     if len(lines) < 2:
         raise UserError(
-            f'text {str(path)!r} has {len(lines)} lines that are not blank: '
-            'it needs two'
+            f'text {str(path)!r} has {len(lines)} line{"s"[len(lines) :]} '
+            'that are not blank: it needs two, each with \\n or \\r\\n at its '
+            'end'
         )
-    return _lines(lines, length, None, ())
+    return _lines(lines, length, None, (), notes)
 
 
 def open_numerals(length: int) -> tuple[Source, tuple]:
@@ -82,7 +96,7 @@ def open_numerals(length: int) -> tuple[Source, tuple]:
     return _lines(lines, length, labels, numerals.LANGUAGES)
 
 
-def _lines(lines: Sequence[str], length, labels, class_names):
+def _lines(lines: Sequence[str], length, labels, class_names, notes=()):
     alphabet = ('', *sorted(set(''.join(lines))))
     place = {letter: number for number, letter in enumerate(alphabet)}
     rows = np.zeros([len(lines), length], np.int32)
@@ -104,16 +118,21 @@ def _lines(lines: Sequence[str], length, labels, class_names):
             for name, some in splits.items()
         },
         fingerprint=str(fingerprint),
-        notes=(f'{cut} lines were longer, and cut',) if cut else (),
+        notes=(*notes, *([f'{cut} lines were longer, and cut'] * bool(cut))),
     )
     return source, alphabet
 
 
 def _read(path):
+    """The text, its lines ended by \\n, and notes."""
     try:
-        return path.read_text(encoding='utf-8-sig')
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise UserError(
-            f'text {str(path)!r} cannot be read ({type(error).__name__}): '
-            'name a text file in UTF-8 with text:PATH or lines:PATH'
+            f'text {str(path)!r} cannot be read ({error.strerror}): name a '
+            'text file in UTF-8 with text:PATH or lines:PATH'
         ) from None
+    text = decoded(path, content).replace('\r\n', '\n')
+    composed = unicodedata.normalize('NFC', text)
+    notes = ['read in the composed form of its letters (NFC)']
+    return composed, notes if composed != text else []
