@@ -28,9 +28,8 @@ from tfgen.errors import UserError
 from tfgen.models.base import Model
 from tfgen.serving import signatures
 from tfgen.training import checkpoints
-from tfgen.training.workdir import Config
+from tfgen.training.workdir import INFO, Config
 
-INFO = 'assets.extra/tfgen.json'
 WARMUP_ROWS = 4  # of the inputs that verify a model and warm a server
 
 

@@ -18,6 +18,7 @@ from tfgen.presets.settings import Preset
 from tfgen.training import checkpoints
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
+INFO = 'assets.extra/tfgen.json'  # of an exported version: config and step
 # Fields that a continued run may change: they do not alter a step (but a
 # cosine schedule ties the learning rate to `steps`).
 _FREE = {'steps', 'log_every', 'checkpoint_every'}
@@ -278,6 +279,22 @@ def read_config(path: pathlib.Path) -> Config:
             f'{str(file)!r} cannot be read ({type(error).__name__}): '
             'restore the file or train in a new workdir'
         ) from None
+
+
+def read_export(version: pathlib.Path) -> Config:
+    """The Config that an exported version carries.
+
+    Raises:
+      UserError: it carries none.
+    """
+    try:
+        stored = json.loads((version / INFO).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{str(version / INFO)!r} cannot be read ({type(error).__name__}): '
+            'export the model again'
+        ) from None
+    return Config.from_dict(stored)
 
 
 def _check_same(path, stored, asked):
