@@ -11,6 +11,7 @@ from tfgen.commands import cli
 
 cli.workdir_flag()
 cli.data_flag()
+cli.cache_flag()
 flags.DEFINE_string('preset', None, 'What to train; see --list_presets.')
 flags.DEFINE_multi_string('set', [], 'field=value: changes one preset field.')
 flags.DEFINE_string('dataset', None, 'Short for --set dataset=...')
@@ -107,7 +108,9 @@ def _measure(config, examples, strategy):
     features = None
     chosen = evaluation.chosen(config.build(), examples, names)
     if any(measure.needs_features for measure in chosen):
-        features = classifiers.features(config, data_dir=flags.FLAGS.data_dir)
+        features = classifiers.features(
+            config, cli.cache(), flags.FLAGS.data_dir
+        )
     settings = Settings(num_draws=1, features=features)
     return lambda model: evaluation.evaluate(model, examples, settings, names)
 

@@ -1,7 +1,5 @@
 """Weights that a new run begins with: another run's, or an export's."""
 
-import pathlib
-
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
@@ -32,7 +30,7 @@ def begin_from(model: Model, source: str) -> str:
       UserError: there are no weights, or those of another model; `model` is as
         it was.
     """
-    path = pathlib.Path(source)
+    path = files.local(source)
     prefix, folder = _find(path)
     with files.plain(folder) as plain:
         try:

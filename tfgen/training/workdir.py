@@ -78,10 +78,10 @@ class Config:
             seed,
             precision,
             examples.spec,
-            data_dir and os.path.abspath(os.path.expanduser(data_dir)),
+            data_dir and os.path.abspath(files.local(data_dir)),
             absolute(preset.dataset),
             edition,
-            init_from and os.path.abspath(os.path.expanduser(init_from)),
+            init_from and os.path.abspath(files.local(init_from)),
         )
         return config, examples
 
@@ -264,7 +264,7 @@ def read_config(path: pathlib.Path) -> Config:
     Raises:
       UserError: no workdir, or a damaged config.json.
     """
-    file = path / 'config.json'
+    file = files.local(path) / 'config.json'
     try:
         return Config.from_dict(json.loads(file.read_text()))
     except FileNotFoundError:
