@@ -9,7 +9,6 @@ Every section runs in a process of its own.
 import datetime
 import json
 import os
-import pathlib
 import platform
 import statistics
 import subprocess
@@ -53,7 +52,7 @@ def main() -> None:
     figures['date'] = datetime.date.today().isoformat()
     figures['machine'] = f'{platform.machine()}, {os.cpu_count()} CPU cores'
     if flags.FLAGS.output:
-        files.write_json(pathlib.Path(flags.FLAGS.output), figures)
+        files.write_json(cli.path(flags.FLAGS.output), figures)
 
 
 def _in_process(*arguments):

@@ -147,6 +147,7 @@ TABLES = {
 
 cli.workdir_flag()
 cli.data_flag()
+cli.cache_flag()
 flags.DEFINE_enum('table', 'modes', list(TABLES), 'Which table.')
 flags.DEFINE_multi_string('row', [], 'Only this row; may be repeated.')
 flags.DEFINE_integer('seeds', 5, 'Runs of each row on each data set.', 1)
@@ -154,9 +155,6 @@ flags.DEFINE_integer('steps', None, "Of each run; default: the preset's.", 1)
 flags.DEFINE_integer('jobs', os.cpu_count(), 'Runs at a time.', 1)
 flags.DEFINE_integer('part', None, 'Of the jobs, this alone.')
 flags.DEFINE_string('record', None, 'Folder for the JSON of the table.')
-flags.DEFINE_string(
-    'cache_dir', None, 'Where classifiers are kept; default: ~/.cache/tfgen.'
-)
 
 
 def main() -> None:
@@ -277,12 +275,7 @@ def _features(table, config):
 
     if not evaluation.MEASURES[table.measure].needs_features:
         return None
-    cache = flags.FLAGS.cache_dir
-    return classifiers.features(
-        config,
-        cli.path(cache) if cache else None,
-        flags.FLAGS.data_dir,
-    )
+    return classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
 
 
 def _data(table):

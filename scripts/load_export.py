@@ -25,7 +25,10 @@ tf.get_logger().setLevel('ERROR')
 def main() -> None:
     if len(sys.argv) == 1 or sys.argv[1].startswith('-'):
         _fail('usage: load_export.py MODEL_DIR ...')
-    for folder in map(pathlib.Path, sys.argv[1:]):
+    for given in sys.argv[1:]:
+        if '://' in given:
+            _fail(f'{given} is an address: copy the export, name a local path')
+        folder = pathlib.Path(given)
         version, served, num_classes = _load(folder)
         if 'sample' not in served:
             print(f'{folder} version {version.name}: draws nothing')

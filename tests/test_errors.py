@@ -52,6 +52,8 @@ def places(tmp_path_factory, data_dir):
         (paths['half'] / place).mkdir(parents=True)
         _png(paths['half'] / place / '0.png', [8, 8])
     paths['file'].write_text('')
+    paths['loop'] = root / 'loop'
+    paths['loop'].symlink_to(paths['loop'])
     workdir.write_config(paths['untrained'], config)
     compared = paths['compared'] / 'R1' / 'ring' / '0'
     compared.parent.mkdir(parents=True)

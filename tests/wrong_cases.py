@@ -11,6 +11,107 @@ CASES = {
     # train.py
     'no preset': ('train', [NEW], '--preset is missing'),
     'no workdir': ('train', [P], '--workdir is missing'),
+    **{
+        f'{flag} of {script} is an address': (
+            script,
+            [f'--{flag}={address}://bucket/x'],
+            f"'{address}://bucket/x' is an address",
+        )
+        for script, flag, address in (
+            ('train', 'workdir', 'gs'),
+            ('train', 'data_dir', 's3'),
+            ('train', 'init_from', 'hdfs'),
+            ('train', 'cache_dir', 'GS'),
+            ('train', 'dataset', 'https'),
+            ('evaluate', 'workdir', 'gs'),
+            ('evaluate', 'model_dir', 'gs'),
+            ('evaluate', 'record', 'gs'),
+            ('evaluate', 'features', 'gs'),
+            ('sample', 'output', 'gs'),
+            ('export', 'model_dir', 'file'),
+            ('serve', 'model_dir', 'gs'),
+            ('benchmark', 'output', 'gs'),
+            ('box', 'results', 'gs'),
+            ('compare', 'record', 'gs'),
+            ('lecture', 'output', 'gs'),
+            ('two_lines', 'output', 'gs'),
+        )
+    },
+    **{
+        f'{kind} at an address': (
+            'train',
+            [f'--preset={preset}', NEW, f'--dataset={kind}:gs://bucket/x'],
+            "'gs://bucket/x' is an address",
+        )
+        for kind, preset in (
+            ('folder', 'cvae_digits'),
+            ('palette', 'pixelrnn_palette'),
+            ('lines', 'text_vae_numerals'),
+            ('text', 'text_vae_numerals'),
+        )
+    },
+    'set at an address': (
+        'train',
+        [P, NEW, '--set=dataset=gs://bucket/x'],
+        "'gs://bucket/x' is an address",
+    ),
+    'load an address': ('load_export', ['gs://bucket/x'], 'is an address'),
+    'workdir not in UTF-8': (
+        'train',
+        [P, '--workdir={new}\udce9'],
+        'is not in UTF-8',
+    ),
+    'model_dir not in UTF-8': (
+        'export',
+        [RUN, '--model_dir={new}\udce9'],
+        'is not in UTF-8',
+    ),
+    'served folder not in UTF-8': (
+        'serve',
+        ['--model_dir={new}\udce9'],
+        'is not in UTF-8',
+    ),
+    'data_dir not in UTF-8': (
+        'train',
+        [P, NEW, '--data_dir={new}\udce9'],
+        'is not in UTF-8',
+    ),
+    'workdir too long': (
+        'train',
+        [P, '--workdir={new}/' + 300 * 'x'],
+        'cannot be used',
+    ),
+    'workdir almost too long': (
+        'train',
+        [P, '--workdir={new}' + 15 * ('/' + 250 * 'x') + '/' + 200 * 'x'],
+        'File name too long',
+    ),
+    'output too long': ('sample', [RUN, '--output=' + 300 * 'x'], 'too long'),
+    'dataset too long': (
+        'train',
+        [P, NEW, '--dataset=folder:' + 300 * 'x'],
+        'cannot be used',
+    ),
+    'workdir in a loop of links': (
+        'train',
+        [P, '--workdir={loop}/run'],
+        'cannot be used',
+    ),
+    'workdir below a file': (
+        'train',
+        [P, '--workdir={file}/run'],
+        'cannot be written',
+    ),
+    'cache below a file': (
+        'evaluate',
+        [RUN, '--measures=fidelity', '--limit=4', '--cache_dir={file}/x'],
+        'pass another --cache_dir',
+    ),
+    'set that cannot be prepared': (
+        'train',
+        [P, NEW, '--dataset=mnist', '--data_dir={file}'],
+        '--data_dir',
+    ),
     'unknown preset': ('train', ['--preset=vae', NEW], "preset 'vae'"),
     'unknown flag': ('train', [P, NEW, '--epochs=3'], 'epochs'),
     'stray argument': ('train', [P, NEW, 'steps=3'], "'steps=3'"),

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import pathlib
+import re
+import sys
 import tempfile
 from collections.abc import Mapping
 
@@ -25,7 +27,98 @@ _DISK = (
     errno.EROFS,
     errno.EACCES,
     errno.EFBIG,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
 )
+# 'gs://bucket/run', also after a way through pathlib. (One letter is a drive.)
+_ADDRESS = re.compile(r'\s*[A-Za-z][A-Za-z0-9+.-]+:/')
+
+
+def local(
+    path: str | os.PathLike, utf8: bool = True, remedy: str = ''
+) -> pathlib.Path:
+    """A path that a user gave, ~ expanded; of this machine, and usable.
+
+    Whatever takes a path from a user passes it through here.
+
+    Args:
+      path: it need not exist.
+      utf8: whether TensorFlow shall use it, which takes UTF-8 alone.
+      remedy: what to do where there is no home for ~.
+
+    Raises:
+      UserError: it is an address, or no file can be there.
+    """
+    text = os.fsdecode(path)
+    if is_address(text):
+        raise UserError(
+            f'{text!r} is an address, and tfgen reads and writes files of this '
+            'machine alone: name a local path, or mount the storage and name '
+            'where it is'
+        )
+    # (Where the user after a ~ is unknown, it is a name.)
+    place = os.path.expanduser(text)
+    if place == '~' or place.startswith('~/'):
+        remedy = remedy or 'write the whole path'
+        raise UserError(
+            f'{text!r} is of no home, for this user has none: {remedy}, or set '
+            'HOME'
+        )
+    _require_encoding(place, utf8)
+    try:
+        os.stat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # too long, a loop of links, a NUL
+        raise UserError(
+            f'{place!r} cannot be used ({reason(error)}): name another path'
+        ) from None
+    return pathlib.Path(place)
+
+
+def is_address(text: str) -> bool:
+    """Whether it says by itself that it is of no file system here."""
+    return bool(_ADDRESS.match(text))
+
+
+def _require_encoding(path, utf8):
+    """Refuses a name that Python, or TensorFlow, would write otherwise."""
+    try:
+        stored = os.fsencode(path)
+        wanted = path.encode(errors='surrogatepass') if utf8 else stored
+        if stored == wanted:
+            return
+        stored.decode()
+    except UnicodeDecodeError:
+        raise UserError(
+            f'{path!r} is not in UTF-8, as paths must be: rename it'
+        ) from None
+    except UnicodeEncodeError:
+        pass
+    raise UserError(
+        f'{path!r} cannot be written in the encoding of this locale, '
+        f'{sys.getfilesystemencoding()}: set PYTHONUTF8=1'
+    )
+
+
+def require_writable(folder: pathlib.Path, flag: str) -> None:
+    """Raises UserError, with the remedy, for a folder that cannot be written.
+
+    It need not exist, and is not there afterwards if it was not before.
+    """
+    new = [f for f in (folder, *folder.parents) if not f.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(
+            f'{str(folder)!r} cannot be written ({reason(error)}): pass '
+            f'another {flag}'
+        ) from None
+    finally:
+        for made in new:
+            with contextlib.suppress(OSError):  # is not there
+                made.rmdir()
 
 
 def write(contents: Mapping[pathlib.Path, bytes]) -> None:

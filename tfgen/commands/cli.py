@@ -9,6 +9,9 @@ import sys
 
 # TensorFlow's C++ notes would hide our own lines.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+# Of a user without a home, Keras would make a folder here that is named ~.
+if os.path.expanduser('~') == '~':
+    os.environ.setdefault('KERAS_HOME', os.devnull)
 
 from absl import app, flags
 from absl import logging as absl_logging
@@ -31,6 +34,7 @@ def run(main, module: str = '__main__', arguments: bool = False) -> None:
     sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
     for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    _open_streams()
     # Names that a terminal cannot show are escaped.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors='backslashreplace')
@@ -59,6 +63,16 @@ def data_flag() -> None:
     )
 
 
+def cache_flag() -> None:
+    """Defines --cache_dir."""
+    flags.DEFINE_string(
+        'cache_dir',
+        None,
+        'Where the classifier of a data set is kept; default: ~/.cache/tfgen.',
+        module_name=sys.argv[0],
+    )
+
+
 def dataset_flag() -> None:
     """Defines --dataset of the scripts that need it only for a moved folder."""
     flags.DEFINE_string(
@@ -82,10 +96,15 @@ def workdir() -> pathlib.Path:
     return path(required('workdir'))
 
 
+def cache() -> pathlib.Path | None:
+    """The --cache_dir, if there is one."""
+    given = flags.FLAGS.cache_dir
+    return path(given) if given else None
+
+
 def path(text: str) -> pathlib.Path:
-    """A path that a user gave."""
-    # (Where the user after a ~ is unknown, it is a name.)
-    return pathlib.Path(os.path.expanduser(text))
+    """A path that a user gave; see files.local."""
+    return files.local(text)
 
 
 def require_matplotlib() -> None:
@@ -95,6 +114,20 @@ def require_matplotlib() -> None:
             'matplotlib is missing, which draws the curves: pip install '
             'matplotlib'
         )
+
+
+def _open_streams():
+    """Gives a stream that was closed, as `>&-` does, to nobody.
+
+    The next file that is opened would take its number, and its lines.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number
+    sys.stdout = sys.stdout or os.fdopen(1, 'w')
+    sys.stderr = sys.stderr or os.fdopen(2, 'w')
 
 
 def _parse(given, arguments):
@@ -107,6 +140,14 @@ def _parse(given, arguments):
     if rest[1:] and not arguments:
         _fail(f'unexpected argument {rest[1]!r}: flags begin with --')
     return rest
+
+
+def _refuse_addresses():
+    """Of any flag, and before anything is done whose end would be lost."""
+    for name in flags.FLAGS:
+        value = flags.FLAGS[name].value
+        if isinstance(value, str) and files.is_address(value):
+            path(value)
 
 
 def _import_tensorflow():
@@ -133,6 +174,7 @@ def _import_tensorflow():
 
 def _guarded(main):
     try:
+        _refuse_addresses()
         _import_tensorflow()
         main()
     except UserError as error:

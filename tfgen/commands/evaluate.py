@@ -19,6 +19,7 @@ _MOST = 2**31 - 1
 cli.workdir_flag()
 cli.data_flag()
 cli.dataset_flag()
+cli.cache_flag()
 flags.DEFINE_string(
     'model_dir',
     None,
@@ -54,9 +55,6 @@ flags.DEFINE_string(
     None,
     'SavedModel in whose features images are compared; default: a classifier '
     'that is trained once for each data set, and kept.',
-)
-flags.DEFINE_string(
-    'cache_dir', None, 'Where it is kept; default: ~/.cache/tfgen.'
 )
 flags.DEFINE_string(
     'record',
@@ -176,10 +174,9 @@ def _features(config):
     """The classifier in whose features images are compared."""
     from tfgen.training import classifiers
 
-    cache = flags.FLAGS.cache_dir
     return classifiers.features(
         config,
-        cli.path(cache) if cache else None,
+        cli.cache(),
         flags.FLAGS.data_dir,
         flags.FLAGS.dataset,
     )

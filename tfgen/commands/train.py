@@ -13,6 +13,7 @@ from tfgen.commands import cli
 
 cli.workdir_flag()
 cli.data_flag()
+cli.cache_flag()
 flags.DEFINE_string('preset', None, 'What to train; see --list_presets.')
 flags.DEFINE_multi_string('set', [], 'field=value: changes one preset field.')
 flags.DEFINE_string('dataset', None, 'Short for --set dataset=...')
@@ -109,7 +110,7 @@ def _measure(config, examples, strategy):
     settings = Settings(num_draws=1)
     chosen = evaluation.chosen(config.build(), examples, names, settings)
     if any(measure.needs_features for measure in chosen):
-        own = classifiers.features(config, data_dir=flags.FLAGS.data_dir)
+        own = classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
         settings = dataclasses.replace(settings, features=own)
     return lambda model: evaluation.evaluate(model, examples, settings, names)
 

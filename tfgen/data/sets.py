@@ -7,11 +7,10 @@ there only where the set has one.
 
 import math
 import os
-import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from tfgen import arguments
+from tfgen import arguments, files
 from tfgen.arguments import Size
 from tfgen.data import points, readers
 from tfgen.data.kinds import (
@@ -199,7 +198,7 @@ def load_text(
     if name == 'numerals':
         source, alphabet = open_numerals(text_length)
     elif prefix in _TEXTS and path:
-        path = pathlib.Path(os.path.expanduser(path))
+        path = files.local(path, utf8=False)
         source, alphabet = _TEXTS[prefix](path, text_length)
     else:
         raise UserError(
@@ -248,10 +247,12 @@ def load_any(
     """
     if not name:
         raise UserError("data set '' has no name: use --dataset=NAME")
-    loader = _LOADERS[kinds[0]]
+    loader, prefix = _LOADERS[kinds[0]], name.partition(':')[0]
+    if '://' in name and prefix not in (*readers.PATHS, *_TEXTS):
+        files.local(name)  # which refuses it
     if name in points.WORLDS:
         loader = load_points
-    elif name == 'numerals' or name.partition(':')[0] in _TEXTS:
+    elif name == 'numerals' or prefix in _TEXTS:
         loader = load_text
     own = arguments.of(loader)
     named = {k: v for k, v in settings.items() if k in own}
@@ -274,4 +275,4 @@ def absolute(name: str) -> str | None:
     prefix, _, path = name.partition(':')
     if prefix not in (*readers.PATHS, *_TEXTS):
         return None
-    return f'{prefix}:{os.path.abspath(os.path.expanduser(path))}'
+    return f'{prefix}:{os.path.abspath(files.local(path, utf8=False))}'

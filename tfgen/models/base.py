@@ -65,6 +65,9 @@ class Model(keras.Model, abc.ABC):
 
     # The kinds of examples it can model.
     kinds: ClassVar[tuple[type[Spec], ...]]
+    # Whether a label stands last where it is concatenated to other numbers
+    # (symbols stand first): by this training.naming finds the weights of each.
+    labels_last: ClassVar[bool] = True
     # Whether every epoch must begin with a batch; see Data.train.
     whole_epochs: ClassVar[bool] = False
 

@@ -30,6 +30,7 @@ class InpaintingGAN(Completing, GAN):
     """
 
     kinds = (ImageSpec,)
+    labels_last = False  # what G reads stands behind them
     # It would scale z to nothing beside what G reads, which is the same for all
     # rows that show nothing, and other in each place of the first map: all
     # samples were one picture.

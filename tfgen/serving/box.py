@@ -1,7 +1,6 @@
 """Trained models, by name or by path: `tfgen.load`."""
 
 import dataclasses
-import os
 import pathlib
 from collections.abc import Callable, Mapping
 
@@ -59,7 +58,7 @@ def load(source: str) -> Loaded:
     Raises:
       UserError: there is no such model.
     """
-    path = pathlib.Path(os.path.expanduser(source))
+    path = files.local(source)
     if (path / 'config.json').exists():
         config = workdir.read_config(path)
         model, step = config.restore(path)

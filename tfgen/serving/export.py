@@ -28,9 +28,8 @@ from tfgen.errors import UserError
 from tfgen.models.base import Model
 from tfgen.serving import signatures
 from tfgen.training import checkpoints
-from tfgen.training.workdir import Config
+from tfgen.training.workdir import INFO, Config
 
-INFO = 'assets.extra/tfgen.json'
 WARMUP_ROWS = 4  # of the inputs that verify a model and warm a server
 
 
@@ -56,6 +55,7 @@ def export(
       UserError: `model_dir` cannot be written; nothing was published.
       RuntimeError: the saved model differs from the live one.
     """
+    model_dir = files.local(model_dir)
     if not files.PATTERN.isdisjoint(str(model_dir)):
         raise UserError(
             f'model_dir {str(model_dir)!r} has one of '
@@ -135,6 +135,7 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     Raises:
       UserError: there is no exported model.
     """
+    model_dir = files.local(model_dir)
     found = versions(model_dir)
     if not found:
         raise UserError(

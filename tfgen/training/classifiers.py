@@ -24,9 +24,13 @@ _SMALL, _PRESETS = 10_000, ('classifier_digits', 'classifier_mnist')
 
 
 def default_cache() -> pathlib.Path:
-    """$XDG_CACHE_HOME/tfgen, or ~/.cache/tfgen."""
+    """$XDG_CACHE_HOME/tfgen, or ~/.cache/tfgen.
+
+    Raises:
+      UserError: the user has no home.
+    """
     cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return pathlib.Path(os.path.expanduser(cache)) / 'tfgen'
+    return files.local(cache, remedy='pass --cache_dir') / 'tfgen'
 
 
 def features(
@@ -55,11 +59,13 @@ def features(
     if lack:
         raise UserError(lack)
     digest = _digest(config)
-    folder = (cache or default_cache()) / f'{config.name}-{digest}'
+    cache = files.local(cache) if cache else default_cache()
+    folder = cache / f'{config.name}-{digest}'
     metrics = folder / 'metrics.json'
     if metrics.exists():
         model, _ = config.restore(folder)
     else:
+        files.require_writable(cache, '--cache_dir')
         print(f'training {config.name} on {config.spec.name} in {folder}')
         model = train(config, examples, folder)
         figure = evaluation.evaluate(model, examples)['accuracy']

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from tfgen import files
 from tfgen.data import Data
 from tfgen.errors import NotFiniteError, UserError
 from tfgen.evaluation.base import Figures
@@ -60,6 +61,7 @@ def train(
         batch cannot be divided among the replicas, a loss is not finite.
       stopping.Stopped: `stop` was requested; its state is saved.
     """
+    directory = files.local(directory)
     strategy = strategy or tf.distribute.get_strategy()
     _require_equal_shares(config.preset.batch_size, strategy)
     rest = (strategy, jit, stop, measure, profile_steps)

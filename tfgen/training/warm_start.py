@@ -1,24 +1,23 @@
 """Weights that a new run begins with: another run's, or an export's."""
 
-import pathlib
-
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
 from tfgen import files
 from tfgen.errors import UserError
 from tfgen.models.base import Model
-from tfgen.training import checkpoints
+from tfgen.training import checkpoints, naming, workdir
 
 
 def begin_from(model: Model, source: str) -> str:
     """Gives `model` the weights of a trained run or an export.
 
-    Variables correspond by their place in the model. Of a run with `ema` the
-    averaged weights are taken, those that its exports have; the optimizers and
-    the step begin anew. An export holds what it serves: where that is less
-    than the model, as of a GAN without its discriminator, the rest keeps its
-    initial weights.
+    Variables correspond by their place in the model, and in them the weights
+    of classes, letters and colours by name; those of new names keep their
+    initial ones. Of a run with `ema` the averaged weights are taken, those
+    that its exports have; the optimizers and the step begin anew. An export
+    holds what it serves: where that is less than the model, as of a GAN
+    without its discriminator, the rest keeps its initial weights.
 
     Args:
       model: with its initial weights.
@@ -31,7 +30,7 @@ def begin_from(model: Model, source: str) -> str:
       UserError: there are no weights, or those of another model; `model` is as
         it was.
     """
-    path = pathlib.Path(source)
+    path = files.local(source)
     prefix, folder = _find(path)
     with files.plain(folder) as plain:
         try:
@@ -47,6 +46,8 @@ def begin_from(model: Model, source: str) -> str:
             f'init_from {source!r} was exported by an older tfgen, which did '
             'not number its weights: name the run, or export it again'
         )
+    config = _config(path, prefix)
+    _require_alike(model, config, source)
     variables = model.variables
     if max(stored) >= len(variables):
         raise _another(source, f'{max(stored) + 1} variables')
@@ -56,11 +57,13 @@ def begin_from(model: Model, source: str) -> str:
             raise _another(
                 source, f'{variables[number].path} of shape {shape or "1"}'
             )
-    for number, value in stored.items():
+    values, moved = naming.arranged(model, config.spec, stored)
+    for number, value in values.items():
         variables[number].assign(value)
     anew = len(variables) - len(stored)
     rest = f'; {anew} that it lacks begin anew' if anew else ''
-    return f'begins with {len(stored)} variables of {prefix}{rest}'
+    moved = f'; {moved}' if moved else ''
+    return f'begins with {len(stored)} variables of {prefix}{rest}{moved}'
 
 
 def share(model: Model, strategy: tf.distribute.Strategy) -> None:
@@ -85,6 +88,34 @@ def share(model: Model, strategy: tf.distribute.Strategy) -> None:
     found = strategy.run(of_the_first)
     for variable, value in zip(model.variables, found, strict=True):
         variable.assign(strategy.experimental_local_results(value)[0])
+
+
+def _config(path, prefix):
+    """Of the run at `path`, or of the export whose weights are at `prefix`."""
+    if prefix.parent.name == 'variables':
+        return workdir.read_export(prefix.parents[1])
+    return workdir.read_config(path)
+
+
+def _require_alike(model, config, source):
+    """Refuses the weights of a model of another kind, or of other data."""
+    theirs = config.preset
+    if type(model) is not theirs.model:
+        raise _another(source, theirs.model.__name__)
+    conditional = model.settings.get('conditional', False)
+    if conditional != theirs.conditional:
+        raise UserError(
+            f'init_from {source!r} was trained with conditional='
+            f'{theirs.conditional}, not {conditional}: train with the same, '
+            'or leave --init_from out'
+        )
+    different = naming.differences(model, config.spec)
+    if different:
+        raise UserError(
+            f'init_from {source!r} was trained on other data than '
+            f'{model.spec.name!r}, which has {different}: use data of the '
+            'same form, or leave --init_from out'
+        )
 
 
 def _find(path):

@@ -18,6 +18,7 @@ from tfgen.presets.settings import Preset
 from tfgen.training import checkpoints
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
+INFO = 'assets.extra/tfgen.json'  # of an exported version: config and step
 # Fields that a continued run may change: they do not alter a step (but a
 # cosine schedule ties the learning rate to `steps`).
 _FREE = {'steps', 'log_every', 'checkpoint_every'}
@@ -77,10 +78,10 @@ class Config:
             seed,
             precision,
             examples.spec,
-            data_dir and os.path.abspath(os.path.expanduser(data_dir)),
+            data_dir and os.path.abspath(files.local(data_dir)),
             absolute(preset.dataset),
             edition,
-            init_from and os.path.abspath(os.path.expanduser(init_from)),
+            init_from and os.path.abspath(files.local(init_from)),
         )
         return config, examples
 
@@ -263,7 +264,7 @@ def read_config(path: pathlib.Path) -> Config:
     Raises:
       UserError: no workdir, or a damaged config.json.
     """
-    file = path / 'config.json'
+    file = files.local(path) / 'config.json'
     try:
         return Config.from_dict(json.loads(file.read_text()))
     except FileNotFoundError:
@@ -278,6 +279,22 @@ def read_config(path: pathlib.Path) -> Config:
             f'{str(file)!r} cannot be read ({type(error).__name__}): '
             'restore the file or train in a new workdir'
         ) from None
+
+
+def read_export(version: pathlib.Path) -> Config:
+    """The Config that an exported version carries.
+
+    Raises:
+      UserError: it carries none.
+    """
+    try:
+        stored = json.loads((version / INFO).read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f'{str(version / INFO)!r} cannot be read ({type(error).__name__}): '
+            'export the model again'
+        ) from None
+    return Config.from_dict(stored)
 
 
 def _check_same(path, stored, asked):

@@ -6,9 +6,7 @@ memory is 100 times faster than decoding); a larger one of images is read by
 random access.
 """
 
-import os
-import pathlib
-
+from tfgen import files
 from tfgen.data.readers import stacked
 from tfgen.data.readers.base import EDITION, MEMORY_LIMIT, PATHS, Source
 from tfgen.data.readers.catalog import open_tfds
@@ -31,7 +29,8 @@ def open_images(
             f'data set {name!r} names no path: give {prefix}:PATH with the '
             'path of a folder'
         )
-    path = pathlib.Path(os.path.expanduser(path))
+    if prefix in PATHS:
+        path = files.local(path, utf8=False)
     if prefix == 'folder':
         return open_folder(path, image_size, edition)
     if prefix == 'palette':

@@ -1,8 +1,10 @@
 """TFDS builders: opened, prepared if need be, and split."""
 
 import contextlib
+import functools
 import io
 import os
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +13,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 from absl import logging
+from tensorflow_datasets.core import constants
 
+from tfgen import files
 from tfgen.data import digits, moons, tones
 from tfgen.data.readers.base import TEST, TRAIN, VALIDATION, InMemory, hold_out
 from tfgen.errors import UserError
@@ -24,6 +28,16 @@ EMBEDDED = {
 
 
 def open_builder(name, data_dir):
+    if '://' in name:
+        files.local(name)  # which refuses it
+    try:
+        place = data_dir or constants.DATA_DIR
+        place = files.local(place, remedy='pass --data_dir')
+        data_dir = data_dir and str(place)
+    except UserError:
+        if data_dir or name not in EMBEDDED:
+            raise
+        data_dir = _scratch().name
     try:
         if name in EMBEDDED:
             return EMBEDDED[name](data_dir=data_dir)
@@ -47,8 +61,11 @@ def open_builder(name, data_dir):
 
 def prepare(name, builder, data_dir):
     info = builder.data_path / 'dataset_info.json'
-    if info.exists():
-        return builder
+    with contextlib.suppress(OSError):  # it cannot be read
+        if info.exists():
+            return builder
+    if name in EMBEDDED:
+        return _prepared(name, builder)
     for url in getattr(builder, 'url_infos', None) or ():
         # TFDS itself retries for minutes before it gives up.
         if not _reachable(url):
@@ -60,16 +77,43 @@ def prepare(name, builder, data_dir):
             )
         break
     try:
-        with _quiet() if name in EMBEDDED else contextlib.nullcontext():
-            builder.download_and_prepare()
+        builder.download_and_prepare()
     except Exception as error:  # TFDS raises all kinds
         # Another process, say another worker, may have been faster.
-        if not info.exists():
-            raise UserError(
-                f'data set {name!r} cannot be prepared in {builder.data_dir}: '
-                f'{one_line(error)}'
-            ) from None
+        if not os.path.exists(info):
+            raise _unprepared(name, builder, error) from None
     return open_builder(name, data_dir)
+
+
+def _prepared(name, builder):
+    """The builder of an embedded set, which needs no folder of the user's."""
+    info = builder.data_path / 'dataset_info.json'
+    try:
+        with _quiet():
+            builder.download_and_prepare()
+    except Exception as error:  # TFDS raises all kinds
+        # (Another process may have been faster.)
+        if not os.path.exists(info):
+            try:
+                builder = EMBEDDED[name](data_dir=_scratch().name)
+                with _quiet():
+                    builder.download_and_prepare()
+            except Exception:
+                raise _unprepared(name, builder, error) from None
+    return EMBEDDED[name](data_dir=builder.data_dir_root)
+
+
+@functools.cache
+def _scratch():
+    """A folder that is gone when the process ends."""
+    return tempfile.TemporaryDirectory(prefix='tfgen-')
+
+
+def _unprepared(name, builder, error):
+    return UserError(
+        f'data set {name!r} cannot be prepared in {builder.data_dir}: '
+        f'{one_line(error)}: mend that, or pass another --data_dir'
+    )
 
 
 @contextlib.contextmanager

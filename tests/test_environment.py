@@ -1,0 +1,193 @@
+"""Machines without a home, a place for temporary files, or UTF-8."""
+
+import os
+import pathlib
+import subprocess
+
+import numpy as np
+import pytest
+import raised
+import tiny
+
+import tfgen
+from tfgen import data, files
+from tfgen.data.readers import prepared
+from tfgen.errors import UserError
+from tfgen.evaluation import features
+from tfgen.serving import export
+from tfgen.training import classifiers, run, warm_start, workdir
+
+TRAIN = ['--preset=cvae_digits', '--set=steps=2', '--set=filters=2']
+# As of a user who is in no list of users.
+NOBODY = """
+import os, pwd
+os.environ.pop('HOME', None)
+def unknown(number): raise KeyError(number)
+pwd.getpwuid = unknown
+"""
+NOWHERE = '/dev/null/nowhere'
+
+
+def _script(name, *arguments, setup='', cwd=None, pipe=None, **changes):
+    command = raised.watched(tiny.ROOT / 'scripts' / f'{name}.py', setup)
+    return subprocess.run(
+        [*command, *arguments],
+        capture_output=pipe is None,
+        text=True,
+        cwd=cwd,
+        env=os.environ | changes,
+        **pipe or {},
+    )
+
+
+def _assert_one_line(done, *words):
+    assert done.returncode == 2, done.stderr
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith('error: ')
+    for word in words:
+        assert word in line
+
+
+@pytest.mark.parametrize(
+    'setup,changes',
+    [(NOBODY, {}), ('', {'HOME': NOWHERE, 'TMPDIR': NOWHERE})],
+    ids=['no home', 'no home and no TMPDIR that can be written'],
+)
+def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
+    def script(name, *arguments):
+        return _script(name, *arguments, setup=setup, cwd=tmp_path, **changes)
+
+    for name, *arguments in (
+        ['train', *TRAIN, '--workdir=run'],
+        ['evaluate', '--workdir=run', '--limit=4', '--measures=bounds'],
+        ['sample', '--workdir=run', '--kind=reconstruction'],
+        ['export', '--workdir=run', '--model_dir=model'],
+    ):
+        done = script(name, *arguments)
+        assert done.returncode == 0, done.stderr
+    # Nothing of a home's lies here.
+    assert {f.name for f in tmp_path.iterdir()} == {'run', 'model'}
+    done = script('train', *TRAIN, '--dataset=mnist', '--workdir=other')
+    _assert_one_line(done, '--data_dir')
+    arguments = ['--workdir=run', '--limit=4', '--measures=fidelity']
+    _assert_one_line(script('evaluate', *arguments), '--cache_dir')
+    arguments = ['--workdir=other', '--measures=fidelity']
+    _assert_one_line(script('train', *TRAIN, *arguments), '--cache_dir')
+    done = script('train', *TRAIN, '--workdir=~/run')
+    _assert_one_line(done, '~/run' if setup else NOWHERE)
+    assert {f.name for f in tmp_path.iterdir()} == {'run', 'model'}
+
+
+@pytest.mark.parametrize('name', ['digits', 'moon_phases', 'tones'])
+def test_an_embedded_set_is_the_same_without_a_folder(name, data_dir, tmp_path):
+    (tmp_path / 'file').write_text('')
+    load = data.load_audio if name == 'tones' else data.load
+    here, there = load(name, data_dir), load(name, str(tmp_path / 'file' / 'x'))
+    assert here.spec == there.spec
+    first, second = (
+        next(iter(d.train(0, 8)))[d.spec.key].numpy() for d in (here, there)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_path_that_a_locale_cannot_write_is_one_line(tmp_path):
+    ascii_alone = {'LC_ALL': 'C', 'PYTHONUTF8': '0'}
+    for name, *arguments in (
+        ['train', *TRAIN, '--workdir=caf\u00e9'],
+        ['evaluate', '--workdir=caf\u00e9'],
+        ['sample', '--model_dir=caf\u00e9'],
+        ['export', '--workdir=x', '--model_dir=caf\u00e9'],
+        ['serve', '--model_dir=caf\u00e9'],
+    ):
+        done = _script(name, *arguments, cwd=tmp_path, **ascii_alone)
+        _assert_one_line(done, 'encoding of this locale', 'PYTHONUTF8=1')
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_of_classes_need_no_locale(tmp_path):
+    for name in ('\u732b', '\u72ac'):
+        for i in range(6):
+            tiny.save_picture(tmp_path / 'set' / name / f'{i}.png')
+    done = _script(
+        'train',
+        *TRAIN,
+        '--dataset=folder:set',
+        '--workdir=run',
+        cwd=tmp_path,
+        LC_ALL='C',
+        PYTHONUTF8='0',
+        PYTHONIOENCODING='ascii',
+    )
+    assert done.returncode == 0, done.stderr
+    done = _script(
+        'sample', '--workdir=run', cwd=tmp_path, LC_ALL='C', PYTHONUTF8='0'
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_streams_that_are_closed_or_full_lose_nothing(tmp_path):
+    def train(name, **pipe):
+        workdir = tmp_path / name
+        return _script('train', *TRAIN, f'--workdir={workdir}', pipe=pipe)
+
+    def close():
+        for number in range(3):
+            os.close(number)
+
+    assert train('closed', preexec_fn=close).returncode == 0
+    made = {f.name for f in (tmp_path / 'closed' / 'checkpoints').iterdir()}
+    assert 'checkpoint-2.index' in made
+    with open('/dev/full', 'w') as full:
+        done = train('full', stdout=full, stderr=subprocess.PIPE)
+    _assert_one_line(done, 'No space left')
+
+
+ADDRESS = 'gs://bucket/run'
+
+
+@pytest.mark.parametrize('address', [ADDRESS, pathlib.Path(ADDRESS)])
+def test_python_takes_no_address_for_a_path(address, data_dir, monkeypatch):
+    config, examples = tiny.load('cvae', data_dir)
+    model, text = config.build(), str(address)
+    monkeypatch.chdir('/dev')  # nothing shall be made here
+    for use in (
+        lambda: tfgen.load(address),
+        lambda: run.train(config, examples, address),
+        lambda: workdir.read_config(address),
+        lambda: workdir.Config.of('cvae_digits', config.preset, data_dir=text),
+        lambda: workdir.Config.of(
+            'cvae_digits', config.preset, data_dir=data_dir, init_from=text
+        ),
+        lambda: warm_start.begin_from(model, text),
+        lambda: export.export(model, config, 1, examples, address),
+        lambda: export.load(address),
+        lambda: data.load('digits', text),
+        lambda: data.load(f'folder:{text}'),
+        lambda: data.load_audio('tones', text),
+        lambda: data.load_text(f'lines:{text}'),
+        lambda: data.absolute(f'text:{text}'),
+        lambda: features.of_saved_model(address),
+        lambda: classifiers.features(config, address, data_dir),
+    ):
+        with pytest.raises(UserError, match='is an address'):
+            use()
+    with pytest.raises(UserError, match='is an address'):
+        data.load(ADDRESS)
+    monkeypatch.setenv('XDG_CACHE_HOME', text)
+    with pytest.raises(UserError, match='is an address'):
+        classifiers.default_cache()
+    monkeypatch.setattr(prepared.constants, 'DATA_DIR', text)
+    with pytest.raises(UserError, match='is an address'):
+        data.load('mnist')
+
+
+def test_a_path_is_what_its_user_wrote(tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    assert files.local('~/a b\nc') == tmp_path / 'a b\nc'
+    assert files.local('~nobody-of-this-name/x').name == 'x'
+    assert files.local('C:/x') == pathlib.Path('C:/x')
+    assert files.local('./gs:/x') == pathlib.Path('gs:/x')
+    assert files.local('caf\udce9', utf8=False).name == 'caf\udce9'
+    for text in ('a\0b', '\udce9', 'file:///x'):
+        with pytest.raises(UserError):
+            files.local(text)
