@@ -13,7 +13,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 from absl import app, flags
 from absl import logging as absl_logging
 
-from tfgen import files
+from tfgen import files, lines
 from tfgen.errors import UserError
 
 
@@ -31,6 +31,11 @@ def run(main, module: str = '__main__', arguments: bool = False) -> None:
     sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
     for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    # Of what the shell has closed (`>&-`), files would take the numbers.
+    for name, mode in (('stdin', 'r'), ('stdout', 'w'), ('stderr', 'w')):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(nothing, mode))
     # Names that a terminal cannot show are escaped.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors='backslashreplace')
@@ -146,7 +151,7 @@ def _guarded(main):
         from tfgen.training.stopping import Stopped
 
         if isinstance(error, Stopped):
-            sys.stderr.write(f'{error}\n')
+            lines.write(f'{error}\n', sys.stderr)
             sys.exit(error.status)
         if _is_memory_error(error):
             _fail(
