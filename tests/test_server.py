@@ -6,6 +6,7 @@ import errno
 import gzip
 import http.client
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -364,6 +365,25 @@ def test_told_to_stop_it_answers_what_it_has_begun(number, folder):
         assert answer.result() == [8]
         assert server.process.wait(_WAIT) == 0
         assert 'Traceback' not in server.process.stderr.read()
+
+
+def test_told_to_stop_it_ends_though_nobody_reads_what_it_says(tmp_path):
+    reading, writing = tiny.narrow_pipe()
+    command = [sys.executable, str(tiny.ROOT / 'scripts' / 'serve.py')]
+    command += [f'--model_dir={tmp_path}', '--port=0']
+    process = subprocess.Popen(command, stderr=writing)
+    try:
+        said = b''
+        while b'listening on' not in said:
+            assert process.poll() is None
+            said += os.read(reading, 8192)
+        os.write(writing, b' ' * 8192)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(_WAIT) == 0
+    finally:
+        process.kill()
+        os.close(reading)
+        os.close(writing)
 
 
 def test_without_its_libraries_it_says_what_to_install():

@@ -2,6 +2,7 @@
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -49,6 +50,40 @@ def test_a_signal_saves_the_next_step_and_the_command_continues(
     tiny.assert_equal_weights(
         tiny.weights(path, last), tiny.weights(tmp_path / 'whole', last)
     )
+
+
+def test_a_training_whose_output_nobody_reads_saves_and_stops(
+    tmp_path, data_dir
+):
+    reading, writing = tiny.narrow_pipe()
+    settings = ['log_every=1', 'checkpoint_every=100000', 'steps=100000']
+    path = tmp_path / 'run'
+    process = subprocess.Popen(
+        tiny.train_command(
+            'gaussian',
+            path,
+            data_dir,
+            '--jit=off',
+            *(f'--set={s}' for s in settings),
+        ),
+        stdout=writing,
+        stderr=writing,
+    )
+    try:
+        full = select.poll()
+        full.register(writing, select.POLLOUT)
+        while full.poll(0):
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(0.5)  # to come to a line more
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=600) == 143
+    finally:
+        process.kill()
+        os.close(writing)
+    with open(reading) as said:
+        assert 'step 1/100000' in said.read()
+    assert checkpoints.newest_first(path / 'checkpoints')
 
 
 def test_a_request_stops_after_the_step_that_is_being_made(tmp_path, data_dir):

@@ -360,18 +360,6 @@ def test_progress_rewrites_its_line_on_a_terminal():
         assert 'examples/s' in text and 'left' in text
 
 
-def test_a_reader_that_is_gone_costs_no_step():
-    class Broken(io.StringIO):
-        def write(self, text):
-            raise BrokenPipeError
-
-    progress = Progress(0, 100, 32, Broken())
-    for step in (10, 20):
-        progress.show(step, {'model/rate': 1.5})
-    progress.close()
-    assert progress.examples_per_second > 0
-
-
 def test_a_profile_is_written_and_changes_nothing(
     uninterrupted, tmp_path, data_dir
 ):

@@ -1,5 +1,7 @@
 """Small runs that several test files train."""
 
+import fcntl
+import os
 import pathlib
 import subprocess
 import sys
@@ -299,6 +301,13 @@ def run(command, **options) -> subprocess.CompletedProcess:
     done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def narrow_pipe() -> tuple[int, int]:
+    """The ends of a pipe that holds 8192 bytes."""
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 8192)
+    return reading, writing
 
 
 def start_server(folder, *flags: str) -> tuple[subprocess.Popen, int, list]:

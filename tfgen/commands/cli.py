@@ -16,7 +16,7 @@ if os.path.expanduser('~') == '~':
 from absl import app, flags
 from absl import logging as absl_logging
 
-from tfgen import files
+from tfgen import files, lines
 from tfgen.errors import UserError
 
 
@@ -188,7 +188,7 @@ def _guarded(main):
         from tfgen.training.stopping import Stopped
 
         if isinstance(error, Stopped):
-            sys.stderr.write(f'{error}\n')
+            lines.write(f'{error}\n', sys.stderr)
             sys.exit(error.status)
         if _is_memory_error(error):
             _fail(

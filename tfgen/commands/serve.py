@@ -15,6 +15,7 @@ import sys
 
 from absl import flags
 
+from tfgen import lines
 from tfgen.commands import cli
 from tfgen.errors import UserError
 
@@ -115,7 +116,7 @@ def _stopped(*_):
 
 
 def _say(line):
-    print(line, file=sys.stderr, flush=True)
+    lines.write(f'{line}\n', sys.stderr)
 
 
 def _labels():

@@ -82,6 +82,7 @@ def main() -> None:
     workdir.check(directory, config)
     for line in examples.describe():
         print(line, flush=True)
+    measure = _measure(config, examples, strategy)
     with stopping.Stop().on_signals() as stop:
         train(
             config,
@@ -90,7 +91,7 @@ def main() -> None:
             strategy,
             flags.FLAGS.jit,
             stop,
-            _measure(config, examples, strategy),
+            measure,
             profile_steps,
         )
 

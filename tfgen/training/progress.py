@@ -1,12 +1,15 @@
 """What a run shows while it works."""
 
-import io
 import sys
 import time
+
+from tfgen import lines
 
 
 class Progress:
     """One line that rewrites itself on a terminal, plain lines elsewhere.
+
+    A line for which there is no room is left out: see tfgen.lines.
 
     Args:
       start, total: first step of this process, and last step of the run.
@@ -40,21 +43,15 @@ class Progress:
             f'step {step}/{self.total}  {values}  '
             f'{self.examples_per_second:.0f} examples/s  {_clock(left)} left'
         )
-        self._write(f'\r\x1b[K{line}' if self._stream.isatty() else f'{line}\n')
+        terminal = self._stream.isatty()
+        lines.write(
+            f'\r\x1b[K{line}' if terminal else f'{line}\n', self._stream
+        )
 
     def close(self) -> None:
         """Leaves the last line standing."""
         if self._stream.isatty():
-            self._write('\n')
-
-    def _write(self, text):
-        try:
-            self._stream.write(text)
-            self._stream.flush()
-        except BrokenPipeError:
-            # Who has read it is gone (Ctrl-C of `| tee`): no reason to lose
-            # steps.
-            self._stream = io.StringIO()
+            lines.write('\n', self._stream)
 
 
 def _clock(seconds):

@@ -1,12 +1,13 @@
 """A run: a model trained to its last step, or continued, in a workdir."""
 
 import pathlib
+import sys
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen import files
+from tfgen import files, lines
 from tfgen.data import Data
 from tfgen.errors import NotFiniteError, UserError
 from tfgen.evaluation.base import Figures
@@ -92,15 +93,16 @@ def _train(
         workdir.write_config(directory, config)
     done = int(step.numpy())
     if restored:
-        print(f'continuing at step {done} from {restored}', flush=True)
+        lines.write(f'continuing at step {done} from {restored}\n', sys.stdout)
     elif config.init_from:
-        print(begun, flush=True)
+        lines.write(f'{begun}\n', sys.stdout)
     elif type(model).begin is not Model.begin:
         (first,) = examples.train(config.seed, preset.batch_size).take(1)
         with strategy.scope():
             model.begin(first, loop.first_noise(config.seed, preset.batch_size))
     if done >= preset.steps:
-        print(f'{directory} is already trained to step {done}')
+        already = f'{directory} is already trained to step {done}'
+        lines.write(f'{already}\n', sys.stdout)
         return _finished(model, players)
     rows = loop.Rows.of(strategy, model, preset.batch_size)
     run = loop.make_loop(strategy, players, rows, config.seed, compiled, stop)

@@ -32,6 +32,7 @@ _TURNS = {
 _SIXTEEN = {'I;16', 'I;16B', 'I;16L', 'I;16N'}
 # Pillow knows of these formats but does not decode them, or not by itself.
 _STUBS = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
+_PNG = b'\x89PNG\r\n\x1a\n'
 _NOTHING = contextlib.nullcontext()
 
 
@@ -68,6 +69,11 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
     (of colours in a TIFF, Pillow takes the upper 8), all that can hold a
     colour is colour. Of several frames the first is read.
 
+    A file that was cut off is refused, unless what is missing says nothing of
+    the pixels. One whose bytes have changed is refused if its format can know:
+    PNG has checksums of everything, a deflated TIFF of its pixels, and the
+    others none at all, in which another byte is another picture.
+
     Raises:
       UserError: it cannot be decoded, or its scale is not known.
     """
@@ -77,15 +83,21 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
             with Image.open(io.BytesIO(content)) as image:
                 frames = getattr(image, 'is_animated', False)
                 tiff, png = image.format == 'TIFF', image.format == 'PNG'
-                orientation = _orientation(image)
                 mended = (
                     image.has_transparency_data
                     or image.mode in _SIXTEEN
                     or (png and content[24] == 16)
-                    or orientation != 1
                 )
                 with _no_complaints(file) if tiff else _NOTHING:
-                    pixels = _pixels(file, image, content)
+                    decoded, grey = _decoded(file, image, content)
+                # (Not before it is decoded: of a PNG that would decode it,
+                # and hide that it cannot be.)
+                orientation = _orientation(image)
+                turn = _TURNS.get(orientation)
+                if turn is not None:
+                    decoded = decoded.transpose(turn)
+                pixels = np.asarray(decoded.convert('L' if grey else 'RGB'))
+                pixels = pixels.reshape(*pixels.shape[:2], 1 if grey else 3)
         except UserError:
             raise
         except Image.DecompressionBombError:
@@ -105,7 +117,7 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
     if orientation is None:
         remarks.append('EXIF data that cannot be read, so not turned')
     remarks = tuple(r for r in dict.fromkeys(remarks) if r)
-    return Picture(pixels, remarks, mended)
+    return Picture(pixels, remarks, mended or turn is not None)
 
 
 def _orientation(image):
@@ -141,7 +153,9 @@ def _no_complaints(file):
             )
 
 
-def _pixels(file, image, content):
+def _decoded(file, image, content):
+    """The whole picture, not yet turned upright, and whether it is grey."""
+    _raise_if_damaged(image, content)
     if image.format == 'TIFF':
         _refuse_odd_tiff(file, image)
     # A 16-bit PGM is 'I' in some releases of Pillow.
@@ -156,7 +170,7 @@ def _pixels(file, image, content):
         if depth == 16:
             # Of colours, Pillow would take the upper 8 bits.
             values = tf.io.decode_png(content, 4, tf.uint16).numpy()
-            return _upright(Image.fromarray(to_bytes(values)), image, grey)
+            return Image.fromarray(to_bytes(values)), grey
         _scale_clear(image, depth, kind)
     if not sixteen and image.mode in ('I', 'F'):
         raise UserError(
@@ -173,16 +187,27 @@ def _pixels(file, image, content):
         decoded = image.convert('RGBA')
         black = Image.new('RGBA', image.size, (0, 0, 0, 255))
         decoded = Image.alpha_composite(black, decoded)
-    return _upright(decoded, image, grey)
+    return decoded, grey
 
 
-def _upright(decoded, image, grey):
-    """uint8 [H, W, 1 or 3] of what was decoded, turned as `image` asks."""
-    turn = _TURNS.get(_orientation(image))
-    if turn is not None:
-        decoded = decoded.transpose(turn)
-    pixels = np.asarray(decoded.convert('L' if grey else 'RGB'))
-    return pixels.reshape(*pixels.shape[:2], 1 if grey else 3)
+def _raise_if_damaged(image, content):
+    """Raises something of damage that Pillow decodes without a word."""
+    if image.format in ('PNG', 'ICO', 'ICNS'):  # icons may hold PNGs
+        start = content.find(_PNG)
+        while start >= 0:
+            # Of pixels, decoding alone does not compare the checksums.
+            with Image.open(io.BytesIO(content[start:])) as png:
+                png.verify()
+            start = content.find(_PNG, start + 1)
+    elif image.format == 'JPEG2000':
+        # The end of the stream, a mark that no data contains.
+        if content.find(b'\xff\xd9', content.find(b'\xff\x93')) < 0:
+            raise EOFError
+    elif image.format == 'PCX':
+        # The palette of 256 colours is at the end; without it they are grey.
+        bits, planes, kind = content[3], content[65], content[68]
+        if bits == 8 and planes == 1 and kind != 2 and content[-769] != 12:
+            raise EOFError
 
 
 def _refuse_odd_tiff(file, image):
