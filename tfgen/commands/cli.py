@@ -143,8 +143,11 @@ def _parse(given, arguments):
 
 
 def _refuse_addresses():
-    """Of any flag, and before anything is done whose end would be lost."""
-    for name in flags.FLAGS:
+    """Refuses an address in any flag, before work whose end would be lost.
+
+    A data set names its own path, as in folder:PATH; data.sets refuses it.
+    """
+    for name in set(flags.FLAGS) - {'dataset'}:
         value = flags.FLAGS[name].value
         if isinstance(value, str) and files.is_address(value):
             path(value)
