@@ -1,8 +1,11 @@
 """Fixtures that several test files share, and the watch over messages."""
 
 import ast
+import ctypes
+import gc
 import os
 import pathlib
+import signal
 import tempfile
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
@@ -24,6 +27,56 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 PREPARED = ROOT.parent / 'shared' / 'tfds'
 
 raised.watch()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        '--part',
+        default='1/1',
+        metavar='K/N',
+        help='Of all files, every N-th from the K-th on.',
+    )
+
+
+def pytest_ignore_collect(collection_path, config):
+    """True for a file of another part."""
+    files = sorted(collection_path.parent.glob('test_*.py'))
+    if collection_path not in files:
+        return None
+    part, parts = _part(config)
+    return files.index(collection_path) % parts != part - 1 or None
+
+
+def _part(config):
+    return map(int, config.option.part.split('/'))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _free_memory():
+    """After each file: else a worker keeps twice of what it needs."""
+    yield
+    gc.collect()  # which Python does ever less often
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # GNU's
+    if trim:
+        trim(0)
+
+
+@pytest.fixture
+def heard():
+    """Signals have their usual effect, here and in processes begun here.
+
+    Under nohup, or in a shell's background, some are ignored, and the children
+    of a process ignore what it ignores.
+    """
+    usual = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {s: signal.signal(s, handler) for s, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope='session')
@@ -68,7 +121,10 @@ def pytest_sessionfinish(session, exitstatus):
         or config.option.markexpr
         or config.option.collectonly
     )
+    number, parts = _part(config)
     if hasattr(config, 'workerinput') or part or selected or exitstatus:
+        return
+    if number < parts:  # the last one sees what all have noted
         return
     seen = raised.seen()
     silent = [

@@ -192,14 +192,19 @@ def test_an_empty_set_is_refused(tmp_path):
         data.load('mine', place)
 
 
-def test_a_truncated_record_is_one_line(tmp_path):
+@pytest.mark.parametrize('where', ['in a record', 'between two'])
+def test_a_truncated_record_is_one_line(tmp_path, where):
     place = store(
         tmp_path,
         {'image': image_feature()},
         {'train': [{'image': np.zeros([4, 4, 1], np.uint8)}] * 10},
     )
     (file,) = (tmp_path / 'mine' / '1.0.0').glob('*.tfrecord*')
-    file.write_bytes(file.read_bytes()[:-20])
+    content = file.read_bytes()
+    length = 16 + int.from_bytes(content[:8], 'little')  # with its checksums
+    cut = 20 if where == 'in a record' else length
+    assert len(content) == 10 * length
+    file.write_bytes(content[:-cut])
     with pytest.raises(UserError, match='cannot be read'):
         data.load('mine', place)
 

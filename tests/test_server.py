@@ -24,6 +24,7 @@ from tensorflow.python.framework import ops
 
 from tfgen.serving.servables import Model, Models
 
+pytestmark = pytest.mark.usefixtures('heard')
 RECORDED = tiny.ROOT.parent / 'shared' / 'serving'
 _WAIT = 120  # seconds that only a hang takes
 

@@ -16,6 +16,8 @@ from tfgen.errors import UserError
 from tfgen.training import checkpoints, stopping
 from tfgen.training.run import train
 
+pytestmark = pytest.mark.usefixtures('heard')
+
 
 @pytest.mark.parametrize(
     'model,number', [('cvae', signal.SIGTERM), ('dcgan', signal.SIGINT)]
@@ -156,14 +158,26 @@ def test_a_second_signal_ends_the_process_even_in_the_midst_of_a_step():
     assert process.wait(timeout=60) == 143
 
 
-def test_a_signal_that_is_ignored_stays_so():
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_is_ignored_stays_so(number):
+    # As in the background of a shell, and under nohup.
+    before = signal.signal(number, signal.SIG_IGN)
     try:
-        with stopping.Stop().on_signals():
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        with stopping.Stop().on_signals() as stop:
+            os.kill(os.getpid(), number)
+            assert signal.getsignal(number) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+            time.sleep(0.1)
+            assert not float(stop.flag)
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
+
+
+def test_signals_can_be_tested_where_they_are_ignored():
+    # Under nohup, and in the background of a shell.
+    test = f'{__file__}::test_signals_at_once_are_one_request'
+    command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', test]
+    tiny.run(['sh', '-c', 'trap "" INT HUP; exec "$@"', 'sh', *command])
 
 
 def test_a_lock_is_of_the_folder_that_is_there(tmp_path):
