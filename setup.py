@@ -34,7 +34,7 @@ setup(
     package_data={
         'tfgen.results': ['*.json'],
         'tfgen.pretrained': ['*/*', '*/1/*', '*/1/*/*'],
-        'tfgen.serving': ['explorer/*'],
+        'tfgen.server': ['explorer/*'],
     },
     entry_points={
         'console_scripts': [

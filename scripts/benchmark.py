@@ -18,10 +18,10 @@ import loops
 import serving_load
 from absl import flags
 
-from tfgen import files
+from tfgen import storage
 from tfgen.commands import cli
 from tfgen.errors import UserError
-from tfgen.serving import box
+from tfgen.export import pretrained
 
 flags.DEFINE_string('output', None, 'JSON file for the figures.')
 flags.DEFINE_string('section', None, 'Only this one, as JSON.')
@@ -52,7 +52,7 @@ def main() -> None:
     figures['date'] = datetime.date.today().isoformat()
     figures['machine'] = f'{platform.machine()}, {os.cpu_count()} CPU cores'
     if flags.FLAGS.output:
-        files.write_json(cli.path(flags.FLAGS.output), figures)
+        storage.write_json(cli.path(flags.FLAGS.output), figures)
 
 
 def _in_process(*arguments):
@@ -337,7 +337,7 @@ def growth() -> dict:
 
 def serving() -> dict:
     """The models of pretrained/ on the local server; see serving_load.py."""
-    return serving_load.capacity(str(box.folder()))
+    return serving_load.capacity(str(pretrained.folder()))
 
 
 SECTIONS = {

@@ -54,9 +54,10 @@ LIMITS = {
 
 def main() -> None:
     from tfgen.errors import UserError
+    from tfgen.evaluation import recording
     from tfgen.evaluation.base import Settings
-    from tfgen.serving import export
-    from tfgen.training import recording, workdir
+    from tfgen.export import saved_model
+    from tfgen.training import workdir
 
     directory = cli.workdir()
     config = workdir.read_config(directory)
@@ -78,7 +79,7 @@ def main() -> None:
     place = cli.path(flags.FLAGS.box) / config.name
     with tempfile.TemporaryDirectory() as scratch:
         made = pathlib.Path(scratch) / config.name
-        export.export(model, config, step, examples, made)
+        saved_model.export(model, config, step, examples, made)
         size = sum(f.stat().st_size for f in made.rglob('*') if f.is_file())
         if size > flags.FLAGS.largest:
             raise UserError(
@@ -93,7 +94,7 @@ def main() -> None:
 
 def card(preset, record: dict, size: int) -> str:
     """What a model of the box is, how it was made, and what it cannot do."""
-    from tfgen.presets import records
+    from tfgen.evaluation import records
 
     name, training = record['preset'], record['training']
     kind = preset.model.__name__

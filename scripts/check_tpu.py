@@ -184,7 +184,7 @@ def functions(config, examples) -> dict:
     """
     import tensorflow as tf
 
-    from tfgen.serving import signatures
+    from tfgen.export import signatures
     from tfgen.training import loop
     from tfgen.training.run import make_players
 
@@ -262,8 +262,8 @@ def _print(name, what, found):
 
 def _record(name, found):
     """Adds a preset to the file, which holds the others as they are."""
-    from tfgen import files
-    from tfgen.training import recording
+    from tfgen import storage
+    from tfgen.evaluation import recording
 
     path = cli.path(flags.FLAGS.record) / 'tpu_compile.json'
     record = json.loads(path.read_text()) if path.exists() else {}
@@ -278,7 +278,7 @@ def _record(name, found):
             for package in ('tensorflow', 'jax', 'libtpu')
         },
     }
-    files.write_json(path, record)
+    storage.write_json(path, record)
 
 
 if __name__ == '__main__':

@@ -159,7 +159,7 @@ flags.DEFINE_string('record', None, 'Folder for the JSON of the table.')
 
 def main() -> None:
     from tfgen.errors import UserError
-    from tfgen.presets import records
+    from tfgen.evaluation import records
 
     table = TABLES[flags.FLAGS.table]
     wanted = flags.FLAGS.row or list(table.rows)
@@ -228,7 +228,7 @@ def _start_jobs(table):
 
 def _run(table, row, name, seed, folder):
     """Trains and measures one run, if that has not been done."""
-    from tfgen import evaluation, files, presets
+    from tfgen import evaluation, presets, storage
     from tfgen.errors import NotFiniteError, UserError
     from tfgen.evaluation.base import Settings
     from tfgen.training import stopping, workdir
@@ -258,20 +258,20 @@ def _run(table, row, name, seed, folder):
             model = train(config, examples, folder, stop=stop)
     except NotFiniteError as error:
         # That is a result.
-        files.write_json(_result(folder), {'failed': str(error)})
+        storage.write_json(_result(folder), {'failed': str(error)})
         return
     settings = Settings(num_draws=1, features=features)
     figures = evaluation.evaluate(model, examples, settings, [table.measure])
     found = {figure: figures[figure].value for figure in table.figures}
     if features:
         found |= {'features': features.name, **features.facts}
-    files.write_json(_result(folder), found)
+    storage.write_json(_result(folder), found)
 
 
 def _features(table, config):
     """In which images are compared; None of points."""
     from tfgen import evaluation
-    from tfgen.training import classifiers
+    from tfgen.evaluation import classifiers
 
     if not evaluation.MEASURES[table.measure].needs_features:
         return None
@@ -282,7 +282,7 @@ def _data(table):
     """The row of data itself, the ceiling: set -> figure -> values."""
     import tensorflow as tf
 
-    from tfgen.data.points import WORLDS
+    from tfgen.data.embedded.points import WORLDS
     from tfgen.evaluation.samples import modes_of
     from tfgen.noise import IndexNoise
 
@@ -298,8 +298,8 @@ def _data(table):
 
 def _write(table, values):
     """The record; rows of an earlier one, of equal terms, stay."""
-    from tfgen import files, presets
-    from tfgen.training import recording
+    from tfgen import presets, storage
+    from tfgen.evaluation import recording
 
     name, seeds = flags.FLAGS.table, flags.FLAGS.seeds
     file = cli.path(flags.FLAGS.record) / f'{name}.json'
@@ -331,7 +331,7 @@ def _write(table, values):
     elif earlier:
         print(f'{file} was of other steps, seeds or machine, and is replaced')
     order = [row for row in ('data', *table.rows) if row in rows]
-    files.write_json(file, content | {'rows': {r: rows[r] for r in order}})
+    storage.write_json(file, content | {'rows': {r: rows[r] for r in order}})
     print(file)
 
 

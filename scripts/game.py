@@ -25,7 +25,7 @@ _ARROWS = 25
 
 
 def main() -> None:
-    from tfgen import files, presets
+    from tfgen import presets, storage
     from tfgen.errors import UserError
     from tfgen.training import workdir
     from tfgen.training.run import train
@@ -48,7 +48,7 @@ def main() -> None:
         model = train(config, examples, directory)
         panels.append((steps, *_curves(model, config.spec)))
     picture = directory / 'game.png'
-    files.write({picture: _drawn(panels)})
+    storage.write({picture: _drawn(panels)})
     print(picture)
 
 
@@ -69,7 +69,7 @@ def _require_before(directory, stage):
 
 def _curves(model, spec):
     """x, densities of data and of G, D(x); and z with G(z)."""
-    from tfgen.data.points import WORLDS
+    from tfgen.data.embedded.points import WORLDS
     from tfgen.noise import BatchNoise
 
     edges = np.linspace(-spec.extent * 2, spec.extent * 2, 161)

@@ -38,9 +38,9 @@ _STAGES = (10, 30, 100, 300, 1000, 2000, 4000)
 
 
 def main() -> None:
-    from tfgen import files
+    from tfgen import storage
     from tfgen.errors import UserError
-    from tfgen.training import recording
+    from tfgen.evaluation import recording
 
     cli.require_matplotlib()
     wanted = flags.FLAGS.only or list(_DEMONSTRATIONS)
@@ -58,7 +58,7 @@ def main() -> None:
     }
     for name in wanted:
         pictures, figures = _DEMONSTRATIONS[name]()
-        files.write({folder / k: v for k, v in pictures.items()})
+        storage.write({folder / k: v for k, v in pictures.items()})
         for file in pictures:
             print(folder / file, flush=True)
         report[name] = figures | {
@@ -67,7 +67,7 @@ def main() -> None:
         }
     # What --only leaves out stays as it was.
     earlier = json.loads(record.read_text()) if record.exists() else {}
-    files.write_json(record, earlier | report)
+    storage.write_json(record, earlier | report)
     print(record)
 
 
@@ -91,7 +91,7 @@ def _trained(name, *settings, seed=0):
 def _moon_phases():
     """The decoded midpoint of an auto-encoder and of a VAE."""
     from tfgen import evaluation, plots
-    from tfgen.data import moons
+    from tfgen.data.embedded import moons
     from tfgen.evaluation.base import Settings
 
     names = {
@@ -181,7 +181,7 @@ def _penalty():
 def _density():
     """Two moons as data, as mixtures of 2 and of 20, and as a VAE."""
     from tfgen import plots
-    from tfgen.data.points import WORLDS
+    from tfgen.data.embedded.points import WORLDS
 
     world = WORLDS['two_moons']
     places = plots.plane(world.extent, 240)
@@ -316,7 +316,8 @@ def _codes():
     """Reconstructions at as many numbers a code; and where the codes lie."""
     from tfgen import evaluation, plots
     from tfgen.evaluation.base import Settings
-    from tfgen.serving import latents, signatures
+    from tfgen.export import signatures
+    from tfgen.pictures import latent_space
 
     rows, found = [], {}
     for name, preset in (
@@ -335,7 +336,7 @@ def _codes():
     titles = [t for t in ('data', *found) for _ in range(12)]
     pixels = np.round(255 * np.concatenate(rows)).astype(np.uint8)
     functions = signatures.functions(model)
-    picture = latents.plane(functions, config, examples, 'tsne')
+    picture = latent_space.plane(functions, config, examples, 'tsne')
     return {
         'codes.png': _png(plots.grid(pixels, 12, titles)),
         'map_deep_ae.png': _png(picture),

@@ -10,7 +10,7 @@ import json
 import pathlib
 import re
 
-from tfgen.presets import records
+from tfgen.evaluation import records
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

@@ -34,16 +34,16 @@ _DISTANCES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 
 def main() -> None:
-    from tfgen import files
+    from tfgen import storage
 
     cli.require_matplotlib()
     rows = [_row(distance) for distance in _DISTANCES]
     picture = cli.path(flags.FLAGS.output) / 'two_lines.png'
-    files.write({picture: _drawn(rows)})
+    storage.write({picture: _drawn(rows)})
     print(picture)
     if flags.FLAGS.record:
         file = cli.path(flags.FLAGS.record) / 'two_lines.json'
-        files.write_json(
+        storage.write_json(
             file,
             {
                 'command': 'python scripts/two_lines.py --record=results',
@@ -60,7 +60,7 @@ def main() -> None:
 
 def _row(distance):
     """Both estimates at a distance, by new points."""
-    from tfgen import adversarial
+    from tfgen.losses import adversarial
 
     found = {'distance': distance}
     for name, estimate in (
@@ -97,9 +97,9 @@ def _lines(distance, step, rows=_BATCH):
 
 def _trained(name, distance):
     """A discriminator that tells the lines apart as well as it may."""
-    from tfgen import adversarial, penalties
     from tfgen.gradients import with_gradients
     from tfgen.layers import networks
+    from tfgen.losses import adversarial, penalties
     from tfgen.noise import BatchNoise
     from tfgen.optimizers import Adam
 

@@ -9,20 +9,20 @@ import tensorflow as tf
 
 import tfgen
 from tfgen.errors import UserError
-from tfgen.presets import records
-from tfgen.serving import box, export
+from tfgen.evaluation import records
+from tfgen.export import pretrained, saved_model
 from tfgen.training import workdir
 
 _LARGEST, _ALL = 3 * 2**19, 12 * 2**20
 
 
-@pytest.mark.parametrize('name', box.names())
+@pytest.mark.parametrize('name', pretrained.names())
 def test_a_model_of_the_box_is_what_its_card_says(name):
     model = tfgen.load(name)
     record = records.read()[name]
     assert model.facts['preset'] == name
     assert model.facts['step'] == record['step']
-    card = (box.folder() / name / 'README.md').read_text()
+    card = (pretrained.folder() / name / 'README.md').read_text()
     for said in (
         *records.figures(record),
         record['training']['command'],
@@ -30,18 +30,20 @@ def test_a_model_of_the_box_is_what_its_card_says(name):
         f'{record["num_parameters"]:,} parameters',
     ):
         assert said in ' '.join(card.split())
-    files = [f for f in (box.folder() / name).rglob('*') if f.is_file()]
+    files = [f for f in (pretrained.folder() / name).rglob('*') if f.is_file()]
     size = sum(f.stat().st_size for f in files if f.suffix != '.md')
     assert size < _LARGEST
     assert re.search(rf'{size:,} bytes', card)
     # Nothing of the machine that made it.
-    info = json.loads((box.folder() / name / '1' / export.INFO).read_text())
+    info = json.loads(
+        (pretrained.folder() / name / '1' / saved_model.INFO).read_text()
+    )
     assert not [v for v in info.values() if str(v).startswith('/')]
 
 
 def test_the_box_is_small():
-    files = [f for f in box.folder().rglob('*') if f.is_file()]
-    assert box.names()
+    files = [f for f in pretrained.folder().rglob('*') if f.is_file()]
+    assert pretrained.names()
     assert sum(f.stat().st_size for f in files) < _ALL
 
 
@@ -49,7 +51,9 @@ def test_a_run_and_its_export_serve_the_same(uninterrupted, tmp_path):
     run = uninterrupted('cvae', 'off')
     config = workdir.read_config(run)
     live, step = config.restore(run)
-    export.export(live, config, step, config.load_data(), tmp_path / 'export')
+    saved_model.export(
+        live, config, step, config.load_data(), tmp_path / 'export'
+    )
     models = [
         tfgen.load(str(path))
         for path in (run, tmp_path / 'export', tmp_path / 'export' / '1')
@@ -82,7 +86,7 @@ def test_a_folder_of_ones_own_comes_before_the_box(
     folder = tmp_path / 'cvae_digits'
     folder.mkdir()  # (nothing to load, as yet)
     assert tfgen.load('cvae_digits').facts['step'] != step
-    export.export(model, config, step, config.load_data(), folder)
+    saved_model.export(model, config, step, config.load_data(), folder)
     assert tfgen.load('cvae_digits').facts['step'] == step
 
 

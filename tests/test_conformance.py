@@ -14,13 +14,17 @@ from PIL import Image
 
 from tfgen.data import ImageSpec
 from tfgen.errors import UserError
-from tfgen.models.base import Classifying, Completing, GenerativeModel
 from tfgen.models.classifier import Classifier
-from tfgen.models.exact import Likelihood
+from tfgen.models.contracts.latent import Bounded, Coding, Decoding
+from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.model import (
+    Classifying,
+    Completing,
+    GenerativeModel,
+)
+from tfgen.models.contracts.updates import Descent, Pass
 from tfgen.models.gan import GAN
 from tfgen.models.gmm import GMM
-from tfgen.models.latent import Bounded, Coding, Decoding
-from tfgen.models.players import Descent, Pass
 from tfgen.models.rbm import RBM
 from tfgen.models.semi_supervised import SemiSupervisedGAN
 from tfgen.models.vae import CVAE

@@ -10,7 +10,8 @@ from conftest import PREPARED
 from PIL import Image
 
 from tfgen import data
-from tfgen.data import digits, points, readers, tones
+from tfgen.data import readers
+from tfgen.data.embedded import digits, points, tones
 from tfgen.data.readers import base
 from tfgen.errors import UserError
 

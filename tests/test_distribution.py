@@ -18,7 +18,7 @@ import tensorflow as tf
 import tiny
 
 from tfgen.errors import UserError
-from tfgen.models.players import Descent
+from tfgen.models.contracts.updates import Descent
 from tfgen.training import strategies
 
 STEPS = 20

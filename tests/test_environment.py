@@ -10,12 +10,12 @@ import raised
 import tiny
 
 import tfgen
-from tfgen import data, files
+from tfgen import data, storage
 from tfgen.data.readers import prepared
 from tfgen.errors import UserError
-from tfgen.evaluation import features
-from tfgen.serving import export
-from tfgen.training import classifiers, run, warm_start, workdir
+from tfgen.evaluation import classifiers, features
+from tfgen.export import saved_model
+from tfgen.training import run, warm_start, workdir
 
 TRAIN = ['--preset=cvae_digits', '--set=steps=2', '--set=filters=2']
 # As of a user who is in no list of users.
@@ -159,8 +159,8 @@ def test_python_takes_no_address_for_a_path(address, data_dir, monkeypatch):
             'cvae_digits', config.preset, data_dir=data_dir, init_from=text
         ),
         lambda: warm_start.begin_from(model, text),
-        lambda: export.export(model, config, 1, examples, address),
-        lambda: export.load(address),
+        lambda: saved_model.export(model, config, 1, examples, address),
+        lambda: saved_model.load(address),
         lambda: data.load('digits', text),
         lambda: data.load(f'folder:{text}'),
         lambda: data.load_audio('tones', text),
@@ -183,11 +183,11 @@ def test_python_takes_no_address_for_a_path(address, data_dir, monkeypatch):
 
 def test_a_path_is_what_its_user_wrote(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))
-    assert files.local('~/a b\nc') == tmp_path / 'a b\nc'
-    assert files.local('~nobody-of-this-name/x').name == 'x'
-    assert files.local('C:/x') == pathlib.Path('C:/x')
-    assert files.local('./gs:/x') == pathlib.Path('gs:/x')
-    assert files.local('caf\udce9', utf8=False).name == 'caf\udce9'
+    assert storage.local('~/a b\nc') == tmp_path / 'a b\nc'
+    assert storage.local('~nobody-of-this-name/x').name == 'x'
+    assert storage.local('C:/x') == pathlib.Path('C:/x')
+    assert storage.local('./gs:/x') == pathlib.Path('gs:/x')
+    assert storage.local('caf\udce9', utf8=False).name == 'caf\udce9'
     for text in ('a\0b', '\udce9', 'file:///x'):
         with pytest.raises(UserError):
-            files.local(text)
+            storage.local(text)

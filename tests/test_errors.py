@@ -13,7 +13,7 @@ import tiny
 from PIL import Image
 from wrong_cases import CASES
 
-from tfgen.serving import export
+from tfgen.export import saved_model
 from tfgen.training import workdir
 from tfgen.training.run import train
 
@@ -81,7 +81,7 @@ def places(tmp_path_factory, data_dir):
     stored = json.loads(file.read_text())
     stored['fields']['latent_size'] = 4
     file.write_text(json.dumps(stored))
-    export.export(model, config, 30, images, paths['broken'])
+    saved_model.export(model, config, 30, images, paths['broken'])
     (paths['broken'] / '1' / 'saved_model.pb').write_bytes(b'damaged')
     paths['pattern'] = paths['pattern'] / '[1]'
     (paths['pattern'] / '1').mkdir(parents=True)

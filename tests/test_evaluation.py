@@ -8,7 +8,8 @@ import tensorflow as tf
 import tiny
 
 from tfgen import evaluation
-from tfgen.data import ImageSpec, moons
+from tfgen.data import ImageSpec
+from tfgen.data.embedded import moons
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
 from tfgen.evaluation.likelihood import Bounds

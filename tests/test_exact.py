@@ -14,7 +14,7 @@ import toys
 
 from tfgen import probability
 from tfgen.data import ImageSpec, PaletteSpec, PointSpec, SoundSpec, SymbolSpec
-from tfgen.models.exact import Autoregressive, Likelihood
+from tfgen.models.contracts.likelihood import Autoregressive, Likelihood
 from tfgen.noise import BatchNoise, RowNoise
 
 EXACT = [m for m in tiny.MODELS if issubclass(tiny.preset(m).model, Likelihood)]

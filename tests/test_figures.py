@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from tfgen import presets
-from tfgen.presets import published, records
+from tfgen.evaluation import published, records
 
 DOCS = [
     'README.md',

@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import files
+from tfgen import storage
 from tfgen.errors import UserError
-from tfgen.serving import export
+from tfgen.export import saved_model
 from tfgen.training import checkpoints, reporting, workdir
 from tfgen.training.run import train
 
@@ -70,26 +70,26 @@ def _assert_one_line(done, *words):
 
 
 def test_write_is_all_or_nothing(tmp_path, monkeypatch):
-    files.write({tmp_path / 'a': b'old', tmp_path / 'deep' / 'b': b'old'})
+    storage.write({tmp_path / 'a': b'old', tmp_path / 'deep' / 'b': b'old'})
     before = _snapshot(tmp_path)
     (tmp_path / 'full').write_text('')
     with pytest.raises(UserError, match='cannot be written'):
-        files.write({tmp_path / 'a': b'new', tmp_path / 'full' / 'x': b'new'})
+        storage.write({tmp_path / 'a': b'new', tmp_path / 'full' / 'x': b'new'})
     (tmp_path / 'full').unlink()
     assert _snapshot(tmp_path) == before
 
 
 def test_a_disk_error_is_known_by_its_number_and_by_tensorflows_words():
     full = os.strerror(errno.ENOSPC)
-    assert files.is_disk_error(OSError(errno.ENOSPC, full))
-    assert files.is_disk_error(
+    assert storage.is_disk_error(OSError(errno.ENOSPC, full))
+    assert storage.is_disk_error(
         tf.errors.ResourceExhaustedError(None, None, f'/x/y; {full}')
     )
     assert (
-        files.reason(tf.errors.UnknownError(None, None, f'x; {full}')) == full
+        storage.reason(tf.errors.UnknownError(None, None, f'x; {full}')) == full
     )
-    assert not files.is_disk_error(ValueError('no space for a bug'))
-    assert not files.is_disk_error(FileNotFoundError(errno.ENOENT, 'no file'))
+    assert not storage.is_disk_error(ValueError('no space for a bug'))
+    assert not storage.is_disk_error(FileNotFoundError(errno.ENOENT, 'no file'))
 
 
 def test_training_on_a_full_disk_keeps_what_there_was(run, tmp_path, data_dir):
@@ -155,7 +155,9 @@ def test_an_export_onto_a_full_disk_is_one_line(tmp_path, data_dir):
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
     try:
         with pytest.raises(UserError, match='nothing was published'):
-            export.export(model, config, 0, images, tmp_path / 'a' / 'export')
+            saved_model.export(
+                model, config, 0, images, tmp_path / 'a' / 'export'
+            )
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not (tmp_path / 'a' / 'export').exists()
@@ -220,12 +222,12 @@ def test_a_model_dir_that_a_server_would_take_for_a_pattern_is_refused(
     config, images = tiny.load('dcgan', data_dir)
     model = config.build()
     with pytest.raises(UserError, match='as a pattern'):
-        export.export(model, config, 0, images, tmp_path / 'x[1]')
+        saved_model.export(model, config, 0, images, tmp_path / 'x[1]')
     assert not list(tmp_path.iterdir())
     # One that came to lie there can be read all the same.
-    export.export(model, config, 0, images, tmp_path / 'x')
+    saved_model.export(model, config, 0, images, tmp_path / 'x')
     (tmp_path / 'x').rename(tmp_path / 'x[1]')
-    functions, _ = export.load(tmp_path / 'x[1]')
+    functions, _ = saved_model.load(tmp_path / 'x[1]')
     seed, label = tf.constant([1], tf.int64), tf.constant([2])
     assert functions['sample'](seed=seed, label=label)['image'].shape[0] == 1
 
@@ -284,5 +286,5 @@ def test_a_pattern_in_the_folder_of_temporary_files_does_no_harm(
 def test_what_is_in_the_way_is_named_and_no_folder_is_left(tmp_path):
     (tmp_path / 'file').write_text('')
     with pytest.raises(UserError, match='move away what is in its place'):
-        files.write({tmp_path / 'new' / 'a': b'', tmp_path / 'file/b': b''})
+        storage.write({tmp_path / 'new' / 'a': b'', tmp_path / 'file/b': b''})
     assert [f.name for f in tmp_path.iterdir()] == ['file']

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import adversarial
 from tfgen.data import ImageSpec, PartlyLabelledSpec, PointSpec
+from tfgen.losses import adversarial
 from tfgen.models.bigan import BiGAN
 from tfgen.models.gan import GAN
 from tfgen.models.inpainting import InpaintingGAN

@@ -16,10 +16,9 @@ from tfgen.data import (
     PointSpec,
     SoundSpec,
     SymbolSpec,
-    numerals,
-    points,
     spec_from_dict,
 )
+from tfgen.data.embedded import numerals, points
 from tfgen.errors import UserError
 
 EVERY = pytest.mark.parametrize('kind', tiny.SPECS, ids=lambda k: k.__name__)

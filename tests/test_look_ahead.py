@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tfgen.data import PointSpec
 from tfgen.gradients import with_gradients
+from tfgen.models.contracts.unrolling import foreseen
+from tfgen.models.contracts.updates import Descent
 from tfgen.models.gan import GAN
-from tfgen.models.look_ahead import foreseen
-from tfgen.models.players import Descent
 from tfgen.noise import BatchNoise
 
 RUN = types.SimpleNamespace(

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen import adversarial, probability
-from tfgen.data import moons
+from tfgen import probability
+from tfgen.data.embedded import moons
 from tfgen.layers import networks
-from tfgen.models.base import GenerativeModel
+from tfgen.losses import adversarial
+from tfgen.models.contracts.latent import Inference
+from tfgen.models.contracts.model import GenerativeModel
 from tfgen.models.gan import GAN
-from tfgen.models.latent import Inference
 from tfgen.models.pixelrnn import PixelRNN
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfgen.gradients import with_gradients
-from tfgen.models.players import Assignment, Descent
+from tfgen.models.contracts.updates import Assignment, Descent
 
 RUN = types.SimpleNamespace(
     learning_rate=0.1, schedule='constant', beta_1=0.9, steps=10

@@ -13,10 +13,10 @@ import tiny
 from tfgen import presets
 from tfgen.data import spec_from_dict
 from tfgen.errors import UserError
+from tfgen.evaluation import recording, records
 from tfgen.evaluation.base import Settings
-from tfgen.presets import records
-from tfgen.serving import box
-from tfgen.training import recording, workdir
+from tfgen.export import pretrained
+from tfgen.training import workdir
 
 
 @pytest.fixture(scope='module')
@@ -115,7 +115,7 @@ def test_it_is_put_into_the_box_with_its_card(record, tmp_path):
     assert not list(tmp_path.iterdir())
     tiny.run(command)
     place = tmp_path / 'gaussian_two_moons'
-    assert box.load(str(place)).facts['step'] == 200
+    assert pretrained.load(str(place)).facts['step'] == 200
     text = (place / 'README.md').read_text()
     for figure in records.figures(json.loads(record.read_text())):
         assert figure in text

@@ -10,16 +10,16 @@ import tensorflow as tf
 import tiny
 
 from tfgen import evaluation
-from tfgen.data import ImageSpec, PointSpec, load, points
+from tfgen.data import ImageSpec, PointSpec, load
+from tfgen.data.embedded import points
 from tfgen.errors import UserError
-from tfgen.evaluation import features
+from tfgen.evaluation import classifiers, features
 from tfgen.evaluation.base import Settings
 from tfgen.evaluation.samples import draws, modes_of
-from tfgen.models.base import GenerativeModel
+from tfgen.export import saved_model
 from tfgen.models.classifier import Classifier
+from tfgen.models.contracts.model import GenerativeModel
 from tfgen.noise import IndexNoise
-from tfgen.serving import export
-from tfgen.training import classifiers
 
 WORLD = points.WORLDS['ring']
 
@@ -174,7 +174,7 @@ def test_any_saved_model_gives_features(network, digits, tmp_path, data_dir):
     # A classifier of tfgen, as it is exported.
     config, examples = tiny.load('classifier', data_dir)
     model = config.build()
-    export.export(model, config, 0, examples, tmp_path / 'own')
+    saved_model.export(model, config, 0, examples, tmp_path / 'own')
     own = features.of_saved_model(tmp_path / 'own')
     (batch,) = digits.evaluation('test', 7, 7)
     images = batch['image'].numpy()

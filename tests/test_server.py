@@ -22,7 +22,7 @@ import tensorflow as tf
 import tiny
 from tensorflow.python.framework import ops
 
-from tfgen.serving.servables import Model, Models
+from tfgen.server.servables import Model, Models
 
 pytestmark = pytest.mark.usefixtures('heard')
 RECORDED = tiny.ROOT.parent / 'shared' / 'serving'

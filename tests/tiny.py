@@ -19,9 +19,9 @@ from tfgen.data import (
     SoundSpec,
     SymbolSpec,
 )
-from tfgen.data.points import WORLDS
-from tfgen.models.base import GenerativeModel
-from tfgen.models.players import Assignment, Descent, Pass
+from tfgen.data.embedded.points import WORLDS
+from tfgen.models.contracts.model import GenerativeModel
+from tfgen.models.contracts.updates import Assignment, Descent, Pass
 from tfgen.noise import BatchNoise
 from tfgen.training import workdir
 

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from tfgen.arguments import Size
 from tfgen.data import SymbolSpec
-from tfgen.models.exact import Autoregressive
+from tfgen.models.contracts.likelihood import Autoregressive
 
 
 class Bigram(Autoregressive):

@@ -20,7 +20,6 @@ import raised
 import tensorflow_datasets  # noqa: F401
 
 from tfgen import evaluation  # noqa: F401
-from tfgen.serving import export, pictures  # noqa: F401
 from tfgen.training import run  # noqa: F401
 
 raised.watch()

@@ -83,8 +83,9 @@ def main() -> None:
 
 
 def _of_run(directory, settings):
-    from tfgen import files
-    from tfgen.training import recording, workdir
+    from tfgen import storage
+    from tfgen.evaluation import recording
+    from tfgen.training import workdir
 
     config = workdir.read_config(directory)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
@@ -100,7 +101,7 @@ def _of_run(directory, settings):
         )
     metrics = _measured(model, config, step, examples, settings)
     # Last: a full disk shall not cost the figures.
-    files.write_json(directory / 'metrics.json', metrics)
+    storage.write_json(directory / 'metrics.json', metrics)
     if flags.FLAGS.record:
         file = cli.path(flags.FLAGS.record) / f'{config.name}.json'
         recording.write(file, directory, config, metrics)
@@ -111,7 +112,7 @@ def _of_export(source, settings):
     """Measures what an export serves; writes nothing."""
     from tfgen.errors import UserError
     from tfgen.evaluation import exported
-    from tfgen.serving import box
+    from tfgen.export import pretrained
     from tfgen.training import workdir
 
     if flags.FLAGS.workdir or flags.FLAGS.record:
@@ -119,7 +120,7 @@ def _of_export(source, settings):
             '--model_dir measures an export and records nothing: leave '
             '--workdir and --record out'
         )
-    loaded = box.load(source)
+    loaded = pretrained.load(source)
     config = workdir.Config.from_dict(loaded.facts)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
     model = exported.stand_in(loaded.functions, config.build())
@@ -172,7 +173,7 @@ def _measured(model, config, step, examples, settings):
 
 def _features(config):
     """The classifier in whose features images are compared."""
-    from tfgen.training import classifiers
+    from tfgen.evaluation import classifiers
 
     return classifiers.features(
         config,

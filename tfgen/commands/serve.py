@@ -46,13 +46,13 @@ def main() -> None:
     try:
         import uvicorn
 
-        from tfgen.serving import server
+        from tfgen.server import server
     except ImportError as error:
         raise UserError(
             f'{error.name} is missing, which serves: pip install starlette '
             'uvicorn'
         ) from None
-    from tfgen.serving.servables import Models
+    from tfgen.server.servables import Models
 
     given = flags.FLAGS
     folder = cli.path(cli.required('model_dir'))

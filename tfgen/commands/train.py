@@ -49,7 +49,7 @@ flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 
 def main() -> None:
     from tfgen import presets
-    from tfgen.presets import records
+    from tfgen.evaluation import records
     from tfgen.training import profiling, stopping, strategies, workdir
     from tfgen.training.run import train
 
@@ -102,8 +102,9 @@ def _measure(config, examples, strategy):
     Only the chief writes any.
     """
     from tfgen import evaluation
+    from tfgen.evaluation import classifiers
     from tfgen.evaluation.base import Settings
-    from tfgen.training import classifiers, strategies
+    from tfgen.training import strategies
 
     names = flags.FLAGS.measures
     if not names or not strategies.is_chief(strategy):
@@ -113,7 +114,12 @@ def _measure(config, examples, strategy):
     if any(measure.needs_features for measure in chosen):
         own = classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
         settings = dataclasses.replace(settings, features=own)
-    return lambda model: evaluation.evaluate(model, examples, settings, names)
+
+    def measure(model):
+        found = evaluation.evaluate(model, examples, settings, names)
+        return {name: figure.value for name, figure in found.items()}
+
+    return measure
 
 
 def run() -> None:

@@ -9,8 +9,8 @@ and the order is the same for 1 or 8 replicas.
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data.kinds import Spec
 from tfgen.data.readers.base import Source
+from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
 

@@ -12,7 +12,7 @@ from tfgen import arguments
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Figures, Measure, Settings
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 
 MEASURES: dict[str, Measure] = {
     measure.name: measure

@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, nats
-from tfgen.models.base import Model
-from tfgen.models.latent import Bounded
+from tfgen.models.contracts.latent import Bounded
+from tfgen.models.contracts.model import Model
 from tfgen.noise import BatchNoise
 
 _CHAINS = 16  # for each example

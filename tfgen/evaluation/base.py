@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfgen.arguments import Size
 from tfgen.data import Data, Spec
 from tfgen.evaluation.features import Features
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfgen.data import Data, Spec
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import Classifying, Model
+from tfgen.models.contracts.model import Classifying, Model
 from tfgen.models.gan import GAN
 
 _TRAINING = 10_000  # examples at most that the machine learns from

@@ -13,8 +13,8 @@ from tfgen.evaluation.base import (
     mean,
     too_few,
 )
-from tfgen.models.base import GenerativeModel, Model
-from tfgen.models.latent import Bounded, Coding, Inference
+from tfgen.models.contracts.latent import Bounded, Coding, Inference
+from tfgen.models.contracts.model import GenerativeModel, Model
 from tfgen.noise import BatchNoise
 
 _ACTIVE = 0.01

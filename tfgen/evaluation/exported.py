@@ -14,8 +14,8 @@ from tfgen.evaluation.base import (
     batches,
     nats,
 )
-from tfgen.models.base import Classifying, GenerativeModel, Model
-from tfgen.models.exact import Likelihood
+from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.model import Classifying, GenerativeModel, Model
 
 _ROWS = 2500  # that a function is given at once
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 from tfgen.noise import BatchNoise
 

@@ -12,9 +12,9 @@ from tfgen.evaluation.base import (
     batches,
     nats,
 )
-from tfgen.models.base import Model
-from tfgen.models.exact import Likelihood
-from tfgen.models.latent import Bounded
+from tfgen.models.contracts.latent import Bounded
+from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.model import Model
 from tfgen.noise import BatchNoise
 
 # Rows that a network sees at once when a batch is repeated for many samples.

@@ -6,10 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.data import Data, Spec, moons
+from tfgen.data import Data, Spec
+from tfgen.data.embedded import moons
 from tfgen.evaluation.base import Figures, Measure, Settings, mean
-from tfgen.models.base import Model
-from tfgen.models.latent import Coding
+from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.model import Model
 
 _PAIRS = 2000
 

@@ -12,7 +12,7 @@ from tfgen.evaluation.base import (
     batches,
     nats,
 )
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 from tfgen.models.rbm import MOST_EXACT, RBM
 
 

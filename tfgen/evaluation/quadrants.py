@@ -6,7 +6,7 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 from tfgen.models.inpainting_vae import InpaintingVAE
 from tfgen.models.masks import quadrants
 from tfgen.noise import BatchNoise

@@ -6,8 +6,8 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import GenerativeModel, Model
-from tfgen.models.latent import Coding
+from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.model import GenerativeModel, Model
 
 
 class Reconstruction(Measure):

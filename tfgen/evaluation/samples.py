@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfgen import distances
 from tfgen.data import Data, ImageSpec, Spec
-from tfgen.data.points import WORLDS, Mixture
+from tfgen.data.embedded.points import WORLDS, Mixture
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
+from tfgen.evaluation import distances
 from tfgen.evaluation.base import (
     Figure,
     Figures,
@@ -28,8 +28,8 @@ from tfgen.evaluation.base import (
     too_few,
 )
 from tfgen.evaluation.features import lack_of_classes
-from tfgen.models.base import GenerativeModel, Model
-from tfgen.models.exact import Likelihood
+from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.model import GenerativeModel, Model
 from tfgen.noise import RowNoise
 
 _TRAINING = 60_000  # images at most among which a neighbour is sought

@@ -3,9 +3,10 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, Spec, numerals
+from tfgen.data import Data, Spec
+from tfgen.data.embedded import numerals
 from tfgen.evaluation.base import Figures, Measure, Settings, mean
-from tfgen.models.base import GenerativeModel, Model
+from tfgen.models.contracts.model import GenerativeModel, Model
 from tfgen.noise import BatchNoise
 
 _SAMPLES = 2000

@@ -16,8 +16,8 @@ import tensorflow as tf
 from tfgen.layers.batch_norm import BatchNorm
 from tfgen.layers.linear import dropout
 from tfgen.layers.normalised import SpectralConv2D, SpectralDense
+from tfgen.losses.penalties import ClipWeights
 from tfgen.noise import Noise
-from tfgen.penalties import ClipWeights
 
 
 @dataclasses.dataclass(frozen=True)

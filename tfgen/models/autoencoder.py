@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
 from tfgen.models import layerwise
-from tfgen.models.base import SinglePlayer
-from tfgen.models.latent import Coding
-from tfgen.models.players import Batch, Player, Terms
+from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.model import SinglePlayer
+from tfgen.models.contracts.updates import Batch, Player, Terms
 from tfgen.noise import Noise
 
 

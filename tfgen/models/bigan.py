@@ -7,9 +7,9 @@ encoder is a distribution: ours as well.
 import tensorflow as tf
 
 from tfgen.layers.networks import Encoder, Limits
+from tfgen.models.contracts.latent import Inference
+from tfgen.models.contracts.updates import Terms
 from tfgen.models.gan import GAN
-from tfgen.models.latent import Inference
-from tfgen.models.players import Terms
 
 
 class BiGAN(Inference, GAN):

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from tfgen.arguments import Share, Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
 from tfgen.layers.linear import dropout
-from tfgen.models.base import Classifying, Signature, SinglePlayer
-from tfgen.models.players import Batch, Terms
+from tfgen.models.contracts.model import Classifying, Signature, SinglePlayer
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
 
 

@@ -11,14 +11,20 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfgen import adversarial, penalties
 from tfgen.arguments import Count, Positive, Share, Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.layers import networks, normalised
-from tfgen.models.base import Signature, concat_features
-from tfgen.models.latent import Latent
-from tfgen.models.look_ahead import foreseen
-from tfgen.models.players import Afterwards, Batch, Descent, Player, Terms
+from tfgen.losses import adversarial, penalties
+from tfgen.models.contracts.latent import Latent
+from tfgen.models.contracts.model import Signature, concat_features
+from tfgen.models.contracts.unrolling import foreseen
+from tfgen.models.contracts.updates import (
+    Afterwards,
+    Batch,
+    Descent,
+    Player,
+    Terms,
+)
 from tfgen.noise import Noise
 
 # Weights of the penalties in the papers that propose them; that of

@@ -4,9 +4,9 @@ import math
 
 import tensorflow as tf
 
-from tfgen.data.kinds import PointSpec
-from tfgen.models.exact import Likelihood
-from tfgen.models.players import Assignment, Player
+from tfgen.data.specs import PointSpec
+from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.updates import Assignment, Player
 from tfgen.noise import Noise
 
 # Of a variance: of a few points on a line there is none across it.

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgen.arguments import Positive, Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
-from tfgen.models.base import Signature
-from tfgen.models.exact import Likelihood
-from tfgen.models.players import Batch, Pass, Player
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.model import Signature
+from tfgen.models.contracts.updates import Batch, Pass, Player
 from tfgen.noise import Noise
 
 Covariance = Literal['full', 'tied', 'diagonal', 'spherical']

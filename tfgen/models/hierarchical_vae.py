@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.base import SinglePlayer, refuse_levels
-from tfgen.models.latent import Bounded
-from tfgen.models.players import Batch, Terms
+from tfgen.models.contracts.latent import Bounded
+from tfgen.models.contracts.model import SinglePlayer, refuse_levels
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
 
 _DRAWS = 64  # of the lower layer, for the mean of the upper one

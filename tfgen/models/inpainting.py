@@ -7,12 +7,12 @@ Osindero 2014 (conditional GAN), Pathak et al. 2016 (Context Encoder, section
 
 import tensorflow as tf
 
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
 from tfgen.layers.networks import Limits
-from tfgen.models.base import Completing
+from tfgen.models.contracts.model import Completing
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.gan import GAN
 from tfgen.models.masks import random_mask
-from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
 

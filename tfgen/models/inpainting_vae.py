@@ -11,11 +11,11 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.base import Completing, SinglePlayer, refuse_levels
+from tfgen.models.contracts.model import Completing, SinglePlayer, refuse_levels
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.masks import random_mask, random_quadrants
-from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
 

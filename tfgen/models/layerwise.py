@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen.models.players import Batch, Descent, Mean, Terms
+from tfgen.models.contracts.updates import Batch, Descent, Mean, Terms
 from tfgen.noise import Noise
 
 

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
-from tfgen.models.latent import Coding
-from tfgen.models.players import Pass, Player
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.updates import Pass, Player
 
 
 class PCA(Coding):

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Share, Size
-from tfgen.data.kinds import ImageSpec, PaletteSpec
+from tfgen.data.specs import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.layers import (
     pixel_convolutions,
@@ -33,7 +33,7 @@ from tfgen.layers import (
     pixel_recurrences,
 )
 from tfgen.layers.linear import LabelEmbedding, Linear, dropout
-from tfgen.models.exact import Autoregressive
+from tfgen.models.contracts.likelihood import Autoregressive
 
 CELLS = {
     'lstm': pixel_recurrences.RasterLSTM,

@@ -13,15 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec
-from tfgen.models.base import (
+from tfgen.data.specs import ImageSpec
+from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.model import (
     GenerativeModel,
     Signature,
     SinglePlayer,
     refuse_levels,
 )
-from tfgen.models.latent import Coding
-from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
 from tfgen.noise import BatchNoise, IndexNoise, Noise
 
 # Hidden units whose states can be enumerated.

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen import adversarial, replicas
+from tfgen import replicas
 from tfgen.arguments import Positive, Size
-from tfgen.data.kinds import PartlyLabelledSpec
+from tfgen.data.specs import PartlyLabelledSpec
 from tfgen.layers import networks
 from tfgen.layers.normalised import WeightNormDense
-from tfgen.models.base import Classifying, Signature
-from tfgen.models.latent import Latent
-from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.losses import adversarial
+from tfgen.models.contracts.latent import Latent
+from tfgen.models.contracts.model import Classifying, Signature
+from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
 

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
-from tfgen.data.kinds import SymbolSpec
+from tfgen.data.specs import SymbolSpec
 from tfgen.layers import coders
-from tfgen.models.base import concat_features
-from tfgen.models.variational import Variational
+from tfgen.models.contracts.model import concat_features
+from tfgen.models.contracts.variational import Variational
 
 
 class TextVAE(Variational):

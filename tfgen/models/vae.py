@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.layers import coders
-from tfgen.models.base import concat_features
-from tfgen.models.variational import Variational
+from tfgen.models.contracts.model import concat_features
+from tfgen.models.contracts.variational import Variational
 
 # A Gaussian density grows without bound as its width shrinks onto the grey
 # levels; it may not become narrower than one level of a byte.

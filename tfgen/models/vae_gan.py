@@ -9,11 +9,11 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Positive, Size
-from tfgen.data.kinds import Spec
+from tfgen.data.specs import Spec
 from tfgen.layers.networks import Encoder, Limits
+from tfgen.models.contracts.latent import Inference
+from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
 from tfgen.models.gan import GAN
-from tfgen.models.latent import Inference
-from tfgen.models.players import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
 

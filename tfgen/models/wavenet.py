@@ -21,9 +21,9 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import SoundSpec
+from tfgen.data.specs import SoundSpec
 from tfgen.layers.linear import LabelEmbedding, Linear, gated
-from tfgen.models.exact import Autoregressive
+from tfgen.models.contracts.likelihood import Autoregressive
 
 LEVELS = 256
 _MU = LEVELS - 1

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Literal
 from tfgen import arguments
 from tfgen.arguments import Positive, Share, Size
 from tfgen.data import sets
-from tfgen.data.kinds import Spec
 from tfgen.data.readers.base import EDITION
+from tfgen.data.specs import Spec
 from tfgen.errors import UserError
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

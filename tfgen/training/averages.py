@@ -2,8 +2,8 @@
 
 import tensorflow as tf
 
-from tfgen.models.base import Model
-from tfgen.models.players import Batch, Mean, Player, Terms
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.updates import Batch, Mean, Player, Terms
 from tfgen.noise import Noise
 from tfgen.training import checkpoints
 

@@ -23,8 +23,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfgen.models.base import Model
-from tfgen.models.players import Player
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.updates import Player
 from tfgen.noise import BatchNoise
 from tfgen.training import strategies
 from tfgen.training.stopping import Stop

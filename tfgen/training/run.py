@@ -2,18 +2,17 @@
 
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen import files, lines
+from tfgen import lines, storage
 from tfgen.data import Data
 from tfgen.errors import NotFiniteError, UserError
-from tfgen.evaluation.base import Figures
-from tfgen.models.base import Model
-from tfgen.models.exact import Likelihood
-from tfgen.models.players import Player
+from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.updates import Player
 from tfgen.presets.settings import Preset
 from tfgen.training import (
     checkpoints,
@@ -37,7 +36,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     jit: str = 'auto',
     stop: stopping.Stop | None = None,
-    measure: Callable[[Model], Figures] | None = None,
+    measure: Callable[[Model], Mapping[str, float]] | None = None,
     profile_steps: tuple[int, int] | None = None,
 ) -> Model:
     """Trains, or continues, the run in `directory` to its last step.
@@ -62,7 +61,7 @@ def train(
         batch cannot be divided among the replicas, a loss is not finite.
       stopping.Stopped: `stop` was requested; its state is saved.
     """
-    directory = files.local(directory)
+    directory = storage.local(directory)
     strategy = strategy or tf.distribute.get_strategy()
     _require_equal_shares(config.preset.batch_size, strategy)
     rest = (strategy, jit, stop, measure, profile_steps)

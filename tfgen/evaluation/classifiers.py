@@ -6,7 +6,7 @@ import json
 import os
 import pathlib
 
-from tfgen import evaluation, files, presets
+from tfgen import evaluation, presets, storage
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
 from tfgen.evaluation.features import (
@@ -30,7 +30,7 @@ def default_cache() -> pathlib.Path:
       UserError: the user has no home.
     """
     cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return files.local(cache, remedy='pass --cache_dir') / 'tfgen'
+    return storage.local(cache, remedy='pass --cache_dir') / 'tfgen'
 
 
 def features(
@@ -59,17 +59,17 @@ def features(
     if lack:
         raise UserError(lack)
     digest = _digest(config)
-    cache = files.local(cache) if cache else default_cache()
+    cache = storage.local(cache) if cache else default_cache()
     folder = cache / f'{config.name}-{digest}'
     metrics = folder / 'metrics.json'
     if metrics.exists():
         model, _ = config.restore(folder)
     else:
-        files.require_writable(cache, '--cache_dir')
+        storage.require_writable(cache, '--cache_dir')
         print(f'training {config.name} on {config.spec.name} in {folder}')
         model = train(config, examples, folder)
         figure = evaluation.evaluate(model, examples)['accuracy']
-        files.write_json(metrics, figure.as_dict())
+        storage.write_json(metrics, figure.as_dict())
     accuracy = json.loads(metrics.read_text())['mean']
     name = f'{config.name} on {config.spec.name}'
     facts = {'classifier_accuracy': accuracy, 'classifier': digest}

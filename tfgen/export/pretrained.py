@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from tfgen import files
+from tfgen import storage
 from tfgen.errors import UserError
-from tfgen.serving import export, signatures
+from tfgen.export import saved_model, signatures
 from tfgen.training import workdir
 
 
@@ -40,7 +40,7 @@ class Loaded:
 
 def folder() -> pathlib.Path:
     """pretrained/, of a clone or of an installed tfgen."""
-    return files.packaged('pretrained')
+    return storage.packaged('pretrained')
 
 
 def names() -> list[str]:
@@ -58,20 +58,23 @@ def load(source: str) -> Loaded:
     Raises:
       UserError: there is no such model.
     """
-    path = files.local(source)
+    path = storage.local(source)
     if (path / 'config.json').exists():
         config = workdir.read_config(path)
         model, step = config.restore(path)
-        facts = export.public(config) | {'step': step, 'workdir': str(path)}
+        facts = saved_model.public(config) | {
+            'step': step,
+            'workdir': str(path),
+        }
         return _loaded(signatures.functions(model), facts)
-    if source in names() and not export.versions(path):
+    if source in names() and not saved_model.versions(path):
         path = folder() / source
     if not path.is_dir():
         raise UserError(
             f'no trained model {source!r}: pass a folder of a run or an '
             f'export, or one of {", ".join(names())}'
         )
-    functions, info = export.load(path)
+    functions, info = saved_model.load(path)
     return _loaded(functions, info)
 
 

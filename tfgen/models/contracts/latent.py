@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen.models.base import GenerativeModel, Model, Signature
+from tfgen.models.contracts.model import GenerativeModel, Model, Signature
 from tfgen.noise import Noise
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import tensorflow as tf
 
 from tfgen import probability, replicas
-from tfgen.data.kinds import Spec
-from tfgen.models.base import SinglePlayer
-from tfgen.models.latent import Bounded
-from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.data.specs import Spec
+from tfgen.models.contracts.latent import Bounded
+from tfgen.models.contracts.model import SinglePlayer
+from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
 

@@ -1,15 +1,15 @@
 """The kinds of examples; all that is particular to one is said in its file."""
 
-from tfgen.data.kinds.base import Spec
-from tfgen.data.kinds.image import (
+from tfgen.data.specs.base import Spec
+from tfgen.data.specs.image import (
     Binarization,
     ImageSpec,
     PaletteSpec,
     PartlyLabelledSpec,
 )
-from tfgen.data.kinds.point import PointSpec
-from tfgen.data.kinds.sound import SoundSpec
-from tfgen.data.kinds.symbols import SymbolSpec
+from tfgen.data.specs.point import PointSpec
+from tfgen.data.specs.sound import SoundSpec
+from tfgen.data.specs.symbols import SymbolSpec
 
 # By a field that no other kind has, the more particular first: records of runs
 # name no kind.

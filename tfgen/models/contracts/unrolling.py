@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfgen import replicas
 from tfgen.gradients import with_gradients
-from tfgen.models.players import Batch, Descent, Terms
+from tfgen.models.contracts.updates import Batch, Descent, Terms
 from tfgen.noise import Noise
 
 # Under Adam's square root, whose slope at 0 is infinite.

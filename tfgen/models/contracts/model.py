@@ -17,9 +17,9 @@ import keras
 import tensorflow as tf
 
 from tfgen import arguments
-from tfgen.data.kinds import Spec, spec_from_dict
+from tfgen.data.specs import Spec, spec_from_dict
 from tfgen.errors import UserError
-from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
 

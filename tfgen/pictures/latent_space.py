@@ -9,11 +9,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfgen import distances, plots
+from tfgen import plots
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.models.latent import Latent
-from tfgen.serving.calls import (
+from tfgen.evaluation import distances
+from tfgen.models.contracts.latent import Latent
+from tfgen.pictures.calls import (
     COLUMNS,
     Functions,
     Pictures,

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import plots, probability
-from tfgen.data.kinds.base import Spec
+from tfgen.data.specs.base import Spec
 from tfgen.noise import Noise
 
 _HIDDEN = 128  # a grey that stands for what is not known

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tfgen import distances, plots
+from tfgen import plots
 from tfgen.data import Data
-from tfgen.serving.calls import (
+from tfgen.evaluation import distances
+from tfgen.pictures.calls import (
     COLUMNS,
     Functions,
     Pictures,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfgen import files, presets
+from tfgen import presets, storage
 from tfgen.data import absolute
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
@@ -46,7 +46,7 @@ def write(
         },
     }
     spec = config.spec.as_dict()
-    files.write_json(file, metrics | {'spec': spec, 'training': training})
+    storage.write_json(file, metrics | {'spec': spec, 'training': training})
 
 
 def require_whole(

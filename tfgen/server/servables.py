@@ -23,9 +23,9 @@ from google.protobuf import json_format
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import ops
 
-from tfgen import files
+from tfgen import storage
 from tfgen.errors import UserError
-from tfgen.serving.merging import Arrays, Merger
+from tfgen.server.merging import Arrays, Merger
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Model:
 
         What a request still uses lives until that is answered.
         """
-        found = files.versions(self.folder)
+        found = storage.versions(self.folder)
         kept = {n for n in self.labels.values() if n in found}
         # The newest that can be loaded, and until it is, the one that was.
         for number in found:
@@ -132,7 +132,7 @@ class Model:
             self.states[number] = State(
                 'END',
                 'NOT_FOUND' if missing else 'INVALID_ARGUMENT',
-                f'{str(folder)!r} cannot be loaded: {files.reason(error)}',
+                f'{str(folder)!r} cannot be loaded: {storage.reason(error)}',
             )
             return False
         self._failed.pop(number, None)
@@ -188,7 +188,7 @@ class Models:
         return _changes(before, after)
 
     def _found(self):
-        one = bool(files.versions(self._folder))
+        one = bool(storage.versions(self._folder))
         models = [self._folder] if one else _folders(self._folder)
         return {f.name: f for f in models if not f.name.startswith('.')}
 
@@ -223,7 +223,7 @@ def _without_gradients():
 
 @_without_gradients()
 def _load(folder, number, executor, max_rows):
-    with files.plain(folder) as place:
+    with storage.plain(folder) as place:
         content = (place / 'saved_model.pb').read_bytes()
         loaded = tf.saved_model.load(str(place))
     signatures = {}

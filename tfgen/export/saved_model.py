@@ -22,11 +22,11 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfgen import files
+from tfgen import storage
 from tfgen.data import Data, absolute
 from tfgen.errors import UserError
-from tfgen.models.base import Model
-from tfgen.serving import signatures
+from tfgen.export import signatures
+from tfgen.models.contracts.model import Model
 from tfgen.training import checkpoints
 from tfgen.training.workdir import INFO, Config
 
@@ -55,12 +55,12 @@ def export(
       UserError: `model_dir` cannot be written; nothing was published.
       RuntimeError: the saved model differs from the live one.
     """
-    model_dir = files.local(model_dir)
-    if not files.PATTERN.isdisjoint(str(model_dir)):
+    model_dir = storage.local(model_dir)
+    if not storage.PATTERN.isdisjoint(str(model_dir)):
         raise UserError(
             f'model_dir {str(model_dir)!r} has one of '
-            f'{" ".join(sorted(files.PATTERN))} in it, which a server reads as '
-            'a pattern: name another folder with --model_dir'
+            f'{" ".join(sorted(storage.PATTERN))} in it, which a server reads '
+            'as a pattern: name another folder with --model_dir'
         )
     functions = signatures.functions(model)
     with _staged(model_dir) as staging:
@@ -68,7 +68,7 @@ def export(
         requests = example_requests(model, functions, examples)
         _verify(functions, staging, requests)
         (staging / INFO).parent.mkdir()
-        files.write_json(staging / INFO, public(config) | {'step': step})
+        storage.write_json(staging / INFO, public(config) | {'step': step})
         _write_warmup(staging, model_dir.name, requests)
         os.chmod(staging, 0o755)
         version = model_dir / str(_next_version(model_dir))
@@ -97,10 +97,10 @@ def _staged(model_dir):
         if new:
             with contextlib.suppress(OSError):  # no longer empty
                 model_dir.rmdir()
-        if files.is_disk_error(error):
+        if storage.is_disk_error(error):
             raise UserError(
                 f'model_dir {str(model_dir)!r} cannot be written '
-                f'({files.reason(error)}): free some space, or name another '
+                f'({storage.reason(error)}): free some space, or name another '
                 'folder, and export again; nothing was published'
             ) from None
         raise
@@ -124,7 +124,7 @@ def versions(model_dir: pathlib.Path) -> list[pathlib.Path]:
     """Folders of the versions in `model_dir`, or of the one it is."""
     if (model_dir / 'saved_model.pb').exists():
         return [model_dir]
-    return [*files.versions(model_dir).values()]
+    return [*storage.versions(model_dir).values()]
 
 
 def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
@@ -135,7 +135,7 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     Raises:
       UserError: there is no exported model.
     """
-    model_dir = files.local(model_dir)
+    model_dir = storage.local(model_dir)
     found = versions(model_dir)
     if not found:
         raise UserError(
@@ -143,7 +143,7 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
             '--model_dir of scripts/export.py'
         )
     try:
-        with files.plain(found[0]) as folder:
+        with storage.plain(found[0]) as folder:
             loaded = tf.saved_model.load(str(folder))
         info = json.loads((found[0] / INFO).read_text())
     except (OSError, ValueError, tf.errors.OpError) as error:
@@ -265,4 +265,4 @@ def _write_warmup(folder, model_name, requests):
 def _next_version(model_dir):
     # (A file of such a name is in the way as well.)
     names = (f.name for f in model_dir.iterdir())
-    return max((int(n) for n in names if files.is_number(n)), default=0) + 1
+    return max((int(n) for n in names if storage.is_number(n)), default=0) + 1

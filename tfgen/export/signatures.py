@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfgen.models.base import Model, Signature
+from tfgen.models.contracts.model import Model, Signature
 from tfgen.noise import RowNoise
 
 

@@ -9,8 +9,8 @@ import pathlib
 import re
 import statistics
 
-from tfgen import files, presets
-from tfgen.presets.published import PUBLISHED
+from tfgen import presets, storage
+from tfgen.evaluation.published import PUBLISHED
 
 # Of a model that has many.
 _HEADLINES = (
@@ -41,7 +41,7 @@ _WORDS = {
 
 def folder() -> pathlib.Path:
     """results/, of a clone or of an installed tfgen."""
-    return files.packaged('results')
+    return storage.packaged('results')
 
 
 def read() -> dict[str, dict]:

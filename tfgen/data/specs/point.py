@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import plots
-from tfgen.data import points
-from tfgen.data.kinds.base import Spec
+from tfgen.data.embedded import points
+from tfgen.data.specs.base import Spec
 from tfgen.noise import Noise
 
 

@@ -27,8 +27,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from tfgen.serving import rest
-from tfgen.serving.servables import Model, Models, State, Version
+from tfgen.server import rest
+from tfgen.server.servables import Model, Models, State, Version
 
 _PATH = re.compile(
     r'/v1/models/(?P<model>[^/:]+)'

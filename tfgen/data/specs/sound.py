@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import plots, probability
-from tfgen.data.kinds.base import Spec
+from tfgen.data.specs.base import Spec
 from tfgen.noise import Noise
 
 

@@ -6,13 +6,13 @@ import dataclasses
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.models.base import (
+from tfgen.models.contracts.model import (
     Completing,
     GenerativeModel,
     Signature,
     SinglePlayer,
 )
-from tfgen.models.players import Batch, Terms
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
 
 
