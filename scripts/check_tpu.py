@@ -186,13 +186,13 @@ def functions(config, examples) -> dict:
 
     from tfgen.export import signatures
     from tfgen.training import loop
-    from tfgen.training.run import make_players
+    from tfgen.training.run import make_updates
 
     loop.make_repeatable()
     model, size = config.build(), config.preset.batch_size
-    players = make_players(model, config.preset)
+    players = make_updates(model, config.preset)
     per_step = loop.batches_per_step(players)
-    rows = loop.Rows(size, size, 1)
+    rows = loop.BatchSplit(size, size, 1)
     _, update = loop.make_step(players, rows, config.seed, False, per_step)
     stream = examples.train(
         config.seed, size, whole_epochs=config.preset.model.whole_epochs

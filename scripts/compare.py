@@ -273,7 +273,7 @@ def _features(table, config):
     from tfgen import evaluation
     from tfgen.evaluation import classifiers
 
-    if not evaluation.MEASURES[table.measure].needs_features:
+    if not evaluation.METRICS[table.measure].needs_features:
         return None
     return classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
 
@@ -282,7 +282,7 @@ def _data(table):
     """The row of data itself, the ceiling: set -> figure -> values."""
     import tensorflow as tf
 
-    from tfgen.data.embedded.points import WORLDS
+    from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
     from tfgen.evaluation.samples import modes_of
     from tfgen.noise import IndexNoise
 
@@ -290,8 +290,10 @@ def _data(table):
     for name, cell in values.items():
         for seed in range(flags.FLAGS.seeds):
             rows = tf.range(2500, dtype=tf.int64) + 2500 * seed
-            points, _ = WORLDS[name].draw(IndexNoise(rows, 'table/'))
-            for figure, value in modes_of(points.numpy(), WORLDS[name]).items():
+            points, _ = TOY_DISTRIBUTIONS[name].draw(IndexNoise(rows, 'table/'))
+            for figure, value in modes_of(
+                points.numpy(), TOY_DISTRIBUTIONS[name]
+            ).items():
                 cell[figure].append(value)
     return {'data': values}
 

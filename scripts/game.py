@@ -69,12 +69,14 @@ def _require_before(directory, stage):
 
 def _curves(model, spec):
     """x, densities of data and of G, D(x); and z with G(z)."""
-    from tfgen.data.embedded.points import WORLDS
+    from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
     from tfgen.noise import BatchNoise
 
     edges = np.linspace(-spec.extent * 2, spec.extent * 2, 161)
     x = ((edges[1:] + edges[:-1]) / 2).astype(np.float32)[:, None]
-    truth = tf.exp(WORLDS[spec.name].log_prob(tf.constant(x))).numpy()
+    truth = tf.exp(
+        TOY_DISTRIBUTIONS[spec.name].log_prob(tf.constant(x))
+    ).numpy()
     drawn = model.sample(BatchNoise(tf.constant([1, 1]), _SAMPLES)).numpy()
     made, _ = np.histogram(drawn, bins=edges, density=True)
     z = np.linspace(-0.98, 0.98, _ARROWS, dtype=np.float32)[:, None]
@@ -84,9 +86,9 @@ def _curves(model, spec):
 
 def _drawn(panels):
     """The stages side by side, as a PNG file."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Result
 
-    figure = Figure(figsize=(3 * len(panels), 3.4), dpi=110, layout='tight')
+    figure = Result(figsize=(3 * len(panels), 3.4), dpi=110, layout='tight')
     for axes, (steps, x, truth, made, judged, z, to) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0],
         panels,

@@ -123,9 +123,9 @@ def _moon_phases():
 
 def _variance():
     """The deviation of q(z|x), of each number of z, with KL and without."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Result
 
-    figure = Figure(figsize=(8, 3.2), dpi=110, layout='tight')
+    figure = Result(figsize=(8, 3.2), dpi=110, layout='tight')
     found = {}
     for axes, (name, setting) in zip(
         figure.subplots(1, 2, sharey=True),
@@ -165,9 +165,9 @@ def _variance():
 
 def _penalty():
     """The curve of the notes, with its minimum at s = 0."""
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Result
 
-    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
+    figure = Result(figsize=(5, 3.2), dpi=110, layout='tight')
     axes, s = figure.subplots(), np.linspace(-3, 2, 200)
     axes.plot(s, np.exp(s), 'b', label='exp(s)')
     axes.plot(s, 1 + s, 'r', label='1 + s')
@@ -181,9 +181,9 @@ def _penalty():
 def _density():
     """Two moons as data, as mixtures of 2 and of 20, and as a VAE."""
     from tfgen import plots
-    from tfgen.data.embedded.points import WORLDS
+    from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
 
-    world = WORLDS['two_moons']
+    world = TOY_DISTRIBUTIONS['two_moons']
     places = plots.plane(world.extent, 240)
     vae, _, examples = _trained('vae_two_moons')
     small, _, _ = _trained('gmm_two_moons', 'num_components=2')
@@ -274,7 +274,7 @@ def _changed(seven):
 def _bound():
     """L_b rises to log P(x), which does not move, while q alone is trained."""
     import keras
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Result
 
     from tfgen.noise import BatchNoise
 
@@ -300,7 +300,7 @@ def _bound():
 
     bounds = [float(step(tf.constant(n))) for n in range(5000)]
     smooth = np.convolve(bounds, np.ones(50) / 50, 'valid')
-    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
+    figure = Result(figsize=(5, 3.2), dpi=110, layout='tight')
     axes = figure.subplots()
     axes.plot(np.arange(len(smooth)) + 25, smooth, 'b', label='lower bound')
     axes.axhline(exact, color='k', linestyle=':', label='log P(x), exact')

@@ -102,8 +102,8 @@ def training_loop(config, strategy, jit, change=lambda model: None):
     with strategy.scope():
         model = config.build()
         change(model)
-        players = training.make_players(model, config.preset)
-    rows = loop.Rows.of(strategy, model, config.preset.batch_size)
+        players = training.make_updates(model, config.preset)
+    rows = loop.BatchSplit.of(strategy, model, config.preset.batch_size)
     run = loop.make_loop(strategy, players, rows, config.seed, jit)
     batches = training.batch_iterator(strategy, examples, config, 0)
     return lambda steps: run(batches, 0, steps)
@@ -188,13 +188,15 @@ def _tfgen(name, *settings):
         key = tf.TensorSpec([2], tf.int64)
         graphs = [
             tf.function(
-                loop.measured(
-                    player, loop.Rows(batch_size, batch_size, 1), jit=False
+                loop.compute_on_replica(
+                    player,
+                    loop.BatchSplit(batch_size, batch_size, 1),
+                    jit=False,
                 )
             )
             .get_concrete_function(batch, key, 0)
             .graph
-            for player in made.build().players()
+            for player in made.build().updates()
         ]
         return run, _operations(graphs)
 

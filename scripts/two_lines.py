@@ -104,7 +104,7 @@ def _trained(name, distance):
     from tfgen.optimizers import Adam
 
     keras.utils.set_random_seed(flags.FLAGS.seed)
-    limits, loss = networks.Limits(), adversarial.loss(name)
+    limits, loss = networks.Regularization(), adversarial.loss(name)
     features = networks.DenseFeatures([2], 0, [64, 64], limits)
     head = networks.Score(features.size, 0, limits)
     network = networks.Discriminator(features, head)
@@ -142,9 +142,9 @@ def _drawn(rows):
     """Both estimates against the distance, as a PNG file."""
     import io
 
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Result
 
-    figure = Figure(figsize=(5.5, 3.4), dpi=110, layout='tight')
+    figure = Result(figsize=(5.5, 3.4), dpi=110, layout='tight')
     axes = figure.add_subplot()
     x = np.array([row['distance'] for row in rows])
     axes.plot(x, x, color='0.8', linewidth=5, label='the distance itself')

@@ -22,7 +22,7 @@ from tfgen.models.contracts.model import (
     Completing,
     GenerativeModel,
 )
-from tfgen.models.contracts.updates import Descent, Pass
+from tfgen.models.contracts.updates import EpochUpdate, GradientUpdate
 from tfgen.models.gan import GAN
 from tfgen.models.gmm import GMM
 from tfgen.models.rbm import RBM
@@ -34,7 +34,7 @@ from tfgen.training.run import train
 
 MODELS = pytest.mark.parametrize('model', tiny.MODELS)
 DRAWING = pytest.mark.parametrize('model', tiny.DRAWING)
-ROWS = loop.Rows(16, 16, 1)
+ROWS = loop.BatchSplit(16, 16, 1)
 
 
 def _built(model, data_dir, *extra):
@@ -42,7 +42,7 @@ def _built(model, data_dir, *extra):
     built = config.build()
     whole = built.whole_epochs
     (batch,) = examples.train(0, 16, whole_epochs=whole).take(1)
-    built.begin(batch, _noise())
+    built.initialize_from(batch, _noise())
     return built, batch
 
 
@@ -68,15 +68,15 @@ def test_eager_graph_and_jit_agree(model, data_dir):
 
 def _moving(built):
     """The players that see a batch, ready to move."""
-    players = run.make_players(built, tiny.preset('cvae'))
-    return [player for player in players if player.updates]
+    players = run.make_updates(built, tiny.preset('cvae'))
+    return [player for player in players if player.repeats]
 
 
 def _terms(player, batch):
     """The per-example terms that a player shows."""
     measure = getattr(player, 'loss_terms', None) or player.measures
     terms = measure(batch, _noise())
-    return terms[0] if isinstance(player, Pass) else terms
+    return terms[0] if isinstance(player, EpochUpdate) else terms
 
 
 @MODELS
@@ -84,7 +84,7 @@ def test_terms_are_one_float_per_example(model, data_dir):
     built, batch = _built(model, data_dir)
     for player in _moving(built):
         terms = _terms(player, batch)
-        if isinstance(player, Descent):
+        if isinstance(player, GradientUpdate):
             assert {v.shape.rank for v in terms.values()} == {1}
         for value in terms.values():
             assert value.shape[0] == 16 and value.dtype == tf.float32
@@ -99,15 +99,15 @@ def test_loss_falls_on_one_batch(model, data_dir):
     config, _ = tiny.load(
         model, data_dir, 'learning_rate=0.01', 'schedule=constant', 'ema=0'
     )
-    player = run.make_players(built, config.preset)[0]
-    measure = tf.function(loop.measured(player, ROWS, jit=False))
+    player = run.make_updates(built, config.preset)[0]
+    measure = tf.function(loop.compute_on_replica(player, ROWS, jit=False))
     totals = []
     for step in range(40):
         terms, moves = measure(batch, tf.constant([0, 0], tf.int64), 0)
         player.apply(moves, tf.constant(step, tf.int64))
         totals.append(float(tf.add_n(list(terms.values()))))
     # (What starts from data starts near its end.)
-    least = 0.0 if isinstance(player, Pass) else 0.05
+    least = 0.0 if isinstance(player, EpochUpdate) else 0.05
     assert totals[-1] < totals[0] - least * abs(totals[0])
 
 
@@ -126,9 +126,9 @@ def test_samples_have_the_datas_shape_and_range(model, data_dir):
 def test_every_gradient_arrives(model, data_dir):
     built, batch = _built(model, data_dir)
     for player in _moving(built):
-        if not isinstance(player, Descent):
+        if not isinstance(player, GradientUpdate):
             continue
-        _, gradients = player.statistics(
+        _, gradients = player.compute(
             batch, _noise(), lambda values: tf.reduce_mean(values, axis=0)
         )
         # (After the gradients, what else moves.)
@@ -143,7 +143,7 @@ COLOUR = ImageSpec(height=16, width=16, channels=3, levels=16, num_classes=2)
 IMAGE_MODELS = tuple(
     m
     for m in tiny.DRAWING
-    if not tiny.preset(m).model.refusal(COLOUR, **tiny.preset(m).settings)
+    if tiny.takes(tiny.preset(m).model, COLOUR, **tiny.preset(m).settings)
 )
 
 
@@ -271,9 +271,7 @@ def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
         settings = own.settings | {'conditional': False}
         if 'conditional' not in own.settings:
             del settings['conditional']
-        refusal = own.model.refusal(spec, **settings)
-        if kind not in own.model.kinds:
-            assert kind.noun in refusal
+        if kind not in own.model.spec_types:
             with pytest.raises(UserError, match=kind.noun):
                 own.model(spec, **settings)
 

@@ -1,4 +1,4 @@
-"""Figures against direct computation."""
+"""Results against direct computation."""
 
 import math
 

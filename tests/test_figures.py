@@ -21,7 +21,7 @@ DOCS = [
 ]
 # Sections whose figures have no record, and say so.
 FREE = ('Tried once',)
-# Figures of others, figures that a test computes, and versions.
+# Results of others, figures that a test computes, and versions.
 OTHERS = re.compile(r'^Published\b|`test_|Python 3\.11|==2\.20|Apache 2\.0')
 
 

@@ -36,14 +36,14 @@ def _batch(spec, rows=8):
 
 
 def _players(model):
-    return run.make_players(model, tiny.preset('dcgan'))
+    return run.make_updates(model, tiny.preset('dcgan'))
 
 
 def _move(model, batch, noise, players=None):
     """One step of every player; the terms that they show."""
     shown = {}
     for player in players or _players(model):
-        terms, moves = player.statistics(
+        terms, moves = player.compute(
             batch, noise, lambda v: tf.reduce_mean(v, axis=0)
         )
         assert all(m is not None for m in moves)
@@ -110,8 +110,8 @@ def test_rows_are_measured_one_by_one_where_replicas_do_not_meet(
     model = kind(POINTS, network='mlp', conditional=True, **SIZES, **settings)
     assert not model.cross_replica(model.settings)
     batch = _batch(POINTS)
-    for player in model.players():
-        if not player.updates:
+    for player in model.updates():
+        if not player.repeats:
             continue
         whole = player.loss_terms(batch, BatchNoise(KEY, 8))
         for start, count in ((0, 5), (5, 3)):
@@ -277,7 +277,7 @@ def test_an_inpainting_gan_paints_in_training_by_its_own_row(network):
 
 def test_the_networks_of_a_vae_gan_move_in_the_order_of_the_paper():
     model = VAEGAN(IMAGES, **SIZES)
-    names = [player.name for player in model.players()]
+    names = [player.name for player in model.updates()]
     assert names == ['encoder', 'generator', 'discriminator']
 
 

@@ -138,7 +138,7 @@ def _drawn(name, count=5000):
     return batch['point'].numpy(), batch['label'].numpy()
 
 
-@pytest.mark.parametrize('name', points.WORLDS)
+@pytest.mark.parametrize('name', points.TOY_DISTRIBUTIONS)
 def test_points_are_a_function_of_seed_and_position(name):
     examples = data.load_points(name)
     (whole,) = examples.train(3, 8).take(1)
@@ -189,7 +189,7 @@ def test_two_lines_do_not_overlap_and_have_no_density():
     drawn, label = _drawn('two_lines')
     np.testing.assert_array_equal(drawn[:, 0], label)
     assert drawn[:, 1].min() < 0.01 and drawn[:, 1].max() > 0.99
-    assert points.WORLDS['two_lines'].log_prob(drawn) is None
+    assert points.TOY_DISTRIBUTIONS['two_lines'].log_prob(drawn) is None
 
 
 def _plane(centre, half, count):
@@ -201,7 +201,7 @@ def _plane(centre, half, count):
 
 @pytest.mark.parametrize('name', ['ring', 'grid', 'ring/wgan_gp'])
 def test_the_true_density_has_its_share_around_each_place(name):
-    world = points.WORLDS[name]
+    world = points.TOY_DISTRIBUTIONS[name]
     places, area = _plane(world.places[1], 6 * world.deviation, 61)
     p = np.exp(world.log_prob(places).numpy().astype(np.float64))
     share = 1 / len(world.class_names)
@@ -209,7 +209,7 @@ def test_the_true_density_has_its_share_around_each_place(name):
 
 
 def test_the_true_density_of_the_moons_is_that_of_the_points():
-    world = points.WORLDS['two_moons']
+    world = points.TOY_DISTRIBUTIONS['two_moons']
     places, area = _plane(0.0, 2.2, 200)
     log_p = world.log_prob(places).numpy().astype(np.float64)
     p = np.exp(log_p) * area
@@ -220,7 +220,7 @@ def test_the_true_density_of_the_moons_is_that_of_the_points():
 
 
 def test_the_density_of_a_ring_is_that_of_its_mixture():
-    world = points.WORLDS['ring']
+    world = points.TOY_DISTRIBUTIONS['ring']
     x = np.array([[1.0, 0.01], [0.7, 0.72], [0.0, 0.0]])
     p = np.mean(
         [

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from tfgen.data import PointSpec
 from tfgen.gradients import with_gradients
-from tfgen.models.contracts.unrolling import foreseen
-from tfgen.models.contracts.updates import Descent
+from tfgen.models.contracts.unrolling import unrolled
+from tfgen.models.contracts.updates import GradientUpdate
 from tfgen.models.gan import GAN
 from tfgen.noise import BatchNoise
 
@@ -30,12 +30,12 @@ class _Game:
 
     def __init__(self):
         self.g, self.d = keras.Variable(0.3), keras.Variable(0.4)
-        self.other = Descent(
+        self.other = GradientUpdate(
             'd', lambda batch, noise: {'v': -self._rows()}, [self.d]
         )
         self.other.build(RUN)
         for _ in range(PLAYED):
-            _, moves = self.other.statistics({}, None, tf.reduce_mean)
+            _, moves = self.other.compute({}, None, tf.reduce_mean)
             self.other.apply(moves, tf.constant(0, tf.int64))
         self.g.assign(G)
 
@@ -43,7 +43,7 @@ class _Game:
         return tf.fill([4], 1.0) * _value(self.g.value, self.d.value)
 
     def gradient(self, steps):
-        terms = foreseen(
+        terms = unrolled(
             lambda batch, noise: {'v': self._rows()}, self.other, steps
         )
 
@@ -168,7 +168,7 @@ def test_an_unrolled_gans_gradient_is_that_of_the_whole_value(
         loss=loss,
         unrolled_steps=updates,
     )
-    discriminator, generator = model.players()
+    discriminator, generator = model.updates()
     settings = vars(RUN) | {'learning_rate': 0.02}
     for player in (discriminator, generator):
         player.build(types.SimpleNamespace(**settings))
@@ -178,7 +178,7 @@ def test_an_unrolled_gans_gradient_is_that_of_the_whole_value(
 
     def statistics(player):
         return tf.function(
-            lambda: player.statistics(
+            lambda: player.compute(
                 batch, noise, lambda v: tf.reduce_mean(v, axis=0)
             )
         )

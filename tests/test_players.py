@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tfgen.gradients import with_gradients
-from tfgen.models.contracts.updates import Assignment, Descent
+from tfgen.models.contracts.updates import BatchUpdate, GradientUpdate
 
 RUN = types.SimpleNamespace(
     learning_rate=0.1, schedule='constant', beta_1=0.9, steps=10
@@ -86,11 +86,11 @@ def test_a_gradient_penalty_is_differentiated_in_pairs_as_well():
 @pytest.mark.parametrize('rate,expected', [(None, 0.1), (0.02, 0.02)])
 def test_a_player_has_its_own_rate_or_the_runs(rate, expected):
     v = keras.Variable([1.0, -2.0])
-    player = Descent(
+    player = GradientUpdate(
         'model', lambda batch, noise: {'x': 3.0 * v * v}, [v], 1, rate
     )
     player.build(RUN)
-    _, moves = player.statistics({}, None, _mean)
+    _, moves = player.compute({}, None, _mean)
     player.apply(moves, tf.constant(0, tf.int64))
     # Adam's first step is its rate, whatever the gradient.
     np.testing.assert_allclose(v, [1 - expected, -2 + expected], rtol=1e-4)
@@ -100,7 +100,7 @@ def test_a_player_has_its_own_rate_or_the_runs(rate, expected):
 def test_a_cosine_schedule_counts_a_players_own_updates():
     run = types.SimpleNamespace(**vars(RUN) | {'schedule': 'cosine'})
     v = keras.Variable([0.0])
-    player = Descent('d', lambda *_: {}, [v], updates=3)
+    player = GradientUpdate('d', lambda *_: {}, [v], repeats=3)
     player.build(run)
     player.optimizer.iterations.assign(15)
     assert float(player.optimizer.learning_rate) == pytest.approx(0.05)
@@ -108,13 +108,13 @@ def test_a_cosine_schedule_counts_a_players_own_updates():
 
 def test_an_assignment_is_given_means_by_name():
     seen = {}
-    player = Assignment(
+    player = BatchUpdate(
         'moments',
         lambda batch, noise: {'x': batch['x'], 'loss': batch['x'][:, 0]},
         lambda means, step: seen.update(means, step=step),
     )
     x = tf.constant([[1.0, 2.0], [3.0, 6.0]])
-    shown, moves = player.statistics({'x': x}, None, _mean)
+    shown, moves = player.compute({'x': x}, None, _mean)
     player.apply(moves, 7)
     assert list(shown) == ['loss'] and float(shown['loss']) == 2.0
     np.testing.assert_array_equal(seen['x'], [2.0, 4.0])

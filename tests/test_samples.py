@@ -21,7 +21,7 @@ from tfgen.models.classifier import Classifier
 from tfgen.models.contracts.model import GenerativeModel
 from tfgen.noise import IndexNoise
 
-WORLD = points.WORLDS['ring']
+WORLD = points.TOY_DISTRIBUTIONS['ring']
 
 
 def test_data_itself_covers_all_modes_as_well_as_can_be():
@@ -48,14 +48,14 @@ def test_modes_are_counted_as_the_protocol_says():
 class _Replay(GenerativeModel):
     """Draws images of a set, in turn."""
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(self, spec, first: int = 0):
         super().__init__(spec)
         self.first = first
         self.images = None
 
-    def players(self):
+    def updates(self):
         return ()
 
     def sample(self, noise, label=None):

@@ -12,7 +12,7 @@ from tfgen import evaluation
 from tfgen.data import load
 from tfgen.errors import UserError
 from tfgen.evaluation import classes, classifiers
-from tfgen.evaluation.base import Figure, Settings
+from tfgen.evaluation.base import Result, Settings
 from tfgen.evaluation.features import Features
 from tfgen.evaluation.samples import _diversity
 from tfgen.export import signatures
@@ -168,7 +168,7 @@ def test_figures_of_pictures_that_are_all_alike_are_numbers(folder):
 
 
 def test_a_figure_that_is_no_number_does_not_cost_the_others():
-    figure = Figure(math.inf, math.nan, details={'bits_per_dim': math.inf})
+    figure = Result(math.inf, math.nan, details={'bits_per_dim': math.inf})
     assert json.loads(json.dumps(figure.as_dict(), allow_nan=False)) == {
         'mean': None,
         'standard_error': None,

@@ -14,7 +14,7 @@ from tfgen.data import ImageSpec, PaletteSpec, SymbolSpec
 from tfgen.errors import UserError
 from tfgen.export import saved_model, signatures
 from tfgen.models.contracts.model import Classifying
-from tfgen.models.contracts.updates import Descent
+from tfgen.models.contracts.updates import GradientUpdate
 from tfgen.noise import BatchNoise
 from tfgen.training import checkpoints, run, warm_start, workdir
 
@@ -137,7 +137,9 @@ def test_an_export_whose_weights_have_no_numbers_is_refused(tmp_path, data_dir):
 NAMES = ('cat', 'dog', 'owl')
 LETTERS = ('', 'a', 'b', ' ')
 COLOURS = ((1, 2, 3), (4, 5, 6), (1, 2, 3))  # two of them the same
-PALETTE = [m for m in tiny.MODELS if PaletteSpec in tiny.preset(m).model.kinds]
+PALETTE = [
+    m for m in tiny.MODELS if PaletteSpec in tiny.preset(m).model.spec_types
+]
 
 
 def _turned(names):
@@ -178,8 +180,8 @@ def _results(model, config, example, label):
     batch = {model.spec.key: example, 'label': label}
     batch |= {'labelled_image': example, 'labelled_label': label}
     found = {}
-    for player in model.players():
-        if isinstance(player, Descent):
+    for player in model.updates():
+        if isinstance(player, GradientUpdate):
             player.build(config.preset)
             found |= player.loss_terms(batch, noise)
     given = batch | {'seed': tf.range(len(example), dtype=tf.int64)}

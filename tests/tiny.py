@@ -19,9 +19,14 @@ from tfgen.data import (
     SoundSpec,
     SymbolSpec,
 )
-from tfgen.data.embedded.points import WORLDS
+from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
+from tfgen.errors import UserError
 from tfgen.models.contracts.model import GenerativeModel
-from tfgen.models.contracts.updates import Assignment, Descent, Pass
+from tfgen.models.contracts.updates import (
+    BatchUpdate,
+    EpochUpdate,
+    GradientUpdate,
+)
 from tfgen.noise import BatchNoise
 from tfgen.training import workdir
 
@@ -216,11 +221,20 @@ def preset(model: str) -> presets.Preset:
     return presets.get(SETTINGS[model][0], settings(model))
 
 
+def takes(model, spec, **settings) -> bool:
+    """Whether a class of models takes examples of `spec`."""
+    try:
+        model.check(spec, **settings)
+    except UserError:
+        return False
+    return True
+
+
 def smallest(model: str):
     """Of SPECS, the one of the kind of the model's own data set."""
     own = preset(model)
-    kinds = own.model.kinds
-    points = own.dataset in WORLDS
+    kinds = own.model.spec_types
+    points = own.dataset in TOY_DISTRIBUTIONS
     return SPECS[PointSpec if points and PointSpec in kinds else kinds[0]]
 
 
@@ -233,14 +247,14 @@ def build(model: str, spec=None, seed: int = 4, **changes):
     spec = spec or smallest(model)
     built = own.model(spec, **own.settings | changes)
     random = np.random.default_rng(seed)
-    for player in built.players():
-        if isinstance(player, Assignment | Pass):
-            if isinstance(player, Pass):
+    for player in built.updates():
+        if isinstance(player, BatchUpdate | EpochUpdate):
+            if isinstance(player, EpochUpdate):
                 player.examples = 1  # so that a batch is an epoch
             player.build(own)
             _move(player, built, random)
             continue
-        if not isinstance(player, Descent):
+        if not isinstance(player, GradientUpdate):
             continue
         for v in player.variables:
             scale = 0.9 / np.sqrt(max(1, np.prod(v.shape[:-1])))
@@ -253,10 +267,8 @@ def _move(player, built, random):
     example = tf.constant(random.random([50, *built.spec.shape]), tf.float32)
     noise = BatchNoise(tf.constant([0, 0]), 50)
     batch = {built.spec.key: example, 'weight': tf.ones([50])}
-    built.begin(batch, noise)
-    _, means = player.statistics(
-        batch, noise, lambda v: tf.reduce_mean(v, axis=0)
-    )
+    built.initialize_from(batch, noise)
+    _, means = player.compute(batch, noise, lambda v: tf.reduce_mean(v, axis=0))
     player.apply(means, tf.constant(0, tf.int64))
 
 

@@ -10,7 +10,7 @@ from tfgen.models.contracts.likelihood import Autoregressive
 class Bigram(Autoregressive):
     """A row of symbols, each of which depends on the one before it."""
 
-    kinds = (SymbolSpec,)
+    spec_types = (SymbolSpec,)
 
     def __init__(
         self, spec: SymbolSpec, units: Size = 4, conditional: bool = False

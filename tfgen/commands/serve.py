@@ -71,7 +71,7 @@ def main() -> None:
                 _say(f'label {label}: {name} has no version {number} yet')
     if not models.names():
         _say(f'{folder} holds no exported model yet')
-    limits = server.Limits(
+    limits = server.RequestLimits(
         given.max_body_mb * 2**20,
         given.max_rows,
         given.max_waiting,

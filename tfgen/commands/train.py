@@ -36,7 +36,7 @@ flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
 flags.DEFINE_list(
     'measures',
     None,
-    "Figures to write into TensorBoard's summaries at each checkpoint; see "
+    "Results to write into TensorBoard's summaries at each checkpoint; see "
     'scripts/evaluate.py.',
 )
 flags.DEFINE_string(

@@ -164,13 +164,20 @@ def load_audio(
 def load_points(
     name: str, data_dir: str | None = None, edition: int = EDITION
 ) -> Data:
-    """Opens one of points.WORLDS; UserError if `name` is none of them."""
-    if name not in points.WORLDS:
+    """Opens one of points.TOY_DISTRIBUTIONS.
+
+    Raises:
+      UserError: `name` is none of them.
+    """
+    if name not in points.TOY_DISTRIBUTIONS:
         raise UserError(
             f'{name!r} is no world of points: use one of '
-            f'{", ".join(points.WORLDS)}'
+            f'{", ".join(points.TOY_DISTRIBUTIONS)}'
         )
-    world, source = points.WORLDS[name], points.open_world(name)
+    world, source = (
+        points.TOY_DISTRIBUTIONS[name],
+        points.open_toy_distribution(name),
+    )
     spec = PointSpec(
         size=world.size, extent=world.extent, **_common(name, source)
     )
@@ -251,7 +258,7 @@ def load_any(
     loader, prefix = _LOADERS[kinds[0]], name.partition(':')[0]
     if '://' in name and prefix not in (*readers.PATHS, *_TEXTS):
         storage.local(name)  # which refuses it
-    if name in points.WORLDS:
+    if name in points.TOY_DISTRIBUTIONS:
         loader = load_points
     elif name == 'numerals' or prefix in _TEXTS:
         loader = load_text

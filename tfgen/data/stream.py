@@ -198,7 +198,7 @@ def _shortened(names):
 
 
 def labelled_rows(source: Source, num_classes: int, count: int) -> np.ndarray:
-    """Rows of the training split whose labels are known: int64 [count].
+    """BatchSplit of the training split whose labels are known: int64 [count].
 
     As many of each class, the first in an order that a fixed seed decides.
     """

@@ -1,6 +1,6 @@
 """What a trained model is worth: figures for metrics.json.
 
-Each file of this folder holds the MEASURES of one kind. Those that apply to a
+Each file of this folder holds the METRICS of one kind. Those that apply to a
 model are found by asking them; nothing else knows their names.
 """
 
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from tfgen import arguments
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.evaluation.base import Figures, Measure, Settings
+from tfgen.evaluation.base import Metric, Results, Settings
 from tfgen.models.contracts.model import Model
 
-MEASURES: dict[str, Measure] = {
+METRICS: dict[str, Metric] = {
     measure.name: measure
     for found in pkgutil.iter_modules(__path__)
     for measure in getattr(
-        importlib.import_module(f'{__name__}.{found.name}'), 'MEASURES', ()
+        importlib.import_module(f'{__name__}.{found.name}'), 'METRICS', ()
     )
 }
 
@@ -27,7 +27,7 @@ def applicable(model: Model, examples: Data) -> list[str]:
     """Names of the measures that apply to a model on a data set."""
     return [
         name
-        for name, measure in MEASURES.items()
+        for name, measure in METRICS.items()
         if measure.applies(model, examples.spec)
     ]
 
@@ -37,7 +37,7 @@ def chosen(
     examples: Data,
     measures: Sequence[str] | None = None,
     settings: Settings | None = None,
-) -> list[Measure]:
+) -> list[Metric]:
     """The measures of these names.
 
     For None, those taken by default, but for what is `left_out`.
@@ -66,10 +66,10 @@ def chosen(
             raise UserError(f'nothing can be measured; {reasons}')
         return found
     for name in measures:
-        lack = MEASURES[name].lack(examples, settings)
+        lack = METRICS[name].lack(examples, settings)
         if lack:
             raise UserError(f'{name}: {lack}')
-    return [MEASURES[name] for name in known if name in measures]
+    return [METRICS[name] for name in known if name in measures]
 
 
 def left_out(
@@ -85,9 +85,9 @@ def left_out(
 
 def _usual(model, examples):
     return [
-        MEASURES[name]
+        METRICS[name]
         for name in applicable(model, examples)
-        if MEASURES[name].by_default(model, examples.spec)
+        if METRICS[name].by_default(model, examples.spec)
     ]
 
 
@@ -96,7 +96,7 @@ def evaluate(
     examples: Data,
     settings: Settings | None = None,
     measures: Sequence[str] | None = None,
-) -> Figures:
+) -> Results:
     """The figures of a model over one split, by name.
 
     Args:

@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class Result:
     """One number.
 
     Attributes:
@@ -77,10 +77,10 @@ class Figure:
         }
 
 
-Figures = dict[str, Figure]
+Results = dict[str, Result]
 
 
-class Measure(abc.ABC):
+class Metric(abc.ABC):
     """A way to measure a trained model; `name` is what --measures takes."""
 
     name: str
@@ -105,7 +105,7 @@ class Measure(abc.ABC):
     @abc.abstractmethod
     def figures(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         """Measures; see Settings."""
 
 
@@ -129,16 +129,16 @@ def too_few(
     )
 
 
-def mean(values: np.ndarray, unit: str = '') -> Figure:
+def mean(values: np.ndarray, unit: str = '') -> Result:
     """The mean over examples, [B], with its standard error."""
     values = np.asarray(values, np.float64)
     error = None
     if len(values) > 1:
         error = float(values.std(ddof=1) / math.sqrt(len(values)))
-    return Figure(float(values.mean()), error, unit)
+    return Result(float(values.mean()), error, unit)
 
 
-def nats(values: np.ndarray, spec: Spec, is_density: bool = False) -> Figure:
+def nats(values: np.ndarray, spec: Spec, is_density: bool = False) -> Result:
     """The mean of -log p over examples, [B], and its rates.
 
     Args:

@@ -5,9 +5,9 @@ import tensorflow as tf
 
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import (
-    Figure,
-    Figures,
-    Measure,
+    Metric,
+    Result,
+    Results,
     Settings,
     batches,
     mean,
@@ -22,7 +22,7 @@ _MOST = 10_000  # examples of a split
 _VOTERS = 5
 
 
-class ActiveUnits(Measure):
+class ActiveUnits(Metric):
     """How many numbers of z differ from example to example.
 
     A unit is active if its mean under q(z|x) has a variance above 0.01 over
@@ -43,7 +43,7 @@ class ActiveUnits(Measure):
 
     def figures(
         self, model: Inference, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         @tf.function(reduce_retracing=True)
         def means(example, label, number):
             key = tf.stack([tf.constant(settings.seed, tf.int64), number])
@@ -57,10 +57,10 @@ class ActiveUnits(Measure):
             found.append(means(example, label, number).numpy())
         variances = np.concatenate(found).var(axis=0)
         active = int((variances > _ACTIVE).sum())
-        return {'active_units': Figure(active, details={'of': len(variances)})}
+        return {'active_units': Result(active, details={'of': len(variances)})}
 
 
-class CodeClasses(Measure):
+class CodeClasses(Metric):
     """How well the class of an example is known from its neighbours.
 
     The share of examples whose five nearest of the training set, by code, are
@@ -88,7 +88,7 @@ class CodeClasses(Measure):
 
     def figures(
         self, model: Coding, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         # (It takes seconds to load.)
         from sklearn.neighbors import KNeighborsClassifier
 
@@ -114,4 +114,4 @@ class CodeClasses(Measure):
         return figures
 
 
-MEASURES = (ActiveUnits(), CodeClasses())
+METRICS = (ActiveUnits(), CodeClasses())

@@ -8,8 +8,8 @@ import tensorflow as tf
 from tfgen.data import Data, Spec
 from tfgen.errors import UserError
 from tfgen.evaluation.base import (
-    Figures,
-    Measure,
+    Metric,
+    Results,
     Settings,
     batches,
     nats,
@@ -32,14 +32,14 @@ def stand_in(functions: Functions, live: Model) -> Model:
     Raises:
       UserError: it serves nothing that can be measured.
     """
-    kinds = (
+    stand_ins = (
         (_Exact, {'sample', 'log_prob'}),
         (_Bounding, {'sample', 'elbo'}),
         (_DrawingAndClassifying, {'sample', 'classify'}),
         (_Drawing, {'sample'}),
         (_Classifying, {'classify'}),
     )
-    able = [kind for kind, needed in kinds if needed <= functions.keys()]
+    able = [kind for kind, needed in stand_ins if needed <= functions.keys()]
     if not able:
         raise UserError(
             'this export has none of sample, log_prob, elbo and classify to '
@@ -55,13 +55,13 @@ def stand_in(functions: Functions, live: Model) -> Model:
 class _Exported(Model):
     """What all stand-ins have."""
 
-    kinds = ()
+    spec_types = ()
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings) -> str:
-        return ''
+    def check(cls, spec: Spec, **settings) -> None:
+        """Whatever was exported could be built."""
 
-    def players(self) -> tuple:
+    def updates(self) -> tuple:
         return ()
 
     def ask(self, name: str, label: tf.Tensor | None, **inputs) -> dict:
@@ -87,7 +87,7 @@ class _Exact(_Drawing, Likelihood):
     def is_density(self):
         return self.live.is_density
 
-    def players(self) -> tuple:
+    def updates(self) -> tuple:
         return ()
 
 
@@ -107,7 +107,7 @@ class _DrawingAndClassifying(_Classifying, _Drawing):
     pass
 
 
-class ServedBound(Measure):
+class ServedBound(Metric):
     """-ELBO of an export, averaged over S draws of q(z|x).
 
     The importance weighted bound is not to be had from outside.
@@ -120,7 +120,7 @@ class ServedBound(Measure):
 
     def figures(
         self, model: _Bounding, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         key, found = examples.spec.key, []
         # (First, for it refuses a split that there is not.)
         stream = batches(examples, settings)
@@ -154,4 +154,4 @@ class ServedBound(Measure):
         return {'negative_elbo': figure}
 
 
-MEASURES = (ServedBound(),)
+METRICS = (ServedBound(),)

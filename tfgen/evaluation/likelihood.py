@@ -6,8 +6,8 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import (
-    Figures,
-    Measure,
+    Metric,
+    Results,
     Settings,
     batches,
     nats,
@@ -21,7 +21,7 @@ from tfgen.noise import BatchNoise
 _ROWS = 2500
 
 
-class LogLikelihood(Measure):
+class LogLikelihood(Metric):
     """-log p(x), exact, in nats and in the units of the kind of example."""
 
     name = 'log_likelihood'
@@ -31,7 +31,7 @@ class LogLikelihood(Measure):
 
     def figures(
         self, model: Likelihood, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         key = examples.spec.key
         log_prob = tf.function(model.log_prob, reduce_retracing=True)
         found = [
@@ -42,7 +42,7 @@ class LogLikelihood(Measure):
         return {'negative_log_likelihood': figure}
 
 
-class Bounds(Measure):
+class Bounds(Metric):
     """Upper bounds on -log p(x), by draws of q(z|x).
 
     `negative_elbo` averages S single draws; `importance_bound` is -log of
@@ -58,7 +58,7 @@ class Bounds(Measure):
 
     def figures(
         self, model: Bounded, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         key, found = examples.spec.key, {}
 
         @tf.function(reduce_retracing=True)
@@ -94,4 +94,4 @@ def _log_weights(draw, batch, key, number, settings):
     return tf.cast(tf.concat(parts, axis=0), tf.float64)
 
 
-MEASURES = (LogLikelihood(), Bounds())
+METRICS = (LogLikelihood(), Bounds())

@@ -8,14 +8,14 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.data.embedded import moons
-from tfgen.evaluation.base import Figures, Measure, Settings, mean
+from tfgen.evaluation.base import Metric, Results, Settings, mean
 from tfgen.models.contracts.latent import Coding
 from tfgen.models.contracts.model import Model
 
 _PAIRS = 2000
 
 
-class Midpoints(Measure):
+class Midpoints(Metric):
     """The squared error of the moon half way between two codes.
 
     Of the set 'moon_phases', summed over the image, over random pairs of
@@ -31,7 +31,7 @@ class Midpoints(Measure):
 
     def figures(
         self, model: Coding, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         random = np.random.default_rng(settings.seed)
         phases = math.pi * random.random([2, _PAIRS])
         codes = [model.code(tf.constant(moons.moon(p))) for p in phases]
@@ -49,4 +49,4 @@ class Midpoints(Measure):
         }
 
 
-MEASURES = (Midpoints(),)
+METRICS = (Midpoints(),)

@@ -5,12 +5,12 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.data import Data, Spec
-from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
+from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
 from tfgen.models.contracts.latent import Coding
 from tfgen.models.contracts.model import GenerativeModel, Model
 
 
-class Reconstruction(Measure):
+class Reconstruction(Metric):
     """The squared error of a reconstruction, summed over an example.
 
     Of what is decoded, not clipped to the data's range. Of symbols, how many
@@ -28,7 +28,7 @@ class Reconstruction(Measure):
 
     def figures(
         self, model: Coding, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         key, found = examples.spec.key, []
         counted = examples.spec.dtype.is_integer
 
@@ -46,4 +46,4 @@ class Reconstruction(Measure):
         return {name: mean(np.concatenate(found))}
 
 
-MEASURES = (Reconstruction(),)
+METRICS = (Reconstruction(),)

@@ -14,14 +14,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data, ImageSpec, Spec
-from tfgen.data.embedded.points import WORLDS, Mixture
+from tfgen.data.embedded.points import TOY_DISTRIBUTIONS, Mixture
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
 from tfgen.evaluation import distances
 from tfgen.evaluation.base import (
-    Figure,
-    Figures,
-    Measure,
+    Metric,
+    Result,
+    Results,
     Settings,
     batches,
     mean,
@@ -38,7 +38,7 @@ _FEWEST = 10  # samples, and data, that have enough neighbours
 _MODE = 3.0  # deviations
 
 
-class Fidelity(Measure):
+class Fidelity(Metric):
     """Distances between samples and data in the features of a classifier.
 
     Frechet and kernel distance, precision and recall, density and coverage,
@@ -77,7 +77,7 @@ class Fidelity(Measure):
 
     def figures(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         features = settings.features
         key = examples.spec.key
         stream = list(batches(examples, settings))
@@ -149,7 +149,7 @@ def _diversity(real, made, real_classes, classes):
     return float(np.mean(ratios)) if ratios else None
 
 
-class Memorisation(Measure):
+class Memorisation(Metric):
     """Whether samples are copies: how near the nearest training image is.
 
     `training_distance` is the root mean square per number, of samples;
@@ -170,7 +170,7 @@ class Memorisation(Measure):
 
     def figures(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         key, root = examples.spec.key, math.sqrt(examples.spec.dimensions)
         train, test = (
             np.concatenate(
@@ -198,12 +198,12 @@ class Memorisation(Measure):
         }
         return {
             'training_distance': spread(near, details),
-            'test_distance': Figure(float(far.mean()) / root),
+            'test_distance': Result(float(far.mean()) / root),
             'memorised': spread(share, details),
         }
 
 
-class Modes(Measure):
+class Modes(Metric):
     """Modes of a mixture in the plane that samples cover, and how evenly.
 
     PacGAN's and VEEGAN's protocol, 2,500 samples: a mode is covered by one
@@ -215,13 +215,16 @@ class Modes(Measure):
     name = 'modes'
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        world = WORLDS.get(spec.name)
+        world = TOY_DISTRIBUTIONS.get(spec.name)
         return isinstance(model, GenerativeModel) and isinstance(world, Mixture)
 
     def figures(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
-        world, found = WORLDS[examples.spec.name], collections.defaultdict(list)
+    ) -> Results:
+        world, found = (
+            TOY_DISTRIBUTIONS[examples.spec.name],
+            collections.defaultdict(list),
+        )
         for points, _ in draws(model, settings, 2500):
             for name, value in modes_of(points, world).items():
                 found[name].append(value)
@@ -242,7 +245,7 @@ def modes_of(points: np.ndarray, world: Mixture) -> dict[str, float]:
     }
 
 
-class StackedModes(Measure):
+class StackedModes(Metric):
     """The same of stacked digits: which of the thousand a generator makes.
 
     VEEGAN's protocol, 26,000 samples: the digit of each channel is what the
@@ -262,7 +265,7 @@ class StackedModes(Measure):
 
     def figures(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         features, count = settings.features, examples.spec.num_classes
         base = round(count ** (1 / 3))
         found = collections.defaultdict(list)
@@ -336,7 +339,7 @@ def draws(
         yield np.concatenate(parts), labels
 
 
-def spread(values: Sequence[float], details: dict) -> Figure:
+def spread(values: Sequence[float], details: dict) -> Result:
     """The mean over sets of samples, and the deviation between them."""
     figure, count = mean(values), len(values)
     more = {'num_draws': count, 'deviation': None}
@@ -356,4 +359,4 @@ def _is_stacked(spec):
     return spec.name.startswith(stacked.PREFIX)
 
 
-MEASURES = (Fidelity(), Memorisation(), Modes(), StackedModes())
+METRICS = (Fidelity(), Memorisation(), Modes(), StackedModes())

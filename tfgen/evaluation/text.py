@@ -5,14 +5,14 @@ import tensorflow as tf
 
 from tfgen.data import Data, Spec
 from tfgen.data.embedded import numerals
-from tfgen.evaluation.base import Figures, Measure, Settings, mean
+from tfgen.evaluation.base import Metric, Results, Settings, mean
 from tfgen.models.contracts.model import GenerativeModel, Model
 from tfgen.noise import BatchNoise
 
 _SAMPLES = 2000
 
 
-class WellFormed(Measure):
+class WellFormed(Metric):
     """The share of samples that name a number; of the set 'numerals'."""
 
     name = 'well_formed'
@@ -22,7 +22,7 @@ class WellFormed(Measure):
 
     def figures(
         self, model: GenerativeModel, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         count = settings.num_generated or _SAMPLES
         label = (
             tf.range(count) % model.num_classes if model.num_classes else None
@@ -37,4 +37,4 @@ class WellFormed(Measure):
         }
 
 
-MEASURES = (WellFormed(),)
+METRICS = (WellFormed(),)

@@ -83,7 +83,7 @@ def least_squares(target: float) -> PerExample:
     return lambda scores: 0.5 * tf.square(scores - target)
 
 
-def raised(scores: tf.Tensor) -> tf.Tensor:
+def minus_score(scores: tf.Tensor) -> tf.Tensor:
     """-score, for who wants it high: [B] -> [B].
 
     Arjovsky et al. 2017, equation 3: the critic maximises E f(x) - E f(G(z)),
@@ -93,7 +93,7 @@ def raised(scores: tf.Tensor) -> tf.Tensor:
     return -scores
 
 
-def lowered(scores: tf.Tensor) -> tf.Tensor:
+def plus_score(scores: tf.Tensor) -> tf.Tensor:
     """score, for who wants it low: [B] -> [B]."""
     return tf.identity(scores)
 
@@ -140,8 +140,8 @@ _LOSSES = {
         least_squares(1.0),
         least_squares(0.0),
     ),
-    'wasserstein': Loss(raised, lowered, raised, lowered),
-    'hinge': Loss(hinge_real, hinge_fake, raised, lowered),
+    'wasserstein': Loss(minus_score, plus_score, minus_score, plus_score),
+    'hinge': Loss(hinge_real, hinge_fake, minus_score, plus_score),
 }
 LOSSES = (*_LOSSES, 'margin')
 

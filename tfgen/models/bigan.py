@@ -6,7 +6,7 @@ encoder is a distribution: ours as well.
 
 import tensorflow as tf
 
-from tfgen.layers.networks import Encoder, Limits
+from tfgen.layers.networks import Encoder, Regularization
 from tfgen.models.contracts.latent import Inference
 from tfgen.models.contracts.updates import Terms
 from tfgen.models.gan import GAN
@@ -26,7 +26,7 @@ class BiGAN(Inference, GAN):
     """
 
     def _variant_networks(self, units):
-        features = self._features(self.spec.shape, 0, units, Limits())
+        features = self._features(self.spec.shape, 0, units, Regularization())
         self.encoder = Encoder(features, self.latent_size, self.num_classes)
 
     def _judged(self):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from tfgen.data.specs import PointSpec
 from tfgen.models.contracts.likelihood import Likelihood
-from tfgen.models.contracts.updates import Assignment, Player
+from tfgen.models.contracts.updates import BatchUpdate, Update
 from tfgen.noise import Noise
 
 # Of a variance: of a few points on a line there is none across it.
@@ -23,7 +23,7 @@ class Gaussian(Likelihood):
       spec: of points in D dimensions.
     """
 
-    kinds = (PointSpec,)
+    spec_types = (PointSpec,)
 
     def __init__(self, spec: PointSpec):
         super().__init__(spec)
@@ -50,8 +50,8 @@ class Gaussian(Likelihood):
         z = noise.normal('z', self.spec.shape)
         return self.first + tf.matmul(z, self.scale(), transpose_b=True)
 
-    def players(self) -> tuple[Player, ...]:
-        return (Assignment('moments', self._measures, self._assign),)
+    def updates(self) -> tuple[Update, ...]:
+        return (BatchUpdate('moments', self._measures, self._assign),)
 
     def _measures(self, batch, noise):
         x = batch['point']

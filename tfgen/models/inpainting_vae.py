@@ -13,13 +13,17 @@ from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.contracts.model import Completing, SinglePlayer, refuse_levels
+from tfgen.models.contracts.model import (
+    Completing,
+    SingleUpdate,
+    require_binary,
+)
 from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.masks import random_mask, random_quadrants
 from tfgen.noise import Noise
 
 
-class InpaintingVAE(Completing, SinglePlayer):
+class InpaintingVAE(Completing, SingleUpdate):
     """p(y | x) = integral of p(z | x) p(y | x, z): y is hidden, x visible.
 
     Each network sees x and the mask; q(z | x, y) the whole image as well. Mask
@@ -36,7 +40,7 @@ class InpaintingVAE(Completing, SinglePlayer):
         'any' of masks.random_mask, more than half of which hide all.
     """
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(
         self,
@@ -66,9 +70,9 @@ class InpaintingVAE(Completing, SinglePlayer):
         )
 
     @classmethod
-    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        return refusal or refuse_levels(cls, spec)
+    def check(cls, spec: ImageSpec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        require_binary(cls, spec)
 
     def complete(
         self,

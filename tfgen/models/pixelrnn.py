@@ -73,7 +73,7 @@ class PixelRNN(Autoregressive):
       conditional: see Model.
     """
 
-    kinds = (ImageSpec, PaletteSpec)
+    spec_types = (ImageSpec, PaletteSpec)
     draws = 'pixels'
 
     def __init__(

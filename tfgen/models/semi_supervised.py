@@ -19,7 +19,7 @@ from tfgen.layers.normalised import WeightNormDense
 from tfgen.losses import adversarial
 from tfgen.models.contracts.latent import Latent
 from tfgen.models.contracts.model import Classifying, Signature
-from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import Noise
 
 
@@ -51,7 +51,7 @@ class SemiSupervisedGAN(Classifying, Latent):
         [0, 1], and on each hidden layer of the discriminator.
     """
 
-    kinds = (PartlyLabelledSpec,)
+    spec_types = (PartlyLabelledSpec,)
 
     def __init__(
         self,
@@ -162,17 +162,17 @@ class SemiSupervisedGAN(Classifying, Latent):
         rows = tf.shape(batch['image'])[:1]
         return {'matching': tf.broadcast_to(distance, rows)}
 
-    def players(self) -> tuple[Player, ...]:
+    def updates(self) -> tuple[Update, ...]:
         discriminator = [
             v
             for layer in (*self.hidden, self.logits)
             for v in layer.trainable_variables
         ]
         return (
-            Descent(
+            GradientUpdate(
                 'discriminator', self.discriminator_loss_terms, discriminator
             ),
-            Descent(
+            GradientUpdate(
                 'generator',
                 self.generator_loss_terms,
                 self.generator.trainable_variables,

@@ -33,7 +33,7 @@ class TextVAE(Variational):
       conditional: see Model.
     """
 
-    kinds = (SymbolSpec,)
+    spec_types = (SymbolSpec,)
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.errors import UserError
 from tfgen.layers import coders
 from tfgen.models.contracts.model import concat_features
 from tfgen.models.contracts.variational import Variational
@@ -44,7 +45,7 @@ class CVAE(Variational):
       conditional: see Model.
     """
 
-    kinds = (ImageSpec, PointSpec)
+    spec_types = (ImageSpec, PointSpec)
 
     def __init__(
         self,
@@ -88,23 +89,24 @@ class CVAE(Variational):
             )
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        if refusal:
-            return refusal
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        bernoulli = settings['likelihood'] == 'bernoulli'
         if isinstance(spec, PointSpec):
             if not settings['units']:
-                return 'points have no convolutions: use --set units=64,64'
-            if settings['likelihood'] == 'bernoulli':
-                return 'points are not binary: use --set likelihood=gaussian'
-            return ''
-        if settings['likelihood'] == 'bernoulli' and spec.levels != 2:
-            return (
+                raise UserError(
+                    'points have no convolutions: use --set units=64,64'
+                )
+            if bernoulli:
+                raise UserError(
+                    'points are not binary: use --set likelihood=gaussian'
+                )
+        elif bernoulli and spec.levels != 2:
+            raise UserError(
                 f'likelihood=bernoulli needs binary images, {spec.name!r} has '
                 f'{spec.levels} levels: use --set binarization=dynamic or '
                 '--set likelihood=gaussian'
             )
-        return ''
 
     # The notes' functions; `reparameterize` is that of every Variational.
 

@@ -10,9 +10,9 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.arguments import Positive, Size
 from tfgen.data.specs import Spec
-from tfgen.layers.networks import Encoder, Limits
+from tfgen.layers.networks import Encoder, Regularization
 from tfgen.models.contracts.latent import Inference
-from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.models.gan import GAN
 from tfgen.noise import Noise
 
@@ -58,7 +58,7 @@ class VAEGAN(Inference, GAN):
         self.feature_weight = feature_weight
 
     def _variant_networks(self, units):
-        features = self._features(self.spec.shape, 0, units, Limits())
+        features = self._features(self.spec.shape, 0, units, Regularization())
         self.encoder = Encoder(features, self.latent_size, self.num_classes)
 
     def encode(
@@ -111,12 +111,12 @@ class VAEGAN(Inference, GAN):
             'reconstructed': self._objective.fake(scores)
         }
 
-    def players(self) -> tuple[Player, ...]:
-        encoder = Descent(
+    def updates(self) -> tuple[Update, ...]:
+        encoder = GradientUpdate(
             'encoder',
             self.encoder_loss_terms,
             self.encoder.trainable_variables,
         )
-        discriminator, generator = super().players()
+        discriminator, generator = super().updates()
         # The order of Larsen et al. 2016, algorithm 1.
         return encoder, generator, discriminator

@@ -69,7 +69,7 @@ class WaveNet(Autoregressive):
       conditional: see Model.
     """
 
-    kinds = (SoundSpec,)
+    spec_types = (SoundSpec,)
     draws = 'samples'
     levels = LEVELS
 

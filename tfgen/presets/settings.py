@@ -73,7 +73,7 @@ class Preset:
         self, data_dir: str | None = None, edition: int = EDITION
     ) -> sets.Data:
         """The data set."""
-        kinds = self.model.kinds
+        kinds = self.model.spec_types
         named = {k: getattr(self, k) for k in sets.arguments_of(kinds)}
         return sets.load_any(self.dataset, kinds, data_dir, edition, **named)
 
@@ -85,7 +85,7 @@ class Preset:
 @functools.cache
 def of(model: type[Model]) -> type[Preset]:
     """The class of the presets of a model."""
-    found = sets.arguments_of(model.kinds) | arguments.of(model.__init__)
+    found = sets.arguments_of(model.spec_types) | arguments.of(model.__init__)
     return dataclasses.make_dataclass(
         f'{model.__name__}Preset',
         [(k, hint, default) for k, (hint, default) in found.items()],

@@ -60,7 +60,7 @@ _STATUS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """What a server takes on.
 
     Attributes:
@@ -87,7 +87,7 @@ class _Refusal(Exception):
 
 def app(
     models: Models,
-    limits: Limits,
+    limits: RequestLimits,
     poll_seconds: float = 1.0,
     say: Callable[[str], None] = print,
     hosts: Sequence[str] = ('*',),

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from tfgen.models.contracts.model import Model
-from tfgen.models.contracts.updates import Player
+from tfgen.models.contracts.updates import Update
 from tfgen.noise import BatchNoise
 from tfgen.training import strategies
 from tfgen.training.stopping import Stop
@@ -45,7 +45,7 @@ def make_repeatable() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
+class BatchSplit:
     """How the rows of a global batch are dealt out.
 
     Attributes:
@@ -64,7 +64,7 @@ class Rows:
         strategy: tf.distribute.Strategy,
         model: Model,
         batch_size: int,
-    ) -> 'Rows':
+    ) -> 'BatchSplit':
         """Two streams on a CPU, if one device computes independent rows."""
         rows = batch_size // strategy.num_replicas_in_sync
         on_cpu = not (
@@ -75,11 +75,11 @@ class Rows:
             model.settings
         )
         two = on_cpu and strategies.side_by_side() and alone and rows % 2 == 0
-        return Rows(batch_size, rows, 2 if two else 1)
+        return BatchSplit(batch_size, rows, 2 if two else 1)
 
 
-def measured(
-    player: Player, rows: Rows, jit: bool
+def compute_on_replica(
+    player: Update, rows: BatchSplit, jit: bool
 ) -> Callable[[dict, tf.Tensor, tf.Tensor], tuple]:
     """(batch, key, start) -> what the player's `statistics` says of the rows.
 
@@ -97,7 +97,7 @@ def measured(
 
     def statistics(batch, key, start):
         noise = BatchNoise(key, rows.batch, start, count, f'{player.name}/')
-        return player.statistics(batch, noise, mean)
+        return player.compute(batch, noise, mean)
 
     # Without XLA no function of its own: replicas cannot meet inside one.
     if jit:
@@ -125,20 +125,20 @@ def measured(
 
 
 def first_noise(seed: int, batch_size: int) -> BatchNoise:
-    """What Model.begin draws from."""
+    """What Model.initialize_from draws from."""
     key = tf.constant([seed, 0], tf.int64)
     return BatchNoise(key, batch_size, prefix='begin/')
 
 
-def batches_per_step(players: Sequence[Player]) -> int:
+def batches_per_step(players: Sequence[Update]) -> int:
     """Batches that a step takes."""
-    return max(p.updates for p in players)
+    return max(p.repeats for p in players)
 
 
 def make_loop(
     strategy: tf.distribute.Strategy,
-    players: Sequence[Player],
-    rows: Rows,
+    players: Sequence[Update],
+    rows: BatchSplit,
     seed: int,
     jit: bool,
     stop: Stop | None = None,
@@ -184,7 +184,7 @@ def make_loop(
 
 def make_step(players, rows, seed, jit, per_step):
     """One replica's share of one step, and the names of the terms it gives."""
-    statistics = [measured(p, rows, jit) for p in players]
+    statistics = [compute_on_replica(p, rows, jit) for p in players]
     names = []
 
     def update(batches, step, asked):
@@ -193,7 +193,7 @@ def make_step(players, rows, seed, jit, per_step):
         start = tf.cast(replica.replica_id_in_sync_group, tf.int32)
         totals = {}
         for player, measure in zip(players, statistics, strict=True):
-            for number in range(player.updates):
+            for number in range(player.repeats):
                 key = tf.stack(
                     [tf.constant(seed, tf.int64), step * per_step + number]
                 )
@@ -203,9 +203,9 @@ def make_step(players, rows, seed, jit, per_step):
                 player.apply(moves, step)
                 for term, value in terms.items():
                     name = f'{player.name}/{term}'
-                    share = value / player.updates
+                    share = value / player.repeats
                     totals[name] = totals.get(name, 0.0) + share
-            if not player.updates:
+            if not player.repeats:
                 player.apply([], step)
         names[:] = totals
         return tf.stack([*totals.values(), asked])

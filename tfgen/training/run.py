@@ -12,7 +12,7 @@ from tfgen.data import Data
 from tfgen.errors import NotFiniteError, UserError
 from tfgen.models.contracts.likelihood import Likelihood
 from tfgen.models.contracts.model import Model
-from tfgen.models.contracts.updates import Player
+from tfgen.models.contracts.updates import Update
 from tfgen.presets.settings import Preset
 from tfgen.training import (
     checkpoints,
@@ -82,7 +82,7 @@ def _train(
         if new and config.init_from:
             begun = warm_start.begin_from(model, config.init_from)
             warm_start.share(model, strategy)
-        players = make_players(model, preset)
+        players = make_updates(model, preset)
     compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     saved = {k: v for p in players for k, v in p.saved().items()}
@@ -95,15 +95,17 @@ def _train(
         lines.write(f'continuing at step {done} from {restored}\n', sys.stdout)
     elif config.init_from:
         lines.write(f'{begun}\n', sys.stdout)
-    elif type(model).begin is not Model.begin:
+    elif type(model).initialize_from is not Model.initialize_from:
         (first,) = examples.train(config.seed, preset.batch_size).take(1)
         with strategy.scope():
-            model.begin(first, loop.first_noise(config.seed, preset.batch_size))
+            model.initialize_from(
+                first, loop.first_noise(config.seed, preset.batch_size)
+            )
     if done >= preset.steps:
         already = f'{directory} is already trained to step {done}'
         lines.write(f'{already}\n', sys.stdout)
         return _finished(model, players)
-    rows = loop.Rows.of(strategy, model, preset.batch_size)
+    rows = loop.BatchSplit.of(strategy, model, preset.batch_size)
     run = loop.make_loop(strategy, players, rows, config.seed, compiled, stop)
     batches = batch_iterator(
         strategy, examples, config, done * loop.batches_per_step(players)
@@ -150,12 +152,12 @@ def _require_equal_shares(batch_size, strategy):
         )
 
 
-def make_players(model: Model, preset: Preset) -> list[Player]:
+def make_updates(model: Model, preset: Preset) -> list[Update]:
     """The model's players, and the moving average if there is one.
 
     Call it inside the strategy's scope.
     """
-    players = [*model.players()]
+    players = [*model.updates()]
     if preset.ema:
         players.append(Average(model, preset.ema))
     for player in players:

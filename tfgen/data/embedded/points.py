@@ -36,7 +36,7 @@ SIZES = {'train': 1_000_000, 'test': 10_000}
 _ARC = 400  # places that stand for a half circle in the density of a moon
 
 
-class World(abc.ABC):
+class ToyDistribution(abc.ABC):
     """A distribution of labelled points.
 
     Attributes:
@@ -62,7 +62,7 @@ class World(abc.ABC):
         return tf.cast(u * len(self.class_names), tf.int32)
 
 
-class Mixture(World):
+class Mixture(ToyDistribution):
     """Equally probable Gaussians around places, [M, D], of one width."""
 
     def __init__(self, places: np.ndarray, deviation: float):
@@ -83,7 +83,7 @@ class Mixture(World):
         return _log_mixture(point, self.places, self.deviation)
 
 
-class TwoMoons(World):
+class TwoMoons(ToyDistribution):
     """Half circles of radius 1 about (0, 0) and (1, 1/2), centred here."""
 
     deviation = 0.1
@@ -110,7 +110,7 @@ class TwoMoons(World):
         return tf.stack([x - 0.5, y - 0.25], axis=-1)
 
 
-class TwoLines(World):
+class TwoLines(ToyDistribution):
     """x = 0 and x = 1."""
 
     class_names = ('left', 'right')
@@ -133,7 +133,7 @@ def _grid(spacing, deviation):
     return Mixture([(x, y) for x in line for y in line], deviation)
 
 
-WORLDS = {
+TOY_DISTRIBUTIONS = {
     'ring': _ring(1.0, 0.01),
     'ring/wgan_gp': _ring(2.0 / 1.414, 0.02 / 1.414),
     'grid': _grid(2.0, 0.05),
@@ -160,9 +160,9 @@ class _Points:
         """Not counted: each is drawn with equal probability."""
 
 
-def open_world(name: str) -> Source:
-    """One of WORLDS, as the readers give a set."""
-    world = WORLDS[name]
+def open_toy_distribution(name: str) -> Source:
+    """One of TOY_DISTRIBUTIONS, as the readers give a set."""
+    world = TOY_DISTRIBUTIONS[name]
     return Source(
         shape=(world.size,),
         levels=0,

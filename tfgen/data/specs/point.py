@@ -64,7 +64,7 @@ class PointSpec(Spec):
         """
         if self.size == 1:
             return plots.histogram(examples[:, 0], self.extent)
-        world = points.WORLDS.get(self.name)
+        world = points.TOY_DISTRIBUTIONS.get(self.name)
         rings = (
             (world.places, 3 * world.deviation)
             if isinstance(world, points.Mixture)

@@ -1,4 +1,4 @@
-"""Rows of symbols, such as letters."""
+"""BatchSplit of symbols, such as letters."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _BLANK = '\N{LOW LINE}'
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SymbolSpec(Spec):
-    """Rows of symbols: 'symbols', int32 [B, T], each in 0 .. N - 1.
+    """BatchSplit of symbols: 'symbols', int32 [B, T], each in 0 .. N - 1.
 
     Attributes:
       length: T.

@@ -10,13 +10,13 @@ from tfgen.models.contracts.model import (
     Completing,
     GenerativeModel,
     Signature,
-    SinglePlayer,
+    SingleUpdate,
 )
 from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
 
 
-class Likelihood(SinglePlayer, GenerativeModel):
+class Likelihood(SingleUpdate, GenerativeModel):
     """A model that says log p(x) exactly, and is trained to raise it.
 
     A subclass gives `log_prob` and `sample`; one that is not trained by

@@ -19,7 +19,7 @@ import tensorflow as tf
 from tfgen import arguments
 from tfgen.data.specs import Spec, spec_from_dict
 from tfgen.errors import UserError
-from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import Noise
 
 
@@ -64,7 +64,7 @@ class Model(keras.Model, abc.ABC):
     """
 
     # The kinds of examples it can model.
-    kinds: ClassVar[tuple[type[Spec], ...]]
+    spec_types: ClassVar[tuple[type[Spec], ...]]
     # Whether a label stands last where it is concatenated to other numbers
     # (symbols stand first): by this training.naming finds the weights of each.
     labels_last: ClassVar[bool] = True
@@ -85,9 +85,7 @@ class Model(keras.Model, abc.ABC):
                 'set, such as images.spec or data.ImageSpec(height=8, width=8)'
             )
         arguments.check_for(cls.__init__, **settings)
-        refusal = cls.refusal(spec, **settings)
-        if refusal:
-            raise UserError(refusal)
+        cls.check(spec, **settings)
         # (Keras would wrap lists and dicts, and track them.)
         object.__setattr__(model, 'settings', settings)
         return model
@@ -104,23 +102,25 @@ class Model(keras.Model, abc.ABC):
         self.num_classes = spec.num_classes if conditional else 0
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings: Any) -> str:
-        """Why the model cannot take examples of `spec`; '' if it can.
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        """Checks that the model can take examples of `spec`.
 
-        One line, with the remedy. A subclass adds what it demands.
+        A subclass adds its own demands.
+
+        Raises:
+          UserError: it cannot; one line, with the remedy.
         """
-        if type(spec) not in cls.kinds:
-            wanted = ' or '.join(kind.noun for kind in cls.kinds)
-            return (
+        if type(spec) not in cls.spec_types:
+            wanted = ' or '.join(kind.noun for kind in cls.spec_types)
+            raise UserError(
                 f'data set {spec.name!r} has {spec.noun}, and {cls.__name__} '
                 f'models {wanted}: use such a set, or a preset of another model'
             )
         if settings.get('conditional') and not spec.num_classes:
-            return (
+            raise UserError(
                 f'data set {spec.name!r} has no labels: '
                 'use --set conditional=false'
             )
-        return ''
 
     @classmethod
     def jit_on_cpu(cls, settings: Mapping[str, Any]) -> bool:
@@ -161,10 +161,10 @@ class Model(keras.Model, abc.ABC):
     # What a subclass gives.
 
     @abc.abstractmethod
-    def players(self) -> tuple[Player, ...]:
+    def updates(self) -> tuple[Update, ...]:
         """Who moves in each step, in order."""
 
-    def begin(self, batch: Batch, noise: Noise) -> None:
+    def initialize_from(self, batch: Batch, noise: Noise) -> None:
         """Starts from data: assigns, once, before the first step.
 
         Args:
@@ -304,15 +304,17 @@ class Completing(GenerativeModel):
         return {self.spec.key: completed}
 
 
-class SinglePlayer(Model):
+class SingleUpdate(Model):
     """A model that is one player, and minimises one loss."""
 
     @abc.abstractmethod
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """Named float32 [B] terms, whose sum is minimised."""
 
-    def players(self) -> tuple[Player, ...]:
-        return (Descent('model', self.loss_terms, self.trainable_variables),)
+    def updates(self) -> tuple[Update, ...]:
+        return (
+            GradientUpdate('model', self.loss_terms, self.trainable_variables),
+        )
 
 
 @contextlib.contextmanager
@@ -326,14 +328,13 @@ def precision(policy: str):
         keras.config.set_dtype_policy(before)
 
 
-def refuse_levels(model: type[Model], spec: Spec) -> str:
-    """What a model of binary images says of others; '' of binary ones."""
-    if spec.levels == 2:
-        return ''
-    return (
-        f'{model.__name__} needs binary images, {spec.name!r} has '
-        f'{spec.levels} levels: use --set binarization=dynamic'
-    )
+def require_binary(model: type[Model], spec: Spec) -> None:
+    """Raises UserError for examples whose values are not 0 or 1."""
+    if spec.levels != 2:
+        raise UserError(
+            f'{model.__name__} needs binary images, {spec.name!r} has '
+            f'{spec.levels} levels: use --set binarization=dynamic'
+        )
 
 
 def concat_features(*features: tf.Tensor | None) -> tf.Tensor:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tfgen import replicas
 from tfgen.gradients import with_gradients
-from tfgen.models.contracts.updates import Batch, Descent, Terms
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms
 from tfgen.noise import Noise
 
 # Under Adam's square root, whose slope at 0 is infinite.
@@ -19,7 +19,7 @@ _SAFE = 1e-16
 LossTerms = Callable[[Batch, Noise], Terms]
 
 
-def foreseen(terms: LossTerms, other: Descent, steps: int) -> LossTerms:
+def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
     """`terms` with the variables of `other` as they will be `steps` later.
 
     Each step is one of Adam, from the moments that the other's optimizer has

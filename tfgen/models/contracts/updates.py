@@ -43,7 +43,7 @@ class Run(Protocol):
     batch_size: int
 
 
-class Player(abc.ABC):
+class Update(abc.ABC):
     """One of those that move, in turn, in every step.
 
     Attributes:
@@ -53,7 +53,7 @@ class Player(abc.ABC):
     """
 
     name: str
-    updates: int = 1
+    repeats: int = 1
 
     def build(self, run: Run) -> None:
         """Makes what it moves with; called inside the strategy's scope."""
@@ -64,7 +64,7 @@ class Player(abc.ABC):
         return {}
 
     @abc.abstractmethod
-    def statistics(
+    def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         """Measures some rows of a batch: terms to show, and what moves it.
@@ -86,7 +86,7 @@ class Player(abc.ABC):
 
 
 @dataclasses.dataclass
-class Descent(Player):
+class GradientUpdate(Update):
     """Minimises the mean of its terms' sum by Adam.
 
     Attributes:
@@ -100,7 +100,7 @@ class Descent(Player):
     name: str
     loss_terms: Callable[[Batch, Noise], Terms]
     variables: Sequence[keras.Variable]
-    updates: int = 1
+    repeats: int = 1
     learning_rate: float | None = None
     beta_1: float | None = None
     window: tuple[int, int | None] = (0, None)
@@ -117,18 +117,18 @@ class Descent(Player):
                 f'steps={run.steps} are over before {self.name} moves, in step '
                 f'{first}: use more steps'
             )
-        count = (last - first) * self.updates
+        count = (last - first) * self.repeats
         if run.schedule == 'cosine':
             rate = keras.optimizers.schedules.CosineDecay(rate, count)
         if self.window != (0, None):
-            rate = _Within(rate, first * self.updates, count)
+            rate = _Within(rate, first * self.repeats, count)
         self.optimizer = Adam(rate, beta_1=beta_1)
         self.optimizer.build(self.variables)
 
     def saved(self) -> dict:
         return {f'{self.name}_optimizer': self.optimizer}
 
-    def statistics(
+    def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         def total():
@@ -160,7 +160,7 @@ class _Within(keras.optimizers.schedules.LearningRateSchedule):
 
 
 @dataclasses.dataclass
-class Pass(Player):
+class EpochUpdate(Update):
     """Assigns what follows from means over all examples, once an epoch.
 
     For models that ask for `whole_epochs`; see data.stream.
@@ -181,7 +181,7 @@ class Pass(Player):
     measures: Callable[[Batch, Noise], tuple[Terms, Terms]]
     variables: Sequence[keras.Variable]
     solve: Callable[[Mapping[str, tf.Tensor]], Sequence[tf.Tensor]]
-    updates: int = 1
+    repeats: int = 1
 
     def build(self, run: Run) -> None:
         self._parts = batches_of(self.examples, run.batch_size)
@@ -198,7 +198,7 @@ class Pass(Player):
     def saved(self) -> dict:
         return {f'{self.name}_means': self._means}
 
-    def statistics(
+    def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         terms, sums = self.measures(batch, noise)
@@ -229,7 +229,7 @@ class Pass(Player):
 
 
 @dataclasses.dataclass
-class Assignment(Player):
+class BatchUpdate(Update):
     """Assigns what follows from means over a batch: EM, PCA, moments.
 
     Attributes:
@@ -241,10 +241,10 @@ class Assignment(Player):
     name: str
     measures: Callable[[Batch, Noise], Terms]
     assign: Callable[[Mapping[str, tf.Tensor], tf.Tensor], None]
-    updates: int = 1
+    repeats: int = 1
     _names: list = dataclasses.field(default_factory=list, repr=False)
 
-    def statistics(
+    def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         measured = self.measures(batch, noise)
@@ -259,19 +259,19 @@ class Assignment(Player):
         self.assign(dict(zip(self._names, means, strict=True)), step)
 
 
-class Afterwards(Player):
+class PostUpdate(Update):
     """Keeps something in step with the weights, after all others have moved.
 
     Args:
       functions: assign, in the replica context.
     """
 
-    updates = 0
+    repeats = 0
 
     def __init__(self, name: str, functions: Sequence[Callable[[], None]]):
         self.name, self._functions = name, functions
 
-    def statistics(
+    def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         return {}, []

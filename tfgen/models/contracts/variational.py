@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from tfgen import probability, replicas
 from tfgen.data.specs import Spec
+from tfgen.errors import UserError
 from tfgen.models.contracts.latent import Bounded
-from tfgen.models.contracts.model import SinglePlayer
-from tfgen.models.contracts.updates import Batch, Descent, Player, Terms
+from tfgen.models.contracts.model import SingleUpdate
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import Noise
 
 
-class Variational(Bounded, SinglePlayer):
+class Variational(Bounded, SingleUpdate):
     """Bounds log p(x) by draws of q(z|x), and is trained to raise the bound.
 
     A subclass gives `encode`, `decode` and `log_likelihood`, and has these
@@ -41,19 +42,18 @@ class Variational(Bounded, SinglePlayer):
     """
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        if refusal or settings['importance_samples'] == 1:
-            return refusal
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        if settings['importance_samples'] == 1:
+            return
         plain = {'beta': 1.0, 'free_bits': 0.0, 'kl_warmup': 0}
         for name, value in plain.items():
             if settings[name] != value:
-                return (
+                raise UserError(
                     f'{name}={settings[name]} changes a rate that several '
                     'importance_samples do not have: use --set '
                     f'{name}={value} or --set importance_samples=1'
                 )
-        return ''
 
     def reparameterize(
         self, mean: tf.Tensor, logvar: tf.Tensor, noise: Noise
@@ -116,13 +116,15 @@ class Variational(Bounded, SinglePlayer):
         """The means of `free_bits`."""
         return settings.get('free_bits', 0.0) > 0.0
 
-    def players(self) -> tuple[Player, ...]:
-        (descent,) = super().players()
+    def updates(self) -> tuple[Update, ...]:
+        (descent,) = super().updates()
         if self.settings['kl_warmup']:
             descent.loss_terms = functools.partial(self._warming, descent)
         return (descent,)
 
-    def _warming(self, descent: Descent, batch: Batch, noise: Noise) -> Terms:
+    def _warming(
+        self, descent: GradientUpdate, batch: Batch, noise: Noise
+    ) -> Terms:
         """The loss, its rate as far as the run is: [B]."""
         step = tf.convert_to_tensor(descent.optimizer.iterations)
         weight = tf.cast(step, tf.float32) / self.settings['kl_warmup']
