@@ -144,7 +144,8 @@ def _parse(given, arguments):
 
 def _refuse_addresses():
     """Of any flag, and before anything is done whose end would be lost."""
-    for name in flags.FLAGS:
+    # (The name of a data set may be folder:/PATH; data.load looks at it.)
+    for name in set(flags.FLAGS) - {'dataset'}:
         value = flags.FLAGS[name].value
         if isinstance(value, str) and files.is_address(value):
             path(value)
