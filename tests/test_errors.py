@@ -17,7 +17,7 @@ from tfgen.export import saved_model
 from tfgen.training import workdir
 from tfgen.training.run import train
 
-WITHOUT_DATA = ('benchmark', 'load_export', 'game', 'serve')
+WITHOUT_DATA = ('benchmark', 'load_export', 'game', 'serve', 'two_lines')
 
 
 def _png(file, size):

@@ -22,7 +22,6 @@ CASES = {
             ('train', 'data_dir', 's3'),
             ('train', 'init_from', 'hdfs'),
             ('train', 'cache_dir', 'GS'),
-            ('train', 'dataset', 'https'),
             ('evaluate', 'workdir', 'gs'),
             ('evaluate', 'model_dir', 'gs'),
             ('evaluate', 'record', 'gs'),
@@ -55,6 +54,11 @@ CASES = {
         [P, NEW, '--set=dataset=gs://bucket/x'],
         "'gs://bucket/x' is an address",
     ),
+    'another set at an address': (
+        'train',
+        [P, NEW, '--dataset=https://bucket/x'],
+        "'https://bucket/x' is an address",
+    ),
     'load an address': ('load_export', ['gs://bucket/x'], 'is an address'),
     'workdir not in UTF-8': (
         'train',
@@ -78,13 +82,13 @@ CASES = {
     ),
     'workdir too long': (
         'train',
-        [P, '--workdir={new}/' + 300 * 'x'],
-        'cannot be used',
+        [P, '--workdir=' + 300 * 'x'],
+        'cannot be used (File name too long)',
     ),
     'workdir almost too long': (
         'train',
-        [P, '--workdir={new}' + 15 * ('/' + 250 * 'x') + '/' + 200 * 'x'],
-        'File name too long',
+        [P, '--workdir={new}' + 16 * ('/' + 246 * 'x')],
+        'cannot be used (File name too long)',
     ),
     'output too long': ('sample', [RUN, '--output=' + 300 * 'x'], 'too long'),
     'dataset too long': (

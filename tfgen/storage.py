@@ -30,6 +30,8 @@ _DISK = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
 )
+# Letters that names of files may add to the path of a folder.
+_ROOM = 200
 # 'gs://bucket/run', also after a way through pathlib. (One letter is a drive.)
 _ADDRESS = re.compile(r'\s*[A-Za-z][A-Za-z0-9+.-]+:/')
 
@@ -66,7 +68,7 @@ def local(
         )
     _require_encoding(place, utf8)
     try:
-        os.stat(place)
+        os.stat(os.path.join(place, _ROOM * 'x'))
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:  # too long, a loop of links, a NUL
