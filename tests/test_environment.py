@@ -29,7 +29,7 @@ NOWHERE = '/dev/null/nowhere'
 
 
 def _script(name, *arguments, setup='', cwd=None, pipe=None, **changes):
-    command = raised.watched(tiny.ROOT / 'scripts' / f'{name}.py', setup)
+    command = raised.watched(tiny.script(name), setup)
     return subprocess.run(
         [*command, *arguments],
         capture_output=pipe is None,

@@ -149,7 +149,7 @@ def test_equal_seeds_give_equal_pictures_and_others_do_not(exported):
 
 def test_it_loads_without_tfgen_and_keras(exported):
     folders = [exported(model)[1] for model in DRAWING]
-    script = tiny.ROOT / 'scripts' / 'load_export.py'
+    script = tiny.script('load_export')
     output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
     assert output.count('same in another batch') == len(folders)
     complete = [m for m in tiny.SERVED if 'complete' in SIGNATURES[m]]
@@ -182,7 +182,7 @@ def test_a_damaged_export_is_one_line_without_tfgen(
     (tmp_path / '7').write_text('a file')
     hidden = {name: sys.modules.get(name) for name in ('tfgen', 'keras')}
     monkeypatch.setattr(sys, 'argv', ['load_export.py', str(tmp_path)])
-    script = str(tiny.ROOT / 'scripts' / 'load_export.py')
+    script = str(tiny.script('load_export'))
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(script, run_name='__main__')
     sys.modules.update(hidden)

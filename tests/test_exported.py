@@ -80,7 +80,7 @@ def test_what_serves_no_figure_is_told(uninterrupted, tmp_path):
 
 
 def test_a_card_is_checked_by_one_command():
-    script = str(tiny.ROOT / 'scripts' / 'evaluate.py')
+    script = str(tiny.script('evaluate'))
     command = [sys.executable, script, '--model_dir=gmm_two_moons']
     output = tiny.run(command).stdout
     card = (pretrained.folder() / 'gmm_two_moons' / 'README.md').read_text()

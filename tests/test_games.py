@@ -17,7 +17,7 @@ SMALL = ['--set=generator_units=8', '--set=discriminator_units=8']
 
 
 def _script(name, *flags):
-    command = [sys.executable, str(tiny.ROOT / 'scripts' / f'{name}.py')]
+    command = [sys.executable, str(tiny.script(name))]
     return tiny.run([*command, *map(str, flags)]).stdout
 
 

@@ -403,7 +403,7 @@ def test_lines_of_another_alphabet(tmp_path):
     def said(text):
         flags = [f'--dataset=lines:{text}', '--set=text_length=8']
         flags += ['--set=steps=2', '--set=filters=4', '--set=latent_size=2']
-        command = [sys.executable, str(tiny.ROOT / 'scripts' / 'train.py')]
+        command = [sys.executable, str(tiny.script('train'))]
         command += ['--preset=text_vae_numerals', *flags]
         if source.exists():
             command += [f'--init_from={source}', f'--workdir={tmp_path / "b"}']

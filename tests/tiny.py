@@ -299,9 +299,15 @@ def load(model: str, data_dir: str, *extra: str, precision='float32'):
     return workdir.Config.of(name, changed, 0, precision, data_dir)
 
 
+def script(name: str) -> pathlib.Path:
+    """The file of a script, in whichever folder of scripts/ it is."""
+    (file,) = (ROOT / 'scripts').rglob(f'{name}.py')
+    return file
+
+
 def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
     """The command line of the same run; `extra` are more flags."""
-    command = [sys.executable, str(ROOT / 'scripts' / 'train.py')]
+    command = [sys.executable, str(script('train'))]
     command += [f'--preset={SETTINGS[model][0]}', f'--workdir={directory}']
     command += [f'--data_dir={data_dir}']
     command += [f'--set={setting}' for setting in settings(model)]
@@ -324,7 +330,7 @@ def narrow_pipe() -> tuple[int, int]:
 
 def start_server(folder, *flags: str) -> tuple[subprocess.Popen, int, list]:
     """A local server, once it listens: process, port, what it has said."""
-    command = [sys.executable, str(ROOT / 'scripts' / 'serve.py')]
+    command = [sys.executable, str(script('serve'))]
     command += [f'--model_dir={folder}', '--port=0', *flags]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     said = []

@@ -30,7 +30,7 @@ CASES = {
             ('export', 'model_dir', 'file'),
             ('serve', 'model_dir', 'gs'),
             ('benchmark', 'output', 'gs'),
-            ('box', 'results', 'gs'),
+            ('publish_pretrained', 'results', 'gs'),
             ('compare', 'record', 'gs'),
             ('lecture', 'output', 'gs'),
             ('two_lines', 'output', 'gs'),
@@ -158,12 +158,16 @@ CASES = {
     ),
     'seed huge': ('sample', [RUN, '--seed=9223372036854775807'], 'seed'),
     'count huge': ('sample', [RUN, '--count=99999999999'], 'count'),
-    'box without a record': (
-        'box',
+    'pretrained without a record': (
+        'publish_pretrained',
         [RUN, '--results={empty}'],
         'there is no record',
     ),
-    'box of another size': ('box', [RUN], 'record the whole run of preset'),
+    'pretrained of another size': (
+        'publish_pretrained',
+        [RUN],
+        'record the whole run of preset',
+    ),
     'measure no export': (
         'evaluate',
         ['--model_dir=nope'],

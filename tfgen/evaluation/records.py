@@ -119,7 +119,7 @@ def beside_published() -> list[str]:
 
 
 def compared(values: dict) -> list[str]:
-    """A table of rows that differ in one thing, of scripts/compare.py.
+    """A table of scripts/experiments/compare.py: rows differ in one thing.
 
     Args:
       values: row -> data set -> figure -> its value with each seed, None where

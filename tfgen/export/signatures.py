@@ -25,9 +25,13 @@ def functions(model: Model) -> dict[str, Callable]:
     signatures, ending = model.signatures(), model.spec.ending
     served = {}
     # Those that others are made of come first.
-    for name in sorted(signatures, key=lambda n: bool(signatures[n].by)):
+    for name in sorted(
+        signatures, key=lambda n: bool(signatures[n].derived_from)
+    ):
         signature = signatures[name]
-        served[name] = _function(model, signature, served.get(signature.by))
+        served[name] = _function(
+            model, signature, served.get(signature.derived_from)
+        )
     for name, signature in signatures.items():
         if signature.makes and ending:
             served[f'{name}_{ending}'] = _as_files(model, served[name])

@@ -126,7 +126,7 @@ class Model:
             version = load(folder, number)
         # Whatever is wrong with it, the others go on.
         except Exception as error:
-            if not _passes(error):  # else it is tried again
+            if not _is_transient(error):  # else it is tried again
                 self._failed[number] = changed
             missing = not os.path.exists(folder / 'saved_model.pb')
             self.states[number] = State(
@@ -196,7 +196,7 @@ class Models:
         return _load(folder, number, self._executor, self._max_rows)
 
 
-def _passes(error):
+def _is_transient(error):
     """Whether it may be the machine that failed, and not the files."""
     if isinstance(error, OSError):
         # (TensorFlow's own, of files that it cannot read, has no number.)

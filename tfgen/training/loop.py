@@ -124,7 +124,7 @@ def compute_on_replica(
     return statistics if rows.streams == 1 else added
 
 
-def first_noise(seed: int, batch_size: int) -> BatchNoise:
+def initial_noise(seed: int, batch_size: int) -> BatchNoise:
     """What Model.initialize_from draws from."""
     key = tf.constant([seed, 0], tf.int64)
     return BatchNoise(key, batch_size, prefix='begin/')

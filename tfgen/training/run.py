@@ -99,7 +99,7 @@ def _train(
         (first,) = examples.train(config.seed, preset.batch_size).take(1)
         with strategy.scope():
             model.initialize_from(
-                first, loop.first_noise(config.seed, preset.batch_size)
+                first, loop.initial_noise(config.seed, preset.batch_size)
             )
     if done >= preset.steps:
         already = f'{directory} is already trained to step {done}'

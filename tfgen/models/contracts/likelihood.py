@@ -126,7 +126,7 @@ class Autoregressive(Completing, Likelihood):
     def signatures(self) -> dict[str, Signature]:
         # A sample is a completion of which nothing is known.
         found = super().signatures()
-        sample = dataclasses.replace(found['sample'], by='complete')
+        sample = dataclasses.replace(found['sample'], derived_from='complete')
         return found | {'sample': sample}
 
     def uniforms(self, noise: Noise) -> tf.Tensor:

@@ -35,14 +35,14 @@ class Signature:
         hold.
       makes: whether the result has an example. Where its kind has a file
         format, export then adds a twin that returns files (`*_png`, `*_wav`).
-      by: name of another signature that answers the same where all that this
+      derived_from: name of another signature that answers the same where all that this
         one does not take is 0; an export then holds its graph once.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
     inputs: tuple[str, ...]
     makes: bool = False
-    by: str = ''
+    derived_from: str = ''
 
 
 class Model(keras.Model, abc.ABC):

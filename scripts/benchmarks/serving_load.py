@@ -1,7 +1,7 @@
 """Load on the local server: how many requests it answers a second.
 
-Used by scripts/benchmark.py --section=serving. Clients and server share the
-cores of one machine, so the figures are low ones.
+Used by benchmark.py --section=serving. Clients and server share the cores of
+one machine, so the figures are low ones.
 """
 
 import concurrent.futures

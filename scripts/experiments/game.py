@@ -1,6 +1,6 @@
 """The game of a GAN in one dimension, in four stages of a real run.
 
-    python scripts/game.py --workdir=runs/gan_bells
+    python scripts/experiments/game.py --workdir=runs/gan_bells
 
 Trains the preset gan_bells and draws, after some steps, the density of the
 data, that of G(z), D(x), and below them where G puts equally spaced z: the

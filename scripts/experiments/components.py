@@ -1,6 +1,6 @@
 """How many components a mixture should have, by what each more is worth.
 
-    python scripts/components.py --workdir=runs/components --most=12
+    python scripts/experiments/components.py --workdir=runs/components --most=12
 
 Fits mixtures of 1, 2, ... components and prints, for each, nats per example of
 the training and of the test split, and the Bayesian information criterion,

@@ -1,6 +1,6 @@
 """Puts a trained run into pretrained/, with a card that says what it is.
 
-    python scripts/box.py --workdir=runs/cvae_digits
+    python scripts/publish_pretrained.py --workdir=runs/cvae_digits
 
 The run must be the one that results/ records: a whole preset as it is.
 """
@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 cli.workdir_flag()
 cli.data_flag()
 flags.DEFINE_string('results', str(ROOT / 'results'), 'Folder of records.')
-flags.DEFINE_string('box', str(ROOT / 'pretrained'), 'Where it is put.')
+flags.DEFINE_string('pretrained', str(ROOT / 'pretrained'), 'Where it is put.')
 flags.DEFINE_integer('largest', 3 * 2**19, 'Bytes that an export may have.')
 
 _DIGITS = (
@@ -71,12 +71,12 @@ def main() -> None:
     if record['seed'] != config.seed:
         raise UserError(
             f'{str(file)!r} records seed {record["seed"]}, and the run has '
-            f'{config.seed}: box the run that was recorded'
+            f'{config.seed}: publish the run that was recorded'
         )
     examples = config.load_data(flags.FLAGS.data_dir)
     model, step = config.restore(directory)
     recording.require_whole(directory, config, step, Settings(), None)
-    place = cli.path(flags.FLAGS.box) / config.name
+    place = cli.path(flags.FLAGS.pretrained) / config.name
     with tempfile.TemporaryDirectory() as scratch:
         made = pathlib.Path(scratch) / config.name
         saved_model.export(model, config, step, examples, made)
@@ -84,7 +84,7 @@ def main() -> None:
         if size > flags.FLAGS.largest:
             raise UserError(
                 f'the export of {config.name!r} has {size} bytes, and may '
-                f'have {flags.FLAGS.largest}: box a smaller model'
+                f'have {flags.FLAGS.largest}: publish a smaller one'
             )
         (made / 'README.md').write_text(card(config.preset, record, size))
         shutil.rmtree(place, ignore_errors=True)
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def card(preset, record: dict, size: int) -> str:
-    """What a model of the box is, how it was made, and what it cannot do."""
+    """What a pretrained model is, how it was made, and what it cannot do."""
     from tfgen.evaluation import records
 
     name, training = record['preset'], record['training']
@@ -107,7 +107,7 @@ def card(preset, record: dict, size: int) -> str:
         f'({record["split"]} split, {record["num_examples"]:,} examples, '
         'mean +- standard error).',
         'Made by': f'`{training["command"]}`, then '
-        f'`python scripts/box.py --workdir=runs/{name}`: '
+        f'`python scripts/publish_pretrained.py --workdir=runs/{name}`: '
         f'{training["steps"]:,} steps of {training["batch_size"]}, '
         f'{training["seconds"]:,} s, seed {record["seed"]}, commit '
         f'{training["commit"]}, {record["date"]}, {record["machine"]}.',

@@ -1,6 +1,7 @@
 """The notes' demonstrations on the road to the VAE, each from a real run.
 
-    python scripts/lecture.py --workdir=runs/lecture --output=runs/lecture
+    python scripts/experiments/lecture.py --workdir=runs/lecture \\
+      --output=runs/lecture
 
 Draws, with what it trains in the workdir (a second call trains nothing):
   moon_phases.png    between a half and a full moon: truth, auto-encoder, VAE

@@ -1,6 +1,7 @@
 """Two lines that do not overlap: what each distance says of how far they are.
 
-    python scripts/two_lines.py --output=runs/two_lines --record=results
+    python scripts/experiments/two_lines.py --output=runs/two_lines \\
+      --record=results
 
 Data lie on the line x = 0, samples on x = distance, both with y uniform in
 (0, 1): the notes' example of why the first GAN does not learn. A discriminator
@@ -46,7 +47,8 @@ def main() -> None:
         storage.write_json(
             file,
             {
-                'command': 'python scripts/two_lines.py --record=results',
+                'command': 'python scripts/experiments/two_lines.py '
+                '--record=results',
                 'steps': flags.FLAGS.steps,
                 'seed': flags.FLAGS.seed,
                 'gradient_penalty_weight': _WEIGHT,

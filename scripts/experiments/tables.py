@@ -1,6 +1,6 @@
 """Makes the tables of the documents from results/, after a new record.
 
-    python scripts/tables.py
+    python scripts/experiments/tables.py
 
 A table is known in its document by its heading. What stands in prose is held
 to the records by tests/test_figures.py.
@@ -12,7 +12,7 @@ import re
 
 from tfgen.evaluation import records
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def main() -> None:

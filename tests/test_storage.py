@@ -52,7 +52,7 @@ def _script(name, *arguments, largest=None):
         if largest is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
-    command = [sys.executable, str(tiny.ROOT / 'scripts' / f'{name}.py')]
+    command = [sys.executable, str(tiny.script(name))]
     return subprocess.run(
         [*command, *map(str, arguments)],
         capture_output=True,

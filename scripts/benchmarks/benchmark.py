@@ -1,6 +1,6 @@
 """Measures speed as ratios within one run, so that machines can be compared.
 
-    python scripts/benchmark.py [--output=results/benchmark.json]
+    python scripts/benchmarks/benchmark.py [--output=results/benchmark.json]
 
 Needs no data set: the examples are random. Stop other work on the machine.
 Every section runs in a process of its own.
@@ -71,7 +71,7 @@ def training_loops() -> dict:
 
     `loop` is the network of tfgen's CVAE in a plain loop: cache, shuffle,
     batch, and a tf.function that makes one step. `cvae` and `dcgan` are
-    TensorFlow's tutorials, network, loop and input (scripts/tutorials.py).
+    TensorFlow's tutorials, network, loop and input (tutorials.py).
     Processes alternate, so that both sides meet the same machine, and the
     ratio is the median over rounds. `of_sgemm` is the share of the machine's
     own matrix product (2048 x 2048, float32, all cores) that the products and

@@ -1,6 +1,6 @@
 """Tables of GANs that differ in one thing: loss, penalty, look-ahead, prior.
 
-    python scripts/compare.py --table=modes --workdir=runs/modes
+    python scripts/experiments/compare.py --table=modes --workdir=runs/modes
 
 `modes`: how many modes of the ring of 8 and of the grid of 25 each row covers.
 `images`: the same DCGAN under each loss, on MNIST and Fashion-MNIST.
@@ -307,8 +307,8 @@ def _write(table, values):
     file = cli.path(flags.FLAGS.record) / f'{name}.json'
     preset = presets.get(f'gan_{table.sets[0]}')
     content = {
-        'command': f'python scripts/compare.py --table={name} --seeds={seeds} '
-        f'--workdir=runs/{name} --record=results',
+        'command': f'python scripts/experiments/compare.py --table={name} '
+        f'--seeds={seeds} --workdir=runs/{name} --record=results',
         'steps': flags.FLAGS.steps or preset.steps,
         'batch_size': preset.batch_size,
         'seeds': seeds,
