@@ -190,10 +190,10 @@ def functions(config, examples) -> dict:
 
     loop.make_repeatable()
     model, size = config.build(), config.preset.batch_size
-    players = make_updates(model, config.preset)
-    per_step = loop.batches_per_step(players)
+    updates = make_updates(model, config.preset)
+    per_step = loop.batches_per_step(updates)
     rows = loop.BatchSplit(size, size, 1)
-    _, update = loop.make_step(players, rows, config.seed, False, per_step)
+    make_step = loop.step_function(updates, rows, config.seed, jit=False)
     stream = examples.train(
         config.seed, size, whole_epochs=config.preset.model.whole_epochs
     )
@@ -204,7 +204,7 @@ def functions(config, examples) -> dict:
         taken = [
             {k: v.read_value() for k, v in batch.items()} for batch in batches
         ]
-        return update(taken, number.read_value(), tf.constant(0.0))
+        return make_step(taken, number.read_value())
 
     name, signature = next(iter(model.signatures().items()))
     specs = model.request_specs()

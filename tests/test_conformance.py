@@ -53,8 +53,8 @@ def _noise(rows=16):
 @MODELS
 def test_eager_graph_and_jit_agree(model, data_dir):
     built, batch = _built(model, data_dir)
-    for player in _moving(built):
-        terms = functools.partial(_terms, player, batch)
+    for update in _moving(built):
+        terms = functools.partial(_terms, update, batch)
         eager = terms()
         for other in (
             tf.function(lambda: terms())(),  # noqa: B023
@@ -67,24 +67,24 @@ def test_eager_graph_and_jit_agree(model, data_dir):
 
 
 def _moving(built):
-    """The players that see a batch, ready to move."""
-    players = run.make_updates(built, tiny.preset('cvae'))
-    return [player for player in players if player.repeats]
+    """The updates that see a batch, ready to move."""
+    updates = run.make_updates(built, tiny.preset('cvae'))
+    return [update for update in updates if update.repeats]
 
 
-def _terms(player, batch):
-    """The per-example terms that a player shows."""
-    measure = getattr(player, 'loss_terms', None) or player.measures
+def _terms(update, batch):
+    """The per-example terms that a update shows."""
+    measure = getattr(update, 'loss_terms', None) or update.statistics
     terms = measure(batch, _noise())
-    return terms[0] if isinstance(player, EpochUpdate) else terms
+    return terms[0] if isinstance(update, EpochUpdate) else terms
 
 
 @MODELS
 def test_terms_are_one_float_per_example(model, data_dir):
     built, batch = _built(model, data_dir)
-    for player in _moving(built):
-        terms = _terms(player, batch)
-        if isinstance(player, GradientUpdate):
+    for update in _moving(built):
+        terms = _terms(update, batch)
+        if isinstance(update, GradientUpdate):
             assert {v.shape.rank for v in terms.values()} == {1}
         for value in terms.values():
             assert value.shape[0] == 16 and value.dtype == tf.float32
@@ -92,22 +92,22 @@ def test_terms_are_one_float_per_example(model, data_dir):
 
 @MODELS
 def test_loss_falls_on_one_batch(model, data_dir):
-    # Of a GAN, the discriminator alone: the players' losses rise and fall.
+    # Of a GAN, the discriminator alone: the updates' losses rise and fall.
     built, batch = _built(model, data_dir)
     if isinstance(built, RBM):
         pytest.skip('its terms are no objective: see test_rbm.py')
     config, _ = tiny.load(
         model, data_dir, 'learning_rate=0.01', 'schedule=constant', 'ema=0'
     )
-    player = run.make_updates(built, config.preset)[0]
-    measure = tf.function(loop.compute_on_replica(player, ROWS, jit=False))
+    update = run.make_updates(built, config.preset)[0]
+    measure = tf.function(loop.compute_on_replica(update, ROWS, jit=False))
     totals = []
     for step in range(40):
         terms, moves = measure(batch, tf.constant([0, 0], tf.int64), 0)
-        player.apply(moves, tf.constant(step, tf.int64))
+        update.apply(moves, tf.constant(step, tf.int64))
         totals.append(float(tf.add_n(list(terms.values()))))
     # (What starts from data starts near its end.)
-    least = 0.0 if isinstance(player, EpochUpdate) else 0.05
+    least = 0.0 if isinstance(update, EpochUpdate) else 0.05
     assert totals[-1] < totals[0] - least * abs(totals[0])
 
 
@@ -125,15 +125,15 @@ def test_samples_have_the_datas_shape_and_range(model, data_dir):
 @MODELS
 def test_every_gradient_arrives(model, data_dir):
     built, batch = _built(model, data_dir)
-    for player in _moving(built):
-        if not isinstance(player, GradientUpdate):
+    for update in _moving(built):
+        if not isinstance(update, GradientUpdate):
             continue
-        _, gradients = player.compute(
+        _, gradients = update.compute(
             batch, _noise(), lambda values: tf.reduce_mean(values, axis=0)
         )
         # (After the gradients, what else moves.)
         for variable, gradient in zip(
-            player.variables, gradients, strict=False
+            update.variables, gradients, strict=False
         ):
             assert gradient is not None, variable.path
             assert np.all(np.isfinite(gradient)), variable.path

@@ -24,7 +24,7 @@ from tfgen.training import strategies
 STEPS = 20
 # Of the GANs also those whose rows meet.
 MODELS = (*tiny.FAMILIES, 'unrolled', 'ebgan', 'layerwise_ae')
-# One for each kind of player, and for each way in which replicas meet.
+# One for each kind of update, and for each way in which replicas meet.
 OVER_WORKERS = ('cvae', 'dcgan', 'ebgan', 'vae_gan', 'rbm', 'pca', 'gmm')
 
 

@@ -59,7 +59,7 @@ def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
 
     for name, *arguments in (
         ['train', *TRAIN, '--workdir=run'],
-        ['evaluate', '--workdir=run', '--limit=4', '--measures=bounds'],
+        ['evaluate', '--workdir=run', '--limit=4', '--metrics=bounds'],
         ['sample', '--workdir=run', '--kind=reconstruction'],
         ['export', '--workdir=run', '--model_dir=model'],
     ):
@@ -69,9 +69,9 @@ def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
     assert {f.name for f in tmp_path.iterdir()} == {'run', 'model'}
     done = script('train', *TRAIN, '--dataset=mnist', '--workdir=other')
     _assert_one_line(done, '--data_dir')
-    arguments = ['--workdir=run', '--limit=4', '--measures=fidelity']
+    arguments = ['--workdir=run', '--limit=4', '--metrics=fidelity']
     _assert_one_line(script('evaluate', *arguments), '--cache_dir')
-    arguments = ['--workdir=other', '--measures=fidelity']
+    arguments = ['--workdir=other', '--metrics=fidelity']
     _assert_one_line(script('train', *TRAIN, *arguments), '--cache_dir')
     done = script('train', *TRAIN, '--workdir=~/run')
     _assert_one_line(done, '~/run' if setup else NOWHERE)

@@ -26,10 +26,10 @@ def made(data_dir):
     return make
 
 
-def _figures(model, examples, measures=None, **settings):
+def _figures(model, examples, metrics=None, **settings):
     """As metrics.json has them."""
     settings = Settings(**settings)
-    found = evaluation.evaluate(model, examples, settings, measures)
+    found = evaluation.evaluate(model, examples, settings, metrics)
     return {name: figure.as_dict() for name, figure in found.items()}
 
 

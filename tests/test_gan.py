@@ -1,4 +1,4 @@
-"""GAN: the players, the label, the prior, the reports."""
+"""GAN: the updates, the label, the prior, the reports."""
 
 import keras
 import numpy as np

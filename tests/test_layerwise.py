@@ -30,8 +30,8 @@ def _model():
     return model
 
 
-def _noise(player):
-    return BatchNoise(tf.constant([3, 4]), 7, prefix=f'{player.name}/')
+def _noise(update):
+    return BatchNoise(tf.constant([3, 4]), 7, prefix=f'{update.name}/')
 
 
 def _mean(values):
@@ -45,11 +45,11 @@ def _sigmoid(x):
 @pytest.mark.parametrize('number', range(3))
 def test_the_slope_is_that_of_contrastive_divergence(number):
     model = _model()
-    player = model.updates()[number]
-    player.build(RUN)
-    player.optimizer.iterations.assign(5 * number)
-    noise = _noise(player)
-    _, slopes = player.compute({'image': IMAGES}, noise, _mean)
+    update = model.updates()[number]
+    update.build(RUN)
+    update.optimizer.iterations.assign(5 * number)
+    noise = _noise(update)
+    _, slopes = update.compute({'image': IMAGES}, noise, _mean)
     dense = [v.numpy().astype(float) for v in model.encoder.weights]
     down = [v.numpy().astype(float) for v in model.decoder.weights]
     v = IMAGES.numpy().astype(float).reshape(7, -1)
@@ -80,13 +80,13 @@ def test_the_slope_is_that_of_contrastive_divergence(number):
 
 def test_each_moves_in_its_window_and_mirrors_stay_transposes():
     model = _model()
-    players = make_updates(model, types.SimpleNamespace(**vars(RUN), ema=0))
-    own = [player.variables for player in players]
+    updates = make_updates(model, types.SimpleNamespace(**vars(RUN), ema=0))
+    own = [update.variables for update in updates]
     for step in range(17):
         before = [[v.numpy() for v in variables] for variables in own]
-        for player in players:
-            _, slopes = player.compute({'image': IMAGES}, _noise(player), _mean)
-            player.apply(slopes, tf.constant(step, tf.int64))
+        for update in updates:
+            _, slopes = update.compute({'image': IMAGES}, _noise(update), _mean)
+            update.apply(slopes, tf.constant(step, tf.int64))
         moved = [
             any(
                 np.any(v.numpy() != old)

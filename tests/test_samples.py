@@ -222,7 +222,7 @@ def test_features_are_asked_for_where_there_are_none(
 ):
     with pytest.raises(UserError, match='pass Settings'):
         evaluation.evaluate(
-            _replay(digits, 'test', 9), digits, measures=['fidelity']
+            _replay(digits, 'test', 9), digits, metrics=['fidelity']
         )
     config, _ = tiny.load('dcgan', data_dir)
     spec = dataclasses.replace(config.spec, num_classes=0, class_names=())

@@ -47,7 +47,7 @@ def _left_out(model, examples, **settings):
     settings = Settings(**settings)
     chosen = evaluation.chosen(model, examples, None, settings)
     return (
-        [measure.name for measure in chosen],
+        [metric.name for metric in chosen],
         evaluation.left_out(model, examples, settings),
     )
 

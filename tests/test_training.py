@@ -135,9 +135,9 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     if config.preset.model.whole_epochs:
         batch['weight'] = tf.TensorSpec([16])
     key = tf.TensorSpec([2], tf.int64)
-    for player in run.make_updates(config.build(), config.preset):
+    for update in run.make_updates(config.build(), config.preset):
         measure = loop.compute_on_replica(
-            player, loop.BatchSplit(16, 16, 1), jit=False
+            update, loop.BatchSplit(16, 16, 1), jit=False
         )
         measure = tf.function(measure)
         graph = measure.get_concrete_function(batch, key, 0).graph
@@ -213,9 +213,9 @@ def test_two_streams_add_up_to_the_whole_batch(data_dir):
     config, examples = tiny.load('cvae', data_dir)
     (batch,) = examples.train(0, 16).take(1)
     key = tf.constant([0, 3], tf.int64)
-    (player,) = config.build().updates()
+    (update,) = config.build().updates()
     whole, halves = (
-        loop.compute_on_replica(player, loop.BatchSplit(16, 16, n), jit=False)(
+        loop.compute_on_replica(update, loop.BatchSplit(16, 16, n), jit=False)(
             batch, key, 0
         )
         for n in (1, 2)

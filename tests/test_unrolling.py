@@ -170,15 +170,15 @@ def test_an_unrolled_gans_gradient_is_that_of_the_whole_value(
     )
     discriminator, generator = model.updates()
     settings = vars(RUN) | {'learning_rate': 0.02}
-    for player in (discriminator, generator):
-        player.build(types.SimpleNamespace(**settings))
+    for update in (discriminator, generator):
+        update.build(types.SimpleNamespace(**settings))
     noise = BatchNoise(tf.constant([0, 1]), 16)
     data = np.random.default_rng(3).normal([1.0, -0.5], 0.7, [16, 2])
     batch = {'point': tf.constant(data, tf.float32)}
 
-    def statistics(player):
+    def statistics(update):
         return tf.function(
-            lambda: player.compute(
+            lambda: update.compute(
                 batch, noise, lambda v: tf.reduce_mean(v, axis=0)
             )
         )

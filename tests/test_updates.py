@@ -86,36 +86,36 @@ def test_a_gradient_penalty_is_differentiated_in_pairs_as_well():
 @pytest.mark.parametrize('rate,expected', [(None, 0.1), (0.02, 0.02)])
 def test_a_player_has_its_own_rate_or_the_runs(rate, expected):
     v = keras.Variable([1.0, -2.0])
-    player = GradientUpdate(
+    update = GradientUpdate(
         'model', lambda batch, noise: {'x': 3.0 * v * v}, [v], 1, rate
     )
-    player.build(RUN)
-    _, moves = player.compute({}, None, _mean)
-    player.apply(moves, tf.constant(0, tf.int64))
+    update.build(RUN)
+    _, moves = update.compute({}, None, _mean)
+    update.apply(moves, tf.constant(0, tf.int64))
     # Adam's first step is its rate, whatever the gradient.
     np.testing.assert_allclose(v, [1 - expected, -2 + expected], rtol=1e-4)
-    assert list(player.saved()) == ['model_optimizer']
+    assert list(update.saved()) == ['model_optimizer']
 
 
 def test_a_cosine_schedule_counts_a_players_own_updates():
     run = types.SimpleNamespace(**vars(RUN) | {'schedule': 'cosine'})
     v = keras.Variable([0.0])
-    player = GradientUpdate('d', lambda *_: {}, [v], repeats=3)
-    player.build(run)
-    player.optimizer.iterations.assign(15)
-    assert float(player.optimizer.learning_rate) == pytest.approx(0.05)
+    update = GradientUpdate('d', lambda *_: {}, [v], repeats=3)
+    update.build(run)
+    update.optimizer.iterations.assign(15)
+    assert float(update.optimizer.learning_rate) == pytest.approx(0.05)
 
 
 def test_an_assignment_is_given_means_by_name():
     seen = {}
-    player = BatchUpdate(
+    update = BatchUpdate(
         'moments',
         lambda batch, noise: {'x': batch['x'], 'loss': batch['x'][:, 0]},
         lambda means, step: seen.update(means, step=step),
     )
     x = tf.constant([[1.0, 2.0], [3.0, 6.0]])
-    shown, moves = player.compute({'x': x}, None, _mean)
-    player.apply(moves, 7)
+    shown, moves = update.compute({'x': x}, None, _mean)
+    update.apply(moves, 7)
     assert list(shown) == ['loss'] and float(shown['loss']) == 2.0
     np.testing.assert_array_equal(seen['x'], [2.0, 4.0])
     assert seen['step'] == 7

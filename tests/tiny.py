@@ -247,29 +247,29 @@ def build(model: str, spec=None, seed: int = 4, **changes):
     spec = spec or smallest(model)
     built = own.model(spec, **own.settings | changes)
     random = np.random.default_rng(seed)
-    for player in built.updates():
-        if isinstance(player, BatchUpdate | EpochUpdate):
-            if isinstance(player, EpochUpdate):
-                player.examples = 1  # so that a batch is an epoch
-            player.build(own)
-            _move(player, built, random)
+    for update in built.updates():
+        if isinstance(update, BatchUpdate | EpochUpdate):
+            if isinstance(update, EpochUpdate):
+                update.examples = 1  # so that a batch is an epoch
+            update.build(own)
+            _move(update, built, random)
             continue
-        if not isinstance(player, GradientUpdate):
+        if not isinstance(update, GradientUpdate):
             continue
-        for v in player.variables:
+        for v in update.variables:
             scale = 0.9 / np.sqrt(max(1, np.prod(v.shape[:-1])))
             v.assign(random.normal(size=v.shape) * scale)
     return built
 
 
-def _move(player, built, random):
-    """Lets a player without gradients see some random examples."""
+def _move(update, built, random):
+    """Lets a update without gradients see some random examples."""
     example = tf.constant(random.random([50, *built.spec.shape]), tf.float32)
     noise = BatchNoise(tf.constant([0, 0]), 50)
     batch = {built.spec.key: example, 'weight': tf.ones([50])}
     built.initialize_from(batch, noise)
-    _, means = player.compute(batch, noise, lambda v: tf.reduce_mean(v, axis=0))
-    player.apply(means, tf.constant(0, tf.int64))
+    _, means = update.compute(batch, noise, lambda v: tf.reduce_mean(v, axis=0))
+    update.apply(means, tf.constant(0, tf.int64))
 
 
 def settings(model: str) -> list[str]:

@@ -102,9 +102,9 @@ def training_loop(config, strategy, jit, change=lambda model: None):
     with strategy.scope():
         model = config.build()
         change(model)
-        players = training.make_updates(model, config.preset)
+        updates = training.make_updates(model, config.preset)
     rows = loop.BatchSplit.of(strategy, model, config.preset.batch_size)
-    run = loop.make_loop(strategy, players, rows, config.seed, jit)
+    run = loop.make_loop(strategy, updates, rows, config.seed, jit)
     batches = training.batch_iterator(strategy, examples, config, 0)
     return lambda steps: run(batches, 0, steps)
 
@@ -189,14 +189,14 @@ def _tfgen(name, *settings):
         graphs = [
             tf.function(
                 loop.compute_on_replica(
-                    player,
+                    update,
                     loop.BatchSplit(batch_size, batch_size, 1),
                     jit=False,
                 )
             )
             .get_concrete_function(batch, key, 0)
             .graph
-            for player in made.build().updates()
+            for update in made.build().updates()
         ]
         return run, _operations(graphs)
 

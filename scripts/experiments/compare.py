@@ -7,7 +7,7 @@
 `stacked`: how many of the thousand modes of stacked digits it covers, without
 and with a cure; VEEGAN's protocol (Srivastava et al. 2017).
 
-Trains every row on each data set, with every seed, measures it, and writes the
+Trains every row on each data set, with every seed, metrics it, and writes the
 table. What is done is not done again: the same command goes on where it was
 stopped. A row is a preset with what it changes below, so that all rows have
 the same networks, steps and rates.
@@ -227,7 +227,7 @@ def _start_jobs(table):
 
 
 def _run(table, row, name, seed, folder):
-    """Trains and measures one run, if that has not been done."""
+    """Trains and metrics one run, if that has not been done."""
     from tfgen import evaluation, presets, storage
     from tfgen.errors import NotFiniteError, UserError
     from tfgen.evaluation.base import Settings

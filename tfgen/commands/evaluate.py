@@ -25,7 +25,7 @@ flags.DEFINE_string(
     None,
     'Measures an export, or a model of pretrained/, from its signatures.',
 )
-flags.DEFINE_list('measures', None, 'Which; default: all that apply.')
+flags.DEFINE_list('metrics', None, 'Which; default: all that apply.')
 flags.DEFINE_string('split', 'test', 'test or train.')
 flags.DEFINE_integer(
     'batch_size', 100, 'Examples at a time.', upper_bound=_MOST
@@ -96,7 +96,7 @@ def _of_run(directory, settings):
             config,
             step,
             settings,
-            flags.FLAGS.measures or None,
+            flags.FLAGS.metrics or None,
             flags.FLAGS.features,
         )
     metrics = _measured(model, config, step, examples, settings)
@@ -117,7 +117,7 @@ def _of_export(source, settings):
 
     if flags.FLAGS.workdir or flags.FLAGS.record:
         raise UserError(
-            '--model_dir measures an export and records nothing: leave '
+            '--model_dir metrics an export and records nothing: leave '
             '--workdir and --record out'
         )
     loaded = pretrained.load(source)
@@ -133,19 +133,19 @@ def _measured(model, config, step, examples, settings):
     from tfgen.evaluation import features
 
     begin = time.monotonic()
-    measures = flags.FLAGS.measures or None
+    metrics = flags.FLAGS.metrics or None
     if flags.FLAGS.features:
         own = features.of_saved_model(cli.path(flags.FLAGS.features))
         settings = dataclasses.replace(settings, features=own)
-    chosen = evaluation.chosen(model, examples, measures, settings)
-    if measures is None:
+    chosen = evaluation.chosen(model, examples, metrics, settings)
+    if metrics is None:
         lacking = evaluation.left_out(model, examples, settings)
         for name, lack in lacking.items():
             print(f'left out: {name}: {lack}', flush=True)
-    trained = any(measure.needs_features for measure in chosen)
+    trained = any(metric.needs_features for metric in chosen)
     if trained and not settings.features:
         settings = dataclasses.replace(settings, features=_features(config))
-    figures = evaluation.evaluate(model, examples, settings, measures)
+    figures = evaluation.evaluate(model, examples, settings, metrics)
     size = examples.spec.split_sizes[settings.split]
     count = min(size, settings.limit or size)
     print(

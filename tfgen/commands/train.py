@@ -34,7 +34,7 @@ flags.DEFINE_integer(
 flags.DEFINE_string('jit', 'auto', 'XLA: auto, on, off.')
 flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
 flags.DEFINE_list(
-    'measures',
+    'metrics',
     None,
     "Results to write into TensorBoard's summaries at each checkpoint; see "
     'scripts/evaluate.py.',
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def _measure(config, examples, strategy):
-    """What gives the figures of --measures; None without.
+    """What gives the figures of --metrics; None without.
 
     Only the chief writes any.
     """
@@ -106,12 +106,12 @@ def _measure(config, examples, strategy):
     from tfgen.evaluation.base import Settings
     from tfgen.training import strategies
 
-    names = flags.FLAGS.measures
+    names = flags.FLAGS.metrics
     if not names or not strategies.is_chief(strategy):
         return None
     settings = Settings(num_draws=1)
     chosen = evaluation.chosen(config.build(), examples, names, settings)
-    if any(measure.needs_features for measure in chosen):
+    if any(metric.needs_features for metric in chosen):
         own = classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
         settings = dataclasses.replace(settings, features=own)
 

@@ -41,7 +41,7 @@ class Annealed(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Bounded)
 
-    def figures(
+    def compute(
         self, model: Bounded, examples: Data, settings: Settings
     ) -> Results:
         limit = settings.limit or _IMAGES

@@ -1,4 +1,4 @@
-"""What a measure is, and what it gives."""
+"""The base class of metrics, and their results."""
 
 import abc
 import dataclasses
@@ -25,7 +25,7 @@ class Settings:
       seed: of the noise.
       limit: only the first `limit` examples.
       num_generated: samples of a set, where samples are measured; None for
-        as many as the measure's protocol says.
+        as many as the metric's protocol says.
       num_draws: sets of samples, over which a deviation is taken.
       features: in which images are compared; see evaluation.features.
     """
@@ -81,14 +81,14 @@ Results = dict[str, Result]
 
 
 class Metric(abc.ABC):
-    """A way to measure a trained model; `name` is what --measures takes."""
+    """A measurement of a trained model; `name` is what --metrics takes."""
 
     name: str
     # Whether it compares images in Settings.features.
     needs_features: ClassVar[bool] = False
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        """Whether it is taken where it applies and no measure is named."""
+        """Whether it is taken where it applies and no metric is named."""
         return True
 
     @abc.abstractmethod
@@ -103,7 +103,7 @@ class Metric(abc.ABC):
         return ''
 
     @abc.abstractmethod
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
         """Measures; see Settings."""

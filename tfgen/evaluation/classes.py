@@ -20,7 +20,7 @@ class Accuracy(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Classifying)
 
-    def figures(
+    def compute(
         self, model: Classifying, examples: Data, settings: Settings
     ) -> Results:
         logits = tf.function(model.class_logits, reduce_retracing=True)
@@ -61,7 +61,7 @@ class LinearSVM(Metric):
             'class alone: add some of another'
         )
 
-    def figures(
+    def compute(
         self, model: GAN, examples: Data, settings: Settings
     ) -> Results:
         # (A second to import, for who does not measure this.)

@@ -41,7 +41,7 @@ class ActiveUnits(Metric):
     def lack(self, examples: Data, settings: Settings) -> str:
         return too_few(examples, settings, 2, 'codes of examples are compared')
 
-    def figures(
+    def compute(
         self, model: Inference, examples: Data, settings: Settings
     ) -> Results:
         @tf.function(reduce_retracing=True)
@@ -86,7 +86,7 @@ class CodeClasses(Metric):
             f'{size}: add examples'
         )
 
-    def figures(
+    def compute(
         self, model: Coding, examples: Data, settings: Settings
     ) -> Results:
         # (It takes seconds to load.)

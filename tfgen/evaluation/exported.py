@@ -118,7 +118,7 @@ class ServedBound(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, _Bounding)
 
-    def figures(
+    def compute(
         self, model: _Bounding, examples: Data, settings: Settings
     ) -> Results:
         key, found = examples.spec.key, []

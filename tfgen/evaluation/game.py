@@ -21,7 +21,7 @@ class Game(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, GAN)
 
-    def figures(
+    def compute(
         self, model: GAN, examples: Data, settings: Settings
     ) -> Results:
         @tf.function(reduce_retracing=True)

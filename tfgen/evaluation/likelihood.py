@@ -29,7 +29,7 @@ class LogLikelihood(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Likelihood)
 
-    def figures(
+    def compute(
         self, model: Likelihood, examples: Data, settings: Settings
     ) -> Results:
         key = examples.spec.key
@@ -56,7 +56,7 @@ class Bounds(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Bounded)
 
-    def figures(
+    def compute(
         self, model: Bounded, examples: Data, settings: Settings
     ) -> Results:
         key, found = examples.spec.key, {}

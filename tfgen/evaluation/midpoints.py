@@ -29,7 +29,7 @@ class Midpoints(Metric):
         own = spec.name == 'moon_phases' and spec.shape == (16, 16, 1)
         return own and isinstance(model, Coding) and not model.num_classes
 
-    def figures(
+    def compute(
         self, model: Coding, examples: Data, settings: Settings
     ) -> Results:
         random = np.random.default_rng(settings.seed)

@@ -29,7 +29,7 @@ class Partition(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, RBM)
 
-    def figures(
+    def compute(
         self, model: RBM, examples: Data, settings: Settings
     ) -> Results:
         energies = np.concatenate(

@@ -25,7 +25,7 @@ class Quadrants(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, InpaintingVAE)
 
-    def figures(
+    def compute(
         self, model: InpaintingVAE, examples: Data, settings: Settings
     ) -> Results:
         @tf.function(reduce_retracing=True)

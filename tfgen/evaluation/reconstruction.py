@@ -26,7 +26,7 @@ class Reconstruction(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Coding)
 
-    def figures(
+    def compute(
         self, model: Coding, examples: Data, settings: Settings
     ) -> Results:
         key, found = examples.spec.key, []

@@ -54,7 +54,7 @@ def require_whole(
     config: Config,
     step: int,
     settings: Settings,
-    measures: Sequence[str] | None,
+    metrics: Sequence[str] | None,
     features: str | None = None,
 ) -> None:
     """Raises UserError for what a record must not say.
@@ -62,7 +62,7 @@ def require_whole(
     Args:
       directory, config, step: of a run, which must be its preset's own, and
         at its end; and so the run whose weights it began with, if any.
-      settings, measures, features: of the evaluation, which must be as it is
+      settings, metrics, features: of the evaluation, which must be as it is
         by default.
     """
     usual = vars(Settings())
@@ -70,8 +70,8 @@ def require_whole(
     wrong += [f'--{k}={v}' for k, v in vars(settings).items() if v != usual[k]]
     if features:
         wrong.append(f'--features={features}')
-    if measures:
-        wrong.append(f'--measures={",".join(measures)}')
+    if metrics:
+        wrong.append(f'--metrics={",".join(metrics)}')
     if wrong:
         raise UserError(
             f'workdir {str(directory)!r} is measured with {", ".join(wrong)}: '

@@ -75,7 +75,7 @@ class Fidelity(Metric):
             f'{made}: use --num_generated={_FEWEST} or more'
         )
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
         features = settings.features
@@ -168,7 +168,7 @@ class Memorisation(Metric):
     def by_default(self, model: Model, spec: Spec) -> bool:
         return False
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
         key, root = examples.spec.key, math.sqrt(examples.spec.dimensions)
@@ -218,7 +218,7 @@ class Modes(Metric):
         world = TOY_DISTRIBUTIONS.get(spec.name)
         return isinstance(model, GenerativeModel) and isinstance(world, Mixture)
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
         world, found = (
@@ -263,7 +263,7 @@ class StackedModes(Metric):
     def lack(self, examples: Data, settings: Settings) -> str:
         return '' if settings.features else lack_of_classes(examples)
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
         features, count = settings.features, examples.spec.num_classes

@@ -20,7 +20,7 @@ class WellFormed(Metric):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, GenerativeModel) and spec.name == 'numerals'
 
-    def figures(
+    def compute(
         self, model: GenerativeModel, examples: Data, settings: Settings
     ) -> Results:
         count = settings.num_generated or _SAMPLES

@@ -51,9 +51,9 @@ class Gaussian(Likelihood):
         return self.first + tf.matmul(z, self.scale(), transpose_b=True)
 
     def updates(self) -> tuple[Update, ...]:
-        return (BatchUpdate('moments', self._measures, self._assign),)
+        return (BatchUpdate('moments', self._statistics, self._assign),)
 
-    def _measures(self, batch, noise):
+    def _statistics(self, batch, noise):
         x = batch['point']
         shown = self.loss_terms(batch, noise)
         return shown | {'first': x, 'second': x[:, :, None] * x[:, None]}

@@ -200,13 +200,13 @@ class GMM(Likelihood):
                 'em',
                 self.spec.split_sizes.get('train', 1),
                 shapes,
-                self._measures,
+                self._statistics,
                 (self.mixing, self.means, self.scales),
                 self._solve,
             ),
         )
 
-    def _measures(self, batch, noise):
+    def _statistics(self, batch, noise):
         """The E step; see EpochUpdate."""
         x, weight = self._flat(batch[self.spec.key]), batch['weight']
         joint = self.log_joint(x)

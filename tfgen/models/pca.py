@@ -84,13 +84,13 @@ class PCA(Coding):
                 'moments',
                 self.spec.split_sizes.get('train', 1),
                 {'first': [size], 'second': [size, size]},
-                self._measures,
+                self._statistics,
                 (self.mean, self.components, self.variances),
                 self._solve,
             ),
         )
 
-    def _measures(self, batch, noise):
+    def _statistics(self, batch, noise):
         """The error of the code as it is, and moments; see EpochUpdate."""
         example = batch[self.spec.key]
         off = self.decode(self.encode(example)) - example

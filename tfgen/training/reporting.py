@@ -133,7 +133,7 @@ class Reporter:
             if generative:
                 tf.summary.image('samples', grid[None])
             for name, value in figures.items():
-                tf.summary.scalar(f'measures/{name}', value)
+                tf.summary.scalar(f'metrics/{name}', value)
             self._writer.flush()
 
     def _grid(self):

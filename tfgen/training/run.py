@@ -82,10 +82,10 @@ def _train(
         if new and config.init_from:
             begun = warm_start.begin_from(model, config.init_from)
             warm_start.share(model, strategy)
-        players = make_updates(model, preset)
+        updates = make_updates(model, preset)
     compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    saved = {k: v for p in players for k, v in p.saved().items()}
+    saved = {k: v for p in updates for k, v in p.saved().items()}
     checkpoint = checkpoints.of(model, step, **saved)
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
     if chief:
@@ -104,11 +104,11 @@ def _train(
     if done >= preset.steps:
         already = f'{directory} is already trained to step {done}'
         lines.write(f'{already}\n', sys.stdout)
-        return _finished(model, players)
+        return _finished(model, updates)
     rows = loop.BatchSplit.of(strategy, model, preset.batch_size)
-    run = loop.make_loop(strategy, players, rows, config.seed, compiled, stop)
+    run = loop.make_loop(strategy, updates, rows, config.seed, compiled, stop)
     batches = batch_iterator(
-        strategy, examples, config, done * loop.batches_per_step(players)
+        strategy, examples, config, done * loop.batches_per_step(updates)
     )
     # These compute in float32 whatever is asked.
     exact = isinstance(model, Likelihood)
@@ -139,7 +139,7 @@ def _train(
                 report.samples(done)
             if stopped and done < preset.steps:
                 raise stopping.Stopped(done, stop.number)
-    return _finished(model, players)
+    return _finished(model, updates)
 
 
 def _require_equal_shares(batch_size, strategy):
@@ -153,22 +153,22 @@ def _require_equal_shares(batch_size, strategy):
 
 
 def make_updates(model: Model, preset: Preset) -> list[Update]:
-    """The model's players, and the moving average if there is one.
+    """The model's updates, and the moving average if there is one.
 
     Call it inside the strategy's scope.
     """
-    players = [*model.updates()]
+    updates = [*model.updates()]
     if preset.ema:
-        players.append(Average(model, preset.ema))
-    for player in players:
-        player.build(preset)
-    return players
+        updates.append(Average(model, preset.ema))
+    for update in updates:
+        update.build(preset)
+    return updates
 
 
-def _finished(model, players):
-    for player in players:
-        if isinstance(player, Average):
-            player.use()
+def _finished(model, updates):
+    for update in updates:
+        if isinstance(update, Average):
+            update.use()
     return model
 
 

@@ -35,8 +35,8 @@ class Signature:
         hold.
       makes: whether the result has an example. Where its kind has a file
         format, export then adds a twin that returns files (`*_png`, `*_wav`).
-      derived_from: name of another signature that answers the same where all that this
-        one does not take is 0; an export then holds its graph once.
+      derived_from: another signature, which answers the same if all inputs that
+        this one lacks are 0; an export then holds its graph once.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]

@@ -1,20 +1,20 @@
-"""Who moves in a training step, and how.
+"""Updates: the moves of one training step.
 
-What is measured and how it moves are two things. On every replica a player
-measures its part of a batch (`statistics`); what it gives are shares of means
-over the global batch, so that adding them over streams and replicas is all
-that is left to do. Then it moves (`apply`): by its optimizer, or by an
-assignment of its own.
+Computing statistics and applying updates are separate. On every replica an
+update computes statistics of its rows (`compute`). They are shares of means
+over the global batch, so adding them over streams and replicas completes them.
+Then the update is applied (`apply`): an optimizer takes a step, or variables
+are assigned.
 
-A model makes its players anew whenever it is asked; the training loop keeps
-one set of them.
+A model makes its updates anew at each call of `updates()`; the training loop
+keeps one set of them.
 """
 
 import abc
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
@@ -28,13 +28,13 @@ from tfgen.optimizers import Adam
 Batch = dict[str, tf.Tensor]
 Terms = dict[str, tf.Tensor]
 # Per-example values [B, ...] -> this replica's share of their mean over the
-# global batch, [...]. The loop makes it, so that no player can get a number of
-# replicas wrong.
+# global batch, [...]. The loop provides it, so no update can use the wrong
+# number of replicas.
 Mean = Callable[[tf.Tensor], tf.Tensor]
 
 
 class Run(Protocol):
-    """What of a run's settings an optimizer depends on; see presets."""
+    """The settings of a run that an update depends on; see presets."""
 
     learning_rate: float
     schedule: str
@@ -44,19 +44,19 @@ class Run(Protocol):
 
 
 class Update(abc.ABC):
-    """One of those that move, in turn, in every step.
+    """One move in every training step.
 
     Attributes:
-      name: 'generator', 'discriminator'; 'model' where there is only one.
-      updates: per step, each on a batch of its own; 0 for a player that moves
-        without a batch, after all others.
+      name: 'generator', 'discriminator'; 'model' if it is the only one.
+      repeats: how often per step, each time on a new batch. 0: once, without a
+        batch, after all other updates.
     """
 
     name: str
     repeats: int = 1
 
     def build(self, run: Run) -> None:
-        """Makes what it moves with; called inside the strategy's scope."""
+        """Makes optimizers and variables; called in the strategy's scope."""
         del run
 
     def saved(self) -> dict:
@@ -66,35 +66,42 @@ class Update(abc.ABC):
     @abc.abstractmethod
     def compute(
         self, batch: Batch, noise: Noise, mean: Mean
-    ) -> tuple[Terms, list[tf.Tensor]]:
-        """Measures some rows of a batch: terms to show, and what moves it.
+    ) -> tuple[Terms, Any]:
+        """Computes the statistics of some rows of a batch.
 
-        Both are made by `mean`, or linear in what it makes. XLA may compile
-        this function, so it assigns nothing but the running statistics of its
-        layers.
+        XLA may compile this function, so it assigns nothing but the running
+        statistics of its layers.
+
+        Args:
+          batch: of this replica, or of a half of its rows.
+          noise: one row per example.
+          mean: makes all results, or they are linear in what it makes.
+
+        Returns:
+          Scalar terms to report, by name, and a nest of tensors for `apply`.
         """
 
     @abc.abstractmethod
-    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
-        """Moves, in the replica context of tf.distribute.
+    def apply(self, totals: Any, step: tf.Tensor) -> None:
+        """Moves the variables, in the replica context of tf.distribute.
 
         Args:
-          totals: the second result of `statistics`, of this replica's rows.
-            Adding them over the replicas is this function's first act.
+          totals: the second result of `compute`, for this replica's rows.
+            This function first adds them over the replicas.
           step: int64, the training step.
         """
 
 
 @dataclasses.dataclass
 class GradientUpdate(Update):
-    """Minimises the mean of its terms' sum by Adam.
+    """One step of Adam on the mean of the terms' sum.
 
     Attributes:
       loss_terms: (batch, noise) -> named float32 [B] terms.
-      variables: what this player moves.
+      variables: to be moved.
       learning_rate, beta_1: its own; None takes the run's.
       window: the first step in which it moves, and the first in which it does
-        no longer; None is the run's end. A schedule is of the window.
+        so no longer; None is the run's end. A schedule covers the window.
     """
 
     name: str
@@ -121,7 +128,7 @@ class GradientUpdate(Update):
         if run.schedule == 'cosine':
             rate = keras.optimizers.schedules.CosineDecay(rate, count)
         if self.window != (0, None):
-            rate = _Within(rate, first * self.repeats, count)
+            rate = _Window(rate, first * self.repeats, count)
         self.optimizer = Adam(rate, beta_1=beta_1)
         self.optimizer.build(self.variables)
 
@@ -131,6 +138,8 @@ class GradientUpdate(Update):
     def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
+        """The terms, and the gradients of their sum."""
+
         def total():
             terms = {
                 name: mean(values)
@@ -146,8 +155,8 @@ class GradientUpdate(Update):
         self.optimizer.apply(totals, self.variables)
 
 
-class _Within(keras.optimizers.schedules.LearningRateSchedule):
-    """A rate for `count` updates from the `first` on, and 0 else."""
+class _Window(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate for `count` steps from `first` on, and 0 elsewhere."""
 
     def __init__(self, rate, first: int, count: int):
         self._rate, self._first, self._count = rate, first, count
@@ -161,24 +170,24 @@ class _Within(keras.optimizers.schedules.LearningRateSchedule):
 
 @dataclasses.dataclass
 class EpochUpdate(Update):
-    """Assigns what follows from means over all examples, once an epoch.
+    """Assigns values that follow from means over all examples, once an epoch.
 
-    For models that ask for `whole_epochs`; see data.stream.
+    For models with `whole_epochs`; see data.stream.
 
     Attributes:
       examples: in an epoch.
       shapes: of the means, by name.
-      measures: (batch, noise) -> named [B] to show, and the sums over the rows
-        of what is to be averaged, float64, by the names of `shapes`. Each row
-        must count as batch['weight'] says.
-      variables: what this player moves.
+      statistics: (batch, noise) -> named [B] terms to report, and the float64
+        sums over the rows that are to be averaged, by the names of `shapes`.
+        Each row must count as batch['weight'] says.
+      variables: to be assigned.
       solve: means over an epoch, by name -> new values of `variables`.
     """
 
     name: str
     examples: int
     shapes: Mapping[str, Sequence[int]]
-    measures: Callable[[Batch, Noise], tuple[Terms, Terms]]
+    statistics: Callable[[Batch, Noise], tuple[Terms, Terms]]
     variables: Sequence[keras.Variable]
     solve: Callable[[Mapping[str, tf.Tensor]], Sequence[tf.Tensor]]
     repeats: int = 1
@@ -201,9 +210,9 @@ class EpochUpdate(Update):
     def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
-        terms, sums = self.measures(batch, noise)
+        terms, sums = self.statistics(batch, noise)
         shown = {name: mean(values) for name, values in terms.items()}
-        # What makes a sum over these rows a share of the global mean.
+        # Turns a sum over these rows into a share of the global mean.
         rows = tf.ones_like(batch['weight'], tf.float64)
         share = mean(rows) / tf.reduce_sum(rows)
         return shown, [share * sums[name] for name in self.shapes]
@@ -216,7 +225,7 @@ class EpochUpdate(Update):
             for mean, total in zip(self._means, totals, strict=True)
         ]
         last = (step + 1) % self._parts == 0
-        # (Replicas cannot meet inside a branch, and so none assigns.)
+        # (Replicas cannot meet inside a branch, so no branch assigns.)
         values = tf.cond(
             last,
             lambda: self.solve(dict(zip(self.shapes, means, strict=True))),
@@ -230,37 +239,37 @@ class EpochUpdate(Update):
 
 @dataclasses.dataclass
 class BatchUpdate(Update):
-    """Assigns what follows from means over a batch: EM, PCA, moments.
+    """Assigns values that follow from means over a batch, such as moments.
 
     Attributes:
-      measures: (batch, noise) -> named [B, ...]; those that are [B] are shown
-        as terms.
+      statistics: (batch, noise) -> named [B, ...]; those of shape [B] are
+        reported as terms.
       assign: (means over the global batch by name, step) -> None; assigns.
     """
 
     name: str
-    measures: Callable[[Batch, Noise], Terms]
+    statistics: Callable[[Batch, Noise], Terms]
     assign: Callable[[Mapping[str, tf.Tensor], tf.Tensor], None]
     repeats: int = 1
-    _names: list = dataclasses.field(default_factory=list, repr=False)
 
     def compute(
         self, batch: Batch, noise: Noise, mean: Mean
-    ) -> tuple[Terms, list[tf.Tensor]]:
-        measured = self.measures(batch, noise)
-        self._names[:] = measured
-        means = {name: mean(values) for name, values in measured.items()}
+    ) -> tuple[Terms, Terms]:
+        found = self.statistics(batch, noise)
+        means = {name: mean(values) for name, values in found.items()}
         shown = {k: v for k, v in means.items() if v.shape.rank == 0}
-        return shown, list(means.values())
+        return shown, means
 
-    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+    def apply(self, totals: Terms, step: tf.Tensor) -> None:
         replica = tf.distribute.get_replica_context()
-        means = replica.all_reduce(tf.distribute.ReduceOp.SUM, totals)
-        self.assign(dict(zip(self._names, means, strict=True)), step)
+        means = replica.all_reduce(
+            tf.distribute.ReduceOp.SUM, list(totals.values())
+        )
+        self.assign(dict(zip(totals, means, strict=True)), step)
 
 
 class PostUpdate(Update):
-    """Keeps something in step with the weights, after all others have moved.
+    """Assigns after all other updates, to follow the weights.
 
     Args:
       functions: assign, in the replica context.
