@@ -15,14 +15,16 @@ from PIL import Image
 from tfgen.data import ImageSpec
 from tfgen.errors import UserError
 from tfgen.models.classifier import Classifier
-from tfgen.models.contracts.latent import Bounded, Coding, Decoding
-from tfgen.models.contracts.likelihood import Likelihood
-from tfgen.models.contracts.model import (
+from tfgen.models.contracts.capabilities import (
     Classifying,
     Completing,
+    Encoding,
     GenerativeModel,
 )
+from tfgen.models.contracts.latent import LatentModel
+from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.updates import EpochUpdate, GradientUpdate
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.models.gan import GAN
 from tfgen.models.gmm import GMM
 from tfgen.models.rbm import RBM
@@ -279,17 +281,17 @@ def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
 # What each contract serves, and which of these make examples.
 SERVED = {
     GenerativeModel: {'sample'},
-    Likelihood: {'log_prob'},
+    LikelihoodModel: {'log_prob'},
     Completing: {'complete'},
     Classifying: {'classify'},
     Classifier: {'features'},
     GAN: {'score'},
     SemiSupervisedGAN: {'score'},
     RBM: {'score'},
-    Decoding: {'decode', 'interpolate'},
-    Coding: {'encode', 'reconstruct'},
+    LatentModel: {'decode', 'interpolate'},
+    Encoding: {'encode', 'reconstruct'},
     GMM: {'responsibilities'},
-    Bounded: {'elbo'},
+    VariationalAutoEncoder: {'elbo'},
 }
 MAKING = {'sample', 'complete', 'decode', 'interpolate', 'reconstruct'}
 

@@ -14,10 +14,12 @@ import toys
 
 from tfgen import probability
 from tfgen.data import ImageSpec, PaletteSpec, PointSpec, SoundSpec, SymbolSpec
-from tfgen.models.contracts.likelihood import Autoregressive, Likelihood
+from tfgen.models.contracts.likelihood import Autoregressive, LikelihoodModel
 from tfgen.noise import BatchNoise, RowNoise
 
-EXACT = [m for m in tiny.MODELS if issubclass(tiny.preset(m).model, Likelihood)]
+EXACT = [
+    m for m in tiny.MODELS if issubclass(tiny.preset(m).model, LikelihoodModel)
+]
 SEQUENTIAL = [
     m for m in EXACT if issubclass(tiny.preset(m).model, Autoregressive)
 ]

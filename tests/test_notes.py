@@ -10,8 +10,7 @@ from tfgen import probability
 from tfgen.data.embedded import moons
 from tfgen.layers import networks
 from tfgen.losses import adversarial
-from tfgen.models.contracts.latent import Inference
-from tfgen.models.contracts.model import GenerativeModel
+from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
 from tfgen.models.gan import GAN
 from tfgen.models.pixelrnn import PixelRNN
 
@@ -100,7 +99,7 @@ def test_between_two_targets_squared_error_wants_their_cross_fade():
 def test_a_generative_model_needs_no_encoder():
     for model in (GAN, PixelRNN):
         assert issubclass(model, GenerativeModel)
-        assert not issubclass(model, Inference)
+        assert not issubclass(model, Encoding)
         assert not hasattr(model, 'encode')
 
 

@@ -18,7 +18,7 @@ from tfgen.evaluation.base import Settings
 from tfgen.evaluation.samples import draws, modes_of
 from tfgen.export import saved_model
 from tfgen.models.classifier import Classifier
-from tfgen.models.contracts.model import GenerativeModel
+from tfgen.models.contracts.model import Model
 from tfgen.noise import IndexNoise
 
 WORLD = points.TOY_DISTRIBUTIONS['ring']
@@ -45,7 +45,7 @@ def test_modes_are_counted_as_the_protocol_says():
     assert found['reverse_kl'] == pytest.approx((p * np.log(8 * p)).sum())
 
 
-class _Replay(GenerativeModel):
+class _Replay(Model):
     """Draws images of a set, in turn."""
 
     spec_types = (ImageSpec,)

@@ -13,7 +13,7 @@ from tfgen import arguments
 from tfgen.data import ImageSpec, PaletteSpec, SymbolSpec
 from tfgen.errors import UserError
 from tfgen.export import saved_model, signatures
-from tfgen.models.contracts.model import Classifying
+from tfgen.models.contracts.capabilities import Classifying
 from tfgen.models.contracts.updates import GradientUpdate
 from tfgen.noise import BatchNoise
 from tfgen.training import checkpoints, run, warm_start, workdir

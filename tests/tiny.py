@@ -21,7 +21,7 @@ from tfgen.data import (
 )
 from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
 from tfgen.errors import UserError
-from tfgen.models.contracts.model import GenerativeModel
+from tfgen.models.contracts.capabilities import GenerativeModel
 from tfgen.models.contracts.updates import (
     BatchUpdate,
     EpochUpdate,

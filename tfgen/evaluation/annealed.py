@@ -10,8 +10,8 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Metric, Results, Settings, nats
-from tfgen.models.contracts.latent import Bounded
 from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
 _CHAINS = 16  # for each example
@@ -39,10 +39,10 @@ class Annealed(Metric):
         return False  # minutes for a few images
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Bounded)
+        return isinstance(model, VariationalAutoEncoder)
 
     def compute(
-        self, model: Bounded, examples: Data, settings: Settings
+        self, model: VariationalAutoEncoder, examples: Data, settings: Settings
     ) -> Results:
         limit = settings.limit or _IMAGES
         found, size = [], settings.batch_size

@@ -6,7 +6,8 @@ import tensorflow as tf
 from tfgen.data import Data, Spec
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
-from tfgen.models.contracts.model import Classifying, Model
+from tfgen.models.contracts.capabilities import Classifying
+from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 
 _TRAINING = 10_000  # examples at most that the machine learns from

@@ -13,8 +13,10 @@ from tfgen.evaluation.base import (
     mean,
     too_few,
 )
-from tfgen.models.contracts.latent import Bounded, Coding, Inference
-from tfgen.models.contracts.model import GenerativeModel, Model
+from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
+from tfgen.models.contracts.latent import LatentVariableModel
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
 _ACTIVE = 0.01
@@ -33,16 +35,18 @@ class ActiveUnits(Metric):
     name = 'active_units'
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Bounded)
+        return isinstance(model, VariationalAutoEncoder)
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Inference)
+        return isinstance(model, LatentVariableModel) and isinstance(
+            model, Encoding
+        )
 
     def lack(self, examples: Data, settings: Settings) -> str:
         return too_few(examples, settings, 2, 'codes of examples are compared')
 
     def compute(
-        self, model: Inference, examples: Data, settings: Settings
+        self, model: LatentVariableModel, examples: Data, settings: Settings
     ) -> Results:
         @tf.function(reduce_retracing=True)
         def means(example, label, number):
@@ -75,7 +79,7 @@ class CodeClasses(Metric):
 
     def applies(self, model: Model, spec: Spec) -> bool:
         told = model.num_classes
-        return isinstance(model, Coding) and spec.num_classes > 1 and not told
+        return isinstance(model, Encoding) and spec.num_classes > 1 and not told
 
     def lack(self, examples: Data, settings: Settings) -> str:
         size = examples.count('train')
@@ -87,7 +91,7 @@ class CodeClasses(Metric):
         )
 
     def compute(
-        self, model: Coding, examples: Data, settings: Settings
+        self, model: Encoding, examples: Data, settings: Settings
     ) -> Results:
         # (It takes seconds to load.)
         from sklearn.neighbors import KNeighborsClassifier

@@ -14,8 +14,8 @@ from tfgen.evaluation.base import (
     batches,
     nats,
 )
-from tfgen.models.contracts.likelihood import Likelihood
-from tfgen.models.contracts.model import Classifying, GenerativeModel, Model
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Model
 
 _ROWS = 2500  # that a function is given at once
 
@@ -73,12 +73,12 @@ class _Exported(Model):
         return self.live.num_parameters()
 
 
-class _Drawing(_Exported, GenerativeModel):
+class _Drawing(_Exported):
     def sample(self, noise, label=None):
         return self.ask('sample', label, seed=noise.seeds)[self.spec.key]
 
 
-class _Exact(_Drawing, Likelihood):
+class _Exact(_Drawing, LikelihoodModel):
     def log_prob(self, example, label=None):
         inputs = {self.spec.key: example}
         return self.ask('log_prob', label, **inputs)['log_prob']
@@ -97,7 +97,7 @@ class _Bounding(_Drawing):
         return self.ask('elbo', label, **inputs)['elbo']
 
 
-class _Classifying(_Exported, Classifying):
+class _Classifying(_Exported):
     def class_logits(self, example):
         inputs = {self.spec.key: example}
         return tf.math.log(self.served['classify'](**inputs)['probabilities'])

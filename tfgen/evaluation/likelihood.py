@@ -12,9 +12,9 @@ from tfgen.evaluation.base import (
     batches,
     nats,
 )
-from tfgen.models.contracts.latent import Bounded
-from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
 # Rows that a network sees at once when a batch is repeated for many samples.
@@ -27,10 +27,10 @@ class LogLikelihood(Metric):
     name = 'log_likelihood'
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Likelihood)
+        return isinstance(model, LikelihoodModel)
 
     def compute(
-        self, model: Likelihood, examples: Data, settings: Settings
+        self, model: LikelihoodModel, examples: Data, settings: Settings
     ) -> Results:
         key = examples.spec.key
         log_prob = tf.function(model.log_prob, reduce_retracing=True)
@@ -54,10 +54,10 @@ class Bounds(Metric):
     name = 'bounds'
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Bounded)
+        return isinstance(model, VariationalAutoEncoder)
 
     def compute(
-        self, model: Bounded, examples: Data, settings: Settings
+        self, model: VariationalAutoEncoder, examples: Data, settings: Settings
     ) -> Results:
         key, found = examples.spec.key, {}
 

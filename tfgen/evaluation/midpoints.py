@@ -9,7 +9,7 @@ from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.data.embedded import moons
 from tfgen.evaluation.base import Metric, Results, Settings, mean
-from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.capabilities import Encoding
 from tfgen.models.contracts.model import Model
 
 _PAIRS = 2000
@@ -27,10 +27,10 @@ class Midpoints(Metric):
 
     def applies(self, model: Model, spec: Spec) -> bool:
         own = spec.name == 'moon_phases' and spec.shape == (16, 16, 1)
-        return own and isinstance(model, Coding) and not model.num_classes
+        return own and isinstance(model, Encoding) and not model.num_classes
 
     def compute(
-        self, model: Coding, examples: Data, settings: Settings
+        self, model: Encoding, examples: Data, settings: Settings
     ) -> Results:
         random = np.random.default_rng(settings.seed)
         phases = math.pi * random.random([2, _PAIRS])

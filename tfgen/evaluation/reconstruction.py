@@ -6,8 +6,8 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
-from tfgen.models.contracts.latent import Coding
-from tfgen.models.contracts.model import GenerativeModel, Model
+from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
+from tfgen.models.contracts.model import Model
 
 
 class Reconstruction(Metric):
@@ -24,10 +24,10 @@ class Reconstruction(Metric):
         return not isinstance(model, GenerativeModel)
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Coding)
+        return isinstance(model, Encoding)
 
     def compute(
-        self, model: Coding, examples: Data, settings: Settings
+        self, model: Encoding, examples: Data, settings: Settings
     ) -> Results:
         key, found = examples.spec.key, []
         counted = examples.spec.dtype.is_integer

@@ -28,8 +28,9 @@ from tfgen.evaluation.base import (
     too_few,
 )
 from tfgen.evaluation.features import lack_of_classes
-from tfgen.models.contracts.likelihood import Likelihood
-from tfgen.models.contracts.model import GenerativeModel, Model
+from tfgen.models.contracts.capabilities import GenerativeModel
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Model
 from tfgen.noise import RowNoise
 
 _TRAINING = 60_000  # images at most among which a neighbour is sought
@@ -60,7 +61,9 @@ class Fidelity(Metric):
 
     def by_default(self, model: Model, spec: Spec) -> bool:
         """For models that have no other figure."""
-        return not isinstance(model, Likelihood) and not hasattr(model, 'elbo')
+        return not isinstance(model, LikelihoodModel) and not hasattr(
+            model, 'elbo'
+        )
 
     def lack(self, examples: Data, settings: Settings) -> str:
         if settings.features is None and lack_of_classes(examples):

@@ -6,7 +6,8 @@ import tensorflow as tf
 from tfgen.data import Data, Spec
 from tfgen.data.embedded import numerals
 from tfgen.evaluation.base import Metric, Results, Settings, mean
-from tfgen.models.contracts.model import GenerativeModel, Model
+from tfgen.models.contracts.capabilities import GenerativeModel
+from tfgen.models.contracts.model import Model
 from tfgen.noise import BatchNoise
 
 _SAMPLES = 2000

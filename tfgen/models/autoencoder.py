@@ -15,13 +15,12 @@ from tfgen.data.specs import ImageSpec
 from tfgen.errors import UserError
 from tfgen.layers import coders
 from tfgen.models import layerwise
-from tfgen.models.contracts.latent import Coding
-from tfgen.models.contracts.model import SingleUpdate
+from tfgen.models.contracts.latent import LatentModel
 from tfgen.models.contracts.updates import Batch, Terms, Update
 from tfgen.noise import Noise
 
 
-class AutoEncoder(Coding, SingleUpdate):
+class AutoEncoder(LatentModel):
     """x -> code of K numbers -> x, as near as it can.
 
     It says nothing of which codes are likely, and so draws no examples: what
@@ -112,14 +111,11 @@ class AutoEncoder(Coding, SingleUpdate):
         descent.window = (steps * len(first), None)
         return (*first, descent)
 
-    def encode(self, image: tf.Tensor) -> tf.Tensor:
+    def encode(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[B, H, W, C] in [0, 1] -> code, float32 [B, K]."""
         return self.encoder(image)
-
-    def code(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        return self.encode(example)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """[B, K] -> logits (sigmoid), or values: [B, H, W, C]."""

@@ -7,12 +7,11 @@ encoder is a distribution: ours as well.
 import tensorflow as tf
 
 from tfgen.layers.networks import Encoder, Regularization
-from tfgen.models.contracts.latent import Inference
 from tfgen.models.contracts.updates import Terms
 from tfgen.models.gan import GAN
 
 
-class BiGAN(Inference, GAN):
+class BiGAN(GAN):
     """Two players: G(z) with q(z|x), and a discriminator d(x, z).
 
     d tells pairs (x, z ~ q(z|x)) from pairs (G(z), z ~ p(z)). Where it cannot,

@@ -9,12 +9,12 @@ from tfgen.arguments import Share, Size
 from tfgen.data.specs import ImageSpec
 from tfgen.errors import UserError
 from tfgen.layers.linear import dropout
-from tfgen.models.contracts.model import Classifying, Signature, SingleUpdate
+from tfgen.models.contracts.model import Model, Signature
 from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
 
 
-class Classifier(Classifying, SingleUpdate):
+class Classifier(Model):
     """p(label | image) by convolutions: LeNet's plan (LeCun et al. 1998).
 
     After each pair of 3x3 convolutions the sides are halved; a dense layer,

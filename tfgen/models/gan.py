@@ -16,7 +16,7 @@ from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
 from tfgen.layers import networks, normalised
 from tfgen.losses import adversarial, penalties
-from tfgen.models.contracts.latent import Latent
+from tfgen.models.contracts.latent import LatentVariableModel
 from tfgen.models.contracts.model import Signature, concat_features
 from tfgen.models.contracts.unrolling import unrolled
 from tfgen.models.contracts.updates import (
@@ -42,7 +42,7 @@ _WEIGHTS = {
 _TOGETHER = ('dragan', 'pulling_away')
 
 
-class GAN(Latent):
+class GAN(LatentVariableModel):
     """Two players: a generator G(z) and a discriminator d(x), whose score is
     high where it takes x for data.
 
@@ -235,7 +235,8 @@ class GAN(Latent):
     def prior_quantiles(
         cls, uniform: np.ndarray, settings: Mapping[str, Any]
     ) -> np.ndarray:
-        """See Latent. Of a mixture, the first number also says the place."""
+        """See LatentVariableModel. In a mixture the first number also chooses
+        the component."""
         prior = settings.get('prior', 'normal')
         if prior == 'uniform':
             return 2.0 * uniform - 1.0

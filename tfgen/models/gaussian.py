@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 
 from tfgen.data.specs import PointSpec
-from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.updates import BatchUpdate, Update
 from tfgen.noise import Noise
 
@@ -13,7 +13,7 @@ from tfgen.noise import Noise
 _FLOOR = 1e-6
 
 
-class Gaussian(Likelihood):
+class Gaussian(LikelihoodModel):
     """N(mean, covariance) of points: the maximum of the likelihood.
 
     The moments are averages over all batches so far, so that one pass over a

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tfgen.arguments import Positive, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
-from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Signature
 from tfgen.models.contracts.updates import Batch, EpochUpdate, Update
 from tfgen.noise import Noise
@@ -20,7 +20,7 @@ from tfgen.noise import Noise
 Covariance = Literal['full', 'tied', 'diagonal', 'spherical']
 
 
-class GMM(Likelihood):
+class GMM(LikelihoodModel):
     """p(x) = sum over m of mixing_m N(x; mean_m, covariance_m).
 
     An epoch is one iteration of EM, in batches of any size: it averages what

@@ -13,15 +13,15 @@ from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.contracts.latent import Bounded
-from tfgen.models.contracts.model import SingleUpdate, require_binary
+from tfgen.models.contracts.model import require_binary
 from tfgen.models.contracts.updates import Batch, Terms
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import Noise
 
 _DRAWS = 64  # of the lower layer, for the mean of the upper one
 
 
-class HierarchicalVAE(Bounded, SingleUpdate):
+class HierarchicalVAE(VariationalAutoEncoder):
     """p(x) = integral of p(top) p(low | top) p(x | low); q goes up: q(low | x)
     q(top | low).
 

@@ -9,14 +9,13 @@ import tensorflow as tf
 
 from tfgen.data.specs import ImageSpec
 from tfgen.layers.networks import Regularization
-from tfgen.models.contracts.model import Completing
 from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.gan import GAN
 from tfgen.models.masks import random_mask
 from tfgen.noise import Noise
 
 
-class InpaintingGAN(Completing, GAN):
+class InpaintingGAN(GAN):
     """Two players: G(z, what is visible), and d(x, what is visible).
 
     Mask and visible pixels go into both; what G paints over visible pixels is

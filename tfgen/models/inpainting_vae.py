@@ -14,8 +14,7 @@ from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
 from tfgen.models.contracts.model import (
-    Completing,
-    SingleUpdate,
+    Model,
     require_binary,
 )
 from tfgen.models.contracts.updates import Batch, Terms
@@ -23,7 +22,7 @@ from tfgen.models.masks import random_mask, random_quadrants
 from tfgen.noise import Noise
 
 
-class InpaintingVAE(Completing, SingleUpdate):
+class InpaintingVAE(Model):
     """p(y | x) = integral of p(z | x) p(y | x, z): y is hidden, x visible.
 
     Each network sees x and the mask; q(z | x, y) the whole image as well. Mask
@@ -115,7 +114,8 @@ class InpaintingVAE(Completing, SingleUpdate):
     ) -> tf.Tensor:
         """log p(y, z_s | x) - log q(z_s | x, y) of S draws: [S, B].
 
-        Their log-mean-exp bounds log p(y | x); see Bounded.log_weights.
+        Their log-mean-exp bounds log p(y | x); see
+        VariationalAutoEncoder.log_weights.
         """
         image, mask = (tf.repeat(v, num_samples, axis=0) for v in (image, mask))
         seen, prior, posterior = self._inferred(image, mask)

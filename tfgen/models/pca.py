@@ -11,11 +11,11 @@ from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
-from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.latent import LatentModel
 from tfgen.models.contracts.updates import EpochUpdate, Update
 
 
-class PCA(Coding):
+class PCA(LatentModel):
     """The linear code of K numbers with the least squared error.
 
     One epoch is the whole training, in batches of any size: it averages the
@@ -62,15 +62,12 @@ class PCA(Coding):
                 f'train have {count - 1} axes: {smaller}add examples'
             )
 
-    def encode(self, example: tf.Tensor) -> tf.Tensor:
+    def encode(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[B, *spec.shape] -> code, float32 [B, K]."""
         x = tf.reshape(example, [-1, self.spec.dimensions])
         return tf.matmul(x - self.mean, self.components, transpose_b=True)
-
-    def code(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        return self.encode(example)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """[B, K] -> [B, *spec.shape]."""

@@ -14,11 +14,9 @@ import tensorflow as tf
 
 from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec
-from tfgen.models.contracts.latent import Coding
+from tfgen.models.contracts.latent import LatentModel
 from tfgen.models.contracts.model import (
-    GenerativeModel,
     Signature,
-    SingleUpdate,
     require_binary,
 )
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
@@ -29,7 +27,7 @@ MOST_EXACT = 16
 _START = 0.01  # deviation of the first weights (Hinton 2010, section 8)
 
 
-class RBM(Coding, SingleUpdate, GenerativeModel):
+class RBM(LatentModel):
     """p(v, h) = exp(v^T W h + b^T v + c^T h) / Z, all of v and h binary.
 
     Given one layer the units of the other are independent. Training lowers the
@@ -115,7 +113,7 @@ class RBM(Coding, SingleUpdate, GenerativeModel):
 
     # The contracts.
 
-    def code(
+    def encode(
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
         """p(h = 1 | v)."""

@@ -17,13 +17,13 @@ from tfgen.data.specs import PartlyLabelledSpec
 from tfgen.layers import networks
 from tfgen.layers.normalised import WeightNormDense
 from tfgen.losses import adversarial
-from tfgen.models.contracts.latent import Latent
-from tfgen.models.contracts.model import Classifying, Signature
+from tfgen.models.contracts.latent import LatentVariableModel
+from tfgen.models.contracts.model import Signature
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import Noise
 
 
-class SemiSupervisedGAN(Classifying, Latent):
+class SemiSupervisedGAN(LatentVariableModel):
     """Two players: a generator, and a discriminator that knows K classes.
 
     The discriminator has a logit l_k for each class of data; that of the class

@@ -16,14 +16,14 @@ from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
 from tfgen.layers import coders
 from tfgen.models.contracts.model import concat_features
-from tfgen.models.contracts.variational import Variational
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 
 # A Gaussian density grows without bound as its width shrinks onto the grey
 # levels; it may not become narrower than one level of a byte.
 _MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
 
 
-class CVAE(Variational):
+class CVAE(VariationalAutoEncoder):
     """p(x) = integral of p(z) p(x|z), with q(z|x) to bound it.
 
     The same class is the notes' convolutional VAE and, if `conditional`,
@@ -41,7 +41,8 @@ class CVAE(Variational):
       likelihood: 'bernoulli' for binary images: P(x = 1) = sigmoid(logits);
         'gaussian' for real values: x ~ N(logits, s^2) with one learned s (the
         decoder's output is then the mean, and the likelihood a density).
-      kl, beta, importance_samples, free_bits, kl_warmup: see Variational.
+      kl, beta, importance_samples, free_bits, kl_warmup: see
+        VariationalAutoEncoder.
       conditional: see Model.
     """
 
@@ -108,7 +109,7 @@ class CVAE(Variational):
                 '--set likelihood=gaussian'
             )
 
-    # The notes' functions; `reparameterize` is that of every Variational.
+    # The notes' functions; `reparameterize` is that of every VAE.
 
     def encode(
         self, example: tf.Tensor, label: tf.Tensor | None = None

@@ -11,13 +11,12 @@ from tfgen import probability
 from tfgen.arguments import Positive, Size
 from tfgen.data.specs import Spec
 from tfgen.layers.networks import Encoder, Regularization
-from tfgen.models.contracts.latent import Inference
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.models.gan import GAN
 from tfgen.noise import Noise
 
 
-class VAEGAN(Inference, GAN):
+class VAEGAN(GAN):
     """Three players: encoder q(z|x), decoder (and generator) G, discriminator.
 
     The discriminator tells data from reconstructions and from samples of the

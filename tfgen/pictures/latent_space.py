@@ -13,7 +13,7 @@ from tfgen import plots
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.evaluation import distances
-from tfgen.models.contracts.latent import Latent
+from tfgen.models.contracts.latent import LatentVariableModel
 from tfgen.pictures.calls import (
     COLUMNS,
     Functions,
@@ -77,7 +77,7 @@ class Codes:
 
 def has_prior(config: Config) -> bool:
     """Whether codes of a run's model can be drawn, and need no examples."""
-    return issubclass(config.preset.model, Latent)
+    return issubclass(config.preset.model, LatentVariableModel)
 
 
 def encode(functions: Functions, batch: dict) -> np.ndarray:

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tfgen import plots, storage
 from tfgen.errors import UserError
-from tfgen.models.contracts.model import GenerativeModel, Model
+from tfgen.models.contracts.capabilities import GenerativeModel
+from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 from tfgen.noise import RowNoise
 from tfgen.training.progress import Progress

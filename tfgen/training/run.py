@@ -10,7 +10,7 @@ import tensorflow as tf
 from tfgen import lines, storage
 from tfgen.data import Data
 from tfgen.errors import NotFiniteError, UserError
-from tfgen.models.contracts.likelihood import Likelihood
+from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.updates import Update
 from tfgen.presets.settings import Preset
@@ -111,7 +111,7 @@ def _train(
         strategy, examples, config, done * loop.batches_per_step(updates)
     )
     # These compute in float32 whatever is asked.
-    exact = isinstance(model, Likelihood)
+    exact = isinstance(model, LikelihoodModel)
     precision = 'float32' if exact else config.precision
     profile = Profile(profile_steps if chief else None, directory / 'summaries')
     with (

@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen.models.contracts.model import GenerativeModel, Model, Signature
+from tfgen.models.contracts.capabilities import Encoding
+from tfgen.models.contracts.model import Model, Signature
 from tfgen.noise import Noise
 
 
-class Decoding(Model):
-    """An example is made of z in K dimensions.
+class LatentModel(Model):
+    """A model that makes an example of a latent vector z in K dimensions.
 
-    A subclass gives `decode`, and `values` where what is decoded is not the
-    example itself.
+    A subclass gives `decode`, and `values` if the decoder's output is not the
+    example itself. One that also gives `encode` can reconstruct.
     """
 
     # K.
@@ -38,6 +39,23 @@ class Decoding(Model):
         """What was decoded, as an example: [B, *spec.shape]."""
         return self.spec.clip(self.values(decoded))
 
+    def code(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """z of an example: [B, *spec.shape] -> float32 [B, K].
+
+        The mean of q(z|x) where `encode` gives a distribution.
+        """
+        found = self.encode(example, label)
+        return found[0] if isinstance(found, tuple) else found
+
+    def reconstruct(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Decodes the code: [B, *spec.shape] -> the same."""
+        z = self.code(example, label)
+        return self.to_example(self.decode(z, label))
+
     def request_specs(self) -> dict[str, tf.TensorSpec]:
         """Also
 
@@ -55,12 +73,19 @@ class Decoding(Model):
 
     def signatures(self) -> dict[str, Signature]:
         way = self.with_label('z', 'z_to', 'weight', 'spherical')
-        return super().signatures() | {
+        found = super().signatures() | {
             'decode': Signature(
                 self._serve_decode, self.with_label('z'), makes=True
             ),
             'interpolate': Signature(self._serve_between, way, makes=True),
         }
+        if isinstance(self, Encoding):
+            inputs = self.with_label(self.spec.key)
+            found['encode'] = Signature(self._serve_encode, inputs)
+            found['reconstruct'] = Signature(
+                self._serve_reconstruct, inputs, makes=True
+            )
+        return found
 
     def _serve_decode(self, z, label=None):
         return {self.spec.key: self.to_example(self.decode(z, label))}
@@ -69,32 +94,6 @@ class Decoding(Model):
         way = between(z, z_to, weight, spherical)
         return {self.spec.key: self.to_example(self.decode(way, label))}
 
-
-class Coding(Decoding):
-    """A model that also says which z stands for an example: its code."""
-
-    @abc.abstractmethod
-    def code(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """[B, *spec.shape] -> float32 [B, K]."""
-
-    def reconstruct(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Decodes the code: [B, *spec.shape] -> the same."""
-        z = self.code(example, label)
-        return self.to_example(self.decode(z, label))
-
-    def signatures(self) -> dict[str, Signature]:
-        inputs = self.with_label(self.spec.key)
-        return super().signatures() | {
-            'encode': Signature(self._serve_encode, inputs),
-            'reconstruct': Signature(
-                self._serve_reconstruct, inputs, makes=True
-            ),
-        }
-
     def _serve_encode(self, example, label=None):
         return {'z': self.code(example, label)}
 
@@ -102,8 +101,11 @@ class Coding(Decoding):
         return {self.spec.key: self.reconstruct(example, label)}
 
 
-class Latent(Decoding, GenerativeModel):
-    """z is drawn: from N(0, 1), if a subclass does not say otherwise."""
+class LatentVariableModel(LatentModel):
+    """A latent model whose z has a prior, by default N(0, 1).
+
+    `encode`, if there is one, gives mean and logvar of q(z|x).
+    """
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Draws z from its prior and decodes it."""
@@ -126,23 +128,6 @@ class Latent(Decoding, GenerativeModel):
         """
         return tf.math.ndtri(uniform).numpy()
 
-
-class Inference(Coding, Latent):
-    """A model that says by which z an example may have been made: q(z|x)."""
-
-    @abc.abstractmethod
-    def encode(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """q(z|x): [B, *spec.shape] -> mean, logvar, each float32 [B, K]."""
-
-    def code(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """The mean of q(z|x)."""
-        mean, _ = self.encode(example, label)
-        return mean
-
     def posterior_means(
         self, example: tf.Tensor, label: tf.Tensor | None, noise: Noise
     ) -> tf.Tensor:
@@ -155,56 +140,6 @@ class Inference(Coding, Latent):
     def _serve_encode(self, example, label=None):
         mean, logvar = self.encode(example, label)
         return {'mean': mean, 'logvar': logvar}
-
-
-class Bounded(Inference):
-    """A model that bounds log p(x) from below, by draws of q(z|x).
-
-    p(z) is the standard normal distribution.
-    """
-
-    @abc.abstractmethod
-    def log_likelihood(
-        self,
-        example: tf.Tensor,
-        z: tf.Tensor,
-        label: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """log p(x|z) in nats: [B]."""
-
-    @abc.abstractmethod
-    def elbo(
-        self, example: tf.Tensor, label: tf.Tensor | None, noise: Noise
-    ) -> tf.Tensor:
-        """E log p(x|z) - KL(q(z|x) || p(z)) <= log p(x), one draw: [B]."""
-
-    @abc.abstractmethod
-    def log_weights(
-        self,
-        example: tf.Tensor,
-        label: tf.Tensor | None,
-        noise: Noise,
-        num_samples: int,
-    ) -> tf.Tensor:
-        """log p(x, z_s) - log q(z_s|x) for S draws of q: [S, B].
-
-        Their mean estimates the ELBO, their log-mean-exp the tighter
-        importance weighted bound (Burda et al. 2016, equation 8).
-        """
-
-    @property
-    @abc.abstractmethod
-    def is_density(self) -> bool:
-        """Whether p(x|z) is a density on the data's range, no probability."""
-
-    def signatures(self) -> dict[str, Signature]:
-        inputs = self.with_label(self.spec.key, 'seed')
-        return super().signatures() | {
-            'elbo': Signature(self._serve_elbo, inputs)
-        }
-
-    def _serve_elbo(self, example, noise, label=None):
-        return {'elbo': self.elbo(example, label, noise)}
 
 
 def between(

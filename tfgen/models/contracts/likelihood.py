@@ -6,22 +6,21 @@ import dataclasses
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.models.contracts.model import (
-    Completing,
-    GenerativeModel,
-    Signature,
-    SingleUpdate,
-)
+from tfgen.models.contracts.model import Model, Signature
 from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
 
 
-class Likelihood(SingleUpdate, GenerativeModel):
+class LikelihoodModel(Model):
     """A model that says log p(x) exactly, and is trained to raise it.
 
     A subclass gives `log_prob` and `sample`; one that is not trained by
-    gradients gives its own `players` as well.
+    gradients gives its own `updates` as well.
     """
+
+    @abc.abstractmethod
+    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
+        """[B, *spec.shape] in the data's range; B is the noise's."""
 
     @abc.abstractmethod
     def log_prob(
@@ -55,7 +54,7 @@ class Likelihood(SingleUpdate, GenerativeModel):
         return {'log_prob': self.log_prob(example, label)}
 
 
-class Autoregressive(Completing, Likelihood):
+class Autoregressive(LikelihoodModel):
     """p(x) = product over t of p(x_t | earlier values), values of N levels.
 
     A subclass gives one network for whole examples (`_logits`) and, if it can

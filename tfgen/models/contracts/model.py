@@ -19,6 +19,11 @@ import tensorflow as tf
 from tfgen import arguments
 from tfgen.data.specs import Spec, spec_from_dict
 from tfgen.errors import UserError
+from tfgen.models.contracts.capabilities import (
+    Classifying,
+    Completing,
+    GenerativeModel,
+)
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import Noise
 
@@ -31,7 +36,7 @@ class Signature:
       function: takes the tensors of `inputs` by name ('seed' arrives as
         `noise`, one seed per row, the example as `example`) and returns named
         tensors; all have the batch as first dimension.
-      inputs: names of `GenerativeModel.request_specs`, which says what they
+      inputs: names of `Model.request_specs`, which says what they
         hold.
       makes: whether the result has an example. Where its kind has a file
         format, export then adds a twin that returns files (`*_png`, `*_wav`).
@@ -160,9 +165,20 @@ class Model(keras.Model, abc.ABC):
 
     # What a subclass gives.
 
-    @abc.abstractmethod
+    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+        """Named float32 [B] terms, whose sum is minimised.
+
+        A model with other updates than this one gives `updates` instead.
+        """
+        raise NotImplementedError(
+            f'{type(self).__name__} gives neither loss_terms nor updates'
+        )
+
     def updates(self) -> tuple[Update, ...]:
-        """Who moves in each step, in order."""
+        """The updates of each training step, in order."""
+        return (
+            GradientUpdate('model', self.loss_terms, self.trainable_variables),
+        )
 
     def initialize_from(self, batch: Batch, noise: Noise) -> None:
         """Starts from data: assigns, once, before the first step.
@@ -173,24 +189,42 @@ class Model(keras.Model, abc.ABC):
         """
 
     def signatures(self) -> dict[str, Signature]:
-        """What the model serves, by name.
+        """The served functions, by name; the first is the default.
 
-        The first is what a request that names none is answered by.
+        Here those of the capabilities; a subclass adds its own.
         """
-        return {}
+        found = {}
+        if isinstance(self, GenerativeModel):
+            found['sample'] = Signature(
+                self._serve_sample, self.with_label('seed'), makes=True
+            )
+        if isinstance(self, Completing):
+            found['complete'] = Signature(
+                self._serve_complete,
+                self.with_label(self.spec.key, 'mask', 'seed'),
+                makes=True,
+            )
+        if isinstance(self, Classifying):
+            found['classify'] = Signature(
+                self._serve_classify, (self.spec.key,)
+            )
+        return found
 
-    # What stands for all.
+    # For all models.
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
         """What each input of a signature holds.
 
         seed   any integer; decides its row's noise, alone.
         label  0 .. num_classes - 1.
+        mask   1 where a value is known, 0 where it is asked for.
         And an example, under its key; see its Spec.
         """
         spec = self.spec
+        mask_shape = [None, *spec.mask_shape]
         specs = {
             'seed': tf.TensorSpec([None], tf.int64, 'seed'),
+            'mask': tf.TensorSpec(mask_shape, tf.float32, 'mask'),
             spec.key: tf.TensorSpec([None, *spec.shape], spec.dtype, spec.key),
         }
         if self.num_classes:
@@ -220,37 +254,12 @@ class Model(keras.Model, abc.ABC):
         """Trainable numbers."""
         return sum(v.shape.num_elements() for v in self.trainable_variables)
 
-
-class GenerativeModel(Model):
-    """A model that draws examples."""
-
-    @abc.abstractmethod
-    def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, *spec.shape] in the data's range; B is the noise's."""
-
-    def signatures(self) -> dict[str, Signature]:
-        sample = {
-            'sample': Signature(
-                self._serve_sample, self.with_label('seed'), makes=True
-            )
-        }
-        return sample | super().signatures()
-
     def _serve_sample(self, noise, label=None):
         return {self.spec.key: self.sample(noise, label)}
 
-
-class Classifying(Model):
-    """A model that says which class an example is of."""
-
-    @abc.abstractmethod
-    def class_logits(self, example: tf.Tensor) -> tf.Tensor:
-        """log p(class | example) but for a constant: float32 [B, classes]."""
-
-    def signatures(self) -> dict[str, Signature]:
-        return super().signatures() | {
-            'classify': Signature(self._serve_classify, (self.spec.key,))
-        }
+    def _serve_complete(self, example, mask, noise, label=None):
+        completed = self.complete(example, mask, noise, label)
+        return {self.spec.key: completed}
 
     def _serve_classify(self, example):
         logits = self.class_logits(example)
@@ -258,63 +267,6 @@ class Classifying(Model):
             'class': tf.argmax(logits, axis=1, output_type=tf.int32),
             'probabilities': tf.nn.softmax(logits),
         }
-
-
-class Completing(GenerativeModel):
-    """A model that draws what is hidden of an example, given the rest."""
-
-    @abc.abstractmethod
-    def complete(
-        self,
-        example: tf.Tensor,
-        mask: tf.Tensor,
-        noise: Noise,
-        label: tf.Tensor | None = None,
-    ) -> tf.Tensor:
-        """Draws what `mask` hides.
-
-        Args:
-          example: [B, *spec.shape].
-          mask: [B, *spec.mask_shape], 1 where known, 0 where drawn.
-          noise: one row per example; equal to that of `sample`, so that an
-            empty mask gives `sample`.
-          label: [B] if the model is conditional.
-
-        Returns:
-          [B, *spec.shape]; known values are those of `example`, bit for bit.
-        """
-
-    def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """Also mask: 1 where a value is known, 0 where it is asked for."""
-        shape = [None, *self.spec.mask_shape]
-        mask = tf.TensorSpec(shape, tf.float32, 'mask')
-        return super().request_specs() | {'mask': mask}
-
-    def signatures(self) -> dict[str, Signature]:
-        return super().signatures() | {
-            'complete': Signature(
-                self._serve_complete,
-                self.with_label(self.spec.key, 'mask', 'seed'),
-                makes=True,
-            )
-        }
-
-    def _serve_complete(self, example, mask, noise, label=None):
-        completed = self.complete(example, mask, noise, label)
-        return {self.spec.key: completed}
-
-
-class SingleUpdate(Model):
-    """A model that is one player, and minimises one loss."""
-
-    @abc.abstractmethod
-    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """Named float32 [B] terms, whose sum is minimised."""
-
-    def updates(self) -> tuple[Update, ...]:
-        return (
-            GradientUpdate('model', self.loss_terms, self.trainable_variables),
-        )
 
 
 @contextlib.contextmanager

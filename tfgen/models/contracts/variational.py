@@ -1,10 +1,10 @@
-"""What follows for every VAE whose q(z|x) is normal and whose prior N(0, 1).
+"""Variational auto-encoders: an ELBO, and the objectives made of it.
 
 Source: Kingma and Welling 2014; the notes' CVAE code; Burda et al. 2016 for
 several draws (IWAE).
 """
 
-import functools
+import abc
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,17 +13,34 @@ import tensorflow as tf
 from tfgen import probability, replicas
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
-from tfgen.models.contracts.latent import Bounded
-from tfgen.models.contracts.model import SingleUpdate
-from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
+from tfgen.models.contracts.latent import LatentVariableModel
+from tfgen.models.contracts.model import Signature
+from tfgen.models.contracts.updates import (
+    Batch,
+    GradientUpdate,
+    Terms,
+    Update,
+)
 from tfgen.noise import Noise
 
+# The settings of the objective, and their values without effect. A model has
+# those among them that its constructor takes.
+_PLAIN = {
+    'kl': 'analytic',
+    'beta': 1.0,
+    'importance_samples': 1,
+    'free_bits': 0.0,
+    'kl_warmup': 0,
+}
 
-class Variational(Bounded, SingleUpdate):
-    """Bounds log p(x) by draws of q(z|x), and is trained to raise the bound.
 
-    A subclass gives `encode`, `decode` and `log_likelihood`, and has these
-    among its settings:
+class VariationalAutoEncoder(LatentVariableModel):
+    """Bounds log p(x) from below by draws of q(z|x), and raises the bound.
+
+    p(z) is N(0, 1), and q(z|x) normal with independent numbers. A subclass
+    gives `encode`, `decode`, `log_likelihood` and `is_density`. One with
+    another q (HierarchicalVAE) gives `elbo`, `log_weights` and `loss_terms` as
+    well. These are settings of the objective, if the constructor takes them:
 
       kl: 'analytic' uses the closed form of KL(q(z|x) || p(z)),
         'monte_carlo' the notes' estimate log q(z|x) - log p(z) at the drawn
@@ -44,16 +61,35 @@ class Variational(Bounded, SingleUpdate):
     @classmethod
     def check(cls, spec: Spec, **settings: Any) -> None:
         super().check(spec, **settings)
-        if settings['importance_samples'] == 1:
+        objective = _PLAIN | settings
+        if objective['importance_samples'] == 1:
             return
-        plain = {'beta': 1.0, 'free_bits': 0.0, 'kl_warmup': 0}
-        for name, value in plain.items():
-            if settings[name] != value:
+        for name in ('beta', 'free_bits', 'kl_warmup'):
+            if objective[name] != _PLAIN[name]:
                 raise UserError(
-                    f'{name}={settings[name]} changes a rate that several '
+                    f'{name}={objective[name]} changes a rate that several '
                     'importance_samples do not have: use --set '
-                    f'{name}={value} or --set importance_samples=1'
+                    f'{name}={_PLAIN[name]} or --set importance_samples=1'
                 )
+
+    @property
+    def objective(self) -> dict[str, Any]:
+        """The settings of the objective."""
+        return {k: self.settings.get(k, v) for k, v in _PLAIN.items()}
+
+    @abc.abstractmethod
+    def log_likelihood(
+        self,
+        example: tf.Tensor,
+        z: tf.Tensor,
+        label: tf.Tensor | None = None,
+    ) -> tf.Tensor:
+        """log p(x|z) in nats: [B]."""
+
+    @property
+    @abc.abstractmethod
+    def is_density(self) -> bool:
+        """Whether p(x|z) is a density on the data's range, no probability."""
 
     def reparameterize(
         self, mean: tf.Tensor, logvar: tf.Tensor, noise: Noise
@@ -75,7 +111,7 @@ class Variational(Bounded, SingleUpdate):
             return tf.reshape(numbers, [-1, 1])
 
         shape, mean, logvar = tf.shape(mean), flat(mean), flat(logvar)
-        if self.settings['kl'] == 'analytic':
+        if self.objective['kl'] == 'analytic':
             rates = probability.kl_normal(mean, logvar)
         else:
             rates = probability.log_normal_pdf(flat(z), mean, logvar)
@@ -96,7 +132,7 @@ class Variational(Bounded, SingleUpdate):
         With several draws the importance weighted bound, alone.
         """
         example, label = batch[self.spec.key], batch.get('label')
-        settings = self.settings
+        settings = self.objective
         if settings['importance_samples'] > 1:
             weights = self.log_weights(
                 example, label, noise, settings['importance_samples']
@@ -114,22 +150,21 @@ class Variational(Bounded, SingleUpdate):
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
         """The means of `free_bits`."""
-        return settings.get('free_bits', 0.0) > 0.0
+        return (_PLAIN | dict(settings))['free_bits'] > 0.0
 
     def updates(self) -> tuple[Update, ...]:
-        (descent,) = super().updates()
-        if self.settings['kl_warmup']:
-            descent.loss_terms = functools.partial(self._warming, descent)
-        return (descent,)
+        if not self.objective['kl_warmup']:
+            return super().updates()
 
-    def _warming(
-        self, descent: GradientUpdate, batch: Batch, noise: Noise
-    ) -> Terms:
-        """The loss, its rate as far as the run is: [B]."""
-        step = tf.convert_to_tensor(descent.optimizer.iterations)
-        weight = tf.cast(step, tf.float32) / self.settings['kl_warmup']
-        terms = self.loss_terms(batch, noise)
-        return terms | {'rate': terms['rate'] * tf.minimum(weight, 1.0)}
+        def loss_terms(batch, noise):
+            """The loss, with the weight that the rate has at this step: [B]."""
+            step = tf.convert_to_tensor(update.optimizer.iterations)
+            weight = tf.cast(step, tf.float32) / self.objective['kl_warmup']
+            terms = self.loss_terms(batch, noise)
+            return terms | {'rate': terms['rate'] * tf.minimum(weight, 1.0)}
+
+        update = GradientUpdate('model', loss_terms, self.trainable_variables)
+        return (update,)
 
     def elbo(
         self, example: tf.Tensor, label: tf.Tensor | None, noise: Noise
@@ -145,6 +180,11 @@ class Variational(Bounded, SingleUpdate):
         noise: Noise,
         num_samples: int,
     ) -> tf.Tensor:
+        """log p(x, z_s) - log q(z_s|x) for S draws of q: [S, B].
+
+        Their mean estimates the ELBO, their log-mean-exp the tighter
+        importance weighted bound (Burda et al. 2016, equation 8).
+        """
         mean, logvar = self.encode(example, label)
         eps = noise.normal('eps', [num_samples, self.latent_size])
 
@@ -160,3 +200,12 @@ class Variational(Bounded, SingleUpdate):
         ) + probability.log_normal_pdf(z, 0.0, 0.0)
         log_q = probability.log_normal_pdf(z, repeated(mean), repeated(logvar))
         return tf.transpose(tf.reshape(log_joint - log_q, [-1, num_samples]))
+
+    def signatures(self) -> dict[str, Signature]:
+        inputs = self.with_label(self.spec.key, 'seed')
+        return super().signatures() | {
+            'elbo': Signature(self._serve_elbo, inputs)
+        }
+
+    def _serve_elbo(self, example, noise, label=None):
+        return {'elbo': self.elbo(example, label, noise)}
