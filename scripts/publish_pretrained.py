@@ -103,7 +103,7 @@ def card(preset, record: dict, size: int) -> str:
         'What': f'{kind}{given}, {record["num_parameters"]:,} parameters, '
         f'{size:,} bytes.',
         'Data': f'{DATA.get(preset.dataset, preset.dataset)}.',
-        'Result': f'{"; ".join(records.figures(record))} '
+        'Figure': f'{"; ".join(records.figures(record))} '
         f'({record["split"]} split, {record["num_examples"]:,} examples, '
         'mean +- standard error).',
         'Made by': f'`{training["command"]}`, then '

@@ -86,9 +86,9 @@ def _curves(model, spec):
 
 def _drawn(panels):
     """The stages side by side, as a PNG file."""
-    from matplotlib.figure import Result
+    from matplotlib.figure import Figure
 
-    figure = Result(figsize=(3 * len(panels), 3.4), dpi=110, layout='tight')
+    figure = Figure(figsize=(3 * len(panels), 3.4), dpi=110, layout='tight')
     for axes, (steps, x, truth, made, judged, z, to) in zip(
         figure.subplots(1, len(panels), sharey=True, squeeze=False)[0],
         panels,

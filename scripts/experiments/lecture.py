@@ -124,9 +124,9 @@ def _moon_phases():
 
 def _variance():
     """The deviation of q(z|x), of each number of z, with KL and without."""
-    from matplotlib.figure import Result
+    from matplotlib.figure import Figure
 
-    figure = Result(figsize=(8, 3.2), dpi=110, layout='tight')
+    figure = Figure(figsize=(8, 3.2), dpi=110, layout='tight')
     found = {}
     for axes, (name, setting) in zip(
         figure.subplots(1, 2, sharey=True),
@@ -166,9 +166,9 @@ def _variance():
 
 def _penalty():
     """The curve of the notes, with its minimum at s = 0."""
-    from matplotlib.figure import Result
+    from matplotlib.figure import Figure
 
-    figure = Result(figsize=(5, 3.2), dpi=110, layout='tight')
+    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
     axes, s = figure.subplots(), np.linspace(-3, 2, 200)
     axes.plot(s, np.exp(s), 'b', label='exp(s)')
     axes.plot(s, 1 + s, 'r', label='1 + s')
@@ -275,7 +275,7 @@ def _changed(seven):
 def _bound():
     """L_b rises to log P(x), which does not move, while q alone is trained."""
     import keras
-    from matplotlib.figure import Result
+    from matplotlib.figure import Figure
 
     from tfgen.noise import BatchNoise
 
@@ -301,7 +301,7 @@ def _bound():
 
     bounds = [float(step(tf.constant(n))) for n in range(5000)]
     smooth = np.convolve(bounds, np.ones(50) / 50, 'valid')
-    figure = Result(figsize=(5, 3.2), dpi=110, layout='tight')
+    figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
     axes = figure.subplots()
     axes.plot(np.arange(len(smooth)) + 25, smooth, 'b', label='lower bound')
     axes.axhline(exact, color='k', linestyle=':', label='log P(x), exact')

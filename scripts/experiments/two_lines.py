@@ -144,9 +144,9 @@ def _drawn(rows):
     """Both estimates against the distance, as a PNG file."""
     import io
 
-    from matplotlib.figure import Result
+    from matplotlib.figure import Figure
 
-    figure = Result(figsize=(5.5, 3.4), dpi=110, layout='tight')
+    figure = Figure(figsize=(5.5, 3.4), dpi=110, layout='tight')
     axes = figure.add_subplot()
     x = np.array([row['distance'] for row in rows])
     axes.plot(x, x, color='0.8', linewidth=5, label='the distance itself')
