@@ -106,7 +106,9 @@ def test_a_generative_model_needs_no_encoder():
 def test_an_energy_is_minus_the_error_of_an_auto_encoder():
     shown = tf.constant([[[1.0, 0.0]], [[0.5, 0.5]]])
     energy = networks.Energy(
-        lambda code: tf.reshape(code, [-1, 1, 2]), offset=False, regularization=None
+        lambda code: tf.reshape(code, [-1, 1, 2]),
+        offset=False,
+        regularization=None,
     )
     code = tf.constant([[1.0, 0.0], [0.5, 1.5]])
     for _ in range(2):  # nothing is drawn
