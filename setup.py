@@ -34,7 +34,7 @@ setup(
     package_data={
         'tfgen.results': ['*.json'],
         'tfgen.pretrained': ['*/*', '*/1/*', '*/1/*/*'],
-        'tfgen.serving': ['explorer/*'],
+        'tfgen.server': ['explorer/*'],
     },
     entry_points={
         'console_scripts': [
@@ -59,7 +59,7 @@ setup(
         'serving': ['tensorflow-serving-api>=2.19'],
         # The local server: an ASGI stack, of the kind that is widely kept.
         'server': ['starlette>=0.47', 'uvicorn>=0.34'],
-        # Curves of scripts/two_lines.py and scripts/game.py.
+        # Curves of two_lines.py and game.py, in scripts/experiments/.
         'figures': ['matplotlib>=3.8'],
         # What scripts/check_tpu.py compiles with; by no stable interface.
         'tpu-check': ['jax==0.10.2', 'libtpu==0.0.52'],

@@ -184,16 +184,16 @@ def functions(config, examples) -> dict:
     """
     import tensorflow as tf
 
-    from tfgen.serving import signatures
+    from tfgen.export import signatures
     from tfgen.training import loop
-    from tfgen.training.run import make_players
+    from tfgen.training.run import make_updates
 
     loop.make_repeatable()
     model, size = config.build(), config.preset.batch_size
-    players = make_players(model, config.preset)
-    per_step = loop.batches_per_step(players)
-    rows = loop.Rows(size, size, 1)
-    _, update = loop.make_step(players, rows, config.seed, False, per_step)
+    updates = make_updates(model, config.preset)
+    per_step = loop.batches_per_step(updates)
+    rows = loop.BatchSplit(size, size, 1)
+    make_step = loop.step_function(updates, rows, config.seed, jit=False)
     stream = examples.train(
         config.seed, size, whole_epochs=config.preset.model.whole_epochs
     )
@@ -204,7 +204,7 @@ def functions(config, examples) -> dict:
         taken = [
             {k: v.read_value() for k, v in batch.items()} for batch in batches
         ]
-        return update(taken, number.read_value(), tf.constant(0.0))
+        return make_step(taken, number.read_value())
 
     name, signature = next(iter(model.signatures().items()))
     specs = model.request_specs()
@@ -262,8 +262,8 @@ def _print(name, what, found):
 
 def _record(name, found):
     """Adds a preset to the file, which holds the others as they are."""
-    from tfgen import files
-    from tfgen.training import recording
+    from tfgen import storage
+    from tfgen.evaluation import recording
 
     path = cli.path(flags.FLAGS.record) / 'tpu_compile.json'
     record = json.loads(path.read_text()) if path.exists() else {}
@@ -278,7 +278,7 @@ def _record(name, found):
             for package in ('tensorflow', 'jax', 'libtpu')
         },
     }
-    files.write_json(path, record)
+    storage.write_json(path, record)
 
 
 if __name__ == '__main__':

@@ -6,5 +6,5 @@ cd "$(dirname "$0")/.."
 . scripts/env.sh
 make_env figures
 begin=$SECONDS
-python scripts/lecture.py --workdir=runs/lecture --output="${1:-runs/lecture}"
+python scripts/experiments/lecture.py --workdir=runs/lecture --output="${1:-runs/lecture}"
 echo "$((SECONDS - begin)) seconds"

@@ -46,11 +46,11 @@ def count(config, examples) -> dict[str, list[tuple[int, int]]]:
     ):
         before = compiled()
         model = config.build()
-        players = run.make_players(model, config.preset)
-        rows = loop.Rows.of(strategy, model, config.preset.batch_size)
+        updates = run.make_updates(model, config.preset)
+        rows = loop.BatchSplit.of(strategy, model, config.preset.batch_size)
         jit = run.use_jit('auto', model, strategy)
-        steps = loop.make_loop(strategy, players, rows, config.seed, jit)
-        start = chunks[0][0] * loop.batches_per_step(players)
+        steps = loop.make_loop(strategy, updates, rows, config.seed, jit)
+        start = chunks[0][0] * loop.batches_per_step(updates)
         batches = run.batch_iterator(strategy, examples, config, start)
         found[name] = []
         for first, length in chunks:

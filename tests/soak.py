@@ -33,8 +33,9 @@ import tiny
 from hypothesis import strategies as st
 
 from tfgen.errors import UserError
-from tfgen.serving import export
-from tfgen.training import checkpoints, recording, run
+from tfgen.evaluation import recording
+from tfgen.export import saved_model
+from tfgen.training import checkpoints, run
 
 MODELS = ('cvae', 'dcgan', 'ebgan', 'pixelrnn', 'gmm', 'rbm')
 STRATEGIES = ('one', 'mirrored', 'multiworker')
@@ -264,7 +265,9 @@ class _Server:
         folder = soak.new('exports')
         for model in tiny.MODELS:
             config, examples = tiny.load(model, soak.data)
-            export.export(config.build(), config, 0, examples, folder / model)
+            saved_model.export(
+                config.build(), config, 0, examples, folder / model
+            )
         self.process, self.port, _ = tiny.start_server(folder)
         self.signatures = [
             (model, name, s['inputs'])

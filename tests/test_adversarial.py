@@ -5,7 +5,8 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from tfgen import adversarial, probability
+from tfgen import probability
+from tfgen.losses import adversarial
 
 RNG = np.random.default_rng(1)
 P, Q = RNG.dirichlet(np.ones(6), size=2)

@@ -10,7 +10,7 @@ import raised
 import tensorflow as tf
 import tiny
 
-SCRIPT = tiny.ROOT / 'scripts' / 'check_tpu.py'
+SCRIPT = tiny.script('check_tpu')
 
 
 def test_without_the_compiler_it_says_what_to_install():

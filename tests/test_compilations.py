@@ -14,7 +14,7 @@ import tensorflow as tf
 import tiny
 from tensorflow.python.eager import context
 
-from tfgen.serving import signatures
+from tfgen.export import signatures
 
 _JITTED = [
     m

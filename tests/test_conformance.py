@@ -14,13 +14,19 @@ from PIL import Image
 
 from tfgen.data import ImageSpec
 from tfgen.errors import UserError
-from tfgen.models.base import Classifying, Completing, GenerativeModel
 from tfgen.models.classifier import Classifier
-from tfgen.models.exact import Likelihood
+from tfgen.models.contracts.capabilities import (
+    Classifying,
+    Completing,
+    Encoding,
+    GenerativeModel,
+)
+from tfgen.models.contracts.latent import LatentModel
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.updates import EpochUpdate, GradientUpdate
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.models.gan import GAN
 from tfgen.models.gmm import GMM
-from tfgen.models.latent import Bounded, Coding, Decoding
-from tfgen.models.players import Descent, Pass
 from tfgen.models.rbm import RBM
 from tfgen.models.semi_supervised import SemiSupervisedGAN
 from tfgen.models.vae import CVAE
@@ -30,7 +36,7 @@ from tfgen.training.run import train
 
 MODELS = pytest.mark.parametrize('model', tiny.MODELS)
 DRAWING = pytest.mark.parametrize('model', tiny.DRAWING)
-ROWS = loop.Rows(16, 16, 1)
+ROWS = loop.BatchSplit(16, 16, 1)
 
 
 def _built(model, data_dir, *extra):
@@ -38,7 +44,7 @@ def _built(model, data_dir, *extra):
     built = config.build()
     whole = built.whole_epochs
     (batch,) = examples.train(0, 16, whole_epochs=whole).take(1)
-    built.begin(batch, _noise())
+    built.initialize_from(batch, _noise())
     return built, batch
 
 
@@ -49,8 +55,8 @@ def _noise(rows=16):
 @MODELS
 def test_eager_graph_and_jit_agree(model, data_dir):
     built, batch = _built(model, data_dir)
-    for player in _moving(built):
-        terms = functools.partial(_terms, player, batch)
+    for update in _moving(built):
+        terms = functools.partial(_terms, update, batch)
         eager = terms()
         for other in (
             tf.function(lambda: terms())(),  # noqa: B023
@@ -63,24 +69,24 @@ def test_eager_graph_and_jit_agree(model, data_dir):
 
 
 def _moving(built):
-    """The players that see a batch, ready to move."""
-    players = run.make_players(built, tiny.preset('cvae'))
-    return [player for player in players if player.updates]
+    """The updates that see a batch, ready to move."""
+    updates = run.make_updates(built, tiny.preset('cvae'))
+    return [update for update in updates if update.repeats]
 
 
-def _terms(player, batch):
-    """The per-example terms that a player shows."""
-    measure = getattr(player, 'loss_terms', None) or player.measures
+def _terms(update, batch):
+    """The per-example terms that a update shows."""
+    measure = getattr(update, 'loss_terms', None) or update.statistics
     terms = measure(batch, _noise())
-    return terms[0] if isinstance(player, Pass) else terms
+    return terms[0] if isinstance(update, EpochUpdate) else terms
 
 
 @MODELS
 def test_terms_are_one_float_per_example(model, data_dir):
     built, batch = _built(model, data_dir)
-    for player in _moving(built):
-        terms = _terms(player, batch)
-        if isinstance(player, Descent):
+    for update in _moving(built):
+        terms = _terms(update, batch)
+        if isinstance(update, GradientUpdate):
             assert {v.shape.rank for v in terms.values()} == {1}
         for value in terms.values():
             assert value.shape[0] == 16 and value.dtype == tf.float32
@@ -88,22 +94,22 @@ def test_terms_are_one_float_per_example(model, data_dir):
 
 @MODELS
 def test_loss_falls_on_one_batch(model, data_dir):
-    # Of a GAN, the discriminator alone: the players' losses rise and fall.
+    # Of a GAN, the discriminator alone: the updates' losses rise and fall.
     built, batch = _built(model, data_dir)
     if isinstance(built, RBM):
         pytest.skip('its terms are no objective: see test_rbm.py')
     config, _ = tiny.load(
         model, data_dir, 'learning_rate=0.01', 'schedule=constant', 'ema=0'
     )
-    player = run.make_players(built, config.preset)[0]
-    measure = tf.function(loop.measured(player, ROWS, jit=False))
+    update = run.make_updates(built, config.preset)[0]
+    measure = tf.function(loop.compute_on_replica(update, ROWS, jit=False))
     totals = []
     for step in range(40):
         terms, moves = measure(batch, tf.constant([0, 0], tf.int64), 0)
-        player.apply(moves, tf.constant(step, tf.int64))
+        update.apply(moves, tf.constant(step, tf.int64))
         totals.append(float(tf.add_n(list(terms.values()))))
     # (What starts from data starts near its end.)
-    least = 0.0 if isinstance(player, Pass) else 0.05
+    least = 0.0 if isinstance(update, EpochUpdate) else 0.05
     assert totals[-1] < totals[0] - least * abs(totals[0])
 
 
@@ -121,15 +127,15 @@ def test_samples_have_the_datas_shape_and_range(model, data_dir):
 @MODELS
 def test_every_gradient_arrives(model, data_dir):
     built, batch = _built(model, data_dir)
-    for player in _moving(built):
-        if not isinstance(player, Descent):
+    for update in _moving(built):
+        if not isinstance(update, GradientUpdate):
             continue
-        _, gradients = player.statistics(
+        _, gradients = update.compute(
             batch, _noise(), lambda values: tf.reduce_mean(values, axis=0)
         )
         # (After the gradients, what else moves.)
         for variable, gradient in zip(
-            player.variables, gradients, strict=False
+            update.variables, gradients, strict=False
         ):
             assert gradient is not None, variable.path
             assert np.all(np.isfinite(gradient)), variable.path
@@ -139,7 +145,7 @@ COLOUR = ImageSpec(height=16, width=16, channels=3, levels=16, num_classes=2)
 IMAGE_MODELS = tuple(
     m
     for m in tiny.DRAWING
-    if not tiny.preset(m).model.refusal(COLOUR, **tiny.preset(m).settings)
+    if tiny.takes(tiny.preset(m).model, COLOUR, **tiny.preset(m).settings)
 )
 
 
@@ -267,9 +273,7 @@ def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
         settings = own.settings | {'conditional': False}
         if 'conditional' not in own.settings:
             del settings['conditional']
-        refusal = own.model.refusal(spec, **settings)
-        if kind not in own.model.kinds:
-            assert kind.noun in refusal
+        if kind not in own.model.spec_types:
             with pytest.raises(UserError, match=kind.noun):
                 own.model(spec, **settings)
 
@@ -277,17 +281,17 @@ def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
 # What each contract serves, and which of these make examples.
 SERVED = {
     GenerativeModel: {'sample'},
-    Likelihood: {'log_prob'},
+    LikelihoodModel: {'log_prob'},
     Completing: {'complete'},
     Classifying: {'classify'},
     Classifier: {'features'},
     GAN: {'score'},
     SemiSupervisedGAN: {'score'},
     RBM: {'score'},
-    Decoding: {'decode', 'interpolate'},
-    Coding: {'encode', 'reconstruct'},
+    LatentModel: {'decode', 'interpolate'},
+    Encoding: {'encode', 'reconstruct'},
     GMM: {'responsibilities'},
-    Bounded: {'elbo'},
+    VariationalAutoEncoder: {'elbo'},
 }
 MAKING = {'sample', 'complete', 'decode', 'interpolate', 'reconstruct'}
 

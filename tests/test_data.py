@@ -10,7 +10,8 @@ from conftest import PREPARED
 from PIL import Image
 
 from tfgen import data
-from tfgen.data import digits, points, readers, tones
+from tfgen.data import readers
+from tfgen.data.embedded import digits, points, tones
 from tfgen.data.readers import base
 from tfgen.errors import UserError
 
@@ -471,7 +472,7 @@ def test_training_sees_the_labels_of_a_few_and_no_others(data_dir):
 
 
 def test_bells_have_their_density():
-    world = points.WORLDS['bells']
+    world = points.TOY_DISTRIBUTIONS['bells']
     x = np.linspace(-3, 3, 3001, dtype=np.float32)[:, None]
     density = np.exp(world.log_prob(tf.constant(x)).numpy())
     assert np.trapezoid(density, x[:, 0]) == pytest.approx(1, abs=1e-4)

@@ -88,14 +88,14 @@ def test_models_and_labels_are_those_that_exist():
 
 
 def test_batches_are_padded_to_sizes_that_the_server_takes():
-    from tfgen.serving import export
+    from tfgen.export import saved_model
 
     batching = _parsed('batching.config', _message('BatchingParameters'))
     sizes = list(batching.allowed_batch_sizes)
     assert sizes == sorted(set(sizes))
     assert sizes[-1] == batching.max_batch_size.value
     # A warm-up record of more rows would keep a version from being served.
-    assert sizes[-1] >= export.WARMUP_ROWS
+    assert sizes[-1] >= saved_model.WARMUP_ROWS
 
 
 def test_metrics_are_found_where_they_are_looked_for(objects):

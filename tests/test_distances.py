@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfgen import distances
+from tfgen.evaluation import distances
 
 RNG = np.random.default_rng(0)
 

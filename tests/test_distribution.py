@@ -18,13 +18,13 @@ import tensorflow as tf
 import tiny
 
 from tfgen.errors import UserError
-from tfgen.models.players import Descent
+from tfgen.models.contracts.updates import GradientUpdate
 from tfgen.training import strategies
 
 STEPS = 20
 # Of the GANs also those whose rows meet.
 MODELS = (*tiny.FAMILIES, 'unrolled', 'ebgan', 'layerwise_ae')
-# One for each kind of player, and for each way in which replicas meet.
+# One for each kind of update, and for each way in which replicas meet.
 OVER_WORKERS = ('cvae', 'dcgan', 'ebgan', 'vae_gan', 'rbm', 'pca', 'gmm')
 
 
@@ -103,7 +103,9 @@ def test_two_workers_follow_one(model, one_device, two_workers):
 def _assert_equal_averages(model, one, other):
     """What follows the weights; and what is assigned, by all replicas."""
     runs = [tiny.weights(path / model, STEPS) for path in (one, other)]
-    adam = any(isinstance(p, Descent) for p in tiny.build(model).players())
+    adam = any(
+        isinstance(p, GradientUpdate) for p in tiny.build(model).updates()
+    )
     beginning = 'averages/' if adam else 'model/'
     names = [name for name in runs[0] if name.startswith(beginning)]
     assert bool(names) == (tiny.preset(model).ema > 0 or not adam)

@@ -6,7 +6,7 @@ import re
 import pytest
 import tiny
 
-from tfgen.presets import records
+from tfgen.evaluation import records
 
 DOCS = sorted((tiny.ROOT / 'docs').glob('*.md')) + [tiny.ROOT / 'README.md']
 

@@ -10,12 +10,12 @@ import raised
 import tiny
 
 import tfgen
-from tfgen import data, files
+from tfgen import data, storage
 from tfgen.data.readers import prepared
 from tfgen.errors import UserError
-from tfgen.evaluation import features
-from tfgen.serving import export
-from tfgen.training import classifiers, run, warm_start, workdir
+from tfgen.evaluation import classifiers, features
+from tfgen.export import saved_model
+from tfgen.training import run, warm_start, workdir
 
 TRAIN = ['--preset=cvae_digits', '--set=steps=2', '--set=filters=2']
 # As of a user who is in no list of users.
@@ -29,7 +29,7 @@ NOWHERE = '/dev/null/nowhere'
 
 
 def _script(name, *arguments, setup='', cwd=None, pipe=None, **changes):
-    command = raised.watched(tiny.ROOT / 'scripts' / f'{name}.py', setup)
+    command = raised.watched(tiny.script(name), setup)
     return subprocess.run(
         [*command, *arguments],
         capture_output=pipe is None,
@@ -59,7 +59,7 @@ def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
 
     for name, *arguments in (
         ['train', *TRAIN, '--workdir=run'],
-        ['evaluate', '--workdir=run', '--limit=4', '--measures=bounds'],
+        ['evaluate', '--workdir=run', '--limit=4', '--metrics=bounds'],
         ['sample', '--workdir=run', '--kind=reconstruction'],
         ['export', '--workdir=run', '--model_dir=model'],
     ):
@@ -69,9 +69,9 @@ def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
     assert {f.name for f in tmp_path.iterdir()} == {'run', 'model'}
     done = script('train', *TRAIN, '--dataset=mnist', '--workdir=other')
     _assert_one_line(done, '--data_dir')
-    arguments = ['--workdir=run', '--limit=4', '--measures=fidelity']
+    arguments = ['--workdir=run', '--limit=4', '--metrics=fidelity']
     _assert_one_line(script('evaluate', *arguments), '--cache_dir')
-    arguments = ['--workdir=other', '--measures=fidelity']
+    arguments = ['--workdir=other', '--metrics=fidelity']
     _assert_one_line(script('train', *TRAIN, *arguments), '--cache_dir')
     done = script('train', *TRAIN, '--workdir=~/run')
     _assert_one_line(done, '~/run' if setup else NOWHERE)
@@ -159,8 +159,8 @@ def test_python_takes_no_address_for_a_path(address, data_dir, monkeypatch):
             'cvae_digits', config.preset, data_dir=data_dir, init_from=text
         ),
         lambda: warm_start.begin_from(model, text),
-        lambda: export.export(model, config, 1, examples, address),
-        lambda: export.load(address),
+        lambda: saved_model.export(model, config, 1, examples, address),
+        lambda: saved_model.load(address),
         lambda: data.load('digits', text),
         lambda: data.load(f'folder:{text}'),
         lambda: data.load_audio('tones', text),
@@ -183,11 +183,11 @@ def test_python_takes_no_address_for_a_path(address, data_dir, monkeypatch):
 
 def test_a_path_is_what_its_user_wrote(tmp_path, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path))
-    assert files.local('~/a b\nc') == tmp_path / 'a b\nc'
-    assert files.local('~nobody-of-this-name/x').name == 'x'
-    assert files.local('C:/x') == pathlib.Path('C:/x')
-    assert files.local('./gs:/x') == pathlib.Path('gs:/x')
-    assert files.local('caf\udce9', utf8=False).name == 'caf\udce9'
+    assert storage.local('~/a b\nc') == tmp_path / 'a b\nc'
+    assert storage.local('~nobody-of-this-name/x').name == 'x'
+    assert storage.local('C:/x') == pathlib.Path('C:/x')
+    assert storage.local('./gs:/x') == pathlib.Path('gs:/x')
+    assert storage.local('caf\udce9', utf8=False).name == 'caf\udce9'
     for text in ('a\0b', '\udce9', 'file:///x'):
         with pytest.raises(UserError):
-            files.local(text)
+            storage.local(text)

@@ -13,7 +13,7 @@ import tiny
 from PIL import Image
 from wrong_cases import CASES
 
-from tfgen.serving import export
+from tfgen.export import saved_model
 from tfgen.training import workdir
 from tfgen.training.run import train
 
@@ -81,7 +81,7 @@ def places(tmp_path_factory, data_dir):
     stored = json.loads(file.read_text())
     stored['fields']['latent_size'] = 4
     file.write_text(json.dumps(stored))
-    export.export(model, config, 30, images, paths['broken'])
+    saved_model.export(model, config, 30, images, paths['broken'])
     (paths['broken'] / '1' / 'saved_model.pb').write_bytes(b'damaged')
     paths['pattern'] = paths['pattern'] / '[1]'
     (paths['pattern'] / '1').mkdir(parents=True)
@@ -143,7 +143,7 @@ def test_wrong_uses_leave_every_folder_as_it_was(outcomes):
 
 
 def test_the_same_from_a_fresh_process(tmp_path):
-    script = str(tiny.ROOT / 'scripts' / 'train.py')
+    script = str(tiny.script('train'))
     done = subprocess.run(
         [sys.executable, script, '--preset=vae', f'--workdir={tmp_path}/x'],
         capture_output=True,
@@ -184,7 +184,7 @@ def test_what_does_not_fit_into_memory_is_one_line():
 
 @pytest.mark.parametrize('script', ['train', 'evaluate', 'sample', 'export'])
 def test_help_shows_the_flags_that_must_be_given(script):
-    file = str(tiny.ROOT / 'scripts' / f'{script}.py')
+    file = str(tiny.script(script))
     done = subprocess.run(
         [sys.executable, file, '--help'], capture_output=True, text=True
     )
@@ -192,7 +192,7 @@ def test_help_shows_the_flags_that_must_be_given(script):
 
 
 def test_a_reader_of_the_output_may_go():
-    script = str(tiny.ROOT / 'scripts' / 'train.py')
+    script = str(tiny.script('train'))
     process = subprocess.Popen(
         [sys.executable, script, '--list_presets'],
         stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Figures against direct computation."""
+"""Results against direct computation."""
 
 import math
 
@@ -8,7 +8,8 @@ import tensorflow as tf
 import tiny
 
 from tfgen import evaluation
-from tfgen.data import ImageSpec, moons
+from tfgen.data import ImageSpec
+from tfgen.data.embedded import moons
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
 from tfgen.evaluation.likelihood import Bounds
@@ -25,10 +26,10 @@ def made(data_dir):
     return make
 
 
-def _figures(model, examples, measures=None, **settings):
+def _figures(model, examples, metrics=None, **settings):
     """As metrics.json has them."""
     settings = Settings(**settings)
-    found = evaluation.evaluate(model, examples, settings, measures)
+    found = evaluation.evaluate(model, examples, settings, metrics)
     return {name: figure.as_dict() for name, figure in found.items()}
 
 

@@ -14,10 +14,12 @@ import toys
 
 from tfgen import probability
 from tfgen.data import ImageSpec, PaletteSpec, PointSpec, SoundSpec, SymbolSpec
-from tfgen.models.exact import Autoregressive, Likelihood
+from tfgen.models.contracts.likelihood import Autoregressive, LikelihoodModel
 from tfgen.noise import BatchNoise, RowNoise
 
-EXACT = [m for m in tiny.MODELS if issubclass(tiny.preset(m).model, Likelihood)]
+EXACT = [
+    m for m in tiny.MODELS if issubclass(tiny.preset(m).model, LikelihoodModel)
+]
 SEQUENTIAL = [
     m for m in EXACT if issubclass(tiny.preset(m).model, Autoregressive)
 ]
@@ -69,18 +71,18 @@ def _build(model, spec=None, conditional=False, **changes):
 
 def _kinds(model):
     if model == 'bigram':
-        return toys.Bigram.kinds
-    return tiny.preset(model).model.kinds
+        return toys.Bigram.spec_types
+    return tiny.preset(model).model.spec_types
 
 
-def _refusal(model, spec, conditional):
+def _takes(model, spec, conditional):
     if model == 'bigram':
-        return toys.Bigram.refusal(spec)
+        return tiny.takes(toys.Bigram, spec)
     own = tiny.preset(model)
     settings = own.settings
     if 'conditional' in settings:
         settings['conditional'] = conditional
-    return own.model.refusal(spec, **settings)
+    return tiny.takes(own.model, spec, **settings)
 
 
 def _everything(built, count):
@@ -96,7 +98,7 @@ CASES = [
     (model, case)
     for model in [*SEQUENTIAL, 'bigram']
     for case, (spec, conditional) in LARGER.items()
-    if not _refusal(model, spec, conditional)
+    if _takes(model, spec, conditional)
 ]
 ON_LARGER = pytest.mark.parametrize('model,case', CASES)
 
@@ -130,7 +132,7 @@ def test_probabilities_of_all_examples_sum_to_one(model):
 @pytest.mark.parametrize('model', [m for m in EXACT if m not in SEQUENTIAL])
 def test_a_density_integrates_to_one(model):
     built = _build(model)
-    if tiny.preset(model).model.kinds[0] is not PointSpec:
+    if tiny.preset(model).model.spec_types[0] is not PointSpec:
         pytest.skip('only in the plane can a sum stand for the integral')
     line = np.linspace(-9, 9, 400)
     plane = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
@@ -210,7 +212,7 @@ def test_samples_have_the_models_probabilities(model):
 @pytest.mark.parametrize('model', [m for m in EXACT if m not in SEQUENTIAL])
 def test_samples_of_a_density_have_its_entropy(model):
     built = _build(model)
-    if tiny.preset(model).model.kinds[0] is not PointSpec:
+    if tiny.preset(model).model.spec_types[0] is not PointSpec:
         pytest.skip('only in the plane can a sum stand for the integral')
     drawn = built.sample(BatchNoise(tf.constant([1, 2]), 40_000))
     drawn = -built.log_prob(drawn).numpy()

@@ -15,7 +15,7 @@ import pytest
 import tiny
 from PIL import Image
 
-from tfgen.serving import export
+from tfgen.export import saved_model
 
 playwright = pytest.importorskip(
     'playwright.sync_api', reason='playwright is missing: pip install it'
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
     not CHROMIUM, reason='no chromium: apt-get install chromium'
 )
 _TURN = 'new Promise(r => requestAnimationFrame(() => setTimeout(r)))'
-PAGE = tiny.ROOT / 'tfgen' / 'serving' / 'explorer'
+PAGE = tiny.ROOT / 'tfgen' / 'server' / 'explorer'
 QUIET = (
     '--no-sandbox',
     '--disable-gpu',
@@ -43,7 +43,7 @@ def port(tmp_path_factory, data_dir):
     folder = tmp_path_factory.mktemp('models')
     for name in ('cvae', 'pixelrnn', 'wavenet', 'gaussian', 'text_vae'):
         config, examples = tiny.load(name, data_dir)
-        export.export(config.build(), config, 0, examples, folder / name)
+        saved_model.export(config.build(), config, 0, examples, folder / name)
     server, number, _ = tiny.start_server(folder)
     try:
         yield number

@@ -12,7 +12,7 @@ import tiny
 from tensorflow.core.protobuf import config_pb2
 
 from tfgen.errors import UserError
-from tfgen.serving import export
+from tfgen.export import saved_model
 from tfgen.training import workdir
 
 
@@ -43,7 +43,7 @@ def exported(tmp_path_factory, data_dir):
             random = np.random.default_rng(7)
             for v in live.trainable_variables:
                 v.assign_add(random.normal(0.0, 0.2, v.shape))
-            export.export(live, config, 0, examples, path)
+            saved_model.export(live, config, 0, examples, path)
             loaded = tf.saved_model.load(str(path / '1'))
             made[model] = loaded.signatures, path, _rows(live, examples), loaded
         return made[model][:3]
@@ -149,7 +149,7 @@ def test_equal_seeds_give_equal_pictures_and_others_do_not(exported):
 
 def test_it_loads_without_tfgen_and_keras(exported):
     folders = [exported(model)[1] for model in DRAWING]
-    script = tiny.ROOT / 'scripts' / 'load_export.py'
+    script = tiny.script('load_export')
     output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
     assert output.count('same in another batch') == len(folders)
     complete = [m for m in tiny.SERVED if 'complete' in SIGNATURES[m]]
@@ -182,7 +182,7 @@ def test_a_damaged_export_is_one_line_without_tfgen(
     (tmp_path / '7').write_text('a file')
     hidden = {name: sys.modules.get(name) for name in ('tfgen', 'keras')}
     monkeypatch.setattr(sys, 'argv', ['load_export.py', str(tmp_path)])
-    script = str(tiny.ROOT / 'scripts' / 'load_export.py')
+    script = str(tiny.script('load_export'))
     with pytest.raises(SystemExit) as stop:
         runpy.run_path(script, run_name='__main__')
     sys.modules.update(hidden)
@@ -353,7 +353,7 @@ def test_warm_up_records_name_every_signature(exported):
 
 def test_an_export_holds_what_its_signatures_use(exported):
     _, folder, _ = exported('dcgan')
-    info = json.loads((folder / '1' / export.INFO).read_text())
+    info = json.loads((folder / '1' / saved_model.INFO).read_text())
     model = workdir.Config.from_dict(info).build()
     loaded = tf.saved_model.load(str(folder / '1'))
     saved = sum(int(tf.size(v)) for v in loaded.model.values())
@@ -367,11 +367,11 @@ def test_versions_count_up_and_nothing_half_made_remains(
     config, examples = tiny.load('dcgan', data_dir)
     model = config.build()
     for version in ('1', '2'):
-        made = export.export(model, config, 0, examples, tmp_path / 'x')
+        made = saved_model.export(model, config, 0, examples, tmp_path / 'x')
         assert made == tmp_path / 'x' / version
     (tmp_path / 'x' / '3').write_text('no version, but in the way')
     (tmp_path / 'x' / '²').mkdir()
-    made = export.export(model, config, 0, examples, tmp_path / 'x')
+    made = saved_model.export(model, config, 0, examples, tmp_path / 'x')
     assert made.name == '4'
     # Between saving and verification the live model changes.
     save = tf.saved_model.save
@@ -382,14 +382,14 @@ def test_versions_count_up_and_nothing_half_made_remains(
 
     monkeypatch.setattr(tf.saved_model, 'save', save_another)
     with pytest.raises(RuntimeError, match='differs from the live model'):
-        export.export(model, config, 0, examples, tmp_path / 'x')
+        saved_model.export(model, config, 0, examples, tmp_path / 'x')
     names = sorted(f.name for f in (tmp_path / 'x').iterdir())
     assert names == ['1', '2', '3', '4', '²']
-    functions, info = export.load(tmp_path / 'x')
+    functions, info = saved_model.load(tmp_path / 'x')
     assert info['preset'] == 'dcgan_digits'
     assert set(functions) == SIGNATURES['dcgan']
 
 
 def test_an_export_that_is_not_there(tmp_path):
     with pytest.raises(UserError, match='holds no exported model'):
-        export.load(tmp_path)
+        saved_model.load(tmp_path)

@@ -11,7 +11,7 @@ from tfgen import evaluation
 from tfgen.errors import UserError
 from tfgen.evaluation import exported
 from tfgen.evaluation.base import Settings
-from tfgen.serving import box, export
+from tfgen.export import pretrained, saved_model
 from tfgen.training import workdir
 
 # What the figures of a run are called, and of its export.
@@ -31,8 +31,8 @@ def _pair(name, uninterrupted, tmp_path):
     config = workdir.read_config(run)
     live, step = config.restore(run)
     examples = config.load_data()
-    export.export(live, config, step, examples, tmp_path)
-    functions, _ = export.load(tmp_path)
+    saved_model.export(live, config, step, examples, tmp_path)
+    functions, _ = saved_model.load(tmp_path)
     return live, functions, examples
 
 
@@ -80,10 +80,10 @@ def test_what_serves_no_figure_is_told(uninterrupted, tmp_path):
 
 
 def test_a_card_is_checked_by_one_command():
-    script = str(tiny.ROOT / 'scripts' / 'evaluate.py')
+    script = str(tiny.script('evaluate'))
     command = [sys.executable, script, '--model_dir=gmm_two_moons']
     output = tiny.run(command).stdout
-    card = (box.folder() / 'gmm_two_moons' / 'README.md').read_text()
+    card = (pretrained.folder() / 'gmm_two_moons' / 'README.md').read_text()
     (figure,) = [x for x in output.splitlines() if 'log_likelihood' in x]
     value = float(figure.split()[1])
     said = card.partition('negative log likelihood ')[2].split()

@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from tfgen import presets
-from tfgen.presets import published, records
+from tfgen.evaluation import published, records
 
 DOCS = [
     'README.md',
@@ -21,7 +21,7 @@ DOCS = [
 ]
 # Sections whose figures have no record, and say so.
 FREE = ('Tried once',)
-# Figures of others, figures that a test computes, and versions.
+# Results of others, figures that a test computes, and versions.
 OTHERS = re.compile(r'^Published\b|`test_|Python 3\.11|==2\.20|Apache 2\.0')
 
 
@@ -30,7 +30,7 @@ def _result(name):
 
 
 def _script(name):
-    file = tiny.ROOT / 'scripts' / f'{name}.py'
+    file = tiny.script(name)
     spec = importlib.util.spec_from_file_location(name, file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -54,7 +54,9 @@ def test_tables_are_made_from_the_records():
     tables = _script('tables')
     for name in tables.DOCUMENTS:
         text = (tiny.ROOT / name).read_text()
-        assert tables.renewed(name) == text, f'{name}: run scripts/tables.py'
+        assert tables.renewed(name) == text, (
+            f'{name}: run scripts/experiments/tables.py'
+        )
 
 
 def test_no_row_of_a_preset_has_figures_that_were_not_made():

@@ -17,7 +17,7 @@ SMALL = ['--set=generator_units=8', '--set=discriminator_units=8']
 
 
 def _script(name, *flags):
-    command = [sys.executable, str(tiny.ROOT / 'scripts' / f'{name}.py')]
+    command = [sys.executable, str(tiny.script(name))]
     return tiny.run([*command, *map(str, flags)]).stdout
 
 
@@ -88,7 +88,7 @@ def ring(tmp_path_factory):
         f'--workdir={directory}',
         '--set=steps=4',
         '--set=checkpoint_every=2',
-        '--measures=modes',
+        '--metrics=modes',
         *SMALL,
     )
     return directory
@@ -108,7 +108,7 @@ def test_figures_are_written_while_a_run_trains(ring):
             for value in event.summary.value:
                 found.setdefault(value.tag, []).append(event.step)
     for name in ('modes', 'quality', 'reverse_kl'):
-        assert found[f'measures/{name}'] == [2, 4]
+        assert found[f'metrics/{name}'] == [2, 4]
 
 
 def test_a_runs_history_is_a_strip_and_moves(ring):

@@ -1,4 +1,4 @@
-"""GAN: the players, the label, the prior, the reports."""
+"""GAN: the updates, the label, the prior, the reports."""
 
 import keras
 import numpy as np
@@ -103,7 +103,7 @@ def test_self_modulation_reaches_pictures_past_the_first_layer(modulated):
 
 def test_each_player_moves_its_own_variables_alone():
     model = _model()
-    discriminator, generator = model.players()
+    discriminator, generator = model.updates()
     ids = [{id(v) for v in o.variables} for o in (discriminator, generator)]
     assert not ids[0] & ids[1]
     assert len(ids[0]) + len(ids[1]) == len(model.trainable_variables)

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import adversarial
 from tfgen.data import ImageSpec, PartlyLabelledSpec, PointSpec
+from tfgen.losses import adversarial
 from tfgen.models.bigan import BiGAN
 from tfgen.models.gan import GAN
 from tfgen.models.inpainting import InpaintingGAN
@@ -35,20 +35,20 @@ def _batch(spec, rows=8):
     return {spec.key: example, 'label': tf.range(rows) % 3}
 
 
-def _players(model):
-    return run.make_players(model, tiny.preset('dcgan'))
+def _updates(model):
+    return run.make_updates(model, tiny.preset('dcgan'))
 
 
-def _move(model, batch, noise, players=None):
-    """One step of every player; the terms that they show."""
+def _move(model, batch, noise, updates=None):
+    """One step of every update; the terms that they show."""
     shown = {}
-    for player in players or _players(model):
-        terms, moves = player.statistics(
+    for update in updates or _updates(model):
+        terms, moves = update.compute(
             batch, noise, lambda v: tf.reduce_mean(v, axis=0)
         )
         assert all(m is not None for m in moves)
-        player.apply(moves, tf.constant(0, tf.int64))
-        shown |= {f'{player.name}/{k}': v for k, v in terms.items()}
+        update.apply(moves, tf.constant(0, tf.int64))
+        shown |= {f'{update.name}/{k}': v for k, v in terms.items()}
     return shown
 
 
@@ -110,14 +110,14 @@ def test_rows_are_measured_one_by_one_where_replicas_do_not_meet(
     model = kind(POINTS, network='mlp', conditional=True, **SIZES, **settings)
     assert not model.cross_replica(model.settings)
     batch = _batch(POINTS)
-    for player in model.players():
-        if not player.updates:
+    for update in model.updates():
+        if not update.repeats:
             continue
-        whole = player.loss_terms(batch, BatchNoise(KEY, 8))
+        whole = update.loss_terms(batch, BatchNoise(KEY, 8))
         for start, count in ((0, 5), (5, 3)):
             rows = {k: v[start : start + count] for k, v in batch.items()}
             noise = BatchNoise(KEY, 8, start, count)
-            for name, value in player.loss_terms(rows, noise).items():
+            for name, value in update.loss_terms(rows, noise).items():
                 np.testing.assert_allclose(
                     value,
                     whole[name][start : start + count],
@@ -160,10 +160,10 @@ def test_spectral_norm_is_one_and_stays_so_while_weights_move():
             yield np.linalg.svd(matrix, compute_uv=False)[0]
 
     np.testing.assert_allclose([*norms()], 1.0, rtol=1e-3)
-    players = _players(model)
+    updates = _updates(model)
     before = [v.numpy() for v in model.discriminator.trainable_variables]
     for _ in range(40):
-        _move(model, _batch(IMAGES), BatchNoise(KEY, 8), players)
+        _move(model, _batch(IMAGES), BatchNoise(KEY, 8), updates)
     moved = model.discriminator.trainable_variables
     assert (
         max(np.abs(a - b).max() for a, b in zip(before, moved, strict=True))
@@ -277,7 +277,7 @@ def test_an_inpainting_gan_paints_in_training_by_its_own_row(network):
 
 def test_the_networks_of_a_vae_gan_move_in_the_order_of_the_paper():
     model = VAEGAN(IMAGES, **SIZES)
-    names = [player.name for player in model.players()]
+    names = [update.name for update in model.updates()]
     assert names == ['encoder', 'generator', 'discriminator']
 
 
@@ -349,9 +349,9 @@ def test_noise_of_a_discriminator_of_classes_stays_as_loud():
         return [np.linalg.norm(layer.kernel, axis=0) for layer in layers]
 
     before = lengths()
-    players = _players(model)
+    updates = _updates(model)
     for _ in range(3):
-        _move(model, batch, noise, players)
+        _move(model, batch, noise, updates)
     *hidden, last = [a / b for a, b in zip(lengths(), before, strict=True)]
     for ratio in hidden:
         np.testing.assert_allclose(ratio, 1.0, rtol=1e-5)

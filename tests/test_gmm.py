@@ -31,14 +31,14 @@ def _points(seed, count=300, size=3, groups=4):
 def _begun(x, kind, count=4, **settings):
     spec = PointSpec(size=x.shape[1], split_sizes={'train': len(x)})
     model = GMM(spec, count, kind, **settings)
-    model.begin({'point': tf.constant(x)}, BatchNoise(KEY, len(x)))
+    model.initialize_from({'point': tf.constant(x)}, BatchNoise(KEY, len(x)))
     return model
 
 
 def _iterate(model, x, parts=1):
     """One EM step in `parts` batches, filled up with rows that do not count."""
     rows = -(-len(x) // parts)
-    player = run.make_players(
+    player = run.make_updates(
         model, tiny.preset('gmm').__class__(batch_size=rows)
     )[0]
     for part in range(parts):
@@ -47,7 +47,7 @@ def _iterate(model, x, parts=1):
         weight[: len(some)] = parts * rows / len(x)
         filled = np.concatenate([some, x[: rows - len(some)]])
         batch = {'point': tf.constant(filled), 'weight': tf.constant(weight)}
-        _, totals = player.statistics(
+        _, totals = player.compute(
             batch, BatchNoise(KEY, rows), lambda v: tf.reduce_mean(v, axis=0)
         )
         player.apply(totals, tf.constant(part, tf.int64))

@@ -91,9 +91,9 @@ def test_trained_models_and_the_page_travel_with_it(installed):
     code = 'import tfgen; print(tfgen.load("cvae_digits").facts["step"])'
     assert installed('python', '-c', code).strip() == '4000'
     code = """
-import pathlib, tfgen.serving
-page = pathlib.Path(tfgen.serving.__file__).parent / 'explorer'
+import pathlib, tfgen.server
+page = pathlib.Path(tfgen.server.__file__).parent / 'explorer'
 print(*sorted(f.name for f in page.iterdir()))"""
-    page = tiny.ROOT / 'tfgen' / 'serving' / 'explorer'
+    page = tiny.ROOT / 'tfgen' / 'server' / 'explorer'
     expected = sorted(f.name for f in page.iterdir())
     assert installed('python', '-c', code).split() == expected

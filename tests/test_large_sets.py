@@ -7,7 +7,8 @@ import tensorflow_datasets as tfds
 from stored import described, image_feature, labelled, store
 
 from tfgen import data
-from tfgen.data import digits, readers
+from tfgen.data import readers
+from tfgen.data.embedded import digits
 from tfgen.data.readers import base
 from tfgen.errors import UserError
 

@@ -7,8 +7,9 @@ import tiny
 from PIL import Image
 
 from tfgen.errors import UserError
-from tfgen.models.latent import between
-from tfgen.serving import calls, latents, signatures
+from tfgen.export import signatures
+from tfgen.models.contracts.latent import between
+from tfgen.pictures import calls, latent_space
 
 
 @pytest.fixture(scope='module')
@@ -66,20 +67,20 @@ def test_rows_between_examples_begin_and_end_with_their_reconstructions(
     model, served
 ):
     functions, config, examples = served(model)
-    drawn, columns, _ = latents.interpolation(
+    drawn, columns, _ = latent_space.interpolation(
         functions, config, None, 0, examples
     )
     batch = calls.real_examples(config, examples, 2 * columns)
     # (Here with the first label of each pair.)
     if 'label' in batch:
         batch['label'] = np.repeat(batch['label'][::2], 2)
-    z = latents.encode(functions, batch)
+    z = latent_space.encode(functions, batch)
     rows = drawn.reshape(columns, columns, *config.spec.shape)
     ends = rows[:, [0, -1]].reshape(2 * columns, *config.spec.shape)
     labels = {k: v for k, v in batch.items() if k == 'label'}
     if 'label' in batch:
         own = calls.real_examples(config, examples, 2 * columns)
-        z = latents.encode(functions, own)
+        z = latent_space.encode(functions, own)
     decoded = calls.call(functions, 'decode', {'z': z} | labels)
     np.testing.assert_allclose(ends, decoded[config.spec.key], atol=1e-4)
 
@@ -89,9 +90,9 @@ def test_rows_between_examples_begin_and_end_with_their_reconstructions(
 )
 def test_a_traversal_changes_one_number_a_row(model, served):
     functions, config, examples = served(model)
-    codes = latents.Codes.of(functions, config, examples)
-    assert (codes.sorted is None) == latents.has_prior(config)
-    drawn, columns, _ = latents.traversal(functions, config, codes, None)
+    codes = latent_space.Codes.of(functions, config, examples)
+    assert (codes.sorted is None) == latent_space.has_prior(config)
+    drawn, columns, _ = latent_space.traversal(functions, config, codes, None)
     size = config.preset.model.code_size(config.preset.settings)
     rows = drawn.reshape(size, columns, -1)
     assert np.all(np.abs(np.diff(rows, axis=1)).max((1, 2)) > 0)
@@ -103,16 +104,18 @@ def test_a_traversal_changes_one_number_a_row(model, served):
 
 def test_quantiles_of_codes_are_those_of_examples(served):
     functions, config, examples = served('pca')
-    codes = latents.Codes.of(functions, config, examples)
+    codes = latent_space.Codes.of(functions, config, examples)
     batch = calls.real_examples(config, examples, 2000, repeat=False)
-    z = latents.encode(functions, batch)
+    z = latent_space.encode(functions, batch)
     found = codes.quantiles(np.full([1, 3], 0.25))
     np.testing.assert_allclose((z < found).mean(0), 0.25, atol=0.01)
 
 
 def test_attributes_move_by_the_difference_of_two_classes(served):
     functions, config, examples = served('autoencoder')
-    drawn, columns, _ = latents.attributes(functions, config, examples, [3, 5])
+    drawn, columns, _ = latent_space.attributes(
+        functions, config, examples, [3, 5]
+    )
     rows = drawn.reshape(-1, columns, 64)
     (batch,) = examples.evaluation('test', 1000)
     label = batch['label'].numpy()
@@ -128,14 +131,16 @@ def test_attributes_move_by_the_difference_of_two_classes(served):
         )
     for labels, message in (([1], 'take two'), ([0, 77], 'label 77')):
         with pytest.raises(UserError, match=message):
-            latents.attributes(functions, config, examples, labels)
+            latent_space.attributes(functions, config, examples, labels)
     with pytest.raises(UserError, match='not told of them'):
-        latents.attributes(*served('cvae'), None)
+        latent_space.attributes(*served('cvae'), None)
 
 
 def test_neighbours_by_code_and_by_value(served):
     functions, config, examples = served('pca')
-    drawn, columns, _ = latents.code_neighbours(functions, config, examples, 5)
+    drawn, columns, _ = latent_space.code_neighbours(
+        functions, config, examples, 5
+    )
     real, by_code, by_value = drawn.reshape(3, columns, 64)
     training = np.concatenate(
         [b['image'].numpy() for b in examples.evaluation('train', 500)]
@@ -153,7 +158,7 @@ def test_neighbours_by_code_and_by_value(served):
 
 @pytest.mark.parametrize('method', ('pca', 'tsne'))
 def test_a_map_shows_each_label_in_its_colour(method, served):
-    picture = latents.plane(*served('autoencoder'), method)
+    picture = latent_space.plane(*served('autoencoder'), method)
     assert picture.shape == (480, 480, 3)
     inside = picture[30:450].reshape(-1, 3)
     colours = {tuple(c) for c in inside if c.max() > 200}
@@ -162,7 +167,7 @@ def test_a_map_shows_each_label_in_its_colour(method, served):
 
 def test_the_projector_has_codes_labels_and_pictures(served, tmp_path):
     functions, config, examples = served('pca')
-    files = latents.projector(functions, config, examples)
+    files = latent_space.projector(functions, config, examples)
     codes = np.loadtxt(files['codes.tsv'].decode().splitlines())
     count = config.spec.split_sizes['test']
     assert codes.shape == (count, 3)
@@ -189,6 +194,6 @@ def test_the_projector_has_codes_labels_and_pictures(served, tmp_path):
 
 def test_models_that_have_no_codes_are_told(served):
     with pytest.raises(UserError, match='--given=test'):
-        latents.interpolation(*served('rbm')[:2], None, 0)
+        latent_space.interpolation(*served('rbm')[:2], None, 0)
     with pytest.raises(UserError, match='cannot draw'):
-        latents.plane(*served('dcgan'), 'pca')
+        latent_space.plane(*served('dcgan'), 'pca')

@@ -11,7 +11,7 @@ from tfgen.data import ImageSpec
 from tfgen.errors import UserError
 from tfgen.models.autoencoder import AutoEncoder
 from tfgen.noise import BatchNoise
-from tfgen.training.run import make_players, train
+from tfgen.training.run import make_updates, train
 
 SPEC = ImageSpec(height=2, width=3)
 RUN = types.SimpleNamespace(
@@ -26,12 +26,12 @@ def _model():
     random = np.random.default_rng(0)
     for v in model.trainable_variables:
         v.assign(random.normal(size=v.shape))
-    model.begin({'image': IMAGES}, None)
+    model.initialize_from({'image': IMAGES}, None)
     return model
 
 
-def _noise(player):
-    return BatchNoise(tf.constant([3, 4]), 7, prefix=f'{player.name}/')
+def _noise(update):
+    return BatchNoise(tf.constant([3, 4]), 7, prefix=f'{update.name}/')
 
 
 def _mean(values):
@@ -45,11 +45,11 @@ def _sigmoid(x):
 @pytest.mark.parametrize('number', range(3))
 def test_the_slope_is_that_of_contrastive_divergence(number):
     model = _model()
-    player = model.players()[number]
-    player.build(RUN)
-    player.optimizer.iterations.assign(5 * number)
-    noise = _noise(player)
-    _, slopes = player.statistics({'image': IMAGES}, noise, _mean)
+    update = model.updates()[number]
+    update.build(RUN)
+    update.optimizer.iterations.assign(5 * number)
+    noise = _noise(update)
+    _, slopes = update.compute({'image': IMAGES}, noise, _mean)
     dense = [v.numpy().astype(float) for v in model.encoder.weights]
     down = [v.numpy().astype(float) for v in model.decoder.weights]
     v = IMAGES.numpy().astype(float).reshape(7, -1)
@@ -80,15 +80,13 @@ def test_the_slope_is_that_of_contrastive_divergence(number):
 
 def test_each_moves_in_its_window_and_mirrors_stay_transposes():
     model = _model()
-    players = make_players(model, types.SimpleNamespace(**vars(RUN), ema=0))
-    own = [player.variables for player in players]
+    updates = make_updates(model, types.SimpleNamespace(**vars(RUN), ema=0))
+    own = [update.variables for update in updates]
     for step in range(17):
         before = [[v.numpy() for v in variables] for variables in own]
-        for player in players:
-            _, slopes = player.statistics(
-                {'image': IMAGES}, _noise(player), _mean
-            )
-            player.apply(slopes, tf.constant(step, tf.int64))
+        for update in updates:
+            _, slopes = update.compute({'image': IMAGES}, _noise(update), _mean)
+            update.apply(slopes, tf.constant(step, tf.int64))
         moved = [
             any(
                 np.any(v.numpy() != old)
@@ -131,7 +129,7 @@ def test_it_leads_the_descent_to_a_lower_error(tmp_path):
 
 def test_a_run_must_outlast_its_start():
     with pytest.raises(UserError, match='steps=15 are over before model moves'):
-        make_players(
+        make_updates(
             _model(), types.SimpleNamespace(**vars(RUN) | {'steps': 15}, ema=0)
         )
 

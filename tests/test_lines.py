@@ -66,7 +66,7 @@ def test_another_failure_is_not_left_out():
 
 @pytest.mark.parametrize('closed', ['<&-', '>&-', '2>&-', '<&- >&- 2>&-'])
 def test_streams_may_be_closed(closed):
-    script = str(tiny.ROOT / 'scripts' / 'train.py')
+    script = str(tiny.script('train'))
     command = [sys.executable, script, '--list_presets']
     done = subprocess.run(
         ['sh', '-c', f'exec "$@" {closed}', 'sh', *command],

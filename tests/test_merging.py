@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from tfgen.serving.merging import Merger
+from tfgen.server.merging import Merger
 
 
 class _Busy:

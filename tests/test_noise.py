@@ -75,7 +75,7 @@ def test_replica_slices_are_rows_of_the_global_draw():
 
 
 def test_the_named_generator_draws_what_the_default_one_drew():
-    # Figures that were recorded on a CPU without `alg` are still those.
+    # Results that were recorded on a CPU without `alg` are still those.
     seeds = tf.constant([[0, 0], [7, 3], [2**31 - 1, 40_000]], tf.int64)
     for seed in seeds:
         for tag in (0, 5, 2**31 - 1):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen import adversarial, probability
-from tfgen.data import moons
+from tfgen import probability
+from tfgen.data.embedded import moons
 from tfgen.layers import networks
-from tfgen.models.base import GenerativeModel
+from tfgen.losses import adversarial
+from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
 from tfgen.models.gan import GAN
-from tfgen.models.latent import Inference
 from tfgen.models.pixelrnn import PixelRNN
 
 
@@ -99,14 +99,16 @@ def test_between_two_targets_squared_error_wants_their_cross_fade():
 def test_a_generative_model_needs_no_encoder():
     for model in (GAN, PixelRNN):
         assert issubclass(model, GenerativeModel)
-        assert not issubclass(model, Inference)
+        assert not issubclass(model, Encoding)
         assert not hasattr(model, 'encode')
 
 
 def test_an_energy_is_minus_the_error_of_an_auto_encoder():
     shown = tf.constant([[[1.0, 0.0]], [[0.5, 0.5]]])
     energy = networks.Energy(
-        lambda code: tf.reshape(code, [-1, 1, 2]), offset=False, limits=None
+        lambda code: tf.reshape(code, [-1, 1, 2]),
+        offset=False,
+        regularization=None,
     )
     code = tf.constant([[1.0, 0.0], [0.5, 1.5]])
     for _ in range(2):  # nothing is drawn

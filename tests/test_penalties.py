@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfgen import penalties
 from tfgen.gradients import with_gradients
+from tfgen.losses import penalties
 from tfgen.noise import BatchNoise
 
 RNG = np.random.default_rng(3)

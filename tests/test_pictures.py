@@ -6,11 +6,12 @@ import tensorflow as tf
 import tiny
 from PIL import Image
 
-from tfgen import files, plots
+from tfgen import plots, storage
 from tfgen.data import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
+from tfgen.export import signatures
 from tfgen.models.pixelrnn import PixelRNN
-from tfgen.serving import calls, latents, pictures, signatures
+from tfgen.pictures import calls, completion, latent_space
 
 
 @pytest.fixture(scope='module')
@@ -79,7 +80,7 @@ def test_columns_follow_the_labels(classes, columns):
 def test_a_picture_format_that_is_not_written_is_named(tmp_path, ending):
     picture = np.zeros([4, 4, 1], np.uint8)
     with pytest.raises(UserError, match='let its name end in'):
-        files.write_picture(tmp_path / f'x.{ending}', picture)
+        storage.write_picture(tmp_path / f'x.{ending}', picture)
     assert not list(tmp_path.iterdir())
 
 
@@ -88,25 +89,25 @@ def test_png_files_hold_the_grid(tmp_path, channels):
     random = np.random.default_rng(0)
     images = random.integers(0, 256, [4, 8, 8, channels], 'uint8')
     grid = plots.grid(images, 2)
-    files.write_picture(tmp_path / 'new' / 'x.png', grid)
+    storage.write_picture(tmp_path / 'new' / 'x.png', grid)
     read = np.asarray(Image.open(tmp_path / 'new' / 'x.png'))
     np.testing.assert_array_equal(read.reshape(grid.shape), grid)
 
 
 def test_samples_repeat_labels_and_follow_seeds(served):
     functions, config, _ = served('dcgan')
-    images, columns, titles = pictures.samples(
+    images, columns, titles = completion.samples(
         functions, config, [3, 1], 6, seed=10
     )
     assert images.shape == (6, 8, 8, 1) and columns == calls.COLUMNS
     assert titles == ['3', '1'] * 3
-    later, *_ = pictures.samples(functions, config, [3, 1], 2, seed=14)
+    later, *_ = completion.samples(functions, config, [3, 1], 2, seed=14)
     np.testing.assert_allclose(images[4:], later, atol=1e-6)
 
 
 def test_interpolation_is_between_its_ends(served):
     functions, config, _ = served('cvae')
-    images, columns, _ = latents.interpolation(functions, config, [7], 0)
+    images, columns, _ = latent_space.interpolation(functions, config, [7], 0)
     rows = images.reshape(-1, columns, 64)
     # A step of a line is smaller than the line.
     steps = np.abs(np.diff(rows, axis=1)).sum(-1)
@@ -116,8 +117,8 @@ def test_interpolation_is_between_its_ends(served):
 
 def test_manifold_varies_along_both_axes(served):
     functions, config, _ = served('cvae')
-    images, size, _ = latents.manifold(
-        functions, config, latents.Codes(config), None, size=5
+    images, size, _ = latent_space.manifold(
+        functions, config, latent_space.Codes(config), None, size=5
     )
     plane = images.reshape(size, size, 64)
     assert np.abs(np.diff(plane, axis=0)).max() > 1e-6
@@ -126,7 +127,7 @@ def test_manifold_varies_along_both_axes(served):
 
 def test_styles_show_the_image_and_every_label(served):
     functions, config, images = served('cvae')
-    drawn, columns, titles = latents.styles(functions, config, images)
+    drawn, columns, titles = latent_space.styles(functions, config, images)
     assert columns == 11
     assert titles[:11] == ['test image', *map(str, range(10))]
     rows = drawn.reshape(-1, columns, 8, 8, 1)
@@ -143,7 +144,9 @@ def test_styles_show_the_image_and_every_label(served):
 
 def test_completion_keeps_the_upper_half(served):
     functions, config, images = served('pixelrnn')
-    drawn, columns, _ = pictures.completion(functions, config, images, 10, 8, 0)
+    drawn, columns, _ = completion.completion(
+        functions, config, images, 10, 8, 0
+    )
     rows = drawn.reshape(-1, columns, 8, 8, 1)
     for column in range(2, columns):
         np.testing.assert_array_equal(rows[:, column, :4], rows[:, 0, :4])
@@ -152,9 +155,9 @@ def test_completion_keeps_the_upper_half(served):
 
 def test_completion_starts_from_samples_where_there_is_no_data(served):
     functions, config, _ = served('pixelrnn')
-    drawn, columns, _ = pictures.completion(functions, config, None, 3, 2, 5)
+    drawn, columns, _ = completion.completion(functions, config, None, 3, 2, 5)
     rows = drawn.reshape(3, columns, 8, 8, 1)
-    own, *_ = pictures.samples(functions, config, None, 3, 5)
+    own, *_ = completion.samples(functions, config, None, 3, 5)
     np.testing.assert_allclose(rows[:, 0], own, atol=1e-6)
     np.testing.assert_array_equal(rows[:, 2, :4], rows[:, 0, :4])
     assert np.any(rows[:, 2, 4:] != rows[:, 0, 4:])
@@ -162,7 +165,9 @@ def test_completion_starts_from_samples_where_there_is_no_data(served):
 
 def test_completion_continues_sounds(served):
     functions, config, sounds = served('wavenet')
-    drawn, columns, _ = pictures.completion(functions, config, sounds, 3, 2, 0)
+    drawn, columns, _ = completion.completion(
+        functions, config, sounds, 3, 2, 0
+    )
     assert columns == 4
     rows = drawn.reshape(3, columns, 64)
     (batch,) = sounds.evaluation('test', 3).take(1)
@@ -226,7 +231,7 @@ def test_a_spectrogram_shows_pitch_and_time():
 
 def test_reconstruction_puts_images_above_their_copies(served):
     functions, config, images = served('cvae')
-    drawn, columns, _ = pictures.reconstruction(functions, config, images)
+    drawn, columns, _ = completion.reconstruction(functions, config, images)
     rows = drawn.reshape(-1, 2, columns, 8, 8, 1)
     (batch,) = images.evaluation('test', 40).take(1)
     np.testing.assert_array_equal(
@@ -237,12 +242,12 @@ def test_reconstruction_puts_images_above_their_copies(served):
 def test_what_a_model_cannot_draw_is_refused(served):
     functions, config, images = served('pixelrnn')
     with pytest.raises(UserError, match='cannot draw interpolation'):
-        latents.interpolation(functions, config, None, 0)
+        latent_space.interpolation(functions, config, None, 0)
     functions, config, _ = served('dcgan')
     with pytest.raises(UserError, match='cannot draw completion'):
-        pictures.completion(functions, config, images, 10, 8, 0)
+        completion.completion(functions, config, images, 10, 8, 0)
     with pytest.raises(UserError, match='use 0 to 9'):
-        pictures.samples(functions, config, [10], 3, 0)
+        completion.samples(functions, config, [10], 3, 0)
 
 
 def test_what_only_some_models_can_draw_is_refused(data_dir):
@@ -250,9 +255,11 @@ def test_what_only_some_models_can_draw_is_refused(data_dir):
     functions = dict.fromkeys(('sample', 'encode', 'decode'))
     config, images = tiny.load('cvae', data_dir, 'conditional=false')
     with pytest.raises(UserError, match='needs a conditional model'):
-        latents.styles(functions, config, images)
+        latent_space.styles(functions, config, images)
     with pytest.raises(UserError, match='not conditional'):
-        pictures.samples(functions, config, [1], 3, 0)
+        completion.samples(functions, config, [1], 3, 0)
     config, _ = tiny.load('cvae', data_dir, 'latent_size=1')
     with pytest.raises(UserError, match='latent_size 2 or more'):
-        latents.manifold(functions, config, latents.Codes(config), None)
+        latent_space.manifold(
+            functions, config, latent_space.Codes(config), None
+        )

@@ -9,7 +9,7 @@ import tiny
 from tfgen import presets
 from tfgen.data import ImageSpec, PaletteSpec, SoundSpec, spec_from_dict
 from tfgen.errors import UserError
-from tfgen.presets import records
+from tfgen.evaluation import records
 from tfgen.training import workdir
 
 SPECS = {

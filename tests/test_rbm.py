@@ -13,7 +13,7 @@ from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
 from tfgen.models.rbm import RBM
 from tfgen.noise import BatchNoise, RowNoise
-from tfgen.training.run import make_players, train
+from tfgen.training.run import make_updates, train
 
 SPEC = ImageSpec(height=2, width=3, levels=2)
 VISIBLE = np.array(list(itertools.product([0, 1], repeat=6)), np.float32)
@@ -128,7 +128,7 @@ def test_training_raises_the_exact_likelihood(persistent, tmp_path, data_dir):
 
     model = config.build()
     (batch,) = examples.train(0, 1500).take(1)
-    model.begin(batch, None)
+    model.initialize_from(batch, None)
     independent = nats(model)
     trained = nats(train(config, examples, tmp_path))
     # Where it begins pixels are independent.
@@ -138,15 +138,15 @@ def test_training_raises_the_exact_likelihood(persistent, tmp_path, data_dir):
 def test_chains_go_on_and_are_of_the_checkpoint():
     model = _model()
     preset = tiny.preset('rbm')
-    (player,) = make_players(model, preset)[:1]
+    (player,) = make_updates(model, preset)[:1]
     noise = BatchNoise(tf.constant([0, 0]), 16)
     batch = {'image': tf.constant(IMAGES[:16])}
     first = player.saved()['chains'].numpy()
-    _, moves = player.statistics(batch, noise, lambda v: tf.reduce_mean(v, 0))
+    _, moves = player.compute(batch, noise, lambda v: tf.reduce_mean(v, 0))
     player.apply(moves, tf.constant(0, tf.int64))
     chains = player.saved()['chains'].numpy()
     assert set(np.unique(chains)) == {0.0, 1.0} and (chains != first).any()
-    # Rows of replicas come together again.
+    # BatchSplit of replicas come together again.
     halves = [BatchNoise(tf.constant([0, 0]), 16, start, 8) for start in (0, 8)]
     whole = sum(n.placed(n.own(chains)).numpy() for n in halves)
     np.testing.assert_array_equal(whole, chains)

@@ -13,10 +13,10 @@ import tiny
 from tfgen import presets
 from tfgen.data import spec_from_dict
 from tfgen.errors import UserError
+from tfgen.evaluation import recording, records
 from tfgen.evaluation.base import Settings
-from tfgen.presets import records
-from tfgen.serving import box
-from tfgen.training import recording, workdir
+from tfgen.export import pretrained
+from tfgen.training import workdir
 
 
 @pytest.fixture(scope='module')
@@ -94,9 +94,12 @@ def test_a_run_that_began_with_other_weights_is_no_record(
         )
 
 
-def test_it_is_put_into_the_box_with_its_card(record, tmp_path):
-    command = raised.watched(tiny.ROOT / 'scripts' / 'box.py')
-    command += [f'--workdir={record.parents[1] / "run"}', f'--box={tmp_path}']
+def test_it_is_published_with_its_card(record, tmp_path):
+    command = raised.watched(tiny.script('publish_pretrained'))
+    command += [
+        f'--workdir={record.parents[1] / "run"}',
+        f'--pretrained={tmp_path}',
+    ]
     other = tmp_path / 'other' / record.name
     other.parent.mkdir()
     other.write_text(json.dumps(json.loads(record.read_text()) | {'seed': 5}))
@@ -109,13 +112,13 @@ def test_it_is_put_into_the_box_with_its_card(record, tmp_path):
     done = subprocess.run(
         [*command, '--largest=10'], capture_output=True, text=True
     )
-    assert done.returncode == 2 and 'and may have 10: box a smaller' in (
+    assert done.returncode == 2 and 'and may have 10: publish a smaller' in (
         done.stderr
     )
     assert not list(tmp_path.iterdir())
     tiny.run(command)
     place = tmp_path / 'gaussian_two_moons'
-    assert box.load(str(place)).facts['step'] == 200
+    assert pretrained.load(str(place)).facts['step'] == 200
     text = (place / 'README.md').read_text()
     for figure in records.figures(json.loads(record.read_text())):
         assert figure in text

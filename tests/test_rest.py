@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tfgen.serving import rest
+from tfgen.server import rest
 
 DTYPES = {
     'seed': np.dtype(np.int64),

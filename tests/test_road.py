@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def _script(name, *flags):
-    command = [sys.executable, str(tiny.ROOT / 'scripts' / f'{name}.py')]
+    command = [sys.executable, str(tiny.script(name))]
     return tiny.run([*command, *map(str, flags)]).stdout
 
 

@@ -10,18 +10,18 @@ import tensorflow as tf
 import tiny
 
 from tfgen import evaluation
-from tfgen.data import ImageSpec, PointSpec, load, points
+from tfgen.data import ImageSpec, PointSpec, load
+from tfgen.data.embedded import points
 from tfgen.errors import UserError
-from tfgen.evaluation import features
+from tfgen.evaluation import classifiers, features
 from tfgen.evaluation.base import Settings
 from tfgen.evaluation.samples import draws, modes_of
-from tfgen.models.base import GenerativeModel
+from tfgen.export import saved_model
 from tfgen.models.classifier import Classifier
+from tfgen.models.contracts.model import Model
 from tfgen.noise import IndexNoise
-from tfgen.serving import export
-from tfgen.training import classifiers
 
-WORLD = points.WORLDS['ring']
+WORLD = points.TOY_DISTRIBUTIONS['ring']
 
 
 def test_data_itself_covers_all_modes_as_well_as_can_be():
@@ -45,17 +45,17 @@ def test_modes_are_counted_as_the_protocol_says():
     assert found['reverse_kl'] == pytest.approx((p * np.log(8 * p)).sum())
 
 
-class _Replay(GenerativeModel):
+class _Replay(Model):
     """Draws images of a set, in turn."""
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(self, spec, first: int = 0):
         super().__init__(spec)
         self.first = first
         self.images = None
 
-    def players(self):
+    def updates(self):
         return ()
 
     def sample(self, noise, label=None):
@@ -174,7 +174,7 @@ def test_any_saved_model_gives_features(network, digits, tmp_path, data_dir):
     # A classifier of tfgen, as it is exported.
     config, examples = tiny.load('classifier', data_dir)
     model = config.build()
-    export.export(model, config, 0, examples, tmp_path / 'own')
+    saved_model.export(model, config, 0, examples, tmp_path / 'own')
     own = features.of_saved_model(tmp_path / 'own')
     (batch,) = digits.evaluation('test', 7, 7)
     images = batch['image'].numpy()
@@ -222,7 +222,7 @@ def test_features_are_asked_for_where_there_are_none(
 ):
     with pytest.raises(UserError, match='pass Settings'):
         evaluation.evaluate(
-            _replay(digits, 'test', 9), digits, measures=['fidelity']
+            _replay(digits, 'test', 9), digits, metrics=['fidelity']
         )
     config, _ = tiny.load('dcgan', data_dir)
     spec = dataclasses.replace(config.spec, num_classes=0, class_names=())

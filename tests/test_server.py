@@ -22,7 +22,7 @@ import tensorflow as tf
 import tiny
 from tensorflow.python.framework import ops
 
-from tfgen.serving.servables import Model, Models
+from tfgen.server.servables import Model, Models
 
 pytestmark = pytest.mark.usefixtures('heard')
 RECORDED = tiny.ROOT.parent / 'shared' / 'serving'
@@ -370,7 +370,7 @@ def test_told_to_stop_it_answers_what_it_has_begun(number, folder):
 
 def test_told_to_stop_it_ends_though_nobody_reads_what_it_says(tmp_path):
     reading, writing = tiny.narrow_pipe()
-    command = [sys.executable, str(tiny.ROOT / 'scripts' / 'serve.py')]
+    command = [sys.executable, str(tiny.script('serve'))]
     command += [f'--model_dir={tmp_path}', '--port=0']
     process = subprocess.Popen(command, stderr=writing)
     try:
@@ -389,7 +389,7 @@ def test_told_to_stop_it_ends_though_nobody_reads_what_it_says(tmp_path):
 
 def test_without_its_libraries_it_says_what_to_install():
     command = raised.watched(
-        tiny.ROOT / 'scripts' / 'serve.py', 'sys.modules["uvicorn"] = None'
+        tiny.script('serve'), 'sys.modules["uvicorn"] = None'
     )
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2

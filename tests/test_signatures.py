@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfgen import data, presets
-from tfgen.serving import signatures
+from tfgen.export import signatures
 
 
 @pytest.mark.parametrize('preset', ['cvae_mnist', 'dcgan_mnist'])

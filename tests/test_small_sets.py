@@ -11,14 +11,14 @@ import tiny
 from tfgen import evaluation
 from tfgen.data import load
 from tfgen.errors import UserError
-from tfgen.evaluation import classes
-from tfgen.evaluation.base import Figure, Settings
+from tfgen.evaluation import classes, classifiers
+from tfgen.evaluation.base import Result, Settings
 from tfgen.evaluation.features import Features
 from tfgen.evaluation.samples import _diversity
+from tfgen.export import signatures
 from tfgen.models.gmm import GMM
 from tfgen.models.pca import PCA
-from tfgen.serving import latents, signatures
-from tfgen.training import classifiers
+from tfgen.pictures import latent_space
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def _left_out(model, examples, **settings):
     settings = Settings(**settings)
     chosen = evaluation.chosen(model, examples, None, settings)
     return (
-        [measure.name for measure in chosen],
+        [metric.name for metric in chosen],
         evaluation.left_out(model, examples, settings),
     )
 
@@ -168,7 +168,7 @@ def test_figures_of_pictures_that_are_all_alike_are_numbers(folder):
 
 
 def test_a_figure_that_is_no_number_does_not_cost_the_others():
-    figure = Figure(math.inf, math.nan, details={'bits_per_dim': math.inf})
+    figure = Result(math.inf, math.nan, details={'bits_per_dim': math.inf})
     assert json.loads(json.dumps(figure.as_dict(), allow_nan=False)) == {
         'mean': None,
         'standard_error': None,
@@ -219,7 +219,7 @@ def test_a_map_of_codes_that_are_few_or_alike_is_drawn(size, folder):
         count = 2 if name == 'one' else 30
         dataset = folder(name, alike, _=count)
         served = _served(f'dataset={dataset}', f'latent_size={size}')
-        picture = latents.plane(*served, 'pca')
+        picture = latent_space.plane(*served, 'pca')
         lit = (picture[30:450].max(-1) > 200).nonzero()
         assert abs(np.mean(lit) - 232) < 10  # near the middle
 
@@ -227,22 +227,22 @@ def test_a_map_of_codes_that_are_few_or_alike_is_drawn(size, folder):
 def test_a_map_by_neighbours_needs_some(folder):
     served = _served(f'dataset={folder("three", _=30)}', 'latent_size=3')
     with pytest.raises(UserError, match='--method=pca'):
-        latents.plane(*served, 'tsne')
+        latent_space.plane(*served, 'tsne')
     served = _served(f'dataset={folder("some", _=60)}', 'latent_size=3')
-    assert latents.plane(*served, 'tsne').any()
+    assert latent_space.plane(*served, 'tsne').any()
 
 
 def test_attributes_need_examples_of_both_classes(folder):
     served = _served(f'dataset={folder("one", a=20)}')
     with pytest.raises(UserError, match='need two classes'):
-        latents.attributes(*served, None)
+        latent_space.attributes(*served, None)
     dataset = folder('part', train__a=3, train__b=3, test__a=2)
     served = _served(f'dataset={dataset}')
     with pytest.raises(UserError, match=r'has label 1, only \[0\]'):
-        latents.attributes(*served, None)
+        latent_space.attributes(*served, None)
 
 
 def test_one_code_has_no_range(folder):
     served = _served(f'dataset={folder(_=2)}')
     with pytest.raises(UserError, match='and there is one: add'):
-        latents.Codes.of(*served)
+        latent_space.Codes.of(*served)

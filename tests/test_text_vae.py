@@ -5,11 +5,12 @@ import tensorflow as tf
 import tiny
 
 from tfgen import evaluation
-from tfgen.data import SymbolSpec, numerals
+from tfgen.data import SymbolSpec
+from tfgen.data.embedded import numerals
 from tfgen.evaluation.base import Settings
+from tfgen.export import signatures
 from tfgen.models.text_vae import TextVAE
 from tfgen.noise import BatchNoise, RowNoise
-from tfgen.serving import signatures
 from tfgen.training.run import train
 
 SPEC = SymbolSpec(length=7, alphabet=('', 'a', '月', 'c'))

@@ -135,8 +135,10 @@ def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
     if config.preset.model.whole_epochs:
         batch['weight'] = tf.TensorSpec([16])
     key = tf.TensorSpec([2], tf.int64)
-    for player in run.make_players(config.build(), config.preset):
-        measure = loop.measured(player, loop.Rows(16, 16, 1), jit=False)
+    for update in run.make_updates(config.build(), config.preset):
+        measure = loop.compute_on_replica(
+            update, loop.BatchSplit(16, 16, 1), jit=False
+        )
         measure = tf.function(measure)
         graph = measure.get_concrete_function(batch, key, 0).graph
         wide = [
@@ -211,9 +213,11 @@ def test_two_streams_add_up_to_the_whole_batch(data_dir):
     config, examples = tiny.load('cvae', data_dir)
     (batch,) = examples.train(0, 16).take(1)
     key = tf.constant([0, 3], tf.int64)
-    (player,) = config.build().players()
+    (update,) = config.build().updates()
     whole, halves = (
-        loop.measured(player, loop.Rows(16, 16, n), jit=False)(batch, key, 0)
+        loop.compute_on_replica(update, loop.BatchSplit(16, 16, n), jit=False)(
+            batch, key, 0
+        )
         for n in (1, 2)
     )
     for name, value in whole[0].items():
@@ -229,12 +233,12 @@ def test_streams_are_for_one_device_and_models_of_independent_rows(
     one = tf.distribute.get_strategy()
     models = {m: tiny.load(m, data_dir)[0].build() for m in ('cvae', 'dcgan')}
     if not tf.config.list_logical_devices('GPU') and os.cpu_count() > 1:
-        assert loop.Rows.of(one, models['cvae'], 16).streams == 2
-    assert loop.Rows.of(one, models['cvae'], 15).streams == 1
-    assert loop.Rows.of(one, models['dcgan'], 16).streams == 1
+        assert loop.BatchSplit.of(one, models['cvae'], 16).streams == 2
+    assert loop.BatchSplit.of(one, models['cvae'], 15).streams == 1
+    assert loop.BatchSplit.of(one, models['dcgan'], 16).streams == 1
     # Two would be one after the other.
     monkeypatch.setenv('TF_NUM_INTEROP_THREADS', '1')
-    assert loop.Rows.of(one, models['cvae'], 16).streams == 1
+    assert loop.BatchSplit.of(one, models['cvae'], 16).streams == 1
 
 
 def test_averages_follow_their_formula_and_are_what_is_evaluated(

@@ -216,7 +216,7 @@ def test_the_rate_warms_up_in_training_and_not_in_the_bound(data_dir):
     config, examples = tiny.load('cvae', data_dir, 'kl_warmup=20')
     model = config.build()
     (batch,) = examples.train(0, 16).take(1)
-    (descent,) = run.make_players(model, config.preset)
+    (descent,) = run.make_updates(model, config.preset)
     full = model.loss_terms(batch, _noise(16))
     elbo = model.elbo(batch['image'], batch['label'], _noise(16))
     np.testing.assert_allclose(-sum(full.values()), elbo, rtol=1e-5)

@@ -12,10 +12,10 @@ import tiny
 from tfgen import arguments
 from tfgen.data import ImageSpec, PaletteSpec, SymbolSpec
 from tfgen.errors import UserError
-from tfgen.models.base import Classifying
-from tfgen.models.players import Descent
+from tfgen.export import saved_model, signatures
+from tfgen.models.contracts.capabilities import Classifying
+from tfgen.models.contracts.updates import GradientUpdate
 from tfgen.noise import BatchNoise
-from tfgen.serving import export, signatures
 from tfgen.training import checkpoints, run, warm_start, workdir
 
 SHARED = tiny.ROOT.parent / 'shared' / 'cases'
@@ -47,12 +47,12 @@ def test_the_weights_of_an_export_serve_what_it_serves(trained, tmp_path):
     config = workdir.read_config(trained)
     live, step = config.restore(trained)
     examples = config.load_data()
-    export.export(live, config, step, examples, tmp_path / 'model')
+    saved_model.export(live, config, step, examples, tmp_path / 'model')
     model = _fresh(trained)
     for source in (tmp_path / 'model', tmp_path / 'model' / '1'):
         assert 'variables' in warm_start.begin_from(model, str(source))
     served, ours = signatures.functions(live), signatures.functions(model)
-    requests = export.example_requests(live, served, examples)
+    requests = saved_model.example_requests(live, served, examples)
     for name, function in served.items():
         inputs = {k: tf.constant(v) for k, v in requests[name].items()}
         for key, value in function(**inputs).items():
@@ -137,7 +137,9 @@ def test_an_export_whose_weights_have_no_numbers_is_refused(tmp_path, data_dir):
 NAMES = ('cat', 'dog', 'owl')
 LETTERS = ('', 'a', 'b', ' ')
 COLOURS = ((1, 2, 3), (4, 5, 6), (1, 2, 3))  # two of them the same
-PALETTE = [m for m in tiny.MODELS if PaletteSpec in tiny.preset(m).model.kinds]
+PALETTE = [
+    m for m in tiny.MODELS if PaletteSpec in tiny.preset(m).model.spec_types
+]
 
 
 def _turned(names):
@@ -178,8 +180,8 @@ def _results(model, config, example, label):
     batch = {model.spec.key: example, 'label': label}
     batch |= {'labelled_image': example, 'labelled_label': label}
     found = {}
-    for player in model.players():
-        if isinstance(player, Descent):
+    for player in model.updates():
+        if isinstance(player, GradientUpdate):
             player.build(config.preset)
             found |= player.loss_terms(batch, noise)
     given = batch | {'seed': tf.range(len(example), dtype=tf.int64)}
@@ -378,14 +380,14 @@ def test_an_export_tells_the_names_of_its_data(uninterrupted, tmp_path):
     config = workdir.read_config(source)
     live, step = config.restore(source)
     made = tmp_path / 'model'
-    export.export(live, config, step, config.load_data(), made)
+    saved_model.export(live, config, step, config.load_data(), made)
     other = dataclasses.replace(
         config.spec, class_names=_turned(config.spec.class_names)
     )
     for place in (made, made / '1'):
         _, said = _begun(config, other, place)
         assert 'classes by name, 0 of 10 new' in said
-    (made / '1' / export.INFO).unlink()
+    (made / '1' / saved_model.INFO).unlink()
     with pytest.raises(UserError, match='export the model again'):
         _begun(config, other, made)
 
@@ -401,7 +403,7 @@ def test_lines_of_another_alphabet(tmp_path):
     def said(text):
         flags = [f'--dataset=lines:{text}', '--set=text_length=8']
         flags += ['--set=steps=2', '--set=filters=4', '--set=latent_size=2']
-        command = [sys.executable, str(tiny.ROOT / 'scripts' / 'train.py')]
+        command = [sys.executable, str(tiny.script('train'))]
         command += ['--preset=text_vae_numerals', *flags]
         if source.exists():
             command += [f'--init_from={source}', f'--workdir={tmp_path / "b"}']

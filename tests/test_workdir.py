@@ -10,7 +10,7 @@ import tiny
 from PIL import Image
 
 from tfgen.errors import UserError
-from tfgen.serving import export, signatures
+from tfgen.export import saved_model, signatures
 from tfgen.training import workdir
 from tfgen.training.run import train
 
@@ -184,13 +184,15 @@ def test_an_export_names_its_classes_and_no_path(
     monkeypatch.chdir(tmp_path)
     config, images = _load('pics' if relative else pictures, model='dcgan')
     config = dataclasses.replace(config, data_dir=str(tmp_path / 'tfds'))
-    made = export.export(config.build(), config, 0, images, tmp_path / 'export')
-    text = (made / export.INFO).read_text()
+    made = saved_model.export(
+        config.build(), config, 0, images, tmp_path / 'export'
+    )
+    text = (made / saved_model.INFO).read_text()
     assert str(tmp_path) not in text
     stored = json.loads(text)
     assert stored['spec']['class_names'] == ['cat', 'dog']
     assert stored['fields']['dataset'] == 'folder:pics'
-    functions, info = export.load(tmp_path / 'export')
+    functions, info = saved_model.load(tmp_path / 'export')
     assert set(functions) == set(signatures.functions(config.build()))
     again = workdir.Config.from_dict(info)
     assert again.load_data().spec.class_names == ('cat', 'dog')

@@ -19,9 +19,14 @@ from tfgen.data import (
     SoundSpec,
     SymbolSpec,
 )
-from tfgen.data.points import WORLDS
-from tfgen.models.base import GenerativeModel
-from tfgen.models.players import Assignment, Descent, Pass
+from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
+from tfgen.errors import UserError
+from tfgen.models.contracts.capabilities import GenerativeModel
+from tfgen.models.contracts.updates import (
+    BatchUpdate,
+    EpochUpdate,
+    GradientUpdate,
+)
 from tfgen.noise import BatchNoise
 from tfgen.training import workdir
 
@@ -216,11 +221,20 @@ def preset(model: str) -> presets.Preset:
     return presets.get(SETTINGS[model][0], settings(model))
 
 
+def takes(model, spec, **settings) -> bool:
+    """Whether a class of models takes examples of `spec`."""
+    try:
+        model.check(spec, **settings)
+    except UserError:
+        return False
+    return True
+
+
 def smallest(model: str):
     """Of SPECS, the one of the kind of the model's own data set."""
     own = preset(model)
-    kinds = own.model.kinds
-    points = own.dataset in WORLDS
+    kinds = own.model.spec_types
+    points = own.dataset in TOY_DISTRIBUTIONS
     return SPECS[PointSpec if points and PointSpec in kinds else kinds[0]]
 
 
@@ -233,31 +247,29 @@ def build(model: str, spec=None, seed: int = 4, **changes):
     spec = spec or smallest(model)
     built = own.model(spec, **own.settings | changes)
     random = np.random.default_rng(seed)
-    for player in built.players():
-        if isinstance(player, Assignment | Pass):
-            if isinstance(player, Pass):
-                player.examples = 1  # so that a batch is an epoch
-            player.build(own)
-            _move(player, built, random)
+    for update in built.updates():
+        if isinstance(update, BatchUpdate | EpochUpdate):
+            if isinstance(update, EpochUpdate):
+                update.examples = 1  # so that a batch is an epoch
+            update.build(own)
+            _move(update, built, random)
             continue
-        if not isinstance(player, Descent):
+        if not isinstance(update, GradientUpdate):
             continue
-        for v in player.variables:
+        for v in update.variables:
             scale = 0.9 / np.sqrt(max(1, np.prod(v.shape[:-1])))
             v.assign(random.normal(size=v.shape) * scale)
     return built
 
 
-def _move(player, built, random):
-    """Lets a player without gradients see some random examples."""
+def _move(update, built, random):
+    """Lets a update without gradients see some random examples."""
     example = tf.constant(random.random([50, *built.spec.shape]), tf.float32)
     noise = BatchNoise(tf.constant([0, 0]), 50)
     batch = {built.spec.key: example, 'weight': tf.ones([50])}
-    built.begin(batch, noise)
-    _, means = player.statistics(
-        batch, noise, lambda v: tf.reduce_mean(v, axis=0)
-    )
-    player.apply(means, tf.constant(0, tf.int64))
+    built.initialize_from(batch, noise)
+    _, means = update.compute(batch, noise, lambda v: tf.reduce_mean(v, axis=0))
+    update.apply(means, tf.constant(0, tf.int64))
 
 
 def settings(model: str) -> list[str]:
@@ -287,9 +299,15 @@ def load(model: str, data_dir: str, *extra: str, precision='float32'):
     return workdir.Config.of(name, changed, 0, precision, data_dir)
 
 
+def script(name: str) -> pathlib.Path:
+    """The file of a script, in whichever folder of scripts/ it is."""
+    (file,) = (ROOT / 'scripts').rglob(f'{name}.py')
+    return file
+
+
 def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
     """The command line of the same run; `extra` are more flags."""
-    command = [sys.executable, str(ROOT / 'scripts' / 'train.py')]
+    command = [sys.executable, str(script('train'))]
     command += [f'--preset={SETTINGS[model][0]}', f'--workdir={directory}']
     command += [f'--data_dir={data_dir}']
     command += [f'--set={setting}' for setting in settings(model)]
@@ -312,7 +330,7 @@ def narrow_pipe() -> tuple[int, int]:
 
 def start_server(folder, *flags: str) -> tuple[subprocess.Popen, int, list]:
     """A local server, once it listens: process, port, what it has said."""
-    command = [sys.executable, str(ROOT / 'scripts' / 'serve.py')]
+    command = [sys.executable, str(script('serve'))]
     command += [f'--model_dir={folder}', '--port=0', *flags]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     said = []

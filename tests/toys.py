@@ -4,13 +4,13 @@ import tensorflow as tf
 
 from tfgen.arguments import Size
 from tfgen.data import SymbolSpec
-from tfgen.models.exact import Autoregressive
+from tfgen.models.contracts.likelihood import Autoregressive
 
 
 class Bigram(Autoregressive):
     """A row of symbols, each of which depends on the one before it."""
 
-    kinds = (SymbolSpec,)
+    spec_types = (SymbolSpec,)
 
     def __init__(
         self, spec: SymbolSpec, units: Size = 4, conditional: bool = False

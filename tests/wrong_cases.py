@@ -30,7 +30,7 @@ CASES = {
             ('export', 'model_dir', 'file'),
             ('serve', 'model_dir', 'gs'),
             ('benchmark', 'output', 'gs'),
-            ('box', 'results', 'gs'),
+            ('publish_pretrained', 'results', 'gs'),
             ('compare', 'record', 'gs'),
             ('lecture', 'output', 'gs'),
             ('two_lines', 'output', 'gs'),
@@ -108,7 +108,7 @@ CASES = {
     ),
     'cache below a file': (
         'evaluate',
-        [RUN, '--measures=fidelity', '--limit=4', '--cache_dir={file}/x'],
+        [RUN, '--metrics=fidelity', '--limit=4', '--cache_dir={file}/x'],
         'pass another --cache_dir',
     ),
     'set that cannot be prepared': (
@@ -158,12 +158,16 @@ CASES = {
     ),
     'seed huge': ('sample', [RUN, '--seed=9223372036854775807'], 'seed'),
     'count huge': ('sample', [RUN, '--count=99999999999'], 'count'),
-    'box without a record': (
-        'box',
+    'pretrained without a record': (
+        'publish_pretrained',
         [RUN, '--results={empty}'],
         'there is no record',
     ),
-    'box of another size': ('box', [RUN], 'record the whole run of preset'),
+    'pretrained of another size': (
+        'publish_pretrained',
+        [RUN],
+        'record the whole run of preset',
+    ),
     'measure no export': (
         'evaluate',
         ['--model_dir=nope'],
@@ -368,7 +372,7 @@ CASES = {
     ),
     'measure few while training': (
         'train',
-        ['--preset=dcgan_digits', NEW, '--measures=fidelity']
+        ['--preset=dcgan_digits', NEW, '--metrics=fidelity']
         + ['--set=conditional=false', '--dataset=folder:{flat}'],
         'pass --features=PATH',
     ),
@@ -599,14 +603,14 @@ CASES = {
         ['--workdir={untrained}', '--model_dir={new}'],
         'train it',
     ),
-    'unknown measure': (
+    'unknown metric': (
         'evaluate',
-        [RUN, '--measures=fid', '--limit=2'],
-        "measure 'fid' does not apply to this model: use ",
+        [RUN, '--metrics=fid', '--limit=2'],
+        "metric 'fid' does not apply to this model: use ",
     ),
     'record of another run': (
         'evaluate',
-        [RUN, '--record={new}', '--limit=2', '--measures=bounds'],
+        [RUN, '--record={new}', '--limit=2', '--metrics=bounds'],
         'record the whole run of preset',
     ),
     'no data set': ('train', [P, NEW, '--dataset='], "data set ''"),
@@ -638,12 +642,12 @@ CASES = {
     ),
     'measure while training': (
         'train',
-        [P, NEW, '--measures=modes'],
-        "measure 'modes' does not apply",
+        [P, NEW, '--metrics=modes'],
+        "metric 'modes' does not apply",
     ),
     'features that are none': (
         'evaluate',
-        [RUN, '--measures=fidelity', '--features={empty}'],
+        [RUN, '--metrics=fidelity', '--features={empty}'],
         'cannot be used',
     ),
     'neighbours without a model': (

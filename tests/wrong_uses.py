@@ -20,12 +20,10 @@ import raised
 import tensorflow_datasets  # noqa: F401
 
 from tfgen import evaluation  # noqa: F401
-from tfgen.serving import export, pictures  # noqa: F401
 from tfgen.training import run  # noqa: F401
 
 raised.watch()
 SCRIPTS = pathlib.Path(__file__).resolve().parents[1] / 'scripts'
-sys.path.insert(0, str(SCRIPTS))  # as when a script is run
 
 
 def _child(script, arguments, file):
@@ -33,8 +31,10 @@ def _child(script, arguments, file):
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.argv = [script, *arguments]
     status = 0
+    (path,) = SCRIPTS.rglob(script)
+    sys.path.insert(0, str(path.parent))  # as when a script is run
     try:
-        runpy.run_path(str(SCRIPTS / script), run_name='__main__')
+        runpy.run_path(str(path), run_name='__main__')
     except SystemExit as stop:
         status = stop.code or 0
     except BaseException as error:

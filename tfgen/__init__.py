@@ -4,7 +4,7 @@ __version__ = '0.1.0'
 
 
 def load(source: str):
-    """A trained model, by name or by path; see tfgen.serving.box.load."""
-    from tfgen.serving import box
+    """A trained model, by name or by path; see tfgen.export.pretrained.load."""
+    from tfgen.export import pretrained
 
-    return box.load(source)
+    return pretrained.load(source)

@@ -28,7 +28,7 @@ _ALGORITHM = 'philox'
 
 
 class Noise:
-    """Rows of named random numbers; see BatchNoise and RowNoise."""
+    """BatchSplit of named random numbers; see BatchNoise and RowNoise."""
 
     def __init__(self, prefix: str = ''):
         self._prefix = prefix

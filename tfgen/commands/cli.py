@@ -16,7 +16,7 @@ if os.path.expanduser('~') == '~':
 from absl import app, flags
 from absl import logging as absl_logging
 
-from tfgen import files, lines
+from tfgen import lines, storage
 from tfgen.errors import UserError
 
 
@@ -103,8 +103,8 @@ def cache() -> pathlib.Path | None:
 
 
 def path(text: str) -> pathlib.Path:
-    """A path that a user gave; see files.local."""
-    return files.local(text)
+    """A path that a user gave; see storage.local."""
+    return storage.local(text)
 
 
 def require_matplotlib() -> None:
@@ -149,7 +149,7 @@ def _refuse_addresses():
     """
     for name in set(flags.FLAGS) - {'dataset'}:
         value = flags.FLAGS[name].value
-        if isinstance(value, str) and files.is_address(value):
+        if isinstance(value, str) and storage.is_address(value):
             path(value)
 
 
@@ -195,15 +195,15 @@ def _guarded(main):
             sys.exit(error.status)
         if _is_memory_error(error):
             _fail(
-                f'it does not fit into memory ({files.reason(error)}): use a '
+                f'it does not fit into memory ({storage.reason(error)}): use a '
                 'smaller model, batch_size or count'
             )
         if _is_lost_worker(error):
             _fail(
-                f'another worker has ended ({files.reason(error)}): see what '
+                f'another worker has ended ({storage.reason(error)}): see what '
                 'it says, mend that, and start all of them again'
             )
-        if not files.is_disk_error(error):
+        if not storage.is_disk_error(error):
             raise
         _fail(
             f'a file cannot be written or read ({error}): mend that and run '
@@ -228,7 +228,7 @@ def _is_memory_error(error):
         return True
     # (A full disk is one of these as well.)
     full = isinstance(error, tf.errors.ResourceExhaustedError)
-    return full and not files.is_disk_error(error)
+    return full and not storage.is_disk_error(error)
 
 
 def _fail(error):

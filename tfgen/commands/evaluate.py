@@ -25,7 +25,7 @@ flags.DEFINE_string(
     None,
     'Measures an export, or a model of pretrained/, from its signatures.',
 )
-flags.DEFINE_list('measures', None, 'Which; default: all that apply.')
+flags.DEFINE_list('metrics', None, 'Which; default: all that apply.')
 flags.DEFINE_string('split', 'test', 'test or train.')
 flags.DEFINE_integer(
     'batch_size', 100, 'Examples at a time.', upper_bound=_MOST
@@ -83,8 +83,9 @@ def main() -> None:
 
 
 def _of_run(directory, settings):
-    from tfgen import files
-    from tfgen.training import recording, workdir
+    from tfgen import storage
+    from tfgen.evaluation import recording
+    from tfgen.training import workdir
 
     config = workdir.read_config(directory)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
@@ -95,12 +96,12 @@ def _of_run(directory, settings):
             config,
             step,
             settings,
-            flags.FLAGS.measures or None,
+            flags.FLAGS.metrics or None,
             flags.FLAGS.features,
         )
     metrics = _measured(model, config, step, examples, settings)
     # Last: a full disk shall not cost the figures.
-    files.write_json(directory / 'metrics.json', metrics)
+    storage.write_json(directory / 'metrics.json', metrics)
     if flags.FLAGS.record:
         file = cli.path(flags.FLAGS.record) / f'{config.name}.json'
         recording.write(file, directory, config, metrics)
@@ -111,15 +112,15 @@ def _of_export(source, settings):
     """Measures what an export serves; writes nothing."""
     from tfgen.errors import UserError
     from tfgen.evaluation import exported
-    from tfgen.serving import box
+    from tfgen.export import pretrained
     from tfgen.training import workdir
 
     if flags.FLAGS.workdir or flags.FLAGS.record:
         raise UserError(
-            '--model_dir measures an export and records nothing: leave '
+            '--model_dir metrics an export and records nothing: leave '
             '--workdir and --record out'
         )
-    loaded = box.load(source)
+    loaded = pretrained.load(source)
     config = workdir.Config.from_dict(loaded.facts)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
     model = exported.stand_in(loaded.functions, config.build())
@@ -132,19 +133,19 @@ def _measured(model, config, step, examples, settings):
     from tfgen.evaluation import features
 
     begin = time.monotonic()
-    measures = flags.FLAGS.measures or None
+    metrics = flags.FLAGS.metrics or None
     if flags.FLAGS.features:
         own = features.of_saved_model(cli.path(flags.FLAGS.features))
         settings = dataclasses.replace(settings, features=own)
-    chosen = evaluation.chosen(model, examples, measures, settings)
-    if measures is None:
+    chosen = evaluation.chosen(model, examples, metrics, settings)
+    if metrics is None:
         lacking = evaluation.left_out(model, examples, settings)
         for name, lack in lacking.items():
             print(f'left out: {name}: {lack}', flush=True)
-    trained = any(measure.needs_features for measure in chosen)
+    trained = any(metric.needs_features for metric in chosen)
     if trained and not settings.features:
         settings = dataclasses.replace(settings, features=_features(config))
-    figures = evaluation.evaluate(model, examples, settings, measures)
+    figures = evaluation.evaluate(model, examples, settings, metrics)
     size = examples.spec.split_sizes[settings.split]
     count = min(size, settings.limit or size)
     print(
@@ -172,7 +173,7 @@ def _measured(model, config, step, examples, settings):
 
 def _features(config):
     """The classifier in whose features images are compared."""
-    from tfgen.training import classifiers
+    from tfgen.evaluation import classifiers
 
     return classifiers.features(
         config,

@@ -16,7 +16,7 @@ flags.DEFINE_string('model_dir', None, 'Folder that the server watches.')
 
 
 def main() -> None:
-    from tfgen.serving import export
+    from tfgen.export import saved_model
     from tfgen.training import workdir
 
     model_dir = cli.path(cli.required('model_dir'))
@@ -24,7 +24,7 @@ def main() -> None:
     config = workdir.read_config(directory)
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
     model, step = config.restore(directory)
-    version = export.export(model, config, step, examples, model_dir)
+    version = saved_model.export(model, config, step, examples, model_dir)
     print(version.resolve())
 
 

@@ -120,30 +120,30 @@ def main() -> None:
 
 def _of_examples(config):
     """Whether codes are those of test examples: asked for, or no prior."""
-    from tfgen.serving import latents
+    from tfgen.pictures import latent_space
 
     given = flags.FLAGS.given
     if given is None:
-        return not latents.has_prior(config)
+        return not latent_space.has_prior(config)
     return given == 'test'
 
 
 def _write_map(file, functions, config, examples):
-    from tfgen import files
-    from tfgen.serving import latents
+    from tfgen import storage
+    from tfgen.pictures import latent_space
 
     method = flags.FLAGS.method
-    picture = latents.plane(functions, config, examples, method)
-    files.write_picture(file, picture)
+    picture = latent_space.plane(functions, config, examples, method)
+    storage.write_picture(file, picture)
 
 
 def _write_projector(folder, functions, config, examples):
     """Files that `tensorboard --logdir=FOLDER` shows."""
-    from tfgen import files
-    from tfgen.serving import latents
+    from tfgen import storage
+    from tfgen.pictures import latent_space
 
-    made = latents.projector(functions, config, examples)
-    files.write({folder / name: content for name, content in made.items()})
+    made = latent_space.projector(functions, config, examples)
+    storage.write({folder / name: content for name, content in made.items()})
     print(folder)
 
 
@@ -151,7 +151,7 @@ def _write_moving(file, config, drawn, columns, titles):
     """A GIF that goes along all rows at once, there and back."""
     from PIL import Image
 
-    from tfgen import files, plots
+    from tfgen import plots, storage
 
     rows = drawn.reshape(-1, columns, *drawn.shape[1:])
     some = max(1, round(len(rows) ** 0.5))
@@ -159,25 +159,25 @@ def _write_moving(file, config, drawn, columns, titles):
         Image.fromarray(config.spec.draw(rows[:, column], some).squeeze())
         for column in [*range(columns), *range(columns - 2, 0, -1)]
     ]
-    files.write({file: plots.moving(frames, seconds=0.12)})
+    storage.write({file: plots.moving(frames, seconds=0.12)})
     print(file)
 
 
 def _write(file, functions, config, drawn, columns, titles):
     """A picture; where the kind wants it, also a file of each example."""
-    from tfgen import files
-    from tfgen.serving import pictures
+    from tfgen import storage
+    from tfgen.pictures import completion
 
     spec = config.spec
     picture = spec.draw(
         drawn,
         columns,
         titles,
-        pictures.density(functions, config),
-        pictures.score(functions, config),
+        completion.density(functions, config),
+        completion.score(functions, config),
     )
     if not spec.one_file_each:
-        files.write_picture(file, picture)
+        storage.write_picture(file, picture)
         return
     folder = file.with_name(f'{file.stem}_{spec.ending}')
     made = {}
@@ -186,7 +186,7 @@ def _write(file, functions, config, drawn, columns, titles):
         name = f'row{row:02d}_column{column:02d}.{spec.ending}'
         made[folder / name] = content
     # Picture and files are of one draw: all, or none.
-    files.write(made | {file: files.encode_picture(file, picture)})
+    storage.write(made | {file: storage.encode_picture(file, picture)})
     # Those of an earlier, larger grid.
     for old in folder.glob(f'row*_column*.{spec.ending}'):
         if old not in made:
@@ -197,7 +197,7 @@ def _write_history(directory, strip):
     """A strip and a GIF of the pictures that the training left."""
     from PIL import Image
 
-    from tfgen import files, plots
+    from tfgen import plots, storage
     from tfgen.errors import UserError
 
     found = sorted((directory / 'samples').glob('step_*.png'))
@@ -209,9 +209,9 @@ def _write_history(directory, strip):
     frames = [Image.open(file) for file in found]
     strip = strip or directory / 'history.png'
     moving = strip.with_suffix('.gif')
-    files.write(
+    storage.write(
         {
-            strip: files.encode_picture(strip, plots.strip(frames)),
+            strip: storage.encode_picture(strip, plots.strip(frames)),
             moving: plots.moving(frames),
         }
     )
@@ -220,14 +220,14 @@ def _write_history(directory, strip):
 
 
 def _draw(kind, functions, config, labels, examples):
-    from tfgen.serving import latents, pictures
+    from tfgen.pictures import completion, latent_space
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed
     if kind == 'samples':
         count = count or max(100, config.spec.shown)
-        return pictures.samples(functions, config, labels, count, seed)
+        return completion.samples(functions, config, labels, count, seed)
     if kind == 'interpolation':
-        return latents.interpolation(
+        return latent_space.interpolation(
             functions,
             config,
             labels,
@@ -236,24 +236,30 @@ def _draw(kind, functions, config, labels, examples):
             flags.FLAGS.spherical,
         )
     if kind in _IN_CODES:
-        codes = latents.Codes.of(functions, config, examples)
-        draw = latents.manifold if kind == 'manifold' else latents.traversal
+        codes = latent_space.Codes.of(functions, config, examples)
+        draw = (
+            latent_space.manifold
+            if kind == 'manifold'
+            else latent_space.traversal
+        )
         return draw(functions, config, codes, labels)
     if kind == 'reconstruction':
-        return pictures.reconstruction(functions, config, examples)
+        return completion.reconstruction(functions, config, examples)
     if kind == 'styles':
-        return latents.styles(functions, config, examples)
+        return latent_space.styles(functions, config, examples)
     if kind == 'attributes':
-        return latents.attributes(functions, config, examples, labels)
+        return latent_space.attributes(functions, config, examples, labels)
     if kind == 'code_neighbours':
-        return latents.code_neighbours(functions, config, examples, count or 20)
+        return latent_space.code_neighbours(
+            functions, config, examples, count or 20
+        )
     if kind == 'neighbours':
-        return pictures.neighbours(
+        return completion.neighbours(
             functions, config, examples, count or 20, seed
         )
     if flags.FLAGS.given == 'samples':
         examples = None
-    return pictures.completion(
+    return completion.completion(
         functions, config, examples, count or 10, flags.FLAGS.tries, seed
     )
 
@@ -278,14 +284,14 @@ def _labels():
 def _open():
     """The functions, the run's config, and the folder they came from."""
     from tfgen.errors import UserError
-    from tfgen.serving import export, signatures
+    from tfgen.export import saved_model, signatures
     from tfgen.training import workdir
 
     if bool(flags.FLAGS.workdir) == bool(flags.FLAGS.model_dir):
         raise UserError('pass either --workdir or --model_dir')
     if flags.FLAGS.model_dir:
         directory = cli.path(flags.FLAGS.model_dir)
-        functions, info = export.load(directory)
+        functions, info = saved_model.load(directory)
         return functions, workdir.Config.from_dict(info), directory
     directory = cli.workdir()
     config = workdir.read_config(directory)

@@ -46,13 +46,13 @@ def main() -> None:
     try:
         import uvicorn
 
-        from tfgen.serving import server
+        from tfgen.server import server
     except ImportError as error:
         raise UserError(
             f'{error.name} is missing, which serves: pip install starlette '
             'uvicorn'
         ) from None
-    from tfgen.serving.servables import Models
+    from tfgen.server.servables import Models
 
     given = flags.FLAGS
     folder = cli.path(cli.required('model_dir'))
@@ -71,7 +71,7 @@ def main() -> None:
                 _say(f'label {label}: {name} has no version {number} yet')
     if not models.names():
         _say(f'{folder} holds no exported model yet')
-    limits = server.Limits(
+    limits = server.RequestLimits(
         given.max_body_mb * 2**20,
         given.max_rows,
         given.max_waiting,

@@ -34,9 +34,9 @@ flags.DEFINE_integer(
 flags.DEFINE_string('jit', 'auto', 'XLA: auto, on, off.')
 flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
 flags.DEFINE_list(
-    'measures',
+    'metrics',
     None,
-    "Figures to write into TensorBoard's summaries at each checkpoint; see "
+    "Results to write into TensorBoard's summaries at each checkpoint; see "
     'scripts/evaluate.py.',
 )
 flags.DEFINE_string(
@@ -49,7 +49,7 @@ flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 
 def main() -> None:
     from tfgen import presets
-    from tfgen.presets import records
+    from tfgen.evaluation import records
     from tfgen.training import profiling, stopping, strategies, workdir
     from tfgen.training.run import train
 
@@ -97,23 +97,29 @@ def main() -> None:
 
 
 def _measure(config, examples, strategy):
-    """What gives the figures of --measures; None without.
+    """What gives the figures of --metrics; None without.
 
     Only the chief writes any.
     """
     from tfgen import evaluation
+    from tfgen.evaluation import classifiers
     from tfgen.evaluation.base import Settings
-    from tfgen.training import classifiers, strategies
+    from tfgen.training import strategies
 
-    names = flags.FLAGS.measures
+    names = flags.FLAGS.metrics
     if not names or not strategies.is_chief(strategy):
         return None
     settings = Settings(num_draws=1)
     chosen = evaluation.chosen(config.build(), examples, names, settings)
-    if any(measure.needs_features for measure in chosen):
+    if any(metric.needs_features for metric in chosen):
         own = classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
         settings = dataclasses.replace(settings, features=own)
-    return lambda model: evaluation.evaluate(model, examples, settings, names)
+
+    def measure(model):
+        found = evaluation.evaluate(model, examples, settings, names)
+        return {name: figure.value for name, figure in found.items()}
+
+    return measure
 
 
 def run() -> None:

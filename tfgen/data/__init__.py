@@ -1,6 +1,14 @@
 """Data sets by name; see data.sets and data.kinds."""
 
-from tfgen.data.kinds import (
+from tfgen.data.sets import (
+    absolute,
+    load,
+    load_audio,
+    load_partly_labelled,
+    load_points,
+    load_text,
+)
+from tfgen.data.specs import (
     ImageSpec,
     PaletteSpec,
     PartlyLabelledSpec,
@@ -9,14 +17,6 @@ from tfgen.data.kinds import (
     Spec,
     SymbolSpec,
     spec_from_dict,
-)
-from tfgen.data.sets import (
-    absolute,
-    load,
-    load_audio,
-    load_partly_labelled,
-    load_points,
-    load_text,
 )
 from tfgen.data.stream import Data, shuffled
 

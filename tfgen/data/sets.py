@@ -10,10 +10,14 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from tfgen import arguments, files
+from tfgen import arguments, storage
 from tfgen.arguments import Size
-from tfgen.data import points, readers
-from tfgen.data.kinds import (
+from tfgen.data import readers
+from tfgen.data.embedded import points
+from tfgen.data.readers.audio import open_audio
+from tfgen.data.readers.base import EDITION
+from tfgen.data.readers.text import open_lines, open_numerals, open_text
+from tfgen.data.specs import (
     Binarization,
     ImageSpec,
     PaletteSpec,
@@ -23,9 +27,6 @@ from tfgen.data.kinds import (
     Spec,
     SymbolSpec,
 )
-from tfgen.data.readers.audio import open_audio
-from tfgen.data.readers.base import EDITION
-from tfgen.data.readers.text import open_lines, open_numerals, open_text
 from tfgen.data.stream import Data, labelled_rows
 from tfgen.errors import UserError
 
@@ -163,13 +164,20 @@ def load_audio(
 def load_points(
     name: str, data_dir: str | None = None, edition: int = EDITION
 ) -> Data:
-    """Opens one of points.WORLDS; UserError if `name` is none of them."""
-    if name not in points.WORLDS:
+    """Opens one of points.TOY_DISTRIBUTIONS.
+
+    Raises:
+      UserError: `name` is none of them.
+    """
+    if name not in points.TOY_DISTRIBUTIONS:
         raise UserError(
             f'{name!r} is no world of points: use one of '
-            f'{", ".join(points.WORLDS)}'
+            f'{", ".join(points.TOY_DISTRIBUTIONS)}'
         )
-    world, source = points.WORLDS[name], points.open_world(name)
+    world, source = (
+        points.TOY_DISTRIBUTIONS[name],
+        points.open_toy_distribution(name),
+    )
     spec = PointSpec(
         size=world.size, extent=world.extent, **_common(name, source)
     )
@@ -198,7 +206,7 @@ def load_text(
     if name == 'numerals':
         source, alphabet = open_numerals(text_length)
     elif prefix in _TEXTS and path:
-        path = files.local(path, utf8=False)
+        path = storage.local(path, utf8=False)
         source, alphabet = _TEXTS[prefix](path, text_length)
     else:
         raise UserError(
@@ -249,8 +257,8 @@ def load_any(
         raise UserError("data set '' has no name: use --dataset=NAME")
     loader, prefix = _LOADERS[kinds[0]], name.partition(':')[0]
     if '://' in name and prefix not in (*readers.PATHS, *_TEXTS):
-        files.local(name)  # which refuses it
-    if name in points.WORLDS:
+        storage.local(name)  # which refuses it
+    if name in points.TOY_DISTRIBUTIONS:
         loader = load_points
     elif name == 'numerals' or prefix in _TEXTS:
         loader = load_text
@@ -275,4 +283,4 @@ def absolute(name: str) -> str | None:
     prefix, _, path = name.partition(':')
     if prefix not in (*readers.PATHS, *_TEXTS):
         return None
-    return f'{prefix}:{os.path.abspath(files.local(path, utf8=False))}'
+    return f'{prefix}:{os.path.abspath(storage.local(path, utf8=False))}'

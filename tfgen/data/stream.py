@@ -9,8 +9,8 @@ and the order is the same for 1 or 8 replicas.
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data.kinds import Spec
 from tfgen.data.readers.base import Source
+from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
 
@@ -198,7 +198,7 @@ def _shortened(names):
 
 
 def labelled_rows(source: Source, num_classes: int, count: int) -> np.ndarray:
-    """Rows of the training split whose labels are known: int64 [count].
+    """BatchSplit of the training split whose labels are known: int64 [count].
 
     As many of each class, the first in an order that a fixed seed decides.
     """

@@ -1,6 +1,6 @@
 """What a trained model is worth: figures for metrics.json.
 
-Each file of this folder holds the MEASURES of one kind. Those that apply to a
+Each file of this folder holds the METRICS of one kind. Those that apply to a
 model are found by asking them; nothing else knows their names.
 """
 
@@ -11,39 +11,39 @@ from collections.abc import Sequence
 from tfgen import arguments
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.evaluation.base import Figures, Measure, Settings
-from tfgen.models.base import Model
+from tfgen.evaluation.base import Metric, Results, Settings
+from tfgen.models.contracts.model import Model
 
-MEASURES: dict[str, Measure] = {
-    measure.name: measure
+METRICS: dict[str, Metric] = {
+    metric.name: metric
     for found in pkgutil.iter_modules(__path__)
-    for measure in getattr(
-        importlib.import_module(f'{__name__}.{found.name}'), 'MEASURES', ()
+    for metric in getattr(
+        importlib.import_module(f'{__name__}.{found.name}'), 'METRICS', ()
     )
 }
 
 
 def applicable(model: Model, examples: Data) -> list[str]:
-    """Names of the measures that apply to a model on a data set."""
+    """Names of the metrics that apply to a model on a data set."""
     return [
         name
-        for name, measure in MEASURES.items()
-        if measure.applies(model, examples.spec)
+        for name, metric in METRICS.items()
+        if metric.applies(model, examples.spec)
     ]
 
 
 def chosen(
     model: Model,
     examples: Data,
-    measures: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
     settings: Settings | None = None,
-) -> list[Measure]:
-    """The measures of these names.
+) -> list[Metric]:
+    """The metrics of these names.
 
     For None, those taken by default, but for what is `left_out`.
 
     Raises:
-      UserError: a measure that there is not, that does not apply, or that
+      UserError: an unknown metric, one that does not apply, or that
         these examples are too few for; impossible settings; nothing is left.
     """
     settings = settings or Settings()
@@ -51,43 +51,43 @@ def chosen(
     arguments.check_for(Settings, **values)
     examples.count(settings.split)
     known = applicable(model, examples)
-    for name in measures or ():
+    for name in metrics or ():
         if name not in known:
             raise UserError(
-                f'measure {name!r} does not apply to this model: use '
+                f'metric {name!r} does not apply to this model: use '
                 f'{", ".join(known)}'
             )
-    if measures is None:
+    if metrics is None:
         lacking = left_out(model, examples, settings)
         usual = _usual(model, examples)
-        found = [measure for measure in usual if measure.name not in lacking]
+        found = [metric for metric in usual if metric.name not in lacking]
         if not found:
             reasons = '; '.join(f'{k}: {v}' for k, v in lacking.items())
             raise UserError(f'nothing can be measured; {reasons}')
         return found
-    for name in measures:
-        lack = MEASURES[name].lack(examples, settings)
+    for name in metrics:
+        lack = METRICS[name].lack(examples, settings)
         if lack:
             raise UserError(f'{name}: {lack}')
-    return [MEASURES[name] for name in known if name in measures]
+    return [METRICS[name] for name in known if name in metrics]
 
 
 def left_out(
     model: Model, examples: Data, settings: Settings
 ) -> dict[str, str]:
-    """The usual measures that these examples do not allow: name -> why."""
+    """The usual metrics that these examples do not allow: name -> why."""
     lacking = {
-        measure.name: measure.lack(examples, settings)
-        for measure in _usual(model, examples)
+        metric.name: metric.lack(examples, settings)
+        for metric in _usual(model, examples)
     }
     return {name: lack for name, lack in lacking.items() if lack}
 
 
 def _usual(model, examples):
     return [
-        MEASURES[name]
+        METRICS[name]
         for name in applicable(model, examples)
-        if MEASURES[name].by_default(model, examples.spec)
+        if METRICS[name].by_default(model, examples.spec)
     ]
 
 
@@ -95,26 +95,26 @@ def evaluate(
     model: Model,
     examples: Data,
     settings: Settings | None = None,
-    measures: Sequence[str] | None = None,
-) -> Figures:
+    metrics: Sequence[str] | None = None,
+) -> Results:
     """The figures of a model over one split, by name.
 
     Args:
       model, examples: what is measured.
       settings: how.
-      measures: names among `applicable`; see `chosen`.
+      metrics: names among `applicable`; see `chosen`.
 
     Raises:
-      UserError: see `chosen`; a measure that needs features and has none.
+      UserError: see `chosen`; a metric needs features and has none.
     """
     settings, found = settings or Settings(), {}
-    taken = chosen(model, examples, measures, settings)
-    for measure in taken:
-        if measure.needs_features and settings.features is None:
+    taken = chosen(model, examples, metrics, settings)
+    for metric in taken:
+        if metric.needs_features and settings.features is None:
             raise UserError(
-                f'measure {measure.name!r} compares images in features: pass '
+                f'metric {metric.name!r} compares images in features: pass '
                 'Settings(features=...)'
             )
-    for measure in taken:
-        found |= measure.figures(model, examples, settings)
+    for metric in taken:
+        found |= metric.compute(model, examples, settings)
     return found

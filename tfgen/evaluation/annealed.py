@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.data import Data, Spec
-from tfgen.evaluation.base import Figures, Measure, Settings, nats
-from tfgen.models.base import Model
-from tfgen.models.latent import Bounded
+from tfgen.evaluation.base import Metric, Results, Settings, nats
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
 _CHAINS = 16  # for each example
@@ -21,7 +21,7 @@ _LEAPS = 10  # of a Hamiltonian transition
 _ACCEPTED = 0.65  # the share that the step sizes aim at
 
 
-class Annealed(Measure):
+class Annealed(Metric):
     """An upper bound on -log p(x) that needs no q(z|x).
 
     Chains go from the prior to p(z|x) by transitions that keep p(z)
@@ -39,11 +39,11 @@ class Annealed(Measure):
         return False  # minutes for a few images
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Bounded)
+        return isinstance(model, VariationalAutoEncoder)
 
-    def figures(
-        self, model: Bounded, examples: Data, settings: Settings
-    ) -> Figures:
+    def compute(
+        self, model: VariationalAutoEncoder, examples: Data, settings: Settings
+    ) -> Results:
         limit = settings.limit or _IMAGES
         found, size = [], settings.batch_size
         for batch in examples.evaluation(settings.split, size, limit):
@@ -160,4 +160,4 @@ def _transition(log_likelihood, z, beta, step, noise):
     )
 
 
-MEASURES = (Annealed(),)
+METRICS = (Annealed(),)

@@ -1,4 +1,4 @@
-"""What a measure is, and what it gives."""
+"""The base class of metrics, and their results."""
 
 import abc
 import dataclasses
@@ -11,7 +11,7 @@ import tensorflow as tf
 from tfgen.arguments import Size
 from tfgen.data import Data, Spec
 from tfgen.evaluation.features import Features
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Settings:
       seed: of the noise.
       limit: only the first `limit` examples.
       num_generated: samples of a set, where samples are measured; None for
-        as many as the measure's protocol says.
+        as many as the metric's protocol says.
       num_draws: sets of samples, over which a deviation is taken.
       features: in which images are compared; see evaluation.features.
     """
@@ -41,7 +41,7 @@ class Settings:
 
 
 @dataclasses.dataclass(frozen=True)
-class Figure:
+class Result:
     """One number.
 
     Attributes:
@@ -77,18 +77,18 @@ class Figure:
         }
 
 
-Figures = dict[str, Figure]
+Results = dict[str, Result]
 
 
-class Measure(abc.ABC):
-    """A way to measure a trained model; `name` is what --measures takes."""
+class Metric(abc.ABC):
+    """A measurement of a trained model; `name` is what --metrics takes."""
 
     name: str
     # Whether it compares images in Settings.features.
     needs_features: ClassVar[bool] = False
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        """Whether it is taken where it applies and no measure is named."""
+        """Whether it is taken where it applies and no metric is named."""
         return True
 
     @abc.abstractmethod
@@ -103,9 +103,9 @@ class Measure(abc.ABC):
         return ''
 
     @abc.abstractmethod
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         """Measures; see Settings."""
 
 
@@ -129,16 +129,16 @@ def too_few(
     )
 
 
-def mean(values: np.ndarray, unit: str = '') -> Figure:
+def mean(values: np.ndarray, unit: str = '') -> Result:
     """The mean over examples, [B], with its standard error."""
     values = np.asarray(values, np.float64)
     error = None
     if len(values) > 1:
         error = float(values.std(ddof=1) / math.sqrt(len(values)))
-    return Figure(float(values.mean()), error, unit)
+    return Result(float(values.mean()), error, unit)
 
 
-def nats(values: np.ndarray, spec: Spec, is_density: bool = False) -> Figure:
+def nats(values: np.ndarray, spec: Spec, is_density: bool = False) -> Result:
     """The mean of -log p over examples, [B], and its rates.
 
     Args:

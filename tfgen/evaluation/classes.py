@@ -5,14 +5,15 @@ import tensorflow as tf
 
 from tfgen.data import Data, Spec
 from tfgen.errors import UserError
-from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import Classifying, Model
+from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
+from tfgen.models.contracts.capabilities import Classifying
+from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 
 _TRAINING = 10_000  # examples at most that the machine learns from
 
 
-class Accuracy(Measure):
+class Accuracy(Metric):
     """The share of examples whose class is told right; and how many are not."""
 
     name = 'accuracy'
@@ -20,9 +21,9 @@ class Accuracy(Measure):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, Classifying)
 
-    def figures(
+    def compute(
         self, model: Classifying, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         logits = tf.function(model.class_logits, reduce_retracing=True)
         right = np.concatenate(
             [
@@ -36,7 +37,7 @@ class Accuracy(Measure):
         return {'accuracy': figure}
 
 
-class LinearSVM(Measure):
+class LinearSVM(Metric):
     """What a linear machine reads from the discriminator's hidden layers.
 
     Its accuracy on the split that is measured; it learns from the last layer
@@ -61,9 +62,9 @@ class LinearSVM(Measure):
             'class alone: add some of another'
         )
 
-    def figures(
+    def compute(
         self, model: GAN, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         # (A second to import, for who does not measure this.)
         from sklearn import preprocessing, svm
 
@@ -93,4 +94,4 @@ class LinearSVM(Measure):
         return {'linear_svm_accuracy': mean(right)}
 
 
-MEASURES = (Accuracy(), LinearSVM())
+METRICS = (Accuracy(), LinearSVM())

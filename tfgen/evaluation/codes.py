@@ -5,16 +5,18 @@ import tensorflow as tf
 
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import (
-    Figure,
-    Figures,
-    Measure,
+    Metric,
+    Result,
+    Results,
     Settings,
     batches,
     mean,
     too_few,
 )
-from tfgen.models.base import GenerativeModel, Model
-from tfgen.models.latent import Bounded, Coding, Inference
+from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
+from tfgen.models.contracts.latent import LatentVariableModel
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
 _ACTIVE = 0.01
@@ -22,7 +24,7 @@ _MOST = 10_000  # examples of a split
 _VOTERS = 5
 
 
-class ActiveUnits(Measure):
+class ActiveUnits(Metric):
     """How many numbers of z differ from example to example.
 
     A unit is active if its mean under q(z|x) has a variance above 0.01 over
@@ -33,17 +35,19 @@ class ActiveUnits(Measure):
     name = 'active_units'
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Bounded)
+        return isinstance(model, VariationalAutoEncoder)
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Inference)
+        return isinstance(model, LatentVariableModel) and isinstance(
+            model, Encoding
+        )
 
     def lack(self, examples: Data, settings: Settings) -> str:
         return too_few(examples, settings, 2, 'codes of examples are compared')
 
-    def figures(
-        self, model: Inference, examples: Data, settings: Settings
-    ) -> Figures:
+    def compute(
+        self, model: LatentVariableModel, examples: Data, settings: Settings
+    ) -> Results:
         @tf.function(reduce_retracing=True)
         def means(example, label, number):
             key = tf.stack([tf.constant(settings.seed, tf.int64), number])
@@ -57,10 +61,10 @@ class ActiveUnits(Measure):
             found.append(means(example, label, number).numpy())
         variances = np.concatenate(found).var(axis=0)
         active = int((variances > _ACTIVE).sum())
-        return {'active_units': Figure(active, details={'of': len(variances)})}
+        return {'active_units': Result(active, details={'of': len(variances)})}
 
 
-class CodeClasses(Measure):
+class CodeClasses(Metric):
     """How well the class of an example is known from its neighbours.
 
     The share of examples whose five nearest of the training set, by code, are
@@ -75,7 +79,7 @@ class CodeClasses(Measure):
 
     def applies(self, model: Model, spec: Spec) -> bool:
         told = model.num_classes
-        return isinstance(model, Coding) and spec.num_classes > 1 and not told
+        return isinstance(model, Encoding) and spec.num_classes > 1 and not told
 
     def lack(self, examples: Data, settings: Settings) -> str:
         size = examples.count('train')
@@ -86,9 +90,9 @@ class CodeClasses(Measure):
             f'{size}: add examples'
         )
 
-    def figures(
-        self, model: Coding, examples: Data, settings: Settings
-    ) -> Figures:
+    def compute(
+        self, model: Encoding, examples: Data, settings: Settings
+    ) -> Results:
         # (It takes seconds to load.)
         from sklearn.neighbors import KNeighborsClassifier
 
@@ -114,4 +118,4 @@ class CodeClasses(Measure):
         return figures
 
 
-MEASURES = (ActiveUnits(), CodeClasses())
+METRICS = (ActiveUnits(), CodeClasses())

@@ -8,14 +8,14 @@ import tensorflow as tf
 from tfgen.data import Data, Spec
 from tfgen.errors import UserError
 from tfgen.evaluation.base import (
-    Figures,
-    Measure,
+    Metric,
+    Results,
     Settings,
     batches,
     nats,
 )
-from tfgen.models.base import Classifying, GenerativeModel, Model
-from tfgen.models.exact import Likelihood
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Model
 
 _ROWS = 2500  # that a function is given at once
 
@@ -32,14 +32,14 @@ def stand_in(functions: Functions, live: Model) -> Model:
     Raises:
       UserError: it serves nothing that can be measured.
     """
-    kinds = (
+    stand_ins = (
         (_Exact, {'sample', 'log_prob'}),
         (_Bounding, {'sample', 'elbo'}),
         (_DrawingAndClassifying, {'sample', 'classify'}),
         (_Drawing, {'sample'}),
         (_Classifying, {'classify'}),
     )
-    able = [kind for kind, needed in kinds if needed <= functions.keys()]
+    able = [kind for kind, needed in stand_ins if needed <= functions.keys()]
     if not able:
         raise UserError(
             'this export has none of sample, log_prob, elbo and classify to '
@@ -55,13 +55,13 @@ def stand_in(functions: Functions, live: Model) -> Model:
 class _Exported(Model):
     """What all stand-ins have."""
 
-    kinds = ()
+    spec_types = ()
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings) -> str:
-        return ''
+    def check(cls, spec: Spec, **settings) -> None:
+        """Whatever was exported could be built."""
 
-    def players(self) -> tuple:
+    def updates(self) -> tuple:
         return ()
 
     def ask(self, name: str, label: tf.Tensor | None, **inputs) -> dict:
@@ -73,12 +73,12 @@ class _Exported(Model):
         return self.live.num_parameters()
 
 
-class _Drawing(_Exported, GenerativeModel):
+class _Drawing(_Exported):
     def sample(self, noise, label=None):
         return self.ask('sample', label, seed=noise.seeds)[self.spec.key]
 
 
-class _Exact(_Drawing, Likelihood):
+class _Exact(_Drawing, LikelihoodModel):
     def log_prob(self, example, label=None):
         inputs = {self.spec.key: example}
         return self.ask('log_prob', label, **inputs)['log_prob']
@@ -87,7 +87,7 @@ class _Exact(_Drawing, Likelihood):
     def is_density(self):
         return self.live.is_density
 
-    def players(self) -> tuple:
+    def updates(self) -> tuple:
         return ()
 
 
@@ -97,7 +97,7 @@ class _Bounding(_Drawing):
         return self.ask('elbo', label, **inputs)['elbo']
 
 
-class _Classifying(_Exported, Classifying):
+class _Classifying(_Exported):
     def class_logits(self, example):
         inputs = {self.spec.key: example}
         return tf.math.log(self.served['classify'](**inputs)['probabilities'])
@@ -107,7 +107,7 @@ class _DrawingAndClassifying(_Classifying, _Drawing):
     pass
 
 
-class ServedBound(Measure):
+class ServedBound(Metric):
     """-ELBO of an export, averaged over S draws of q(z|x).
 
     The importance weighted bound is not to be had from outside.
@@ -118,9 +118,9 @@ class ServedBound(Measure):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, _Bounding)
 
-    def figures(
+    def compute(
         self, model: _Bounding, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         key, found = examples.spec.key, []
         # (First, for it refuses a split that there is not.)
         stream = batches(examples, settings)
@@ -154,4 +154,4 @@ class ServedBound(Measure):
         return {'negative_elbo': figure}
 
 
-MEASURES = (ServedBound(),)
+METRICS = (ServedBound(),)

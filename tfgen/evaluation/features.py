@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfgen import files
+from tfgen import storage
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.models.classifier import Classifier
@@ -85,12 +85,12 @@ def of_saved_model(path: pathlib.Path) -> Features:
     Raises:
       UserError: there is no such model.
     """
-    folder = path = files.local(path)
+    folder = path = storage.local(path)
     if not (folder / 'saved_model.pb').exists() and folder.is_dir():
         versions = [f for f in folder.iterdir() if f.name.isdecimal()]
         folder = max(versions, key=lambda f: int(f.name), default=folder)
     try:
-        with files.plain(folder) as plain:
+        with storage.plain(folder) as plain:
             loaded = tf.saved_model.load(str(plain))
         names = loaded.signatures.keys()
         name = 'features' if 'features' in names else 'serving_default'

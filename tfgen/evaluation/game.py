@@ -4,13 +4,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data, Spec
-from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import Model
+from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
+from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 from tfgen.noise import BatchNoise
 
 
-class Game(Measure):
+class Game(Metric):
     """Means of D(x), D(G(z)) and the Jensen-Shannon estimate.
 
     Or what a loss has of these; see GAN.diagnostics.
@@ -21,9 +21,9 @@ class Game(Measure):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, GAN)
 
-    def figures(
+    def compute(
         self, model: GAN, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         @tf.function(reduce_retracing=True)
         def terms(batch, key):
             rows = tf.shape(batch[examples.spec.key])[0]
@@ -38,4 +38,4 @@ class Game(Measure):
         return {k: mean(np.concatenate(v)) for k, v in found.items()}
 
 
-MEASURES = (Game(),)
+METRICS = (Game(),)

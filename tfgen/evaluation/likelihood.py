@@ -6,32 +6,32 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import (
-    Figures,
-    Measure,
+    Metric,
+    Results,
     Settings,
     batches,
     nats,
 )
-from tfgen.models.base import Model
-from tfgen.models.exact import Likelihood
-from tfgen.models.latent import Bounded
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
 # Rows that a network sees at once when a batch is repeated for many samples.
 _ROWS = 2500
 
 
-class LogLikelihood(Measure):
+class LogLikelihood(Metric):
     """-log p(x), exact, in nats and in the units of the kind of example."""
 
     name = 'log_likelihood'
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Likelihood)
+        return isinstance(model, LikelihoodModel)
 
-    def figures(
-        self, model: Likelihood, examples: Data, settings: Settings
-    ) -> Figures:
+    def compute(
+        self, model: LikelihoodModel, examples: Data, settings: Settings
+    ) -> Results:
         key = examples.spec.key
         log_prob = tf.function(model.log_prob, reduce_retracing=True)
         found = [
@@ -42,7 +42,7 @@ class LogLikelihood(Measure):
         return {'negative_log_likelihood': figure}
 
 
-class Bounds(Measure):
+class Bounds(Metric):
     """Upper bounds on -log p(x), by draws of q(z|x).
 
     `negative_elbo` averages S single draws; `importance_bound` is -log of
@@ -54,11 +54,11 @@ class Bounds(Measure):
     name = 'bounds'
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Bounded)
+        return isinstance(model, VariationalAutoEncoder)
 
-    def figures(
-        self, model: Bounded, examples: Data, settings: Settings
-    ) -> Figures:
+    def compute(
+        self, model: VariationalAutoEncoder, examples: Data, settings: Settings
+    ) -> Results:
         key, found = examples.spec.key, {}
 
         @tf.function(reduce_retracing=True)
@@ -94,4 +94,4 @@ def _log_weights(draw, batch, key, number, settings):
     return tf.cast(tf.concat(parts, axis=0), tf.float64)
 
 
-MEASURES = (LogLikelihood(), Bounds())
+METRICS = (LogLikelihood(), Bounds())

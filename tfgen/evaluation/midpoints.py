@@ -6,15 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.data import Data, Spec, moons
-from tfgen.evaluation.base import Figures, Measure, Settings, mean
-from tfgen.models.base import Model
-from tfgen.models.latent import Coding
+from tfgen.data import Data, Spec
+from tfgen.data.embedded import moons
+from tfgen.evaluation.base import Metric, Results, Settings, mean
+from tfgen.models.contracts.capabilities import Encoding
+from tfgen.models.contracts.model import Model
 
 _PAIRS = 2000
 
 
-class Midpoints(Measure):
+class Midpoints(Metric):
     """The squared error of the moon half way between two codes.
 
     Of the set 'moon_phases', summed over the image, over random pairs of
@@ -26,11 +27,11 @@ class Midpoints(Measure):
 
     def applies(self, model: Model, spec: Spec) -> bool:
         own = spec.name == 'moon_phases' and spec.shape == (16, 16, 1)
-        return own and isinstance(model, Coding) and not model.num_classes
+        return own and isinstance(model, Encoding) and not model.num_classes
 
-    def figures(
-        self, model: Coding, examples: Data, settings: Settings
-    ) -> Figures:
+    def compute(
+        self, model: Encoding, examples: Data, settings: Settings
+    ) -> Results:
         random = np.random.default_rng(settings.seed)
         phases = math.pi * random.random([2, _PAIRS])
         codes = [model.code(tf.constant(moons.moon(p))) for p in phases]
@@ -48,4 +49,4 @@ class Midpoints(Measure):
         }
 
 
-MEASURES = (Midpoints(),)
+METRICS = (Midpoints(),)

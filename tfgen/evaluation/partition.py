@@ -5,18 +5,18 @@ import tensorflow as tf
 
 from tfgen.data import Data, Spec
 from tfgen.evaluation.base import (
-    Figure,
-    Figures,
-    Measure,
+    Metric,
+    Result,
+    Results,
     Settings,
     batches,
     nats,
 )
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 from tfgen.models.rbm import MOST_EXACT, RBM
 
 
-class Partition(Measure):
+class Partition(Metric):
     """log Z by annealing; -log p by it and, where states can be enumerated,
     exactly.
 
@@ -29,9 +29,9 @@ class Partition(Measure):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, RBM)
 
-    def figures(
+    def compute(
         self, model: RBM, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         energies = np.concatenate(
             [
                 model.free_energy(
@@ -42,7 +42,7 @@ class Partition(Measure):
         ).astype(np.float64)
         log_z, error = model.annealed_log_partition(seed=settings.seed)
         figures = {
-            'log_partition': Figure(log_z, error, 'nats'),
+            'log_partition': Result(log_z, error, 'nats'),
             'annealed_negative_log_likelihood': nats(
                 energies + log_z, examples.spec
             ),
@@ -53,4 +53,4 @@ class Partition(Measure):
         return figures
 
 
-MEASURES = (Partition(),)
+METRICS = (Partition(),)

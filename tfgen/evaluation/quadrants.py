@@ -5,14 +5,14 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.data import Data, Spec
-from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import Model
+from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
+from tfgen.models.contracts.model import Model
 from tfgen.models.inpainting_vae import InpaintingVAE
 from tfgen.models.masks import quadrants
 from tfgen.noise import BatchNoise
 
 
-class Quadrants(Measure):
+class Quadrants(Metric):
     """Bounds on -log p(hidden | visible), with 1, 2 and 3 quadrants given.
 
     By S draws of q (Settings.num_samples), in nats of the hidden pixels; the
@@ -25,9 +25,9 @@ class Quadrants(Measure):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, InpaintingVAE)
 
-    def figures(
+    def compute(
         self, model: InpaintingVAE, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         @tf.function(reduce_retracing=True)
         def bound(image, known, seed):
             spec, rows = examples.spec, tf.shape(image)[0]
@@ -51,4 +51,4 @@ class Quadrants(Measure):
         return figures
 
 
-MEASURES = (Quadrants(),)
+METRICS = (Quadrants(),)

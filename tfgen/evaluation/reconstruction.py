@@ -5,12 +5,12 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.data import Data, Spec
-from tfgen.evaluation.base import Figures, Measure, Settings, batches, mean
-from tfgen.models.base import GenerativeModel, Model
-from tfgen.models.latent import Coding
+from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
+from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
+from tfgen.models.contracts.model import Model
 
 
-class Reconstruction(Measure):
+class Reconstruction(Metric):
     """The squared error of a reconstruction, summed over an example.
 
     Of what is decoded, not clipped to the data's range. Of symbols, how many
@@ -24,11 +24,11 @@ class Reconstruction(Measure):
         return not isinstance(model, GenerativeModel)
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, Coding)
+        return isinstance(model, Encoding)
 
-    def figures(
-        self, model: Coding, examples: Data, settings: Settings
-    ) -> Figures:
+    def compute(
+        self, model: Encoding, examples: Data, settings: Settings
+    ) -> Results:
         key, found = examples.spec.key, []
         counted = examples.spec.dtype.is_integer
 
@@ -46,4 +46,4 @@ class Reconstruction(Measure):
         return {name: mean(np.concatenate(found))}
 
 
-MEASURES = (Reconstruction(),)
+METRICS = (Reconstruction(),)

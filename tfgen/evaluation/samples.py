@@ -13,23 +13,24 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfgen import distances
 from tfgen.data import Data, ImageSpec, Spec
-from tfgen.data.points import WORLDS, Mixture
+from tfgen.data.embedded.points import TOY_DISTRIBUTIONS, Mixture
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
+from tfgen.evaluation import distances
 from tfgen.evaluation.base import (
-    Figure,
-    Figures,
-    Measure,
+    Metric,
+    Result,
+    Results,
     Settings,
     batches,
     mean,
     too_few,
 )
 from tfgen.evaluation.features import lack_of_classes
-from tfgen.models.base import GenerativeModel, Model
-from tfgen.models.exact import Likelihood
+from tfgen.models.contracts.capabilities import GenerativeModel
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Model
 from tfgen.noise import RowNoise
 
 _TRAINING = 60_000  # images at most among which a neighbour is sought
@@ -38,7 +39,7 @@ _FEWEST = 10  # samples, and data, that have enough neighbours
 _MODE = 3.0  # deviations
 
 
-class Fidelity(Measure):
+class Fidelity(Metric):
     """Distances between samples and data in the features of a classifier.
 
     Frechet and kernel distance, precision and recall, density and coverage,
@@ -60,7 +61,9 @@ class Fidelity(Measure):
 
     def by_default(self, model: Model, spec: Spec) -> bool:
         """For models that have no other figure."""
-        return not isinstance(model, Likelihood) and not hasattr(model, 'elbo')
+        return not isinstance(model, LikelihoodModel) and not hasattr(
+            model, 'elbo'
+        )
 
     def lack(self, examples: Data, settings: Settings) -> str:
         if settings.features is None and lack_of_classes(examples):
@@ -75,9 +78,9 @@ class Fidelity(Measure):
             f'{made}: use --num_generated={_FEWEST} or more'
         )
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         features = settings.features
         key = examples.spec.key
         stream = list(batches(examples, settings))
@@ -149,7 +152,7 @@ def _diversity(real, made, real_classes, classes):
     return float(np.mean(ratios)) if ratios else None
 
 
-class Memorisation(Measure):
+class Memorisation(Metric):
     """Whether samples are copies: how near the nearest training image is.
 
     `training_distance` is the root mean square per number, of samples;
@@ -168,9 +171,9 @@ class Memorisation(Measure):
     def by_default(self, model: Model, spec: Spec) -> bool:
         return False
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         key, root = examples.spec.key, math.sqrt(examples.spec.dimensions)
         train, test = (
             np.concatenate(
@@ -198,12 +201,12 @@ class Memorisation(Measure):
         }
         return {
             'training_distance': spread(near, details),
-            'test_distance': Figure(float(far.mean()) / root),
+            'test_distance': Result(float(far.mean()) / root),
             'memorised': spread(share, details),
         }
 
 
-class Modes(Measure):
+class Modes(Metric):
     """Modes of a mixture in the plane that samples cover, and how evenly.
 
     PacGAN's and VEEGAN's protocol, 2,500 samples: a mode is covered by one
@@ -215,13 +218,16 @@ class Modes(Measure):
     name = 'modes'
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        world = WORLDS.get(spec.name)
+        world = TOY_DISTRIBUTIONS.get(spec.name)
         return isinstance(model, GenerativeModel) and isinstance(world, Mixture)
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
-        world, found = WORLDS[examples.spec.name], collections.defaultdict(list)
+    ) -> Results:
+        world, found = (
+            TOY_DISTRIBUTIONS[examples.spec.name],
+            collections.defaultdict(list),
+        )
         for points, _ in draws(model, settings, 2500):
             for name, value in modes_of(points, world).items():
                 found[name].append(value)
@@ -242,7 +248,7 @@ def modes_of(points: np.ndarray, world: Mixture) -> dict[str, float]:
     }
 
 
-class StackedModes(Measure):
+class StackedModes(Metric):
     """The same of stacked digits: which of the thousand a generator makes.
 
     VEEGAN's protocol, 26,000 samples: the digit of each channel is what the
@@ -260,9 +266,9 @@ class StackedModes(Measure):
     def lack(self, examples: Data, settings: Settings) -> str:
         return '' if settings.features else lack_of_classes(examples)
 
-    def figures(
+    def compute(
         self, model: Model, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         features, count = settings.features, examples.spec.num_classes
         base = round(count ** (1 / 3))
         found = collections.defaultdict(list)
@@ -336,7 +342,7 @@ def draws(
         yield np.concatenate(parts), labels
 
 
-def spread(values: Sequence[float], details: dict) -> Figure:
+def spread(values: Sequence[float], details: dict) -> Result:
     """The mean over sets of samples, and the deviation between them."""
     figure, count = mean(values), len(values)
     more = {'num_draws': count, 'deviation': None}
@@ -356,4 +362,4 @@ def _is_stacked(spec):
     return spec.name.startswith(stacked.PREFIX)
 
 
-MEASURES = (Fidelity(), Memorisation(), Modes(), StackedModes())
+METRICS = (Fidelity(), Memorisation(), Modes(), StackedModes())

@@ -3,15 +3,17 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, Spec, numerals
-from tfgen.evaluation.base import Figures, Measure, Settings, mean
-from tfgen.models.base import GenerativeModel, Model
+from tfgen.data import Data, Spec
+from tfgen.data.embedded import numerals
+from tfgen.evaluation.base import Metric, Results, Settings, mean
+from tfgen.models.contracts.capabilities import GenerativeModel
+from tfgen.models.contracts.model import Model
 from tfgen.noise import BatchNoise
 
 _SAMPLES = 2000
 
 
-class WellFormed(Measure):
+class WellFormed(Metric):
     """The share of samples that name a number; of the set 'numerals'."""
 
     name = 'well_formed'
@@ -19,9 +21,9 @@ class WellFormed(Measure):
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, GenerativeModel) and spec.name == 'numerals'
 
-    def figures(
+    def compute(
         self, model: GenerativeModel, examples: Data, settings: Settings
-    ) -> Figures:
+    ) -> Results:
         count = settings.num_generated or _SAMPLES
         label = (
             tf.range(count) % model.num_classes if model.num_classes else None
@@ -36,4 +38,4 @@ class WellFormed(Measure):
         }
 
 
-MEASURES = (WellFormed(),)
+METRICS = (WellFormed(),)

@@ -63,7 +63,9 @@ class Linear(keras.layers.Layer):
         kernel = tf.convert_to_tensor(self._kernel)
         return kernel if self._mask is None else kernel * self._mask
 
-    def ready(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step_weights(
+        self, batch: int | tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """The masked kernel, and the bias for each row: [batch, outputs].
 
         For the loops of samplers. TensorFlow fuses a product and the addition

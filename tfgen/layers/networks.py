@@ -16,12 +16,12 @@ import tensorflow as tf
 from tfgen.layers.batch_norm import BatchNorm
 from tfgen.layers.linear import dropout
 from tfgen.layers.normalised import SpectralConv2D, SpectralDense
+from tfgen.losses.penalties import ClipWeights
 from tfgen.noise import Noise
-from tfgen.penalties import ClipWeights
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class Regularization:
     """What holds a discriminator's layers back.
 
     Attributes:
@@ -64,15 +64,20 @@ class DenseGenerator(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_features, units, shape, batch_norm=False, limits=Limits()
+        self,
+        num_features,
+        units,
+        shape,
+        batch_norm=False,
+        regularization=Regularization(),
     ):
         super().__init__()
         self.shape = tuple(shape)
-        self.hidden = _stack(num_features, units, limits.dense)
+        self.hidden = _stack(num_features, units, regularization.dense)
         self.norms = [BatchNorm() for _ in units] if batch_norm else []
         for norm, width in zip(self.norms, units, strict=False):
             norm.build([None, width])
-        self.paint = limits.dense(math.prod(shape), dtype='float32')
+        self.paint = regularization.dense(math.prod(shape), dtype='float32')
         self.paint.build([None, units[-1]])
 
     def call(self, features, training=False):
@@ -105,7 +110,7 @@ class ConvolutionalGenerator(keras.layers.Layer):
         shape,
         batch_norm=True,
         modulated=False,
-        limits=Limits(),
+        regularization=Regularization(),
     ):
         super().__init__()
         height, width, channels = shape
@@ -113,22 +118,24 @@ class ConvolutionalGenerator(keras.layers.Layer):
         scale = 2 ** len(filters)
         self.grid = (-(-height // scale), -(-width // scale), filters[0])
         options = {'use_bias': not batch_norm}
-        self.dense = limits.dense(math.prod(self.grid), **options)
+        self.dense = regularization.dense(math.prod(self.grid), **options)
         self.dense.build([None, num_features])
-        self.grow = [limits.transposed(f, **options) for f in filters[1:]]
+        self.grow = [
+            regularization.transposed(f, **options) for f in filters[1:]
+        ]
         self.norms = [BatchNorm() for _ in filters] if batch_norm else []
         for number, f in enumerate(filters):
             maps = [None, *(side * 2**number for side in self.grid[:2]), f]
             for layers in (self.norms, self.grow):
                 if number < len(layers):
                     layers[number].build(maps)
-        self.paint = limits.transposed(channels, dtype='float32')
+        self.paint = regularization.transposed(channels, dtype='float32')
         self.paint.build(maps)
         self.modulations = []
         for f in filters if modulated else ():
             # Glorot's deviation, Dense's default, makes s and t as large as h:
             # of small ones nothing is left where G has learned one picture.
-            self.modulations.append(limits.dense(2 * f))
+            self.modulations.append(regularization.dense(2 * f))
             self.modulations[-1].build([None, num_features])
 
     def call(self, features, training=False):
@@ -157,10 +164,12 @@ class ConvolutionalGenerator(keras.layers.Layer):
 class DenseFeatures(keras.layers.Layer):
     """An example [B, ...], and numbers [B, extra] or None -> [B, units[-1]]."""
 
-    def __init__(self, shape, extra, units, limits):
+    def __init__(self, shape, extra, units, regularization):
         super().__init__()
-        self.limits = limits
-        self.hidden = _stack(math.prod(shape) + extra, units, limits.dense)
+        self.regularization = regularization
+        self.hidden = _stack(
+            math.prod(shape) + extra, units, regularization.dense
+        )
         self.size = units[-1]
 
     def call(self, x, extra=None, noise=None):
@@ -168,7 +177,7 @@ class DenseFeatures(keras.layers.Layer):
         if extra is not None:
             x = tf.concat([x, extra], axis=1)
         for number, layer in enumerate(self.hidden):
-            x = _hidden(layer(x), self.limits, noise, f'drop{number}')
+            x = _hidden(layer(x), self.regularization, noise, f'drop{number}')
         return x
 
 
@@ -178,31 +187,33 @@ class ConvolutionalFeatures(keras.layers.Layer):
     With `extra` numbers [B, extra] also a dense layer that joins them to it.
     """
 
-    def __init__(self, shape, extra, filters, limits):
+    def __init__(self, shape, extra, filters, regularization):
         super().__init__()
-        self.limits = limits
+        self.regularization = regularization
         *sides, channels = shape
         self.convolutions = []
         for f in filters:
-            convolution = limits.convolution(f)
+            convolution = regularization.convolution(f)
             convolution.build([None, *sides, channels])
             self.convolutions.append(convolution)
             sides, channels = [-(-side // 2) for side in sides], f
         self.size = math.prod(sides) * channels
         self.join = None
         if extra:
-            self.join = limits.dense(4 * filters[-1])
+            self.join = regularization.dense(4 * filters[-1])
             self.join.build([None, self.size + extra])
             self.size = 4 * filters[-1]
 
     def call(self, x, extra=None, noise=None):
         for number, convolution in enumerate(self.convolutions):
-            x = _hidden(convolution(x), self.limits, noise, f'drop{number}')
+            x = _hidden(
+                convolution(x), self.regularization, noise, f'drop{number}'
+            )
         x = tf.reshape(x, [-1, math.prod(x.shape[1:])])
         if extra is None:
             return x
         x = self.join(tf.concat([x, tf.cast(extra, x.dtype)], axis=1))
-        return _hidden(x, self.limits, noise, 'drop_join')
+        return _hidden(x, self.regularization, noise, 'drop_join')
 
 
 class Score(keras.layers.Layer):
@@ -215,15 +226,15 @@ class Score(keras.layers.Layer):
         energies.
     """
 
-    def __init__(self, size, num_classes, limits, bounded=False):
+    def __init__(self, size, num_classes, regularization, bounded=False):
         super().__init__()
         self.bounded = bounded
-        self.dense = limits.dense(1, dtype='float32')
+        self.dense = regularization.dense(1, dtype='float32')
         self.dense.build([None, size])
         self.labels = None
         if num_classes:
             # A layer of its own: spectral norm bounds w and v_y apart.
-            self.labels = limits.dense(num_classes, dtype='float32')
+            self.labels = regularization.dense(num_classes, dtype='float32')
             self.labels.build([None, size])
 
     def call(self, features, one_hot=None, seen=None):
@@ -247,13 +258,13 @@ class Energy(keras.layers.Layer):
         between data and samples.
     """
 
-    def __init__(self, decoder, offset, limits):
+    def __init__(self, decoder, offset, regularization):
         super().__init__(dtype='float32')
         self.decoder = decoder
         self.offset = None
         if offset:
             self.offset = self.add_weight([], 'zeros', name='offset')
-            self.offset.constraint = limits.constraint
+            self.offset.constraint = regularization.constraint
 
     def call(self, features, one_hot=None, seen=None):
         if one_hot is not None:
@@ -315,9 +326,11 @@ def _stack(size, units: Sequence[int], dense) -> list:
     return layers
 
 
-def _hidden(x, limits, noise, name):
+def _hidden(x, regularization, noise, name):
     x = tf.nn.leaky_relu(x, 0.2)
-    return x if noise is None else dropout(x, limits.dropout, noise, name)
+    return (
+        x if noise is None else dropout(x, regularization.dropout, noise, name)
+    )
 
 
 def _initializer():

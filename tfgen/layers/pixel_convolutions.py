@@ -47,33 +47,33 @@ class ResidualConv(PixelLayer):
         z = tf.nn.conv2d(a, self.window.kernel, 1, 'VALID')
         return self.outputs(tf.nn.relu(z + self.window.bias))
 
-    def memory(self, ready, width, batch):
+    def memory(self, weights, width, batch):
         return tf.zeros([width, batch, self.units])
 
-    def ready(self, batch):
-        kernel, bias = self.window.ready(batch)
+    def step_weights(self, batch):
+        kernel, bias = self.window.step_weights(batch)
         above, beside = (
             tf.reshape(k, [-1, kernel.shape[-1]])
             for k in (kernel[0], kernel[1, :2])
         )
         return (
-            self.inputs.ready(batch),
+            self.inputs.step_weights(batch),
             (above, beside, bias),
-            self.outputs.ready(batch),
+            self.outputs.step_weights(batch),
         )
 
-    def row(self, ready, memory):
-        _, (kernel, _, bias), _ = ready
+    def row(self, weights, memory):
+        _, (kernel, _, bias), _ = weights
         above = tf.tensordot(windows(memory, 1), kernel, 1) + bias
         return above, tf.zeros_like(memory[0])
 
-    def step(self, ready, x, above, left):
-        (inputs, bias), (_, beside, _), (outputs, outputs_bias) = ready
+    def step(self, weights, x, above, left):
+        (inputs, bias), (_, beside, _), (outputs, outputs_bias) = weights
         a = tf.nn.relu(tf.nn.relu(x) @ inputs + bias)
         h = tf.nn.relu(above + tf.concat([left, a], axis=1) @ beside)
         return h @ outputs + outputs_bias, a, (a,)
 
-    def finish(self, ready, memory, records, left):
+    def finish(self, weights, memory, records, left):
         return records[0]
 
 
@@ -140,28 +140,28 @@ class GatedStacks(PixelLayer):
             strict=True,
         )
 
-    def memory(self, ready, width, batch):
+    def memory(self, weights, width, batch):
         nothing = [tf.zeros([width, batch, size]) for size in self.sizes]
-        return self._next_row(ready, nothing, nothing[0])
+        return self._next_row(weights, nothing, nothing[0])
 
-    def ready(self, batch):
+    def step_weights(self, batch):
         def flat(kernel):
             return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
         of_rows, of_pixels = [], []
         for vertical, link, horizontal, outputs in self._parts():
-            kernel, bias = vertical.ready(batch)
-            beside, gates_bias = horizontal.ready(batch)
+            kernel, bias = vertical.step_weights(batch)
+            beside, gates_bias = horizontal.step_weights(batch)
             of_rows.append((flat(kernel), bias, link.kernel, gates_bias))
-            of_pixels.append((flat(beside), *outputs.ready(batch)))
+            of_pixels.append((flat(beside), *outputs.step_weights(batch)))
         return of_rows, of_pixels
 
-    def row(self, ready, memory):
+    def row(self, weights, memory):
         above, inputs = memory
         return above, (tf.zeros_like(inputs[0][0]),) * len(self.sizes)
 
-    def step(self, ready, x, above, left):
-        _, of_pixels = ready
+    def step(self, weights, x, above, left):
+        _, of_pixels = weights
         above = tf.split(above, len(self.sizes), axis=-1)
         h, added, inputs = x, 0.0, []
         for (kernel, outputs, bias), gates, beside in zip(
@@ -174,18 +174,18 @@ class GatedStacks(PixelLayer):
             added += y
         return added, tuple(inputs), (x,)
 
-    def finish(self, ready, memory, records, left):
+    def finish(self, weights, memory, records, left):
         _, inputs = memory
-        return self._next_row(ready, inputs, records[0])
+        return self._next_row(weights, inputs, records[0])
 
-    def _next_row(self, ready, inputs, v):
+    def _next_row(self, weights, inputs, v):
         """The vertical stack, from a row's features to what the next one gets.
 
         `inputs` are those of its layers at the row, `v` the features there:
         [W, B, F]. Returns what is added to all gates, [W, B, layers * 2 K],
         and the inputs at the next row.
         """
-        of_rows, _ = ready
+        of_rows, _ = weights
         above, next_inputs = [], []
         for (kernel, bias, link, gates_bias), top in zip(
             of_rows, inputs, strict=True

@@ -14,7 +14,7 @@ it needs of the past lies in three places:
   left    what the pixels to the left in the same row give; `step` hands it on.
 
 Its weights, masked and put together, are made once, before the loops, by
-`ready`.
+`step_weights`.
 
 Source: van den Oord et al. 2016, sections 2 and 3.
 
@@ -82,23 +82,23 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
         """The whole map: [B, H, W, F] -> [B, H, W, F]."""
 
     @abc.abstractmethod
-    def memory(self, ready, width: int, batch: int | tf.Tensor):
+    def memory(self, weights, width: int, batch: int | tf.Tensor):
         """What rows of nothing, above the first one, leave."""
 
     @abc.abstractmethod
-    def ready(self, batch: int | tf.Tensor):
+    def step_weights(self, batch: int | tf.Tensor):
         """The weights of the following functions, as plain tensors."""
 
     @abc.abstractmethod
-    def row(self, ready, memory):
+    def row(self, weights, memory):
         """Starts a row: memory -> (above [W, B, ...], left [B, ...])."""
 
     @abc.abstractmethod
-    def step(self, ready, x: tf.Tensor, above, left):
+    def step(self, weights, x: tf.Tensor, above, left):
         """One pixel: [B, F] -> [B, F], the next pixel's left, records."""
 
     @abc.abstractmethod
-    def finish(self, ready, memory, records, left):
+    def finish(self, weights, memory, records, left):
         """Ends a row: the pixels' records, each [W, B, ...] -> memory."""
 
 
@@ -135,12 +135,12 @@ class InputConv(keras.layers.Layer):
         y = tf.nn.conv2d(x, self.window.kernel, 1, 'VALID')
         return y + self.window.bias
 
-    def memory(self, ready, width, batch):
+    def memory(self, weights, width, batch):
         inputs = self.window.kernel.shape[2]
         return tf.zeros([width, batch, self.radius * inputs])
 
-    def ready(self, batch):
-        kernel, bias = self.window.ready(batch)
+    def step_weights(self, batch):
+        kernel, bias = self.window.step_weights(batch)
         r = self.radius
         # Rows above; pixels to the left and the pixel itself.
         above = tf.transpose(kernel[:r], [1, 0, 2, 3])
@@ -150,20 +150,20 @@ class InputConv(keras.layers.Layer):
         )
         return above, beside, bias
 
-    def row(self, ready, memory):
-        kernel, _, bias = ready
+    def row(self, weights, memory):
+        kernel, _, bias = weights
         above = tf.tensordot(windows(memory, self.radius), kernel, 1) + bias
         return above, tf.zeros_like(memory[0])
 
-    def step(self, ready, x, above, left):
+    def step(self, weights, x, above, left):
         """Values [B, C * E], of which the earlier channels count: [B, F]."""
-        _, beside, _ = ready
+        _, beside, _ = weights
         return above + tf.concat([left, x], axis=1) @ beside
 
     def move(self, x, left):
         """The pixel's values [B, C * E] -> left of the next one."""
         return tf.concat([left[:, x.shape[1] :], x], axis=1)
 
-    def finish(self, ready, memory, records, left):
+    def finish(self, weights, memory, records, left):
         values = records[0]
         return tf.concat([memory[..., values.shape[-1] :], values], axis=-1)

@@ -65,25 +65,25 @@ class RasterLSTM(PixelLayer):
             gates, tf.convert_to_tensor(self.recurrent_kernel)
         )
 
-    def memory(self, ready, width, batch):
+    def memory(self, weights, width, batch):
         return (tf.zeros([batch, self.units]),) * 2
 
-    def ready(self, batch):
-        inputs, bias = self.inputs.ready(batch)
+    def step_weights(self, batch):
+        inputs, bias = self.inputs.step_weights(batch)
         kernel = tf.concat([inputs, self.recurrent_kernel], axis=0)
-        return kernel, bias, *self.outputs.ready(batch)
+        return kernel, bias, *self.outputs.step_weights(batch)
 
-    def row(self, ready, memory):
+    def row(self, weights, memory):
         return (), memory
 
-    def step(self, ready, x, above, left):
-        kernel, bias, outputs, outputs_bias = ready
+    def step(self, weights, x, above, left):
+        kernel, bias, outputs, outputs_bias = weights
         h, c = left
         gates = tf.concat([x, h], axis=1) @ kernel + bias
         h, c = scans.lstm_cell(gates, c)
         return h @ outputs + outputs_bias, (h, c), ()
 
-    def finish(self, ready, memory, records, left):
+    def finish(self, weights, memory, records, left):
         return left
 
 
@@ -110,19 +110,19 @@ class RasterGRU(RasterLSTM):
             tf.convert_to_tensor(self.recurrent_bias),
         )
 
-    def memory(self, ready, width, batch):
+    def memory(self, weights, width, batch):
         return (tf.zeros([batch, self.units]),)
 
-    def ready(self, batch):
+    def step_weights(self, batch):
         return (
-            *self.inputs.ready(batch),
+            *self.inputs.step_weights(batch),
             tf.convert_to_tensor(self.recurrent_kernel),
             tf.tile(self.recurrent_bias[None], [batch, 1]),
-            *self.outputs.ready(batch),
+            *self.outputs.step_weights(batch),
         )
 
-    def step(self, ready, x, above, left):
-        inputs, bias, kernel, recurrent_bias, outputs, outputs_bias = ready
+    def step(self, weights, x, above, left):
+        inputs, bias, kernel, recurrent_bias, outputs, outputs_bias = weights
         (h,) = left
         h = scans.gru_cell(x @ inputs + bias, h @ kernel + recurrent_bias, h)
         return h @ outputs + outputs_bias, (h,), ()
@@ -167,11 +167,11 @@ class RowLSTM(PixelLayer):
         y = tf.reshape(y, [height, width, batch, features])
         return tf.transpose(y, [2, 0, 1, 3])
 
-    def memory(self, ready, width, batch):
+    def memory(self, weights, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def ready(self, batch):
-        kernel, bias = self.inputs.ready(batch)
+    def step_weights(self, batch):
+        kernel, bias = self.inputs.step_weights(batch)
         return (
             tf.reshape(kernel, [-1, 4 * self.units]),
             bias,
@@ -179,21 +179,21 @@ class RowLSTM(PixelLayer):
             self.outputs.kernel,
         )
 
-    def row(self, ready, memory):
-        inputs, bias, states, _ = ready
+    def row(self, weights, memory):
+        inputs, bias, states, _ = weights
         h, c = memory
         above = tf.tensordot(windows(h, 1), states, 1)
         left = tf.zeros([tf.shape(c)[1], inputs.shape[0] // 2])
         return (above + bias, c), left
 
-    def step(self, ready, x, above, left):
-        inputs, _, _, outputs = ready
+    def step(self, weights, x, above, left):
+        inputs, _, _, outputs = weights
         gates, c = above
         gates += tf.concat([left, x], axis=1) @ inputs
         h, c = line_scans.line_lstm_cell(gates, c)
         return h @ outputs, x, (h, c)
 
-    def finish(self, ready, memory, records, left):
+    def finish(self, weights, memory, records, left):
         return records
 
 
@@ -236,12 +236,12 @@ class DiagonalBiLSTM(PixelLayer):
         from_right = tf.reverse(from_right, [2])[:, :-1]
         return from_left + tf.pad(from_right, [[0, 0], [1, 0], [0, 0], [0, 0]])
 
-    def memory(self, ready, width, batch):
+    def memory(self, weights, width, batch):
         return (tf.zeros([width, batch, self.units]),) * 2
 
-    def ready(self, batch):
+    def step_weights(self, batch):
         (inputs, bias), (left_inputs, left_bias) = (
-            i.ready(batch) for i in self.inputs
+            i.step_weights(batch) for i in self.inputs
         )
         beside, above = tf.unstack(self.states[0].kernel)
         left_beside, left_above = tf.unstack(self.states[1].kernel)
@@ -249,23 +249,23 @@ class DiagonalBiLSTM(PixelLayer):
         leftward = left_inputs, left_beside, left_above, left_bias
         return rightward, leftward, self.outputs.kernel
 
-    def row(self, ready, memory):
-        (_, from_above, bias), _, _ = ready
+    def row(self, weights, memory):
+        (_, from_above, bias), _, _ = weights
         h, from_right = memory
         above = tf.tensordot(h, from_above, 1) + bias
         return (above, from_right), (tf.zeros_like(h[0]),) * 2
 
-    def step(self, ready, x, above, left):
-        (kernel, _, _), _, outputs = ready
+    def step(self, weights, x, above, left):
+        (kernel, _, _), _, outputs = weights
         h, c = left
         gates, from_right = above
         gates += tf.concat([x, h], axis=1) @ kernel
         h, c = line_scans.line_lstm_cell(gates, c)
         return (h + from_right) @ outputs, (h, c), (h, x)
 
-    def finish(self, ready, memory, records, left):
+    def finish(self, weights, memory, records, left):
         """The right-to-left pass over the row, now that it is known."""
-        _, (inputs, beside, from_above, bias), _ = ready
+        _, (inputs, beside, from_above, bias), _ = weights
         _, above = memory
         h, x = records
         gates = tf.tensordot(x, inputs, 1) + bias

@@ -11,16 +11,16 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
+from tfgen.errors import UserError
 from tfgen.layers import coders
 from tfgen.models import layerwise
-from tfgen.models.base import SinglePlayer
-from tfgen.models.latent import Coding
-from tfgen.models.players import Batch, Player, Terms
+from tfgen.models.contracts.latent import LatentModel
+from tfgen.models.contracts.updates import Batch, Terms, Update
 from tfgen.noise import Noise
 
 
-class AutoEncoder(Coding, SinglePlayer):
+class AutoEncoder(LatentModel):
     """x -> code of K numbers -> x, as near as it can.
 
     It says nothing of which codes are likely, and so draws no examples: what
@@ -45,7 +45,7 @@ class AutoEncoder(Coding, SinglePlayer):
         sigmoid layers; see layerwise.py.
     """
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(
         self,
@@ -72,19 +72,17 @@ class AutoEncoder(Coding, SinglePlayer):
         )
 
     @classmethod
-    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        if refusal:
-            return refusal
+    def check(cls, spec: ImageSpec, **settings: Any) -> None:
+        super().check(spec, **settings)
         if settings['error'] == 'cross_entropy' and (
             settings['output'] == 'linear'
         ):
-            return (
+            raise UserError(
                 'error=cross_entropy is of probabilities, and output=linear '
                 'gives none: use --set output=sigmoid'
             )
         if settings['network'] == 'convolutional' and not settings['units']:
-            return (
+            raise UserError(
                 'network=convolutional needs channels: use --set units=32,64, '
                 'for example, or --set network=dense'
             )
@@ -92,36 +90,32 @@ class AutoEncoder(Coding, SinglePlayer):
         if settings['layerwise_steps'] and machines != tuple(
             settings[name] for name in ('network', 'activation', 'output')
         ):
-            return (
+            raise UserError(
                 'layerwise_steps are of Boltzmann machines, which are dense '
                 'layers of sigmoids: use --set network=dense, --set '
                 'activation=sigmoid and --set output=sigmoid'
             )
-        return ''
 
-    def begin(self, batch: Batch, noise: Noise) -> None:
+    def initialize_from(self, batch: Batch, noise: Noise) -> None:
         if self.settings['layerwise_steps']:
-            layerwise.begin(self.encoder, self.decoder)
+            layerwise.initialize_from(self.encoder, self.decoder)
 
-    def players(self) -> tuple[Player, ...]:
-        (descent,) = super().players()
+    def updates(self) -> tuple[Update, ...]:
+        (descent,) = super().updates()
         steps = self.settings['layerwise_steps']
         if not steps:
             return (descent,)
-        first = layerwise.players(
+        first = layerwise.updates(
             self.encoder, self.decoder, self.spec.key, steps
         )
         descent.window = (steps * len(first), None)
         return (*first, descent)
 
-    def encode(self, image: tf.Tensor) -> tf.Tensor:
+    def encode(
+        self, image: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[B, H, W, C] in [0, 1] -> code, float32 [B, K]."""
         return self.encoder(image)
-
-    def code(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        return self.encode(example)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """[B, K] -> logits (sigmoid), or values: [B, H, W, C]."""

@@ -6,13 +6,12 @@ encoder is a distribution: ours as well.
 
 import tensorflow as tf
 
-from tfgen.layers.networks import Encoder, Limits
+from tfgen.layers.networks import Encoder, Regularization
+from tfgen.models.contracts.updates import Terms
 from tfgen.models.gan import GAN
-from tfgen.models.latent import Inference
-from tfgen.models.players import Terms
 
 
-class BiGAN(Inference, GAN):
+class BiGAN(GAN):
     """Two players: G(z) with q(z|x), and a discriminator d(x, z).
 
     d tells pairs (x, z ~ q(z|x)) from pairs (G(z), z ~ p(z)). Where it cannot,
@@ -26,7 +25,7 @@ class BiGAN(Inference, GAN):
     """
 
     def _variant_networks(self, units):
-        features = self._features(self.spec.shape, 0, units, Limits())
+        features = self._features(self.spec.shape, 0, units, Regularization())
         self.encoder = Encoder(features, self.latent_size, self.num_classes)
 
     def _judged(self):

@@ -6,14 +6,15 @@ import keras
 import tensorflow as tf
 
 from tfgen.arguments import Share, Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
+from tfgen.errors import UserError
 from tfgen.layers.linear import dropout
-from tfgen.models.base import Classifying, Signature, SinglePlayer
-from tfgen.models.players import Batch, Terms
+from tfgen.models.contracts.model import Model, Signature
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
 
 
-class Classifier(Classifying, SinglePlayer):
+class Classifier(Model):
     """p(label | image) by convolutions: LeNet's plan (LeCun et al. 1998).
 
     After each pair of 3x3 convolutions the sides are halved; a dense layer,
@@ -26,7 +27,7 @@ class Classifier(Classifying, SinglePlayer):
       dropout: rate before and after the features.
     """
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(
         self,
@@ -52,15 +53,14 @@ class Classifier(Classifying, SinglePlayer):
         self.logits.build([None, feature_size])
 
     @classmethod
-    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        if refusal or spec.num_classes > 1:
-            return refusal
-        kinds = 'one class' if spec.num_classes else 'no labels'
-        return (
-            f'data set {spec.name!r} has {kinds}, and so no classes to tell '
-            'apart: use a set of two or more'
-        )
+    def check(cls, spec: ImageSpec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        if spec.num_classes < 2:
+            found = 'one class' if spec.num_classes else 'no labels'
+            raise UserError(
+                f'data set {spec.name!r} has {found}, and so no classes to '
+                'tell apart: use a set of two or more'
+            )
 
     def features(
         self, image: tf.Tensor, noise: Noise | None = None

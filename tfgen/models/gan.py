@@ -11,14 +11,21 @@ from typing import Any, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfgen import adversarial, penalties
 from tfgen.arguments import Count, Positive, Share, Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.errors import UserError
 from tfgen.layers import networks, normalised
-from tfgen.models.base import Signature, concat_features
-from tfgen.models.latent import Latent
-from tfgen.models.look_ahead import foreseen
-from tfgen.models.players import Afterwards, Batch, Descent, Player, Terms
+from tfgen.losses import adversarial, penalties
+from tfgen.models.contracts.latent import LatentVariableModel
+from tfgen.models.contracts.model import Signature, concat_features
+from tfgen.models.contracts.unrolling import unrolled
+from tfgen.models.contracts.updates import (
+    Batch,
+    GradientUpdate,
+    PostUpdate,
+    Terms,
+    Update,
+)
 from tfgen.noise import Noise
 
 # Weights of the penalties in the papers that propose them; that of
@@ -35,7 +42,7 @@ _WEIGHTS = {
 _TOGETHER = ('dragan', 'pulling_away')
 
 
-class GAN(Latent):
+class GAN(LatentVariableModel):
     """Two players: a generator G(z) and a discriminator d(x), whose score is
     high where it takes x for data.
 
@@ -76,7 +83,7 @@ class GAN(Latent):
         enters d as v_y . f(x).
     """
 
-    kinds = (ImageSpec, PointSpec)
+    spec_types = (ImageSpec, PointSpec)
     # Whether a dcgan's G has it.
     _batch_norm = True
 
@@ -111,7 +118,7 @@ class GAN(Latent):
         self.penalty = penalty
         self.penalty_weight = penalty_weight or _WEIGHTS.get(penalty)
         clip = self.penalty_weight if penalty == 'weight_clipping' else None
-        limits = networks.Limits(spectral_norm, clip, dropout)
+        regularization = networks.Regularization(spectral_norm, clip, dropout)
         self._network = network
         self._variant_networks(discriminator_units)
         self.generator = self._generator(
@@ -120,33 +127,29 @@ class GAN(Latent):
             modulated=self_modulation,
         )
         self.discriminator = self._discriminator(
-            discriminator, discriminator_units, limits, loss == 'margin'
+            discriminator, discriminator_units, regularization, loss == 'margin'
         )
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        super().check(spec, **settings)
         energy = settings.get('discriminator') == 'energy'
-        if not refusal and energy and settings['spectral_norm']:
-            return (
+        if energy and settings['spectral_norm']:
+            raise UserError(
                 'spectral_norm holds the slope of a score, and '
                 'discriminator=energy has none: leave one of them out'
             )
-        if refusal:
-            return refusal
-        if settings['network'] == 'mlp':
-            if settings.get('self_modulation'):
-                return (
-                    'self_modulation is of channels, and network=mlp has none: '
-                    'use --set network=dcgan'
-                )
-            return ''
-        if not isinstance(spec, ImageSpec):
-            return (
+        mlp = settings['network'] == 'mlp'
+        if mlp and settings.get('self_modulation'):
+            raise UserError(
+                'self_modulation is of channels, and network=mlp has none: '
+                'use --set network=dcgan'
+            )
+        if not mlp and not isinstance(spec, ImageSpec):
+            raise UserError(
                 f'network=dcgan is for images, and data set {spec.name!r} has '
                 f'{spec.noun}: use --set network=mlp'
             )
-        return ''
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
@@ -173,7 +176,11 @@ class GAN(Latent):
     def _generator(self, num_features, units, shape=None, **options):
         shape = shape or self.spec.shape
         if self._network == 'mlp':
-            options = {'limits': options.get('limits', networks.Limits())}
+            options = {
+                'regularization': options.get(
+                    'regularization', networks.Regularization()
+                )
+            }
             return networks.DenseGenerator(
                 num_features, units, shape, **options
             )
@@ -182,24 +189,33 @@ class GAN(Latent):
             num_features, units, shape, **options
         )
 
-    def _features(self, shape, extra, units, limits):
+    def _features(self, shape, extra, units, regularization):
         if self._network == 'mlp':
-            return networks.DenseFeatures(shape, extra, units, limits)
-        return networks.ConvolutionalFeatures(shape, extra, units, limits)
+            return networks.DenseFeatures(shape, extra, units, regularization)
+        return networks.ConvolutionalFeatures(
+            shape, extra, units, regularization
+        )
 
-    def _discriminator(self, kind, units, limits, energies):
+    def _discriminator(self, kind, units, regularization, energies):
         shape, extra = self._judged()
-        features = self._features(shape, extra, units, limits)
+        features = self._features(shape, extra, units, regularization)
         if kind == 'score':
             head = networks.Score(
-                features.size, self.num_classes, limits, bounded=energies
+                features.size,
+                self.num_classes,
+                regularization,
+                bounded=energies,
             )
         else:
             size = features.size + self.num_classes
             decoder = self._generator(
-                size, units[::-1], shape, batch_norm=False, limits=limits
+                size,
+                units[::-1],
+                shape,
+                batch_norm=False,
+                regularization=regularization,
             )
-            head = networks.Energy(decoder, not energies, limits)
+            head = networks.Energy(decoder, not energies, regularization)
         return networks.Discriminator(features, head)
 
     # What is made, and what is said of it.
@@ -219,7 +235,8 @@ class GAN(Latent):
     def prior_quantiles(
         cls, uniform: np.ndarray, settings: Mapping[str, Any]
     ) -> np.ndarray:
-        """See Latent. Of a mixture, the first number also says the place."""
+        """See LatentVariableModel. In a mixture the first number also chooses
+        the component."""
         prior = settings.get('prior', 'normal')
         if prior == 'uniform':
             return 2.0 * uniform - 1.0
@@ -386,8 +403,8 @@ class GAN(Latent):
             found['wasserstein'] = share
         return found
 
-    def players(self) -> tuple[Player, ...]:
-        discriminator = Descent(
+    def updates(self) -> tuple[Update, ...]:
+        discriminator = GradientUpdate(
             'discriminator',
             self.discriminator_loss_terms,
             self.discriminator.trainable_variables,
@@ -396,8 +413,10 @@ class GAN(Latent):
         )
         terms = self.generator_loss_terms
         if self.unrolled_steps:
-            terms = foreseen(terms, discriminator, self.unrolled_steps)
-        generator = Descent('generator', terms, self._generator_variables())
+            terms = unrolled(terms, discriminator, self.unrolled_steps)
+        generator = GradientUpdate(
+            'generator', terms, self._generator_variables()
+        )
         return (discriminator, generator, *self._upkeep())
 
     def _generator_variables(self):
@@ -406,7 +425,7 @@ class GAN(Latent):
     def _upkeep(self):
         layers = normalised.spectral_layers(self.discriminator)
         iterations = [layer.iterate for layer in layers]
-        return (Afterwards('norms', iterations),) if layers else ()
+        return (PostUpdate('norms', iterations),) if layers else ()
 
     def signatures(self) -> dict[str, Signature]:
         """Also `score`, d of an example."""

@@ -4,16 +4,16 @@ import math
 
 import tensorflow as tf
 
-from tfgen.data.kinds import PointSpec
-from tfgen.models.exact import Likelihood
-from tfgen.models.players import Assignment, Player
+from tfgen.data.specs import PointSpec
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.updates import BatchUpdate, Update
 from tfgen.noise import Noise
 
 # Of a variance: of a few points on a line there is none across it.
 _FLOOR = 1e-6
 
 
-class Gaussian(Likelihood):
+class Gaussian(LikelihoodModel):
     """N(mean, covariance) of points: the maximum of the likelihood.
 
     The moments are averages over all batches so far, so that one pass over a
@@ -23,7 +23,7 @@ class Gaussian(Likelihood):
       spec: of points in D dimensions.
     """
 
-    kinds = (PointSpec,)
+    spec_types = (PointSpec,)
 
     def __init__(self, spec: PointSpec):
         super().__init__(spec)
@@ -50,10 +50,10 @@ class Gaussian(Likelihood):
         z = noise.normal('z', self.spec.shape)
         return self.first + tf.matmul(z, self.scale(), transpose_b=True)
 
-    def players(self) -> tuple[Player, ...]:
-        return (Assignment('moments', self._measures, self._assign),)
+    def updates(self) -> tuple[Update, ...]:
+        return (BatchUpdate('moments', self._statistics, self._assign),)
 
-    def _measures(self, batch, noise):
+    def _statistics(self, batch, noise):
         x = batch['point']
         shown = self.loss_terms(batch, noise)
         return shown | {'first': x, 'second': x[:, :, None] * x[:, None]}

@@ -10,16 +10,17 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgen.arguments import Positive, Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
-from tfgen.models.base import Signature
-from tfgen.models.exact import Likelihood
-from tfgen.models.players import Batch, Pass, Player
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.errors import UserError
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Signature
+from tfgen.models.contracts.updates import Batch, EpochUpdate, Update
 from tfgen.noise import Noise
 
 Covariance = Literal['full', 'tied', 'diagonal', 'spherical']
 
 
-class GMM(Likelihood):
+class GMM(LikelihoodModel):
     """p(x) = sum over m of mixing_m N(x; mean_m, covariance_m).
 
     An epoch is one iteration of EM, in batches of any size: it averages what
@@ -40,7 +41,7 @@ class GMM(Likelihood):
         one of those that keep to it.
     """
 
-    kinds = (ImageSpec, PointSpec)
+    spec_types = (ImageSpec, PointSpec)
     whole_epochs = True
 
     def __init__(
@@ -71,16 +72,15 @@ class GMM(Likelihood):
         )
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        super().check(spec, **settings)
         count = spec.split_sizes.get('train')
-        if not refusal and count and settings['num_components'] > count:
-            return (
+        if count and settings['num_components'] > count:
+            raise UserError(
                 f'num_components is {settings["num_components"]} and there '
                 f'{"is" if count == 1 else "are"} {count} to train: use at '
                 'most so many, or add examples'
             )
-        return refusal
 
     def _weight(self, shape, name):
         return self.add_weight(shape, 'zeros', 'float64', name=name)
@@ -164,7 +164,7 @@ class GMM(Likelihood):
 
     # The fit.
 
-    def begin(self, batch: Batch, noise: Noise) -> None:
+    def initialize_from(self, batch: Batch, noise: Noise) -> None:
         """Centres of k-means++, and what follows from the nearest one."""
         x = self._flat(batch[self.spec.key])
         u = tf.cast(noise.uniform('centre', [self.num_components])[0], x.dtype)
@@ -188,7 +188,7 @@ class GMM(Likelihood):
             tf.broadcast_to(self._scale(within[None]), self.scales.shape)
         )
 
-    def players(self) -> tuple[Player, ...]:
+    def updates(self) -> tuple[Update, ...]:
         size, count = self.spec.dimensions, self.num_components
         shapes = {'weight': [count], 'first': [count, size]}
         shapes['second'] = {
@@ -196,18 +196,18 @@ class GMM(Likelihood):
             'tied': [1, size, size],
         }.get(self.covariance, [count, size])
         return (
-            Pass(
+            EpochUpdate(
                 'em',
                 self.spec.split_sizes.get('train', 1),
                 shapes,
-                self._measures,
+                self._statistics,
                 (self.mixing, self.means, self.scales),
                 self._solve,
             ),
         )
 
-    def _measures(self, batch, noise):
-        """The E step; see Pass."""
+    def _statistics(self, batch, noise):
+        """The E step; see EpochUpdate."""
         x, weight = self._flat(batch[self.spec.key]), batch['weight']
         joint = self.log_joint(x)
         log_prob = tf.cast(tf.reduce_logsumexp(joint, axis=1), tf.float32)

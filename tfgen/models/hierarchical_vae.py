@@ -11,17 +11,17 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.base import SinglePlayer, refuse_levels
-from tfgen.models.latent import Bounded
-from tfgen.models.players import Batch, Terms
+from tfgen.models.contracts.model import require_binary
+from tfgen.models.contracts.updates import Batch, Terms
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import Noise
 
 _DRAWS = 64  # of the lower layer, for the mean of the upper one
 
 
-class HierarchicalVAE(Bounded, SinglePlayer):
+class HierarchicalVAE(VariationalAutoEncoder):
     """p(x) = integral of p(top) p(low | top) p(x | low); q goes up: q(low | x)
     q(top | low).
 
@@ -41,7 +41,7 @@ class HierarchicalVAE(Bounded, SinglePlayer):
       importance_samples: see CVAE.
     """
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(
         self,
@@ -70,9 +70,9 @@ class HierarchicalVAE(Bounded, SinglePlayer):
         )
 
     @classmethod
-    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        return refusal or refuse_levels(cls, spec)
+    def check(cls, spec: ImageSpec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        require_binary(cls, spec)
 
     @classmethod
     def code_size(cls, settings: Mapping[str, Any]) -> int:

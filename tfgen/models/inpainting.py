@@ -7,16 +7,15 @@ Osindero 2014 (conditional GAN), Pathak et al. 2016 (Context Encoder, section
 
 import tensorflow as tf
 
-from tfgen.data.kinds import ImageSpec
-from tfgen.layers.networks import Limits
-from tfgen.models.base import Completing
+from tfgen.data.specs import ImageSpec
+from tfgen.layers.networks import Regularization
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.gan import GAN
 from tfgen.models.masks import random_mask
-from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
 
-class InpaintingGAN(Completing, GAN):
+class InpaintingGAN(GAN):
     """Two players: G(z, what is visible), and d(x, what is visible).
 
     Mask and visible pixels go into both; what G paints over visible pixels is
@@ -29,7 +28,7 @@ class InpaintingGAN(Completing, GAN):
     All settings are those of GAN.
     """
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
     labels_last = False  # what G reads stands behind them
     # It would scale z to nothing beside what G reads, which is the same for all
     # rows that show nothing, and other in each place of the first map: all
@@ -39,7 +38,7 @@ class InpaintingGAN(Completing, GAN):
     def _variant_networks(self, units):
         height, width, channels = self.spec.shape
         shape = (height, width, channels + 1)
-        self.reader = self._features(shape, 0, units, Limits())
+        self.reader = self._features(shape, 0, units, Regularization())
 
     def _generator_variables(self):
         return [

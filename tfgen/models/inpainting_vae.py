@@ -11,15 +11,18 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec
+from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
-from tfgen.models.base import Completing, SinglePlayer, refuse_levels
+from tfgen.models.contracts.model import (
+    Model,
+    require_binary,
+)
+from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.masks import random_mask, random_quadrants
-from tfgen.models.players import Batch, Terms
 from tfgen.noise import Noise
 
 
-class InpaintingVAE(Completing, SinglePlayer):
+class InpaintingVAE(Model):
     """p(y | x) = integral of p(z | x) p(y | x, z): y is hidden, x visible.
 
     Each network sees x and the mask; q(z | x, y) the whole image as well. Mask
@@ -36,7 +39,7 @@ class InpaintingVAE(Completing, SinglePlayer):
         'any' of masks.random_mask, more than half of which hide all.
     """
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(
         self,
@@ -66,9 +69,9 @@ class InpaintingVAE(Completing, SinglePlayer):
         )
 
     @classmethod
-    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        return refusal or refuse_levels(cls, spec)
+    def check(cls, spec: ImageSpec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        require_binary(cls, spec)
 
     def complete(
         self,
@@ -111,7 +114,8 @@ class InpaintingVAE(Completing, SinglePlayer):
     ) -> tf.Tensor:
         """log p(y, z_s | x) - log q(z_s | x, y) of S draws: [S, B].
 
-        Their log-mean-exp bounds log p(y | x); see Bounded.log_weights.
+        Their log-mean-exp bounds log p(y | x); see
+        VariationalAutoEncoder.log_weights.
         """
         image, mask = (tf.repeat(v, num_samples, axis=0) for v in (image, mask))
         seen, prior, posterior = self._inferred(image, mask)

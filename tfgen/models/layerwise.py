@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from tfgen.models.players import Batch, Descent, Mean, Terms
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Mean, Terms
 from tfgen.noise import Noise
 
 
@@ -30,13 +30,15 @@ def machines(
     return list(zip(up, reversed(down), strict=True))
 
 
-def begin(encoder: keras.Sequential, decoder: keras.Sequential) -> None:
+def initialize_from(
+    encoder: keras.Sequential, decoder: keras.Sequential
+) -> None:
     """Gives every layer of the decoder the kernel of the one it mirrors."""
     for up, down in machines(encoder, decoder):
         down.kernel.assign(tf.transpose(up.kernel))
 
 
-def players(
+def updates(
     encoder: keras.Sequential, decoder: keras.Sequential, key: str, steps: int
 ) -> list['Machine']:
     """One for each machine, which moves for `steps` steps, after another.
@@ -57,15 +59,15 @@ def players(
     ]
 
 
-class Machine(Descent):
+class Machine(GradientUpdate):
     """A Boltzmann machine, which computes nothing when it does not move."""
 
-    def statistics(
+    def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         first, last = self.window
         step = tf.convert_to_tensor(self.optimizer.iterations)
-        descent = super().statistics
+        descent = super().compute
 
         def learned():
             terms, slopes = descent(batch, noise, mean)

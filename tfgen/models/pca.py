@@ -9,12 +9,13 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
-from tfgen.models.latent import Coding
-from tfgen.models.players import Pass, Player
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.errors import UserError
+from tfgen.models.contracts.latent import LatentModel
+from tfgen.models.contracts.updates import EpochUpdate, Update
 
 
-class PCA(Coding):
+class PCA(LatentModel):
     """The linear code of K numbers with the least squared error.
 
     One epoch is the whole training, in batches of any size: it averages the
@@ -28,7 +29,7 @@ class PCA(Coding):
         the last components are any that are left, of variance 0.
     """
 
-    kinds = (ImageSpec, PointSpec)
+    spec_types = (ImageSpec, PointSpec)
     whole_epochs = True
 
     def __init__(self, spec: Spec, latent_size: Size = 2):
@@ -46,52 +47,48 @@ class PCA(Coding):
         return self.add_weight(shape, 'zeros', name=name)
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        if not refusal and settings['latent_size'] > spec.dimensions:
-            return (
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        if settings['latent_size'] > spec.dimensions:
+            raise UserError(
                 f'latent_size is {settings["latent_size"]} and an example has '
                 f'{spec.dimensions} numbers: use at most so many'
             )
         count = spec.split_sizes.get('train')
-        if not refusal and count and settings['latent_size'] >= count:
+        if count and settings['latent_size'] >= count:
             smaller = 'set a smaller one, or ' if count > 1 else ''
-            return (
+            raise UserError(
                 f'latent_size is {settings["latent_size"]}, and {count} to '
                 f'train have {count - 1} axes: {smaller}add examples'
             )
-        return refusal
 
-    def encode(self, example: tf.Tensor) -> tf.Tensor:
+    def encode(
+        self, example: tf.Tensor, label: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """[B, *spec.shape] -> code, float32 [B, K]."""
         x = tf.reshape(example, [-1, self.spec.dimensions])
         return tf.matmul(x - self.mean, self.components, transpose_b=True)
-
-    def code(
-        self, example: tf.Tensor, label: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        return self.encode(example)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """[B, K] -> [B, *spec.shape]."""
         x = self.mean + tf.matmul(z, self.components)
         return tf.reshape(x, [-1, *self.spec.shape])
 
-    def players(self) -> tuple[Player, ...]:
+    def updates(self) -> tuple[Update, ...]:
         size = self.spec.dimensions
         return (
-            Pass(
+            EpochUpdate(
                 'moments',
                 self.spec.split_sizes.get('train', 1),
                 {'first': [size], 'second': [size, size]},
-                self._measures,
+                self._statistics,
                 (self.mean, self.components, self.variances),
                 self._solve,
             ),
         )
 
-    def _measures(self, batch, noise):
-        """The error of the code as it is, and moments; see Pass."""
+    def _statistics(self, batch, noise):
+        """The error of the code as it is, and moments; see EpochUpdate."""
         example = batch[self.spec.key]
         off = self.decode(self.encode(example)) - example
         error = probability.sum_event(tf.square(off))

@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Share, Size
-from tfgen.data.kinds import ImageSpec, PaletteSpec
+from tfgen.data.specs import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.layers import (
     pixel_convolutions,
@@ -33,7 +33,7 @@ from tfgen.layers import (
     pixel_recurrences,
 )
 from tfgen.layers.linear import LabelEmbedding, Linear, dropout
-from tfgen.models.exact import Autoregressive
+from tfgen.models.contracts.likelihood import Autoregressive
 
 CELLS = {
     'lstm': pixel_recurrences.RasterLSTM,
@@ -73,7 +73,7 @@ class PixelRNN(Autoregressive):
       conditional: see Model.
     """
 
-    kinds = (ImageSpec, PaletteSpec)
+    spec_types = (ImageSpec, PaletteSpec)
     draws = 'pixels'
 
     def __init__(
@@ -192,16 +192,16 @@ class PixelRNN(Autoregressive):
         pixels = [tf.transpose(x, [1, 2, 0, 3]) for x in pixels]
         pixels.append(tf.transpose(self._context(label), [1, 2, 0, 3]))
         stack = [self.input_conv, *self.blocks]
-        ready = [layer.ready(batch) for layer in stack]
+        step_weights = [layer.step_weights(batch) for layer in stack]
         memories = [
             layer.memory(weights, width, batch)
-            for layer, weights in zip(stack, ready, strict=True)
+            for layer, weights in zip(stack, step_weights, strict=True)
         ]
-        head = self._ready_head(batch)
+        head = self._head_weights(batch)
 
         def next_row(y, memories, rows):
             row, memories = self._draw_row(
-                ready, head, [p[y] for p in pixels], memories
+                step_weights, head, [p[y] for p in pixels], memories
             )
             return y + 1, memories, rows.write(y, row)
 
@@ -213,14 +213,16 @@ class PixelRNN(Autoregressive):
         )
         return tf.transpose(rows.stack(), [2, 0, 1, 3])
 
-    def _draw_row(self, ready, head, pixels, memories):
+    def _draw_row(self, step_weights, head, pixels, memories):
         """The loop over a row's pixels: int32 [W, B, C], and the memories."""
         stack = [self.input_conv, *self.blocks]
         width = self.spec.shape[1]
         aboves, lefts = zip(
             *(
                 layer.row(*of_layer)
-                for layer, *of_layer in zip(stack, ready, memories, strict=True)
+                for layer, *of_layer in zip(
+                    stack, step_weights, memories, strict=True
+                )
             ),
             strict=True,
         )
@@ -231,7 +233,7 @@ class PixelRNN(Autoregressive):
                 lambda array: array.read(x), arrays
             )
             level, lefts, made = self._draw_pixel(
-                ready, head, pixel, above, lefts
+                step_weights, head, pixel, above, lefts
             )
             records = tf.nest.map_structure(
                 lambda array, record: array.write(x, record), records, made
@@ -255,20 +257,22 @@ class PixelRNN(Autoregressive):
         memories = [
             layer.finish(*of_layer)
             for layer, *of_layer in zip(
-                stack, ready, memories, records, lefts, strict=True
+                stack, step_weights, memories, records, lefts, strict=True
             )
         ]
         return levels.stack(), memories
 
-    def _ready_head(self, batch):
+    def _head_weights(self, batch):
         """Weights of the 1x1 convolutions, the last one's by channel."""
         readouts = (
             tf.split(weights, self.spec.shape[-1], axis=1)
-            for weights in self.readout.ready(batch)
+            for weights in self.readout.step_weights(batch)
         )
-        return self.hidden.ready(batch), list(zip(*readouts, strict=True))
+        return self.hidden.step_weights(batch), list(
+            zip(*readouts, strict=True)
+        )
 
-    def _draw_pixel(self, ready, head, pixel, aboves, lefts):
+    def _draw_pixel(self, step_weights, head, pixel, aboves, lefts):
         """One pixel, channel after channel: int32 [B, C], lefts, records."""
         uniforms, *given, context = pixel
         hidden, readouts = head
@@ -276,11 +280,17 @@ class PixelRNN(Autoregressive):
         levels = [tf.zeros_like(uniforms[:, 0], tf.int32)] * len(readouts)
         for c, (kernel, bias) in enumerate(readouts):
             values = self._values(tf.stack(levels, axis=-1))
-            x = self.input_conv.step(ready[0], values, aboves[0], lefts[0])
+            x = self.input_conv.step(
+                step_weights[0], values, aboves[0], lefts[0]
+            )
             x += context
             after = []
             for block, *of_block in zip(
-                self.blocks, ready[1:], aboves[1:], lefts[1:], strict=True
+                self.blocks,
+                step_weights[1:],
+                aboves[1:],
+                lefts[1:],
+                strict=True,
             ):
                 weights, above, left = of_block
                 y, *made = block.step(weights, x, above, left)

@@ -13,15 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.arguments import Size
-from tfgen.data.kinds import ImageSpec
-from tfgen.models.base import (
-    GenerativeModel,
+from tfgen.data.specs import ImageSpec
+from tfgen.models.contracts.latent import LatentModel
+from tfgen.models.contracts.model import (
     Signature,
-    SinglePlayer,
-    refuse_levels,
+    require_binary,
 )
-from tfgen.models.latent import Coding
-from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import BatchNoise, IndexNoise, Noise
 
 # Hidden units whose states can be enumerated.
@@ -29,7 +27,7 @@ MOST_EXACT = 16
 _START = 0.01  # deviation of the first weights (Hinton 2010, section 8)
 
 
-class RBM(Coding, SinglePlayer, GenerativeModel):
+class RBM(LatentModel):
     """p(v, h) = exp(v^T W h + b^T v + c^T h) / Z, all of v and h binary.
 
     Given one layer the units of the other are independent. Training lowers the
@@ -48,7 +46,7 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
       sampling_steps: of the chain that draws a sample, from noise.
     """
 
-    kinds = (ImageSpec,)
+    spec_types = (ImageSpec,)
 
     def __init__(
         self,
@@ -78,9 +76,9 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
         )
 
     @classmethod
-    def refusal(cls, spec: ImageSpec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        return refusal or refuse_levels(cls, spec)
+    def check(cls, spec: ImageSpec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        require_binary(cls, spec)
 
     @classmethod
     def code_size(cls, settings: Mapping[str, Any]) -> int:
@@ -115,7 +113,7 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
 
     # The contracts.
 
-    def code(
+    def encode(
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
         """p(h = 1 | v)."""
@@ -148,7 +146,7 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
         )
         return self._shaped(visible)
 
-    def begin(self, batch: Batch, noise: Noise) -> None:
+    def initialize_from(self, batch: Batch, noise: Noise) -> None:
         """Biases of v as if its pixels were independent (Hinton 2010, 8.1)."""
         visible = self._flat(batch['image'])
         # (One of each more, that none is certain.)
@@ -177,9 +175,9 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
             visible = self.gibbs(visible, noise.scope(f'gibbs{number}'))
         return tf.stop_gradient(visible)
 
-    def players(self) -> tuple[Player, ...]:
+    def updates(self) -> tuple[Update, ...]:
         if not self.persistent:
-            return super().players()
+            return super().updates()
         return (Persistent(self),)
 
     def signatures(self) -> dict[str, Signature]:
@@ -268,7 +266,7 @@ class RBM(Coding, SinglePlayer, GenerativeModel):
         return weights
 
 
-class Persistent(Descent):
+class Persistent(GradientUpdate):
     """The descent of an RBM whose chains go on from update to update."""
 
     def __init__(self, model: RBM):
@@ -288,10 +286,10 @@ class Persistent(Descent):
     def saved(self) -> dict:
         return super().saved() | {'chains': self._chains}
 
-    def statistics(self, batch, noise, mean):
+    def compute(self, batch, noise, mean):
         chain = self._model.chain(noise.own(self._chains), noise)
         batch = batch | {'chain': chain}
-        shown, gradients = super().statistics(batch, noise, mean)
+        shown, gradients = super().compute(batch, noise, mean)
         return shown, [*gradients, noise.placed(chain)]
 
     def apply(self, totals, step) -> None:

@@ -11,18 +11,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen import adversarial, replicas
+from tfgen import replicas
 from tfgen.arguments import Positive, Size
-from tfgen.data.kinds import PartlyLabelledSpec
+from tfgen.data.specs import PartlyLabelledSpec
 from tfgen.layers import networks
 from tfgen.layers.normalised import WeightNormDense
-from tfgen.models.base import Classifying, Signature
-from tfgen.models.latent import Latent
-from tfgen.models.players import Batch, Descent, Player, Terms
+from tfgen.losses import adversarial
+from tfgen.models.contracts.latent import LatentVariableModel
+from tfgen.models.contracts.model import Signature
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import Noise
 
 
-class SemiSupervisedGAN(Classifying, Latent):
+class SemiSupervisedGAN(LatentVariableModel):
     """Two players: a generator, and a discriminator that knows K classes.
 
     The discriminator has a logit l_k for each class of data; that of the class
@@ -50,7 +51,7 @@ class SemiSupervisedGAN(Classifying, Latent):
         [0, 1], and on each hidden layer of the discriminator.
     """
 
-    kinds = (PartlyLabelledSpec,)
+    spec_types = (PartlyLabelledSpec,)
 
     def __init__(
         self,
@@ -161,17 +162,17 @@ class SemiSupervisedGAN(Classifying, Latent):
         rows = tf.shape(batch['image'])[:1]
         return {'matching': tf.broadcast_to(distance, rows)}
 
-    def players(self) -> tuple[Player, ...]:
+    def updates(self) -> tuple[Update, ...]:
         discriminator = [
             v
             for layer in (*self.hidden, self.logits)
             for v in layer.trainable_variables
         ]
         return (
-            Descent(
+            GradientUpdate(
                 'discriminator', self.discriminator_loss_terms, discriminator
             ),
-            Descent(
+            GradientUpdate(
                 'generator',
                 self.generator_loss_terms,
                 self.generator.trainable_variables,

@@ -13,13 +13,13 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
-from tfgen.data.kinds import SymbolSpec
+from tfgen.data.specs import SymbolSpec
 from tfgen.layers import coders
-from tfgen.models.base import concat_features
-from tfgen.models.variational import Variational
+from tfgen.models.contracts.model import concat_features
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 
 
-class TextVAE(Variational):
+class TextVAE(VariationalAutoEncoder):
     """p(x) = integral of p(z) prod over t of p(x_t | z), of letters x_t.
 
     What is drawn, or reconstructed, is the likeliest letter at each place.
@@ -29,11 +29,12 @@ class TextVAE(Variational):
       latent_size: K.
       filters: channels of the encoder's convolutions of width 5 and stride 2;
         the decoder mirrors them.
-      kl, beta, importance_samples, free_bits, kl_warmup: see Variational.
+      kl, beta, importance_samples, free_bits, kl_warmup: see
+        VariationalAutoEncoder.
       conditional: see Model.
     """
 
-    kinds = (SymbolSpec,)
+    spec_types = (SymbolSpec,)
 
     def __init__(
         self,

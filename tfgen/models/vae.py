@@ -12,17 +12,18 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Count, NotNegative, Size
-from tfgen.data.kinds import ImageSpec, PointSpec, Spec
+from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.errors import UserError
 from tfgen.layers import coders
-from tfgen.models.base import concat_features
-from tfgen.models.variational import Variational
+from tfgen.models.contracts.model import concat_features
+from tfgen.models.contracts.variational import VariationalAutoEncoder
 
 # A Gaussian density grows without bound as its width shrinks onto the grey
 # levels; it may not become narrower than one level of a byte.
 _MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
 
 
-class CVAE(Variational):
+class CVAE(VariationalAutoEncoder):
     """p(x) = integral of p(z) p(x|z), with q(z|x) to bound it.
 
     The same class is the notes' convolutional VAE and, if `conditional`,
@@ -40,11 +41,12 @@ class CVAE(Variational):
       likelihood: 'bernoulli' for binary images: P(x = 1) = sigmoid(logits);
         'gaussian' for real values: x ~ N(logits, s^2) with one learned s (the
         decoder's output is then the mean, and the likelihood a density).
-      kl, beta, importance_samples, free_bits, kl_warmup: see Variational.
+      kl, beta, importance_samples, free_bits, kl_warmup: see
+        VariationalAutoEncoder.
       conditional: see Model.
     """
 
-    kinds = (ImageSpec, PointSpec)
+    spec_types = (ImageSpec, PointSpec)
 
     def __init__(
         self,
@@ -88,25 +90,26 @@ class CVAE(Variational):
             )
 
     @classmethod
-    def refusal(cls, spec: Spec, **settings: Any) -> str:
-        refusal = super().refusal(spec, **settings)
-        if refusal:
-            return refusal
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        bernoulli = settings['likelihood'] == 'bernoulli'
         if isinstance(spec, PointSpec):
             if not settings['units']:
-                return 'points have no convolutions: use --set units=64,64'
-            if settings['likelihood'] == 'bernoulli':
-                return 'points are not binary: use --set likelihood=gaussian'
-            return ''
-        if settings['likelihood'] == 'bernoulli' and spec.levels != 2:
-            return (
+                raise UserError(
+                    'points have no convolutions: use --set units=64,64'
+                )
+            if bernoulli:
+                raise UserError(
+                    'points are not binary: use --set likelihood=gaussian'
+                )
+        elif bernoulli and spec.levels != 2:
+            raise UserError(
                 f'likelihood=bernoulli needs binary images, {spec.name!r} has '
                 f'{spec.levels} levels: use --set binarization=dynamic or '
                 '--set likelihood=gaussian'
             )
-        return ''
 
-    # The notes' functions; `reparameterize` is that of every Variational.
+    # The notes' functions; `reparameterize` is that of every VAE.
 
     def encode(
         self, example: tf.Tensor, label: tf.Tensor | None = None

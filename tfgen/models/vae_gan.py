@@ -9,15 +9,14 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Positive, Size
-from tfgen.data.kinds import Spec
-from tfgen.layers.networks import Encoder, Limits
+from tfgen.data.specs import Spec
+from tfgen.layers.networks import Encoder, Regularization
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.models.gan import GAN
-from tfgen.models.latent import Inference
-from tfgen.models.players import Batch, Descent, Player, Terms
 from tfgen.noise import Noise
 
 
-class VAEGAN(Inference, GAN):
+class VAEGAN(GAN):
     """Three players: encoder q(z|x), decoder (and generator) G, discriminator.
 
     The discriminator tells data from reconstructions and from samples of the
@@ -58,7 +57,7 @@ class VAEGAN(Inference, GAN):
         self.feature_weight = feature_weight
 
     def _variant_networks(self, units):
-        features = self._features(self.spec.shape, 0, units, Limits())
+        features = self._features(self.spec.shape, 0, units, Regularization())
         self.encoder = Encoder(features, self.latent_size, self.num_classes)
 
     def encode(
@@ -111,12 +110,12 @@ class VAEGAN(Inference, GAN):
             'reconstructed': self._objective.fake(scores)
         }
 
-    def players(self) -> tuple[Player, ...]:
-        encoder = Descent(
+    def updates(self) -> tuple[Update, ...]:
+        encoder = GradientUpdate(
             'encoder',
             self.encoder_loss_terms,
             self.encoder.trainable_variables,
         )
-        discriminator, generator = super().players()
+        discriminator, generator = super().updates()
         # The order of Larsen et al. 2016, algorithm 1.
         return encoder, generator, discriminator

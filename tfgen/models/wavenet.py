@@ -21,9 +21,9 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.arguments import Size
-from tfgen.data.kinds import SoundSpec
+from tfgen.data.specs import SoundSpec
 from tfgen.layers.linear import LabelEmbedding, Linear, gated
-from tfgen.models.exact import Autoregressive
+from tfgen.models.contracts.likelihood import Autoregressive
 
 LEVELS = 256
 _MU = LEVELS - 1
@@ -69,7 +69,7 @@ class WaveNet(Autoregressive):
       conditional: see Model.
     """
 
-    kinds = (SoundSpec,)
+    spec_types = (SoundSpec,)
     draws = 'samples'
     levels = LEVELS
 
@@ -138,22 +138,22 @@ class WaveNet(Autoregressive):
         if given is not None:
             given = tf.transpose(given)
         one_hot = self.one_hot(label)
-        ready = [
-            # A row of each: see Linear.ready.
+        step_weights = [
+            # A row of each: see Linear.step_weights.
             (
                 block.condition(one_hot) + tf.zeros([batch, 1]),
-                *block.ready(batch),
+                *block.step_weights(batch),
             )
             for block in self.blocks
         ]
-        hidden = self.hidden.ready(batch)
-        readout = self.readout.ready(batch)
+        hidden = self.hidden.step_weights(batch)
+        readout = self.readout.step_weights(batch)
         table = tf.convert_to_tensor(self.levels_table)
 
         def step(t, x, queues, drawn):
             skip, after = 0.0, []
             for block, queue, weights in zip(
-                self.blocks, queues, ready, strict=True
+                self.blocks, queues, step_weights, strict=True
             ):
                 # The slot holds the input of `dilation` steps ago; a queue
                 # is no longer than the sound, before which there is nothing.
@@ -225,12 +225,12 @@ class Block(keras.layers.Layer):
             x += self.residual(z)
         return x, self.skip(z)
 
-    def ready(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def step_weights(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The weights of `step`, put together, as plain tensors."""
         gates = tf.reshape(self.gates.kernel, [-1, self.gates.kernel.shape[-1]])
-        outputs = [self.skip.ready(batch)]
+        outputs = [self.skip.step_weights(batch)]
         if self.residual is not None:
-            outputs.insert(0, self.residual.ready(batch))
+            outputs.insert(0, self.residual.step_weights(batch))
         kernels, biases = zip(*outputs, strict=True)
         return gates, tf.concat(kernels, axis=1), tf.concat(biases, axis=1)
 

@@ -66,7 +66,7 @@ PRESETS = {
         **_DIGITS, **_HELD, discriminator_units=(64, 96), conditional=True
     ),
     'dcgan_mnist': _GAN(**_MNIST, **_HELD, conditional=True),
-    # The same small network for each loss; see scripts/compare.py.
+    # The same small network for each loss; see scripts/experiments/compare.py.
     'gan_mnist': _GAN(**_IMAGES, dataset='mnist'),
     'gan_fashion_mnist': _GAN(**_IMAGES, dataset='fashion_mnist'),
     # A thousand modes; z as in VEEGAN's protocol (Srivastava et al. 2017).
@@ -81,7 +81,7 @@ PRESETS = {
     ),
     'gan_ring': _GAN(**_POINTS, dataset='ring'),
     'gan_grid': _GAN(**_POINTS, dataset='grid'),
-    # The notes' figure of the game in one dimension; see scripts/game.py.
+    # The notes' figure of the game in one dimension; see game.py.
     'gan_bells': _GAN(
         network='mlp',
         generator_units=(64, 64, 64),

@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Literal
 from tfgen import arguments
 from tfgen.arguments import Positive, Share, Size
 from tfgen.data import sets
-from tfgen.data.kinds import Spec
 from tfgen.data.readers.base import EDITION
+from tfgen.data.specs import Spec
 from tfgen.errors import UserError
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ class Preset:
         self, data_dir: str | None = None, edition: int = EDITION
     ) -> sets.Data:
         """The data set."""
-        kinds = self.model.kinds
+        kinds = self.model.spec_types
         named = {k: getattr(self, k) for k in sets.arguments_of(kinds)}
         return sets.load_any(self.dataset, kinds, data_dir, edition, **named)
 
@@ -85,7 +85,7 @@ class Preset:
 @functools.cache
 def of(model: type[Model]) -> type[Preset]:
     """The class of the presets of a model."""
-    found = sets.arguments_of(model.kinds) | arguments.of(model.__init__)
+    found = sets.arguments_of(model.spec_types) | arguments.of(model.__init__)
     return dataclasses.make_dataclass(
         f'{model.__name__}Preset',
         [(k, hint, default) for k, (hint, default) in found.items()],

@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
-from tfgen.models.base import Model
-from tfgen.models.players import Batch, Mean, Player, Terms
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.updates import Batch, Mean, Terms, Update
 from tfgen.noise import Noise
 from tfgen.training import checkpoints
 
 
-class Average(Player):
+class Average(Update):
     """Follows every weight of a model, after all others have moved.
 
     Made inside the strategy's scope.
@@ -18,7 +18,7 @@ class Average(Player):
     """
 
     name = 'average'
-    updates = 0
+    repeats = 0
 
     def __init__(self, model: Model, decay: float):
         self._variables, self._decay = model.variables, decay
@@ -35,7 +35,7 @@ class Average(Player):
     def saved(self) -> dict:
         return {checkpoints.AVERAGES: self._averages}
 
-    def statistics(
+    def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         return {}, []

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-from tfgen import files
+from tfgen import storage
 from tfgen.errors import UserError
 
 _NAME = 'checkpoint'
@@ -78,7 +78,7 @@ def restore(
     """
     prefix = newest_readable(directory)
     if prefix:
-        with files.plain(directory) as plain:
+        with storage.plain(directory) as plain:
             _restore(checkpoint, str(plain / prefix.name), prefix, partial)
     return prefix
 
@@ -90,7 +90,7 @@ def newest_readable(directory: pathlib.Path) -> pathlib.Path | None:
       UserError: there are some, and none can be read.
     """
     candidates = newest_first(directory)
-    with files.plain(directory) as plain:
+    with storage.plain(directory) as plain:
         for prefix in candidates:
             damage = _damage(str(plain / prefix.name))
             if not damage:
@@ -132,14 +132,14 @@ def save(
     prefix = directory / f'{_NAME}-{step}'
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with files.plain(directory) as plain:
+        with storage.plain(directory) as plain:
             checkpoint.write(str(plain / prefix.name))
     except (OSError, tf.errors.OpError) as error:
         _delete(prefix)
         raise UserError(
             f'checkpoint {str(prefix)!r} cannot be written '
-            f'({files.reason(error)}): '
-            f'{files.remedy(error, "free some space")} and run the same '
+            f'({storage.reason(error)}): '
+            f'{storage.remedy(error, "free some space")} and run the same '
             'command again'
         ) from None
     stale = [p for p in newest_first(directory) if p != prefix]
@@ -149,7 +149,7 @@ def save(
     kept = [f'"{p.name}"' for p in reversed(newest_first(directory))]
     lines = [f'model_checkpoint_path: "{prefix.name}"']
     lines += [f'all_model_checkpoint_paths: {name}' for name in kept]
-    files.write({directory / _NAME: '\n'.join([*lines, '']).encode()})
+    storage.write({directory / _NAME: '\n'.join([*lines, '']).encode()})
 
 
 def _files(directory):
@@ -190,5 +190,5 @@ def _damage(name):
         for variable in reader.get_variable_to_shape_map():
             reader.get_tensor(variable)
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
-        return files.reason(error)
+        return storage.reason(error)
     return ''

@@ -1,4 +1,4 @@
-"""The one training loop, compiled: any number of players and replicas.
+"""The one training loop, compiled: any number of updates and replicas.
 
 Exactness. Two runs of the same configuration give the same weights bit for
 bit, and so does a run that was killed and resumed (on a GPU to float
@@ -14,7 +14,7 @@ two replicas would: neither TensorFlow's convolutions nor XLA's loops keep two
 cores busy with one batch (measured: 1.2 to 1.8 x). A process that may use one
 core computes them at once (measured: 1.6 x for small networks). TensorFlow
 cuts its sums by the number of its threads, so bits are equal only where that
-is: continue a run through the door by which it began (scripts/train.py, or
+is: resume a run with the same entry point (scripts/train.py, or
 strategies.make).
 """
 
@@ -23,8 +23,8 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from tfgen.models.base import Model
-from tfgen.models.players import Player
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.updates import Update
 from tfgen.noise import BatchNoise
 from tfgen.training import strategies
 from tfgen.training.stopping import Stop
@@ -45,14 +45,14 @@ def make_repeatable() -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
-    """How the rows of a global batch are dealt out.
+class BatchSplit:
+    """The rows of a global batch, dealt to replicas and streams.
 
     Attributes:
       batch: rows of the global batch.
-      replica: of these, a replica's.
-      streams: halves, or the whole, of a replica's rows that are computed side
-        by side.
+      replica: rows of one replica.
+      streams: 2 if the halves of a replica's rows are computed side by side,
+        else 1.
     """
 
     batch: int
@@ -64,7 +64,7 @@ class Rows:
         strategy: tf.distribute.Strategy,
         model: Model,
         batch_size: int,
-    ) -> 'Rows':
+    ) -> 'BatchSplit':
         """Two streams on a CPU, if one device computes independent rows."""
         rows = batch_size // strategy.num_replicas_in_sync
         on_cpu = not (
@@ -75,139 +75,150 @@ class Rows:
             model.settings
         )
         two = on_cpu and strategies.side_by_side() and alone and rows % 2 == 0
-        return Rows(batch_size, rows, 2 if two else 1)
+        return BatchSplit(batch_size, rows, 2 if two else 1)
 
 
-def measured(
-    player: Player, rows: Rows, jit: bool
+def compute_on_replica(
+    update: Update, rows: BatchSplit, jit: bool
 ) -> Callable[[dict, tf.Tensor, tf.Tensor], tuple]:
-    """(batch, key, start) -> what the player's `statistics` says of the rows.
+    """(batch, key, first row) -> the update's `compute` of a replica's rows.
 
     Args:
-      player: see models.players.
-      rows: of the batch; its streams are added up.
+      update: built.
+      rows: the split; the streams are added up.
       jit: whether XLA compiles it.
     """
     count = rows.replica // rows.streams
 
     def mean(values):
-        # Of the GLOBAL batch: adding over streams and replicas is all that is
-        # left to do.
+        # Over the GLOBAL batch, so streams and replicas need only be added.
         return tf.reduce_sum(values, axis=0) / rows.batch
 
-    def statistics(batch, key, start):
-        noise = BatchNoise(key, rows.batch, start, count, f'{player.name}/')
-        return player.statistics(batch, noise, mean)
+    def compute(batch, key, start):
+        noise = BatchNoise(key, rows.batch, start, count, f'{update.name}/')
+        return update.compute(batch, noise, mean)
 
-    # Without XLA no function of its own: replicas cannot meet inside one.
+    # Without XLA it is no function of its own: replicas cannot meet inside one.
     if jit:
-        statistics = tf.function(statistics, jit_compile=True, autograph=False)
+        compute = tf.function(compute, jit_compile=True, autograph=False)
 
-    def added(batch, key, start):
-        (terms, moves), *others = (
-            statistics(
+    def add_streams(batch, key, start):
+        parts = [
+            compute(
                 {k: v[first : first + count] for k, v in batch.items()},
                 key,
                 start + first,
             )
             for first in range(0, rows.replica, count)
-        )
-        for more, shares in others:
-            terms = {name: value + more[name] for name, value in terms.items()}
-            # (The gradient of a table of vectors may be sparse.)
-            moves = [
-                tf.convert_to_tensor(a) + tf.convert_to_tensor(b)
-                for a, b in zip(moves, shares, strict=True)
-            ]
-        return terms, moves
+        ]
+        return tf.nest.map_structure(_sum, *parts)
 
-    return statistics if rows.streams == 1 else added
+    return compute if rows.streams == 1 else add_streams
 
 
-def first_noise(seed: int, batch_size: int) -> BatchNoise:
-    """What Model.begin draws from."""
+def _sum(first, second):
+    # (The gradient of a table of vectors may be sparse.)
+    return tf.convert_to_tensor(first) + tf.convert_to_tensor(second)
+
+
+def initial_noise(seed: int, batch_size: int) -> BatchNoise:
+    """The noise of Model.initialize_from."""
     key = tf.constant([seed, 0], tf.int64)
     return BatchNoise(key, batch_size, prefix='begin/')
 
 
-def batches_per_step(players: Sequence[Player]) -> int:
-    """Batches that a step takes."""
-    return max(p.updates for p in players)
+def batches_per_step(updates: Sequence[Update]) -> int:
+    """Batches that one step takes."""
+    return max(update.repeats for update in updates)
 
 
 def make_loop(
     strategy: tf.distribute.Strategy,
-    players: Sequence[Player],
-    rows: Rows,
+    updates: Sequence[Update],
+    rows: BatchSplit,
     seed: int,
     jit: bool,
     stop: Stop | None = None,
 ) -> Callable:
     """The compiled loop: (batches, first step, count) -> history, n, stopped.
 
-    `history` maps 'player/term' to float32 [n], each step's average over the
-    global batch (and over a player's updates). n is `count`, or less if the
-    loop was stopped: `stop` was requested, on whichever worker, and all ended
-    after the same step.
+    `history` maps 'update/term' to float32 [n], the term's mean over the
+    global batch and the update's repeats in each step. n is `count`, or less
+    if the loop was stopped: `stop` was requested, on any worker, and all
+    workers ended after the same step.
     """
-    per_step = batches_per_step(players)
-    names, update = make_step(players, rows, seed, jit, per_step)
+    per_step = batches_per_step(updates)
+    make_step = step_function(updates, rows, seed, jit)
 
     # (AutoGraph would need a temporary file, and a disk that has room.)
     @tf.function(autograph=False)
     def run(batches, first, count):
+        names = []
+
+        def on_replica(taken, step, asked):
+            terms = make_step(taken, step)
+            names[:] = terms
+            # In one tensor, so that replicas meet once.
+            return tf.stack([*terms.values(), asked])
+
         def body(i, stopped, history):
             taken = [next(batches) for _ in range(per_step)]
             step = first + tf.cast(i, tf.int64)
+            # Above 0 on a worker that was told to stop.
             asked = stop.flag.read_value() if stop else tf.constant(0.0)
-            totals = strategy.run(update, (taken, step, asked))
-            totals = strategy.reduce('SUM', totals, axis=None)
-            return i + 1, totals[-1] > 0.0, history.write(i, totals[:-1])
+            values = strategy.run(on_replica, (taken, step, asked))
+            values = strategy.reduce('SUM', values, axis=None)
+            return i + 1, values[-1] > 0.0, history.write(i, values[:-1])
 
         _, stopped, history = tf.while_loop(
             lambda i, stopped, _: (i < count) & ~stopped,
             body,
             (0, False, tf.TensorArray(tf.float32, 0, dynamic_size=True)),
         )
-        return stopped, history.stack()
+        columns = tf.unstack(history.stack(), len(names), axis=1)
+        return stopped, dict(zip(names, columns, strict=True))
 
     def loop(batches, first, count):
         stopped, history = run(
             batches, tf.constant(first, tf.int64), tf.constant(count)
         )
-        history = history.numpy()
-        terms = dict(zip(names, history.T, strict=True))
-        return terms, len(history), bool(stopped)
+        history = {name: values.numpy() for name, values in history.items()}
+        (made,) = {len(values) for values in history.values()}
+        return history, made, bool(stopped)
 
     return loop
 
 
-def make_step(players, rows, seed, jit, per_step):
-    """One replica's share of one step, and the names of the terms it gives."""
-    statistics = [measured(p, rows, jit) for p in players]
-    names = []
+def step_function(
+    updates: Sequence[Update], rows: BatchSplit, seed: int, jit: bool
+) -> Callable:
+    """One replica's part of one step.
 
-    def update(batches, step, asked):
-        """-> [number of terms + 1], the last above 0 if it is asked to stop."""
+    Returns:
+      (batches, step) -> this replica's shares of the terms, by name.
+    """
+    per_step = batches_per_step(updates)
+    computed = [compute_on_replica(u, rows, jit) for u in updates]
+
+    def make_step(batches, step):
         replica = tf.distribute.get_replica_context()
         start = tf.cast(replica.replica_id_in_sync_group, tf.int32)
-        totals = {}
-        for player, measure in zip(players, statistics, strict=True):
-            for number in range(player.updates):
+        terms = {}
+        for update, compute in zip(updates, computed, strict=True):
+            for number in range(update.repeats):
                 key = tf.stack(
                     [tf.constant(seed, tf.int64), step * per_step + number]
                 )
-                terms, moves = measure(
+                shown, moves = compute(
                     batches[number], key, start * rows.replica
                 )
-                player.apply(moves, step)
-                for term, value in terms.items():
-                    name = f'{player.name}/{term}'
-                    share = value / player.updates
-                    totals[name] = totals.get(name, 0.0) + share
-            if not player.updates:
-                player.apply([], step)
-        names[:] = totals
-        return tf.stack([*totals.values(), asked])
+                update.apply(moves, step)
+                for term, value in shown.items():
+                    name = f'{update.name}/{term}'
+                    share = value / update.repeats
+                    terms[name] = terms.get(name, 0.0) + share
+            if not update.repeats:
+                update.apply([], step)
+        return terms
 
-    return names, update
+    return make_step

@@ -13,7 +13,7 @@ import numpy as np
 
 from tfgen.data import PaletteSpec, Spec, SymbolSpec
 from tfgen.errors import UserError
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 
 # Of a spec: numbers on which the shapes of weights may depend.
 _SIZES = ('height', 'width', 'channels', 'levels', 'length', 'size')

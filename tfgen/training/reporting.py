@@ -3,14 +3,14 @@
 import contextlib
 import math
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
 
-from tfgen import files, plots
+from tfgen import plots, storage
 from tfgen.errors import UserError
-from tfgen.evaluation.base import Figures
-from tfgen.models.base import GenerativeModel, Model
+from tfgen.models.contracts.capabilities import GenerativeModel
+from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 from tfgen.noise import RowNoise
 from tfgen.training.progress import Progress
@@ -36,7 +36,7 @@ class Reporter:
         model: Model,
         done: int,
         chief: bool,
-        measure: Callable[[Model], Figures] | None = None,
+        measure: Callable[[Model], Mapping[str, float]] | None = None,
     ):
         preset = config.preset
         self._directory, self._spec, self._model = directory, config.spec, model
@@ -129,12 +129,12 @@ class Reporter:
         grid = self._grid() if generative else None
         if generative:
             name = f'step_{done:07d}.png'
-            files.write_picture(self._directory / 'samples' / name, grid)
+            storage.write_picture(self._directory / 'samples' / name, grid)
         with _writing(self._directory), self._writer.as_default(step=done):
             if generative:
                 tf.summary.image('samples', grid[None])
-            for name, figure in figures.items():
-                tf.summary.scalar(f'measures/{name}', figure.value)
+            for name, value in figures.items():
+                tf.summary.scalar(f'metrics/{name}', value)
             self._writer.flush()
 
     def _grid(self):
@@ -211,7 +211,7 @@ def _writing(directory):
     except (OSError, tf.errors.OpError) as error:
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
-            f'({files.reason(error)}): '
-            f'{files.remedy(error, "free some space")} and run the same '
+            f'({storage.reason(error)}): '
+            f'{storage.remedy(error, "free some space")} and run the same '
             'command again; it continues from its last checkpoint'
         ) from None

@@ -2,18 +2,17 @@
 
 import pathlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen import files, lines
+from tfgen import lines, storage
 from tfgen.data import Data
 from tfgen.errors import NotFiniteError, UserError
-from tfgen.evaluation.base import Figures
-from tfgen.models.base import Model
-from tfgen.models.exact import Likelihood
-from tfgen.models.players import Player
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.updates import Update
 from tfgen.presets.settings import Preset
 from tfgen.training import (
     checkpoints,
@@ -37,7 +36,7 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     jit: str = 'auto',
     stop: stopping.Stop | None = None,
-    measure: Callable[[Model], Figures] | None = None,
+    measure: Callable[[Model], Mapping[str, float]] | None = None,
     profile_steps: tuple[int, int] | None = None,
 ) -> Model:
     """Trains, or continues, the run in `directory` to its last step.
@@ -62,7 +61,7 @@ def train(
         batch cannot be divided among the replicas, a loss is not finite.
       stopping.Stopped: `stop` was requested; its state is saved.
     """
-    directory = files.local(directory)
+    directory = storage.local(directory)
     strategy = strategy or tf.distribute.get_strategy()
     _require_equal_shares(config.preset.batch_size, strategy)
     rest = (strategy, jit, stop, measure, profile_steps)
@@ -83,10 +82,10 @@ def _train(
         if new and config.init_from:
             begun = warm_start.begin_from(model, config.init_from)
             warm_start.share(model, strategy)
-        players = make_players(model, preset)
+        updates = make_updates(model, preset)
     compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
-    saved = {k: v for p in players for k, v in p.saved().items()}
+    saved = {k: v for p in updates for k, v in p.saved().items()}
     checkpoint = checkpoints.of(model, step, **saved)
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
     if chief:
@@ -96,21 +95,23 @@ def _train(
         lines.write(f'continuing at step {done} from {restored}\n', sys.stdout)
     elif config.init_from:
         lines.write(f'{begun}\n', sys.stdout)
-    elif type(model).begin is not Model.begin:
+    elif type(model).initialize_from is not Model.initialize_from:
         (first,) = examples.train(config.seed, preset.batch_size).take(1)
         with strategy.scope():
-            model.begin(first, loop.first_noise(config.seed, preset.batch_size))
+            model.initialize_from(
+                first, loop.initial_noise(config.seed, preset.batch_size)
+            )
     if done >= preset.steps:
         already = f'{directory} is already trained to step {done}'
         lines.write(f'{already}\n', sys.stdout)
-        return _finished(model, players)
-    rows = loop.Rows.of(strategy, model, preset.batch_size)
-    run = loop.make_loop(strategy, players, rows, config.seed, compiled, stop)
+        return _finished(model, updates)
+    rows = loop.BatchSplit.of(strategy, model, preset.batch_size)
+    run = loop.make_loop(strategy, updates, rows, config.seed, compiled, stop)
     batches = batch_iterator(
-        strategy, examples, config, done * loop.batches_per_step(players)
+        strategy, examples, config, done * loop.batches_per_step(updates)
     )
     # These compute in float32 whatever is asked.
-    exact = isinstance(model, Likelihood)
+    exact = isinstance(model, LikelihoodModel)
     precision = 'float32' if exact else config.precision
     profile = Profile(profile_steps if chief else None, directory / 'summaries')
     with (
@@ -138,7 +139,7 @@ def _train(
                 report.samples(done)
             if stopped and done < preset.steps:
                 raise stopping.Stopped(done, stop.number)
-    return _finished(model, players)
+    return _finished(model, updates)
 
 
 def _require_equal_shares(batch_size, strategy):
@@ -151,23 +152,23 @@ def _require_equal_shares(batch_size, strategy):
         )
 
 
-def make_players(model: Model, preset: Preset) -> list[Player]:
-    """The model's players, and the moving average if there is one.
+def make_updates(model: Model, preset: Preset) -> list[Update]:
+    """The model's updates, and the moving average if there is one.
 
     Call it inside the strategy's scope.
     """
-    players = [*model.players()]
+    updates = [*model.updates()]
     if preset.ema:
-        players.append(Average(model, preset.ema))
-    for player in players:
-        player.build(preset)
-    return players
+        updates.append(Average(model, preset.ema))
+    for update in updates:
+        update.build(preset)
+    return updates
 
 
-def _finished(model, players):
-    for player in players:
-        if isinstance(player, Average):
-            player.use()
+def _finished(model, updates):
+    for update in updates:
+        if isinstance(update, Average):
+            update.use()
     return model
 
 

@@ -10,7 +10,7 @@ import time
 
 import tensorflow as tf
 
-from tfgen import files
+from tfgen import storage
 from tfgen.errors import UserError
 
 try:
@@ -123,8 +123,8 @@ def alone_in(directory: pathlib.Path):
     except OSError as error:
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
-            f'({files.reason(error)}): '
-            f'{files.remedy(error, "name another --workdir")}'
+            f'({storage.reason(error)}): '
+            f'{storage.remedy(error, "name another --workdir")}'
         ) from None
     try:
         yield

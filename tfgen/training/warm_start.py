@@ -3,9 +3,9 @@
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
 
-from tfgen import files
+from tfgen import storage
 from tfgen.errors import UserError
-from tfgen.models.base import Model
+from tfgen.models.contracts.model import Model
 from tfgen.training import checkpoints, naming, workdir
 
 
@@ -30,16 +30,16 @@ def begin_from(model: Model, source: str) -> str:
       UserError: there are no weights, or those of another model; `model` is as
         it was.
     """
-    path = files.local(source)
+    path = storage.local(source)
     prefix, folder = _find(path)
-    with files.plain(folder) as plain:
+    with storage.plain(folder) as plain:
         try:
             reader = tf.train.load_checkpoint(str(plain / prefix.name))
             stored = _numbered(reader)
         except (tf.errors.OpError, ValueError, RuntimeError) as error:
             raise UserError(
-                f'init_from {source!r} cannot be read ({files.reason(error)}): '
-                'name another run or export'
+                f'init_from {source!r} cannot be read '
+                f'({storage.reason(error)}): name another run or export'
             ) from None
     if not stored:
         raise UserError(
@@ -120,7 +120,7 @@ def _require_alike(model, config, source):
 
 def _find(path):
     """The prefix of the file that holds the weights, and its folder."""
-    for version in (path, *files.versions(path).values()):
+    for version in (path, *storage.versions(path).values()):
         prefix = version / 'variables' / 'variables'
         if prefix.with_suffix('.index').exists():
             return prefix, prefix.parent

@@ -9,11 +9,11 @@ import keras
 import tensorflow as tf
 
 import tfgen
-from tfgen import files, presets
+from tfgen import presets, storage
 from tfgen.data import Data, Spec, absolute, spec_from_dict
 from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
-from tfgen.models.base import Model, precision
+from tfgen.models.contracts.model import Model, precision
 from tfgen.presets.settings import Preset
 from tfgen.training import checkpoints
 
@@ -78,10 +78,10 @@ class Config:
             seed,
             precision,
             examples.spec,
-            data_dir and os.path.abspath(files.local(data_dir)),
+            data_dir and os.path.abspath(storage.local(data_dir)),
             absolute(preset.dataset),
             edition,
-            init_from and os.path.abspath(files.local(init_from)),
+            init_from and os.path.abspath(storage.local(init_from)),
         )
         return config, examples
 
@@ -244,7 +244,7 @@ def write_config(path: pathlib.Path, config: Config) -> None:
       UserError: `path` belongs to another run or cannot be written.
     """
     check(path, config)
-    files.write_json(path / 'config.json', config.as_dict())
+    storage.write_json(path / 'config.json', config.as_dict())
 
 
 def known_edition(path: pathlib.Path) -> int:
@@ -264,7 +264,7 @@ def read_config(path: pathlib.Path) -> Config:
     Raises:
       UserError: no workdir, or a damaged config.json.
     """
-    file = files.local(path) / 'config.json'
+    file = storage.local(path) / 'config.json'
     try:
         return Config.from_dict(json.loads(file.read_text()))
     except FileNotFoundError:

@@ -6,7 +6,7 @@ memory is 100 times faster than decoding); a larger one of images is read by
 random access.
 """
 
-from tfgen import files
+from tfgen import storage
 from tfgen.data.readers import stacked
 from tfgen.data.readers.base import EDITION, MEMORY_LIMIT, PATHS, Source
 from tfgen.data.readers.catalog import open_tfds
@@ -30,7 +30,7 @@ def open_images(
             'path of a folder'
         )
     if prefix in PATHS:
-        path = files.local(path, utf8=False)
+        path = storage.local(path, utf8=False)
     if prefix == 'folder':
         return open_folder(path, image_size, edition)
     if prefix == 'palette':

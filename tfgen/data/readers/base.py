@@ -215,7 +215,7 @@ def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 def hold_out(
     name: str, count: int, labels: np.ndarray | None, edition: int
 ) -> dict[str, np.ndarray]:
-    """Rows of 'train' and 'test' where a set of `count` has no split.
+    """BatchSplit of 'train' and 'test' where a set of `count` has no split.
 
     A tenth, drawn by a fixed seed, and of every class its share, but never
     the only example of a class.

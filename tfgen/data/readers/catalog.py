@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tfgen.data import digits
+from tfgen.data.embedded import digits
 from tfgen.data.readers.base import (
     EDITION,
     Fingerprint,

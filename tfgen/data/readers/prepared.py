@@ -15,8 +15,8 @@ import tensorflow_datasets as tfds
 from absl import logging
 from tensorflow_datasets.core import constants
 
-from tfgen import files
-from tfgen.data import digits, moons, tones
+from tfgen import storage
+from tfgen.data.embedded import digits, moons, tones
 from tfgen.data.readers.base import TEST, TRAIN, VALIDATION, InMemory, hold_out
 from tfgen.errors import UserError
 
@@ -29,10 +29,10 @@ EMBEDDED = {
 
 def open_builder(name, data_dir):
     if '://' in name:
-        files.local(name)  # which refuses it
+        storage.local(name)  # which refuses it
     try:
         place = data_dir or constants.DATA_DIR
-        place = files.local(place, remedy='pass --data_dir')
+        place = storage.local(place, remedy='pass --data_dir')
         data_dir = data_dir and str(place)
     except UserError:
         if data_dir or name not in EMBEDDED:

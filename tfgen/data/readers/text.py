@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tfgen.data import numerals
+from tfgen.data.embedded import numerals
 from tfgen.data.readers.base import Fingerprint, InMemory, Source, decoded
 from tfgen.errors import UserError
 

@@ -1,0 +1,353 @@
+"""Measures speed as ratios within one run, so that machines can be compared.
+
+    python scripts/benchmarks/benchmark.py [--output=results/benchmark.json]
+
+Needs no data set: the examples are random. Stop other work on the machine.
+Every section runs in a process of its own.
+"""
+
+import datetime
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+
+import loops
+import serving_load
+from absl import flags
+
+from tfgen import storage
+from tfgen.commands import cli
+from tfgen.errors import UserError
+from tfgen.export import pretrained
+
+flags.DEFINE_string('output', None, 'JSON file for the figures.')
+flags.DEFINE_string('section', None, 'Only this one, as JSON.')
+flags.DEFINE_string('contender', None, 'One of them; used by training_loops.')
+
+
+def main() -> None:
+    section, contender = flags.FLAGS.section, flags.FLAGS.contender
+    if contender:
+        if contender not in loops.CONTENDERS:
+            raise UserError(
+                f'unknown contender {contender!r}: use '
+                f'{", ".join(loops.CONTENDERS)}'
+            )
+        print(json.dumps(loops.pace(*loops.CONTENDERS[contender])))
+        return
+    if section:
+        if section not in SECTIONS:
+            raise UserError(
+                f'unknown section {section!r}: use {", ".join(SECTIONS)}'
+            )
+        print(json.dumps(SECTIONS[section]()))
+        return
+    figures = {}
+    for name in SECTIONS:
+        figures[name] = _in_process(f'--section={name}')
+        print(name, json.dumps(figures[name], indent=2), flush=True)
+    figures['date'] = datetime.date.today().isoformat()
+    figures['machine'] = f'{platform.machine()}, {os.cpu_count()} CPU cores'
+    if flags.FLAGS.output:
+        storage.write_json(cli.path(flags.FLAGS.output), figures)
+
+
+def _in_process(*arguments):
+    """What this script prints in a process of its own."""
+    output = subprocess.run(
+        [sys.executable, __file__, *arguments],
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    ).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def training_loops() -> dict:
+    """tfgen's training against other loops, and against the tutorials.
+
+    `loop` is the network of tfgen's CVAE in a plain loop: cache, shuffle,
+    batch, and a tf.function that makes one step. `cvae` and `dcgan` are
+    TensorFlow's tutorials, network, loop and input (tutorials.py).
+    Processes alternate, so that both sides meet the same machine, and the
+    ratio is the median over rounds. `of_sgemm` is the share of the machine's
+    own matrix product (2048 x 2048, float32, all cores) that the products and
+    convolutions of a step reach. They are counted in the graph: too high where
+    TensorFlow leaves some out, as it does in the DCGAN tutorial's step.
+    """
+    return {
+        name: _alternately(theirs, ours)
+        for name, theirs, ours in (
+            ('loop', 'cvae_plain', 'cvae_tfgen'),
+            ('cvae', 'cvae_tutorial', 'cvae_tfgen'),
+            ('dcgan', 'dcgan_tutorial', 'dcgan_tfgen'),
+        )
+    }
+
+
+def _alternately(theirs, ours, rounds=3):
+    """Medians of two contenders, and of the ratio of their paces."""
+    pairs = [
+        [_in_process(f'--contender={name}') for name in (theirs, ours)]
+        for _ in range(rounds)
+    ]
+    ratios = [
+        two['images_per_second'] / one['images_per_second']
+        for one, two in pairs
+    ]
+    medians = {
+        name: {
+            key: round(statistics.median(r[key] for r in side), 3)
+            for key in side[0]
+        }
+        for name, side in zip(
+            (theirs, ours), zip(*pairs, strict=True), strict=True
+        )
+    }
+    return {
+        'ratio': round(statistics.median(ratios), 3),
+        'ratio_of_each_round': [round(r, 3) for r in ratios],
+        'batch_size': loops.CONTENDERS[ours][1],
+        **medians,
+    }
+
+
+def bilstm_training() -> dict:
+    """Seven Diagonal BiLSTM layers of 16 units, batch 64, 28x28.
+
+    tfgen's loop on one device, and as two replicas that share the CPU, against
+    the same network with keras.layers.RNN, compiled by XLA and not.
+    """
+    from tfgen.training import strategies
+
+    # Before anything else: it decides what a device is.
+    replicated = strategies.make('mirrored', 2 if os.cpu_count() > 1 else 1)
+    import tensorflow as tf
+
+    one = tf.distribute.OneDeviceStrategy('CPU:0')
+    config = _bilstm_config()
+    runs = {
+        'tfgen_two_replicas': loops.training_loop(config, replicated, True),
+        'tfgen': loops.training_loop(config, one, True),
+        'keras_rnn': loops.training_loop(
+            config, one, False, change=_use_keras_rnn
+        ),
+        'keras_rnn_xla': loops.training_loop(
+            config, one, True, change=_use_keras_rnn
+        ),
+        'keras_rnn_xla_two_replicas': loops.training_loop(
+            config, replicated, True, change=_use_keras_rnn
+        ),
+    }
+    seconds = {name: [] for name in runs}
+    for run in runs.values():
+        run(1)
+    for _ in range(5):
+        for name, run in runs.items():
+            seconds[name].append(loops.seconds(run, 2) / 2)
+    pace = {k: 64 / statistics.median(v) for k, v in seconds.items()}
+    ours, theirs = (
+        max(v for k, v in pace.items() if k.startswith(name))
+        for name in ('tfgen', 'keras')
+    )
+    return {
+        'images_per_second': {k: round(v, 1) for k, v in pace.items()},
+        'ratio_of_the_best': round(ours / theirs, 2),
+        'ratio_on_one_device': round(pace['tfgen'] / pace['keras_rnn_xla'], 2),
+        'ratio_to_keras_rnn_without_xla': round(ours / pace['keras_rnn'], 2),
+    }
+
+
+def _bilstm_config():
+    from tfgen import presets
+    from tfgen.training import workdir
+
+    preset = presets.get(
+        'diagonal_bilstm_mnist',
+        ['units=16', 'num_layers=7', 'batch_size=64', 'ema=0'],
+    )
+    return workdir.Config('', preset, 0, 'float32', loops.config().spec)
+
+
+def _use_keras_rnn(model):
+    """The same arithmetic with keras.layers.RNN and automatic gradients."""
+    for block in model.blocks:
+        _use_in_block(block)
+
+
+def _use_in_block(block):
+    import keras
+    import tensorflow as tf
+
+    from tfgen.layers import line_scans
+
+    class Cell(keras.layers.Layer):
+        """A column of the skewed map; projections stand outside the loop."""
+
+        def __init__(self, states):
+            super().__init__()
+            self.built = True
+            self.kernel = states
+            self.state_size = [keras.KerasTensor([28, 16]).shape] * 2
+
+        def get_initial_state(self, batch_size=None):
+            return [tf.zeros([batch_size, 28, 16])] * 2
+
+        def call(self, gates, states):
+            h, c = states
+            above = tf.pad(h[:, :-1], [[0, 0], [1, 0], [0, 0]])
+            kernel = tf.reshape(self.kernel, [32, 64])
+            taps = tf.concat([h, above], axis=-1)
+            gates = gates + tf.tensordot(taps, kernel, 1)
+            h, c = line_scans.line_lstm_cell(gates, c)
+            return h, [h, c]
+
+    def scan(x, inputs, states):
+        gates = tf.pad(inputs(x), [[0, 0], [0, 0], [0, 28], [0, 0]])
+        gates = tf.reshape(gates, [-1, 28 * 56, 64])[:, : 28 * 55]
+        gates = tf.transpose(tf.reshape(gates, [-1, 28, 55, 64]), [0, 2, 1, 3])
+        cell = Cell(states.kernel)
+        h = keras.layers.RNN(cell, return_sequences=True)(gates)
+        h = tf.reshape(tf.transpose(h, [0, 2, 1, 3]), [-1, 28 * 55, 16])
+        h = tf.reshape(tf.pad(h, [[0, 0], [0, 28], [0, 0]]), [-1, 28, 56, 16])
+        return h[:, :, :28]
+
+    def call(x):
+        x = tf.identity(x)
+        right = scan(x, block.inputs[0], block.states[0])
+        left = scan(tf.reverse(x, [2]), block.inputs[1], block.states[1])
+        left = tf.reverse(left, [2])[:, :-1]
+        h = right + tf.pad(left, [[0, 0], [1, 0], [0, 0], [0, 0]])
+        return block.outputs(h)
+
+    block.call = call
+
+
+VARIANTS = {
+    'lstm': ['cell=lstm'],
+    'gru': ['cell=gru'],
+    'row_lstm': ['cell=row_lstm'],
+    'diagonal_bilstm': ['cell=diagonal_bilstm'],
+    'diagonal_bilstm, 7 layers of 16': [
+        'cell=diagonal_bilstm',
+        'num_layers=7',
+        'units=16',
+    ],
+    'pixelcnn, 7 layers': ['cell=pixelcnn', 'num_layers=7'],
+    'gated pixelcnn, 7 layers': [
+        'cell=pixelcnn',
+        'num_layers=7',
+        'gated=true',
+    ],
+}
+
+
+def _sampler(shape, batch, settings=('cell=lstm', 'units=128')):
+    """A PixelRNN, and its compiled sampler."""
+    import dataclasses
+
+    import tensorflow as tf
+
+    from tfgen import presets
+    from tfgen.noise import RowNoise
+
+    spec = loops.config().spec
+    spec = dataclasses.replace(spec, height=shape[0], width=shape[1])
+    model = presets.get('diagonal_bilstm_mnist', settings).build(spec)
+    sample = tf.function(lambda: model.sample(RowNoise(tf.range(batch))))
+    return model, sample
+
+
+def sampling() -> dict:
+    """Incremental sampling and completion against the whole network.
+
+    28x28, batch 16; the whole network runs once for each pixel. It costs the
+    same for each, so 10 of the 784 are timed and multiplied.
+    """
+    import tensorflow as tf
+
+    from tfgen.noise import RowNoise
+
+    image = tf.zeros([16, *loops.SHAPE])
+    mask = tf.concat([tf.ones([16, 14, 28, 1]), tf.zeros([16, 14, 28, 1])], 1)
+    figures = {}
+    for name, settings in VARIANTS.items():
+        model, sample = _sampler(loops.SHAPE, 16, settings)
+        noise = RowNoise(tf.range(16))
+        complete = tf.function(lambda: model.complete(image, mask, noise))  # noqa: B023
+        logits = tf.function(model.logits)
+        for run in (sample, complete, lambda: logits(image)):  # noqa: B023
+            run()
+        fast, completed = (
+            statistics.median(loops.seconds(run) for _ in range(5))
+            for run in (sample, complete)
+        )
+        slow = statistics.median(
+            loops.seconds(logits, image) for _ in range(10)
+        )
+        figures[name] = {
+            'sample_seconds': round(fast, 3),
+            'complete_seconds': round(completed, 3),
+            'whole_network_seconds': round(slow * 784, 1),
+            'ratio': round(slow * 784 / max(fast, completed), 1),
+        }
+    return figures
+
+
+def wavenet_sampling() -> dict:
+    """Queues against the whole network for each sample: 4,096, batch 4.
+
+    Of the whole network, 5 of the 4,096 runs are timed and multiplied.
+    """
+    import tensorflow as tf
+
+    from tfgen import presets
+    from tfgen.data import SoundSpec
+    from tfgen.noise import RowNoise
+
+    preset = presets.get('wavenet_spoken_digit', ['conditional=false'])
+    model = preset.build(SoundSpec(length=4096, sample_rate=8000))
+    sample = tf.function(lambda: model.sample(RowNoise(tf.range(4))))
+    logits = tf.function(model.logits)
+    audio = tf.zeros([4, 4096])
+    sample()
+    logits(audio)
+    fast = statistics.median(loops.seconds(sample) for _ in range(3))
+    slow = statistics.median(loops.seconds(logits, audio) for _ in range(5))
+    return {
+        'samples_per_second': round(4 * 4096 / fast),
+        'whole_network_seconds': round(slow * 4096, 1),
+        'ratio': round(slow * 4096 / fast, 1),
+    }
+
+
+def growth() -> dict:
+    """Time to draw one image by its side; linear in pixels if flat."""
+    microseconds = {}
+    for side in (8, 16, 24, 32):
+        _, sample = _sampler((side, side), 1)
+        sample()
+        seconds = statistics.median(loops.seconds(sample) for _ in range(9))
+        microseconds[f'{side}x{side}'] = round(seconds / side**2 * 1e6, 1)
+    return {'microseconds_per_pixel': microseconds}
+
+
+def serving() -> dict:
+    """The models of pretrained/ on the local server; see serving_load.py."""
+    return serving_load.capacity(str(pretrained.folder()))
+
+
+SECTIONS = {
+    'training_loops': training_loops,
+    'bilstm_training': bilstm_training,
+    'sampling': sampling,
+    'wavenet_sampling': wavenet_sampling,
+    'growth': growth,
+    'serving': serving,
+}
+
+if __name__ == '__main__':
+    cli.run(main)

@@ -1,0 +1,222 @@
+"""The training loops that benchmark.py compares, each as a contender.
+
+A contender makes `run(steps)` and says how many operations a step takes; it
+runs in a process of its own.
+"""
+
+import statistics
+import time
+
+SHAPE = (28, 28, 1)
+
+
+def seconds(run, *arguments):
+    """That one call takes."""
+    begin = time.perf_counter()
+    run(*arguments)
+    return time.perf_counter() - begin
+
+
+def images():
+    """Random binary ones: uint8 [10000, *SHAPE]."""
+    import numpy as np
+
+    random = np.random.default_rng(0)
+    return random.integers(0, 2, [10_000, *SHAPE], dtype=np.uint8)
+
+
+def config():
+    """A run of the CVAE on images of that kind."""
+    from tfgen import data, presets
+    from tfgen.training import workdir
+
+    spec = data.ImageSpec(
+        name='random',
+        height=28,
+        width=28,
+        levels=2,
+        split_sizes={'train': 10_000, 'test': 10_000},
+    )
+    preset = presets.get('cvae_mnist', ['batch_size=32', 'schedule=constant'])
+    return workdir.Config('cvae_mnist', preset, 0, 'float32', spec)
+
+
+def _plain(batch_size):
+    """tfgen's CVAE in the loop of the tutorials."""
+    import keras
+    import tensorflow as tf
+
+    from tfgen.noise import Noise
+
+    class Plain(Noise):
+        """Noise as the tutorials draw it."""
+
+        def normal(self, name, shape):
+            return tf.random.normal([batch_size, *shape])
+
+    run_config = config()
+    model = run_config.build()
+    optimizer = keras.optimizers.Adam(1e-3)
+    optimizer.build(model.trainable_variables)
+    dataset = (
+        tf.data.Dataset.from_tensor_slices(images())
+        .map(lambda x: tf.cast(x, tf.float32))
+        .cache()
+        .shuffle(10_000)
+        .batch(batch_size, drop_remainder=True)
+        .repeat()
+        .prefetch(tf.data.AUTOTUNE)
+    )
+    batches = iter(dataset)
+
+    @tf.function
+    def train_step(image):
+        with tf.GradientTape() as tape:
+            terms = model.loss_terms({'image': image}, Plain())
+            loss = tf.reduce_mean(tf.add_n(list(terms.values())))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)
+
+    def run(steps):
+        for _ in range(steps):
+            train_step(next(batches))
+
+    example = tf.TensorSpec([batch_size, *SHAPE])
+    return run, _operations([train_step.get_concrete_function(example).graph])
+
+
+def training_loop(config, strategy, jit, change=lambda model: None):
+    """tfgen's own loop over random images: steps -> None.
+
+    `change` is done to the fresh model.
+    """
+    from tfgen import data
+    from tfgen.data.readers import base
+    from tfgen.training import loop
+    from tfgen.training import run as training
+
+    split = base.InMemory(images(), None)
+    source = base.Source(SHAPE, 2, (), {'train': split, 'test': split})
+    examples = data.Data(config.spec, source)
+    loop.make_repeatable()
+    with strategy.scope():
+        model = config.build()
+        change(model)
+        updates = training.make_updates(model, config.preset)
+    rows = loop.BatchSplit.of(strategy, model, config.preset.batch_size)
+    run = loop.make_loop(strategy, updates, rows, config.seed, jit)
+    batches = training.batch_iterator(strategy, examples, config, 0)
+    return lambda steps: run(batches, 0, steps)
+
+
+def pace(make, batch_size):
+    """Images per second of `make(batch size)`, and what bounds them."""
+    run, operations = make(batch_size)
+    steps = max(10, 3200 // batch_size)
+    run(steps)
+    step = statistics.median(seconds(run, steps) / steps for _ in range(5))
+    sgemm = _sgemm()
+    return {
+        'images_per_second': batch_size / step,
+        'million_operations_per_image': operations / batch_size / 1e6,
+        'sgemm_gflops': sgemm / 1e9,
+        'of_sgemm': operations / step / sgemm,
+    }
+
+
+def _sgemm():
+    """Operations per second of the machine's matrix product."""
+    import tensorflow as tf
+
+    # Two, for a process that has halved its cores.
+    a, b = tf.random.normal([2, 2048, 2048])
+    products = tf.function(lambda: (tf.matmul(a, a), tf.matmul(b, b)))
+    products()
+    return 4 * 2048**3 / min(seconds(products) for _ in range(10))
+
+
+def _operations(graphs):
+    """Of the matrix products and convolutions of graphs."""
+    import tensorflow as tf
+
+    options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
+    options['output'] = 'none'
+    options['account_type_regexes'] = ['.*MatMul', 'Conv2D.*']
+    return sum(
+        tf.compat.v1.profiler.profile(graph, options=options).total_float_ops
+        for graph in graphs
+    )
+
+
+def _tutorial(name):
+    """Network and loop of a tutorial."""
+
+    def make(batch_size):
+        import numpy as np
+        import tutorials
+
+        pixels = images().astype(np.float32)
+        if name == 'dcgan':
+            pixels = pixels * 2 - 1
+        run, step = getattr(tutorials, name)(pixels, batch_size)
+        run(1)
+        return run, _operations(
+            [step.get_concrete_function(pixels[:batch_size]).graph]
+        )
+
+    return make
+
+
+def _tfgen(name, *settings):
+    """tfgen's loop, at the settings of a preset, or what is changed of it."""
+
+    def make(batch_size):
+        from tfgen import presets
+        from tfgen.training import loop, strategies, workdir
+
+        # Without labels, as the tutorials.
+        preset = presets.get(
+            name,
+            [f'batch_size={batch_size}', 'conditional=false', *settings],
+        )
+        strategy = strategies.make('one', halve_cores=preset.halve_cores)
+        import tensorflow as tf
+
+        made = workdir.Config(name, preset, 0, 'float32', config().spec)
+        run = training_loop(made, strategy, False)
+        batch = {'image': tf.TensorSpec([batch_size, *SHAPE])}
+        key = tf.TensorSpec([2], tf.int64)
+        graphs = [
+            tf.function(
+                loop.compute_on_replica(
+                    update,
+                    loop.BatchSplit(batch_size, batch_size, 1),
+                    jit=False,
+                )
+            )
+            .get_concrete_function(batch, key, 0)
+            .graph
+            for update in made.build().updates()
+        ]
+        return run, _operations(graphs)
+
+    return make
+
+
+CONTENDERS = {
+    'cvae_plain': (_plain, 32),
+    'cvae_tutorial': (_tutorial('cvae'), 32),
+    'cvae_tfgen': (_tfgen('cvae_mnist'), 32),
+    'dcgan_tutorial': (_tutorial('dcgan'), 256),
+    # The tutorial's widths at each resolution, its z, and nothing beside.
+    'dcgan_tfgen': (
+        _tfgen(
+            'dcgan_mnist',
+            'generator_units=256,64',
+            'latent_size=100',
+            'penalty=none',
+            'ema=0',
+        ),
+        256,
+    ),
+}

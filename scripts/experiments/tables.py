@@ -1,0 +1,79 @@
+"""Makes the tables of the documents from results/, after a new record.
+
+    python scripts/experiments/tables.py
+
+A table is known in its document by its heading. What stands in prose is held
+to the records by tests/test_figures.py.
+"""
+
+import json
+import pathlib
+import re
+
+from tfgen.evaluation import records
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    for name in DOCUMENTS:
+        file = ROOT / name
+        file.write_text(renewed(name))
+        print(file)
+
+
+def renewed(name: str) -> str:
+    """The text of a document with its tables as the records have them."""
+    text = (ROOT / name).read_text()
+    for make in DOCUMENTS[name]:
+        lines = make(text)
+        # (One table that begins so, or it is not known which.)
+        (old,) = re.findall(rf'^{re.escape(lines[0])}\n(?:\|.*\n)+', text, re.M)
+        text = text.replace(old, '\n'.join([*lines, '']))
+    return text
+
+
+def _of_presets(text):
+    """Of the README those that it names."""
+    shown = set(re.findall(r'^\| (`\w+`) \|', text, re.M))
+    head, line, *rows = records.markdown()
+    return [head, line, *(r for r in rows if r.split(' | ')[0][2:] in shown)]
+
+
+def _compared(name):
+    return lambda _: records.compared(
+        {row: c['values'] for row, c in _result(name)['rows'].items()}
+    )
+
+
+def _serving(_):
+    """Requests of one row a second, but for the twins that return files."""
+    return [
+        '| model | signature | 1 client | 16 clients |',
+        '|---|---|---|---|',
+        *(
+            f'| `{model}` | `{signature}` | {one:,.0f} | {many:,.0f} |'
+            for model, found in _result('benchmark')['serving'].items()
+            if isinstance(found, dict)
+            for signature, measured in found.items()
+            if not signature.endswith(('_png', '_wav', '_txt'))
+            for one, many in [measured['requests_per_second'].values()]
+        ),
+    ]
+
+
+def _result(name):
+    return json.loads((records.folder() / f'{name}.json').read_text())
+
+
+DOCUMENTS = {
+    'README.md': (_of_presets,),
+    'docs/presets.md': (lambda _: records.markdown(whole=True),),
+    'docs/results.md': (lambda _: records.beside_published(),),
+    'docs/gan.md': tuple(map(_compared, ('modes', 'stacked', 'images'))),
+    'docs/serve.md': (_serving,),
+}
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,1 @@
+"""Sets that come with tfgen, or are made by it."""

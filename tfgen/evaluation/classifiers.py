@@ -1,0 +1,101 @@
+"""The classifier of a data set, trained once and kept."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+
+from tfgen import evaluation, presets, storage
+from tfgen.data.readers import stacked
+from tfgen.errors import UserError
+from tfgen.evaluation.features import (
+    Features,
+    lack_of_classes,
+    of_classifier,
+)
+from tfgen.training.run import train
+from tfgen.training.workdir import Config
+
+# Raised where the model changes, so that no figure is of an older one.
+_VERSION = 1
+# A set with fewer training images gets the classifier of a small set.
+_SMALL, _PRESETS = 10_000, ('classifier_digits', 'classifier_mnist')
+
+
+def default_cache() -> pathlib.Path:
+    """$XDG_CACHE_HOME/tfgen, or ~/.cache/tfgen.
+
+    Raises:
+      UserError: the user has no home.
+    """
+    cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return storage.local(cache, remedy='pass --cache_dir') / 'tfgen'
+
+
+def features(
+    config: Config,
+    cache: pathlib.Path | None = None,
+    data_dir: str | None = None,
+    dataset: str | None = None,
+) -> Features:
+    """The features of a classifier of the data set of `config`.
+
+    Trained now where `cache` does not hold it, to be found there the next
+    time. Of stacked digits, the classifier of single ones. What it is, its
+    figures say: its preset and data set, its accuracy on the test split, and
+    a digest of all that decides it.
+
+    Args:
+      config: of a run.
+      cache: folder; None for `default_cache`.
+      data_dir, dataset: where the data lie now; see Config.load_data.
+
+    Raises:
+      UserError: the set has no two classes; the folder cannot be written.
+    """
+    config, examples = _config(config, data_dir, dataset)
+    lack = lack_of_classes(examples)
+    if lack:
+        raise UserError(lack)
+    digest = _digest(config)
+    cache = storage.local(cache) if cache else default_cache()
+    folder = cache / f'{config.name}-{digest}'
+    metrics = folder / 'metrics.json'
+    if metrics.exists():
+        model, _ = config.restore(folder)
+    else:
+        storage.require_writable(cache, '--cache_dir')
+        print(f'training {config.name} on {config.spec.name} in {folder}')
+        model = train(config, examples, folder)
+        figure = evaluation.evaluate(model, examples)['accuracy']
+        storage.write_json(metrics, figure.as_dict())
+    accuracy = json.loads(metrics.read_text())['mean']
+    name = f'{config.name} on {config.spec.name}'
+    facts = {'classifier_accuracy': accuracy, 'classifier': digest}
+    return of_classifier(model, name, facts)
+
+
+def _config(config, data_dir, dataset=None):
+    """Of the classifier's run, and its data."""
+    preset = config.preset
+    name = dataset or config.data_path or preset.dataset
+    changes = {'dataset': name.removeprefix(stacked.PREFIX)}
+    changes['image_size'] = preset.image_size
+    changes['binarization'] = preset.binarization
+    small = config.spec.split_sizes['train'] < _SMALL
+    small |= changes['dataset'] == 'digits'
+    kind = _PRESETS[0 if small else 1]
+    preset = dataclasses.replace(presets.PRESETS[kind], **changes)
+    return Config.of(kind, preset, data_dir=data_dir or config.data_dir)
+
+
+def _digest(config):
+    """Of all that decides the classifier, but for where its data lie."""
+    content = config.as_dict()
+    for name in ('data_dir', 'data_path', 'versions', 'init_from'):
+        del content[name]
+    del content['fields']['dataset'], content['spec']['name']
+    content['version'] = _VERSION
+    text = json.dumps(content, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=6).hexdigest()

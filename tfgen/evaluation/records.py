@@ -1,0 +1,259 @@
+"""What the presets have reached, from the records of their runs.
+
+`scripts/evaluate.py --record=results` writes a record; nobody else does.
+"""
+
+import json
+import math
+import pathlib
+import re
+import statistics
+
+from tfgen import presets, storage
+from tfgen.evaluation.published import PUBLISHED
+
+# Of a model that has many.
+_HEADLINES = (
+    'accuracy',
+    'given_1',
+    'given_2',
+    'given_3',
+    'label_agreement',
+    'frechet_distance',
+    'coverage',
+    'modes',
+    'quality',
+)
+# And of the whole of it, these too.
+_MORE = ('precision', 'recall', 'density', 'reverse_kl')
+_COUNTS = ('modes', 'active_units')
+_WORDS = {
+    'negative_log_likelihood': 'exact -log p(x)',
+    'frechet_distance': 'Frechet',
+    'kernel_distance': 'kernel',
+    'reverse_kl': 'reverse KL',
+    'sampling_kl': 'sampling KL',
+    'given_1': 'bound, 1 quadrant given',
+    'given_2': 'bound, 2 given',
+    'given_3': 'bound, 3 given',
+}
+
+
+def folder() -> pathlib.Path:
+    """results/, of a clone or of an installed tfgen."""
+    return storage.packaged('results')
+
+
+def read() -> dict[str, dict]:
+    """Preset -> its record, of those that have one."""
+    files = {name: folder() / f'{name}.json' for name in presets.PRESETS}
+    return {
+        name: json.loads(file.read_text())
+        for name, file in files.items()
+        if file.exists()
+    }
+
+
+def table() -> list[str]:
+    """A line for every preset: data, size, length, figure."""
+    found = read()
+    return [
+        f'{name:26}{preset.model.__name__:18}{preset.dataset:25} '
+        f'{getattr(preset, "binarization", "none"):10}'
+        f'{"given label" if preset.conditional else "":12}'
+        f'{steps:6} steps of {batch_size:3}   '
+        f'{_reached(found.get(name))}{_origin(found.get(name))}'
+        for name, preset in presets.PRESETS.items()
+        for steps, batch_size in [_length(preset, found.get(name))]
+    ]
+
+
+def markdown(whole: bool = False) -> list[str]:
+    """The same as a table, the README's.
+
+    Args:
+      whole: with the binarization, the time and the day of each run, and more
+        of its figures: that of docs/presets.md.
+    """
+    found = read()
+    heads = ['preset', 'model', 'data', 'parameters', 'steps x batch']
+    heads += ['time', 'day'] if whole else []
+    lines = _head(*heads, 'reached')
+    for name, preset in presets.PRESETS.items():
+        record = found.get(name)
+        steps, batch_size = _length(preset, record)
+        data = preset.dataset
+        data += ', given label' if preset.conditional else ''
+        cells = [
+            f'`{name}`',
+            preset.model.__name__,
+            data,
+            f'{record["num_parameters"]:,}' if record else '',
+            f'{steps:,} x {batch_size}{_origin(record)}',
+        ]
+        if whole:
+            how = getattr(preset, 'binarization', 'none')
+            how = record['binarization'] if record else how
+            cells[2] += f', {how}' if how in ('static', 'dynamic') else ''
+            cells += _when(record)
+        cells.append('; '.join(figures(record, whole)) if record else 'not run')
+        lines.append(_row(*cells))
+    return lines
+
+
+def beside_published() -> list[str]:
+    """The table of what others have published, beside the records."""
+    found = read()
+    lines = _head('preset', 'data', 'figure', 'reached', 'published')
+    for name, others in PUBLISHED.items():
+        for figure in dict.fromkeys(o.figure for o in others):
+            record = found[name]
+            binary = record['binarization']
+            data = _data_of(record)
+            data += f', {binary}' if binary in ('static', 'dynamic') else ''
+            value = record['figures'][figure]
+            theirs = [o.words() for o in others if o.figure == figure]
+            cells = _word(figure), _number(value) + _details(figure, value)
+            lines.append(_row(f'`{name}`', data, *cells, '; '.join(theirs)))
+    return lines
+
+
+def compared(values: dict) -> list[str]:
+    """A table of scripts/experiments/compare.py: rows differ in one thing.
+
+    Args:
+      values: row -> data set -> figure -> its value with each seed, None where
+        a run was not finite.
+
+    Returns:
+      Lines: of several seeds the mean and the deviation (n - 1) over seeds.
+    """
+    sets = next(iter(values.values()))
+    heads = [
+        f'{name}: {_word(figure)}' if not number else _word(figure)
+        for name, cell in sets.items()
+        for number, figure in enumerate(cell)
+    ]
+    lines = _head('row', *heads)
+    for row, cells in values.items():
+        shown = [
+            _over_seeds(figure, found)
+            for cell in cells.values()
+            for figure, found in cell.items()
+        ]
+        lines.append(_row(row, *shown))
+    return lines
+
+
+def figures(record: dict, whole: bool = False) -> list[str]:
+    """The figures of a record in words; of many, those that say most."""
+    found = record['figures']
+    wanted = (*_HEADLINES, *_MORE) if whole else _HEADLINES
+    names = [name for name in wanted if name in found]
+    if len(found) < 4 or not any(name in _HEADLINES for name in names):
+        names = list(found)
+    return [
+        f'{name.replace("_", " ")} {_number(found[name])}'
+        f'{_details(name, found[name]) if whole else ""}'
+        for name in names
+    ]
+
+
+def _head(*cells):
+    return [_row(*cells), f'|{"---|" * len(cells)}']
+
+
+def _row(*cells):
+    return f'| {" | ".join(cells)} |'
+
+
+def _word(figure):
+    return _WORDS.get(figure, figure.replace('_', ' '))
+
+
+def _reached(record):
+    if not record:
+        return 'not run'
+    return f'{record["num_parameters"]:,} parameters, {figures(record)[-1]}'
+
+
+def _length(preset, record):
+    """Steps and rows of a step: of the run if there is one, for the preset may
+    have changed since."""
+    if not record:
+        return preset.steps, preset.batch_size
+    return record['training']['steps'], record['training']['batch_size']
+
+
+def _when(record):
+    """How long the training took, and the day on which it was measured."""
+    if not record:
+        return '', ''
+    seconds = record['training']['seconds']
+    if seconds < 100:
+        return f'{seconds} s', record['date']
+    return f'{seconds / 60:.0f} min', record['date']
+
+
+def _data_of(record):
+    # (A palette is known by its folder's name.)
+    return re.sub(':.*/', ':', record['dataset'])
+
+
+def _origin(record):
+    """Whose weights the run began with; '' if they were its own."""
+    command = record['training']['command'] if record else ''
+    found = re.search(r'--init_from=runs/(\w+)', command)
+    return f' from {found[1]}' if found else ''
+
+
+def _number(figure):
+    """Mean, error and unit, to two digits of the error."""
+    mean, error = figure['mean'], figure['standard_error']
+    unit = f' {figure["unit"]}' if figure.get('unit') else ''
+    # (Equal draws have an error that is but rounding.)
+    if not error or error < 1e-9 * abs(mean):
+        return f'{mean:.4g}{unit}'
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return f'{mean:,.{digits}f} +- {error:,.{digits}f}{unit}'
+
+
+def _details(name, figure):
+    """In other units, of how many, by how many draws."""
+    said = ''
+    for detail, words in (
+        ('bits_per_dim', '{:.3f} bits/dim'),
+        ('bits_per_sample', '{:.2f} bits/sample'),
+        ('of', 'of {:,}'),
+        ('num_samples', 'S = {:,}'),
+        ('errors', '{:,} errors'),
+    ):
+        # (What others than counts are of goes without saying.)
+        if detail in figure and (detail != 'of' or name in _COUNTS):
+            said += f', {words.format(figure[detail])}'
+    return said
+
+
+def _over_seeds(figure, values):
+    """Mean and deviation over the seeds, which are a sample: n - 1."""
+    known = [v for v in values if v is not None]
+    lost = len(values) - len(known)
+    text = _spread(figure, known) if known else ''
+    return f'{text} ({lost} not finite)'.strip() if lost else text
+
+
+def _spread(figure, values):
+    share = figure == 'quality'
+    values = [100 * v if share else v for v in values]
+    mean, unit = statistics.fmean(values), ' %' if share else ''
+    if len(values) == 1:
+        whole = mean == round(mean)
+        digits = 0 if whole else min(3, 2 - math.floor(math.log10(mean)))
+        return f'{mean:,.{max(0, digits)}f}{unit}'
+    deviation = statistics.stdev(values)
+    if figure.endswith('_kl'):
+        return f'{mean:.2f} +- {deviation:.2f}'
+    if not deviation:
+        return f'{mean:,.4g}{unit}'
+    digits = 0 if deviation >= 10 else 1
+    return f'{mean:,.{digits}f} +- {deviation:,.{digits}f}{unit}'

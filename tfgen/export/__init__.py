@@ -1,0 +1,1 @@
+"""Signatures, SavedModels, and the trained models that come with tfgen."""

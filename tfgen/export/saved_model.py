@@ -1,0 +1,268 @@
+"""SavedModels for TensorFlow Serving, verified before they are published.
+
+    MODEL_DIR/<version>/          what tensorflow_model_server reads
+      saved_model.pb, variables/
+      assets.extra/tf_serving_warmup_requests
+      assets.extra/tfgen.json     preset, step, data spec
+
+A version is written to a hidden folder, loaded again, compared with the live
+model on real inputs, and then renamed into place, so that a server that
+watches MODEL_DIR never sees half a model.
+"""
+
+import contextlib
+import json
+import math
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen import storage
+from tfgen.data import Data, absolute
+from tfgen.errors import UserError
+from tfgen.export import signatures
+from tfgen.models.contracts.model import Model
+from tfgen.training import checkpoints
+from tfgen.training.workdir import INFO, Config
+
+WARMUP_ROWS = 4  # of the inputs that verify a model and warm a server
+
+
+def export(
+    model: Model,
+    config: Config,
+    step: int,
+    examples: Data,
+    model_dir: pathlib.Path,
+) -> pathlib.Path:
+    """Publishes `model` as the next version in `model_dir`.
+
+    Args:
+      model: trained.
+      config, step: of its run; both are noted in the export.
+      examples: the run's data, for real inputs.
+      model_dir: the folder that a server watches, one per model.
+
+    Returns:
+      The folder of the new version.
+
+    Raises:
+      UserError: `model_dir` cannot be written; nothing was published.
+      RuntimeError: the saved model differs from the live one.
+    """
+    model_dir = storage.local(model_dir)
+    if not storage.PATTERN.isdisjoint(str(model_dir)):
+        raise UserError(
+            f'model_dir {str(model_dir)!r} has one of '
+            f'{" ".join(sorted(storage.PATTERN))} in it, which a server reads '
+            'as a pattern: name another folder with --model_dir'
+        )
+    functions = signatures.functions(model)
+    with _staged(model_dir) as staging:
+        _save(model, functions, staging)
+        requests = example_requests(model, functions, examples)
+        _verify(functions, staging, requests)
+        (staging / INFO).parent.mkdir()
+        storage.write_json(staging / INFO, public(config) | {'step': step})
+        _write_warmup(staging, model_dir.name, requests)
+        os.chmod(staging, 0o755)
+        version = model_dir / str(_next_version(model_dir))
+        staging.rename(version)
+    return version
+
+
+@contextlib.contextmanager
+def _staged(model_dir):
+    """A hidden folder in `model_dir`; where something fails, nothing stays."""
+    new = not model_dir.exists()
+    try:
+        model_dir.mkdir(parents=True, exist_ok=True)
+        staging = pathlib.Path(
+            tempfile.mkdtemp(prefix='.exporting-', dir=model_dir)
+        )
+    except OSError as error:
+        raise UserError(
+            f'model_dir {str(model_dir)!r} cannot be written '
+            f'({error.strerror}): name another folder with --model_dir'
+        ) from None
+    try:
+        yield staging
+    except BaseException as error:
+        shutil.rmtree(staging, ignore_errors=True)
+        if new:
+            with contextlib.suppress(OSError):  # no longer empty
+                model_dir.rmdir()
+        if storage.is_disk_error(error):
+            raise UserError(
+                f'model_dir {str(model_dir)!r} cannot be written '
+                f'({storage.reason(error)}): free some space, or name another '
+                'folder, and export again; nothing was published'
+            ) from None
+        raise
+
+
+def public(config: Config) -> dict:
+    """The config as an export carries it: without paths of this machine."""
+    content = config.as_dict()
+    del content['data_dir'], content['data_path']
+    if content['init_from']:
+        content['init_from'] = pathlib.Path(content['init_from']).name
+    path = absolute(config.preset.dataset)
+    if path:
+        name = f'{path.partition(":")[0]}:{pathlib.Path(path).name}'
+        content['fields'] = content['fields'] | {'dataset': name}
+        content['spec'] = content['spec'] | {'name': name}
+    return content
+
+
+def versions(model_dir: pathlib.Path) -> list[pathlib.Path]:
+    """Folders of the versions in `model_dir`, or of the one it is."""
+    if (model_dir / 'saved_model.pb').exists():
+        return [model_dir]
+    return [*storage.versions(model_dir).values()]
+
+
+def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
+    """The signatures of the newest version in `model_dir`, and its info.
+
+    `model_dir` may also be the folder of one version.
+
+    Raises:
+      UserError: there is no exported model.
+    """
+    model_dir = storage.local(model_dir)
+    found = versions(model_dir)
+    if not found:
+        raise UserError(
+            f'{str(model_dir)!r} holds no exported model: pass the '
+            '--model_dir of scripts/export.py'
+        )
+    try:
+        with storage.plain(found[0]) as folder:
+            loaded = tf.saved_model.load(str(folder))
+        info = json.loads((found[0] / INFO).read_text())
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise UserError(
+            f'{str(found[0])!r} cannot be loaded '
+            f'({" ".join(str(error).split())[:120]}): export it again'
+        ) from None
+
+    def function(name):
+        def call(**inputs):
+            # Through `loaded`, which keeps the variables alive.
+            return loaded.signatures[name](**inputs)
+
+        # As the functions of a live model say what they take.
+        stated = loaded.signatures[name].structured_input_signature
+        call.structured_input_signature = stated
+        return call
+
+    names = set(loaded.signatures) - {'serving_default'}
+    return {name: function(name) for name in names}, info
+
+
+def example_requests(
+    model: Model, functions: dict[str, Callable], examples: Data
+) -> dict[str, dict[str, np.ndarray]]:
+    """One small real request per signature: name -> inputs."""
+    batch = next(iter(examples.evaluation('test', WARMUP_ROWS)))
+    values = {k: v.numpy() for k, v in batch.items()}
+    rows = len(values[model.spec.key])
+    values['seed'] = np.arange(rows, dtype=np.int64)
+    # The first half is known: the upper half of an image, a sound's beginning.
+    values['mask'] = np.ones([rows, *model.spec.mask_shape], np.float32)
+    values['mask'][:, values['mask'].shape[1] // 2 :] = 0.0
+    # Of ways between codes, both kinds.
+    values['weight'] = np.linspace(0, 1, rows, dtype=np.float32)
+    values['spherical'] = np.arange(rows, dtype=np.int32) % 2
+
+    def value(spec):
+        if spec.name in values:
+            return values[spec.name]
+        # Of numbers without bounds, such as z.
+        count = rows * math.prod(spec.shape[1:])
+        spread = np.linspace(-1, 1, count).reshape(rows, *spec.shape[1:])
+        return spread.astype(spec.dtype.as_numpy_dtype)
+
+    return {
+        name: {
+            spec.name: value(spec)
+            for spec in function.structured_input_signature[1].values()
+        }
+        for name, function in functions.items()
+    }
+
+
+def _save(model, functions, folder):
+    module = tf.Module()
+    # Only what the signatures use, and by its place in the model, as in a
+    # checkpoint: so a run can begin with it.
+    used = {id(v) for f in functions.values() for v in f.variables}
+    weights = {
+        str(number): v.value
+        for number, v in enumerate(model.variables)
+        if id(v.value) in used
+    }
+    if len(weights) < len(used):
+        raise RuntimeError('a signature uses a variable not of the model')
+    setattr(module, checkpoints.MODEL, weights)
+    tf.saved_model.save(
+        module,
+        str(folder),
+        signatures=functions
+        | {'serving_default': next(iter(functions.values()))},
+    )
+
+
+def _verify(functions, folder, requests):
+    loaded = tf.saved_model.load(str(folder))
+    for name, function in functions.items():
+        inputs = {k: tf.constant(v) for k, v in requests[name].items()}
+        expected = function(**inputs)
+        served = loaded.signatures[name](**inputs)
+        for key, value in expected.items():
+            ours, theirs = value.numpy(), served[key].numpy()
+            if ours.dtype == object:
+                same = np.array_equal(ours, theirs)
+            else:
+                same = np.allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+            if not same:
+                raise RuntimeError(
+                    f'the saved signature {name} differs from the live model '
+                    f'in {key}: nothing was published'
+                )
+
+
+def _write_warmup(folder, model_name, requests):
+    """Requests that a server runs before it takes traffic."""
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError:
+        print(
+            'no warm-up requests were written: '
+            'pip install tensorflow-serving-api'
+        )
+        return
+    file = folder / 'assets.extra' / 'tf_serving_warmup_requests'
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for name, inputs in requests.items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.name = model_name
+            request.model_spec.signature_name = name
+            for key, value in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())
+
+
+def _next_version(model_dir):
+    # (A file of such a name is in the way as well.)
+    names = (f.name for f in model_dir.iterdir())
+    return max((int(n) for n in names if storage.is_number(n)), default=0) + 1

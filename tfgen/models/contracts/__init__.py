@@ -1,0 +1,1 @@
+"""What models promise, and how they are trained."""

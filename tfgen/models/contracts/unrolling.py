@@ -1,0 +1,90 @@
+"""Look-ahead: a loss as it will be after another player's next updates.
+
+Source: Metz et al. 2017 (Unrolled GAN), equations 7 and 8.
+"""
+
+import functools
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+from tfgen import replicas
+from tfgen.gradients import with_gradients
+from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms
+from tfgen.noise import Noise
+
+# Under Adam's square root, whose slope at 0 is infinite.
+_SAFE = 1e-16
+LossTerms = Callable[[Batch, Noise], Terms]
+
+
+def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
+    """`terms` with the variables of `other` as they will be `steps` later.
+
+    Each step is one of Adam, from the moments that the other's optimizer has
+    now, on the same batch and noise, and is differentiated: the gradient of
+    the result knows how the other answers. Nothing is assigned, statistics of
+    batch norm included: these move where the other does.
+
+    (The paper's equations have plain gradient steps; its experiments, Adam's.)
+
+    Args:
+      terms: (batch, noise) -> per-example terms, of one player.
+      other: built; its own terms may depend on this player's variables.
+      steps: K.
+    """
+
+    def looked_ahead(batch, noise):
+        adam, variables = other.optimizer, list(other.variables)
+        index = [adam._get_variable_index(v) for v in variables]
+        values = [tf.convert_to_tensor(v) for v in variables]
+        first = [tf.convert_to_tensor(adam._momentums[i]) for i in index]
+        second = [tf.convert_to_tensor(adam._velocities[i]) for i in index]
+        done = tf.cast(tf.convert_to_tensor(adam.iterations), tf.float32)
+        rate = tf.convert_to_tensor(adam.learning_rate)
+        for number in range(1, steps + 1):
+            slopes = _slopes(other, variables, values, batch, noise)
+            first = _mixed(first, slopes, adam.beta_1)
+            second = _mixed(second, map(tf.square, slopes), adam.beta_2)
+            time = done + number
+            # Kingma and Ba 2015, the form of the end of section 2.
+            scale = rate * tf.sqrt(1.0 - tf.pow(adam.beta_2, time))
+            scale /= 1.0 - tf.pow(adam.beta_1, time)
+            values = [
+                v - scale * m / (tf.sqrt(s + _SAFE) + adam.epsilon)
+                for v, m, s in zip(values, first, second, strict=True)
+            ]
+            values = [
+                variable.constraint(v) if variable.constraint else v
+                for variable, v in zip(variables, values, strict=True)
+            ]
+        with _instead(variables, values):
+            return terms(batch, noise)
+
+    return looked_ahead
+
+
+def _slopes(player, variables, values, batch, noise):
+    """The gradient of the player's mean loss over the global batch."""
+
+    def total():
+        with _instead(variables, values):
+            terms = player.loss_terms(batch, noise).values()
+        return functools.reduce(tf.add, map(tf.reduce_mean, terms)), None
+
+    _, slopes = with_gradients(total, values)
+    return [replicas.mean(tf.convert_to_tensor(s)) for s in slopes]
+
+
+def _mixed(old, new, share):
+    return [
+        share * a + (1.0 - share) * b for a, b in zip(old, new, strict=True)
+    ]
+
+
+def _instead(variables, values):
+    """Tensors stand in for variables meanwhile."""
+    return keras.StatelessScope(
+        state_mapping=list(zip(variables, values, strict=True))
+    )

@@ -1,0 +1,290 @@
+"""Updates: the moves of one training step.
+
+Computing statistics and applying updates are separate. On every replica an
+update computes statistics of its rows (`compute`). They are shares of means
+over the global batch, so adding them over streams and replicas completes them.
+Then the update is applied (`apply`): an optimizer takes a step, or variables
+are assigned.
+
+A model makes its updates anew at each call of `updates()`; the training loop
+keeps one set of them.
+"""
+
+import abc
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import keras
+import tensorflow as tf
+
+from tfgen.data.stream import batches_of
+from tfgen.errors import UserError
+from tfgen.gradients import with_gradients
+from tfgen.noise import Noise
+from tfgen.optimizers import Adam
+
+Batch = dict[str, tf.Tensor]
+Terms = dict[str, tf.Tensor]
+# Per-example values [B, ...] -> this replica's share of their mean over the
+# global batch, [...]. The loop provides it, so no update can use the wrong
+# number of replicas.
+Mean = Callable[[tf.Tensor], tf.Tensor]
+
+
+class Run(Protocol):
+    """The settings of a run that an update depends on; see presets."""
+
+    learning_rate: float
+    schedule: str
+    beta_1: float
+    steps: int
+    batch_size: int
+
+
+class Update(abc.ABC):
+    """One move in every training step.
+
+    Attributes:
+      name: 'generator', 'discriminator'; 'model' if it is the only one.
+      repeats: how often per step, each time on a new batch. 0: once, without a
+        batch, after all other updates.
+    """
+
+    name: str
+    repeats: int = 1
+
+    def build(self, run: Run) -> None:
+        """Makes optimizers and variables; called in the strategy's scope."""
+        del run
+
+    def saved(self) -> dict:
+        """What a checkpoint must hold beside the model, by name."""
+        return {}
+
+    @abc.abstractmethod
+    def compute(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, Any]:
+        """Computes the statistics of some rows of a batch.
+
+        XLA may compile this function, so it assigns nothing but the running
+        statistics of its layers.
+
+        Args:
+          batch: of this replica, or of a half of its rows.
+          noise: one row per example.
+          mean: makes all results, or they are linear in what it makes.
+
+        Returns:
+          Scalar terms to report, by name, and a nest of tensors for `apply`.
+        """
+
+    @abc.abstractmethod
+    def apply(self, totals: Any, step: tf.Tensor) -> None:
+        """Moves the variables, in the replica context of tf.distribute.
+
+        Args:
+          totals: the second result of `compute`, for this replica's rows.
+            This function first adds them over the replicas.
+          step: int64, the training step.
+        """
+
+
+@dataclasses.dataclass
+class GradientUpdate(Update):
+    """One step of Adam on the mean of the terms' sum.
+
+    Attributes:
+      loss_terms: (batch, noise) -> named float32 [B] terms.
+      variables: to be moved.
+      learning_rate, beta_1: its own; None takes the run's.
+      window: the first step in which it moves, and the first in which it does
+        so no longer; None is the run's end. A schedule covers the window.
+    """
+
+    name: str
+    loss_terms: Callable[[Batch, Noise], Terms]
+    variables: Sequence[keras.Variable]
+    repeats: int = 1
+    learning_rate: float | None = None
+    beta_1: float | None = None
+    window: tuple[int, int | None] = (0, None)
+    optimizer: keras.optimizers.Optimizer | None = None
+
+    def build(self, run: Run) -> None:
+        rate, beta_1 = self.learning_rate, self.beta_1
+        rate = run.learning_rate if rate is None else rate
+        beta_1 = run.beta_1 if beta_1 is None else beta_1
+        first, last = self.window
+        last = run.steps if last is None else last
+        if first >= last:
+            raise UserError(
+                f'steps={run.steps} are over before {self.name} moves, in step '
+                f'{first}: use more steps'
+            )
+        count = (last - first) * self.repeats
+        if run.schedule == 'cosine':
+            rate = keras.optimizers.schedules.CosineDecay(rate, count)
+        if self.window != (0, None):
+            rate = _Window(rate, first * self.repeats, count)
+        self.optimizer = Adam(rate, beta_1=beta_1)
+        self.optimizer.build(self.variables)
+
+    def saved(self) -> dict:
+        return {f'{self.name}_optimizer': self.optimizer}
+
+    def compute(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        """The terms, and the gradients of their sum."""
+
+        def total():
+            terms = {
+                name: mean(values)
+                for name, values in self.loss_terms(batch, noise).items()
+            }
+            # (tf.add_n adds in no fixed order.)
+            return functools.reduce(tf.add, terms.values()), terms
+
+        return with_gradients(total, self.variables)
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        # (Adds over the replicas.)
+        self.optimizer.apply(totals, self.variables)
+
+
+class _Window(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate for `count` steps from `first` on, and 0 elsewhere."""
+
+    def __init__(self, rate, first: int, count: int):
+        self._rate, self._first, self._count = rate, first, count
+
+    def __call__(self, step):
+        done = tf.convert_to_tensor(step) - self._first
+        rate = self._rate(done) if callable(self._rate) else self._rate
+        within = (done >= 0) & (done < self._count)
+        return tf.where(within, rate, 0.0)
+
+
+@dataclasses.dataclass
+class EpochUpdate(Update):
+    """Assigns values that follow from means over all examples, once an epoch.
+
+    For models with `whole_epochs`; see data.stream.
+
+    Attributes:
+      examples: in an epoch.
+      shapes: of the means, by name.
+      statistics: (batch, noise) -> named [B] terms to report, and the float64
+        sums over the rows that are to be averaged, by the names of `shapes`.
+        Each row must count as batch['weight'] says.
+      variables: to be assigned.
+      solve: means over an epoch, by name -> new values of `variables`.
+    """
+
+    name: str
+    examples: int
+    shapes: Mapping[str, Sequence[int]]
+    statistics: Callable[[Batch, Noise], tuple[Terms, Terms]]
+    variables: Sequence[keras.Variable]
+    solve: Callable[[Mapping[str, tf.Tensor]], Sequence[tf.Tensor]]
+    repeats: int = 1
+
+    def build(self, run: Run) -> None:
+        self._parts = batches_of(self.examples, run.batch_size)
+        self._means = [
+            tf.Variable(
+                tf.zeros(shape, tf.float64),
+                trainable=False,
+                # All replicas add the same.
+                aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
+            )
+            for shape in self.shapes.values()
+        ]
+
+    def saved(self) -> dict:
+        return {f'{self.name}_means': self._means}
+
+    def compute(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        terms, sums = self.statistics(batch, noise)
+        shown = {name: mean(values) for name, values in terms.items()}
+        # Turns a sum over these rows into a share of the global mean.
+        rows = tf.ones_like(batch['weight'], tf.float64)
+        share = mean(rows) / tf.reduce_sum(rows)
+        return shown, [share * sums[name] for name in self.shapes]
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        replica = tf.distribute.get_replica_context()
+        totals = replica.all_reduce(tf.distribute.ReduceOp.SUM, totals)
+        means = [
+            mean + total / self._parts
+            for mean, total in zip(self._means, totals, strict=True)
+        ]
+        last = (step + 1) % self._parts == 0
+        # (Replicas cannot meet inside a branch, so no branch assigns.)
+        values = tf.cond(
+            last,
+            lambda: self.solve(dict(zip(self.shapes, means, strict=True))),
+            lambda: [tf.convert_to_tensor(v) for v in self.variables],
+        )
+        for variable, value in zip(self.variables, values, strict=True):
+            variable.assign(value)
+        for variable, mean in zip(self._means, means, strict=True):
+            variable.assign(tf.where(last, tf.zeros_like(mean), mean))
+
+
+@dataclasses.dataclass
+class BatchUpdate(Update):
+    """Assigns values that follow from means over a batch, such as moments.
+
+    Attributes:
+      statistics: (batch, noise) -> named [B, ...]; those of shape [B] are
+        reported as terms.
+      assign: (means over the global batch by name, step) -> None; assigns.
+    """
+
+    name: str
+    statistics: Callable[[Batch, Noise], Terms]
+    assign: Callable[[Mapping[str, tf.Tensor], tf.Tensor], None]
+    repeats: int = 1
+
+    def compute(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, Terms]:
+        found = self.statistics(batch, noise)
+        means = {name: mean(values) for name, values in found.items()}
+        shown = {k: v for k, v in means.items() if v.shape.rank == 0}
+        return shown, means
+
+    def apply(self, totals: Terms, step: tf.Tensor) -> None:
+        replica = tf.distribute.get_replica_context()
+        means = replica.all_reduce(
+            tf.distribute.ReduceOp.SUM, list(totals.values())
+        )
+        self.assign(dict(zip(totals, means, strict=True)), step)
+
+
+class PostUpdate(Update):
+    """Assigns after all other updates, to follow the weights.
+
+    Args:
+      functions: assign, in the replica context.
+    """
+
+    repeats = 0
+
+    def __init__(self, name: str, functions: Sequence[Callable[[], None]]):
+        self.name, self._functions = name, functions
+
+    def compute(
+        self, batch: Batch, noise: Noise, mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        return {}, []
+
+    def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
+        for function in self._functions:
+            function()

@@ -1,0 +1,372 @@
+"""What the space of codes looks like, by a model's served functions alone.
+
+For every model that serves `decode`. See pictures.py for what the functions
+take and return; `Codes` says where in the space a model is at home.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from tfgen import plots
+from tfgen.data import Data
+from tfgen.errors import UserError
+from tfgen.evaluation import distances
+from tfgen.models.contracts.latent import LatentVariableModel
+from tfgen.pictures.calls import (
+    COLUMNS,
+    Functions,
+    Pictures,
+    call,
+    decode,
+    in_rows,
+    labels_of,
+    real_examples,
+    require,
+    titles_of,
+)
+from tfgen.training.workdir import Config
+
+_MOST = 2000  # examples whose codes are looked at
+_TRAINING = 10_000  # among which neighbours are sought
+_NEIGHBOURS = 3  # for each unit of a perplexity
+
+
+@dataclasses.dataclass(frozen=True)
+class Codes:
+    """Quantiles of each number of a code.
+
+    Attributes:
+      sorted: those of examples, [N, K], each number by itself; None where
+        the prior is known.
+      config: of the run.
+    """
+
+    config: Config
+    sorted: np.ndarray | None = None
+
+    @staticmethod
+    def of(
+        functions: Functions, config: Config, examples: Data | None
+    ) -> 'Codes':
+        """The prior's; or those of test examples where there is no prior."""
+        if has_prior(config):
+            return Codes(config)
+        require(functions, 'encode', 'codes')
+        batch = real_examples(config, examples, _MOST, repeat=False)
+        codes = np.sort(encode(functions, batch), axis=0)
+        if len(codes) < 2:
+            raise UserError(
+                'the range of codes is that of test examples, and there is '
+                'one: add examples'
+            )
+        return Codes(config, codes)
+
+    def quantiles(self, uniform: np.ndarray) -> np.ndarray:
+        """Uniform numbers in (0, 1), [..., K] -> codes."""
+        if self.sorted is None:
+            preset = self.config.preset
+            return preset.model.prior_quantiles(uniform, preset.settings)
+        last = len(self.sorted) - 1
+        rows = np.round(uniform * last).astype(int)
+        return np.take_along_axis(
+            self.sorted, rows.reshape(-1, rows.shape[-1]), axis=0
+        ).reshape(uniform.shape)
+
+
+def has_prior(config: Config) -> bool:
+    """Whether codes of a run's model can be drawn, and need no examples."""
+    return issubclass(config.preset.model, LatentVariableModel)
+
+
+def encode(functions: Functions, batch: dict) -> np.ndarray:
+    """The codes of a batch, [N, K]: z, or the mean of q(z|x)."""
+    found = call(functions, 'encode', batch)
+    return found['z'] if 'z' in found else found['mean']
+
+
+def interpolation(
+    functions: Functions,
+    config: Config,
+    labels: Sequence[int] | None,
+    seed: int,
+    examples: Data | None = None,
+    spherical: bool = False,
+) -> Pictures:
+    """Ten rows, each a way between two codes.
+
+    Args:
+      examples: if given, the codes are of test examples, those of each row
+        next to each other; else drawn from the prior.
+      spherical: along the arc, on which lengths change evenly (White 2016,
+        section 2.1), and not along the straight line.
+    """
+    require(functions, 'interpolate', 'interpolation')
+    if examples is None:
+        if not has_prior(config):
+            raise UserError(
+                'this model has no prior of codes: interpolate with '
+                '--given=test'
+            )
+        size = _size(config)
+        uniform = np.random.default_rng(seed).random([2, COLUMNS, size])
+        ends = Codes(config).quantiles(uniform)
+        shown = labels_of(config, labels, COLUMNS)
+    else:
+        require(functions, 'encode', 'interpolation of examples')
+        batch = real_examples(config, examples, 2 * COLUMNS)
+        ends = encode(functions, batch).reshape(COLUMNS, 2, -1).swapaxes(0, 1)
+        shown = {k: v[::2] for k, v in batch.items() if k == 'label'}
+    np.linspace(0, 1, COLUMNS, dtype=np.float32)
+    inputs = {
+        'z': np.repeat(ends[0], COLUMNS, axis=0).astype(np.float32),
+        'z_to': np.repeat(ends[1], COLUMNS, axis=0).astype(np.float32),
+        'weight': np.tile(
+            np.linspace(0, 1, COLUMNS, dtype=np.float32), COLUMNS
+        ),
+        'spherical': np.full(COLUMNS**2, int(spherical), np.int32),
+    }
+    inputs |= {k: np.repeat(v, COLUMNS) for k, v in shown.items()}
+    drawn = call(functions, 'interpolate', inputs)[config.spec.key]
+    labels = shown.get('label')
+    named = None if labels is None else np.repeat(labels, COLUMNS)
+    return drawn, COLUMNS, titles_of(config, named)
+
+
+def traversal(
+    functions: Functions,
+    config: Config,
+    codes: Codes,
+    labels: Sequence[int] | None,
+    most: int = 20,
+) -> Pictures:
+    """A row for each number of the code, which alone changes in it.
+
+    From its first to its last quantile of 20; the others in the middle. The
+    first `most` numbers; one label.
+    """
+    require(functions, 'decode', 'traversal')
+    size = _size(config)
+    rows = min(size, most)
+    uniform = np.full([rows, COLUMNS, size], 0.5)
+    uniform[range(rows), :, range(rows)] = np.linspace(0.05, 0.95, COLUMNS)
+    label = _one_label(config, labels)
+    return (
+        decode(functions, config, codes.quantiles(uniform), label),
+        COLUMNS,
+        None,
+    )
+
+
+def manifold(
+    functions: Functions,
+    config: Config,
+    codes: Codes,
+    labels: Sequence[int] | None,
+    size: int = 20,
+) -> Pictures:
+    """The plane of the first two numbers, the others in the middle; one label.
+
+    At quantiles, so that equal steps are equally probable (Kingma and Welling
+    2014, appendix A).
+    """
+    require(functions, 'decode', 'manifold')
+    if _size(config) < 2:
+        raise UserError('a manifold needs latent_size 2 or more')
+    uniform = np.full([size, size, _size(config)], 0.5)
+    uniform[..., 0] = (np.arange(size) + 0.5) / size
+    uniform[..., 1] = 1.0 - uniform[..., 0].T
+    label = _one_label(config, labels)
+    z = codes.quantiles(uniform)
+    return decode(functions, config, z, label), size, None
+
+
+def styles(functions: Functions, config: Config, examples: Data) -> Pictures:
+    """A test image, then every label in its style (the notes' other digit).
+
+    z is the code of the image and its label, decoded with each label.
+    """
+    require(functions, 'encode', 'styles')
+    if not config.preset.conditional:
+        raise UserError(
+            'styles needs a conditional model: train with '
+            '--set conditional=true'
+        )
+    batch = real_examples(config, examples, COLUMNS)
+    mean = encode(functions, batch)
+    classes = config.spec.num_classes
+    z = np.repeat(mean[None], classes, axis=0)
+    decoded = decode(functions, config, z, range(classes))
+    decoded = decoded.reshape(classes, -1, *config.spec.shape)
+    real = batch[config.spec.key]
+    grid = np.concatenate([real[None], decoded]).swapaxes(0, 1)
+    named = ['test image', *titles_of(config, range(classes))] * len(grid)
+    return grid.reshape(-1, *config.spec.shape), classes + 1, named
+
+
+def attributes(
+    functions: Functions,
+    config: Config,
+    examples: Data,
+    labels: Sequence[int] | None,
+) -> Pictures:
+    """Test examples of one class on their way to another.
+
+    To the code of each 0 to 1.5 times the difference of the two classes' mean
+    codes is added (Radford et al. 2016, section 6.3.2; Larsen et al. 2016,
+    section 4.1).
+
+    Args:
+      labels: from which class, and to which.
+    """
+    require(functions, 'encode', 'attributes')
+    if config.preset.conditional or config.spec.num_classes < 2:
+        raise UserError(
+            'attributes need two classes, and a model that is not told of '
+            'them: use --kind=styles, or train with --set conditional=false'
+        )
+    labels = [0, 1] if labels is None else list(labels)
+    if len(labels) != 2:
+        raise UserError(f'labels {labels}: attributes take two, from and to')
+    first, last = labels
+    codes, seen, real = _coded(functions, config, examples, 'test')
+    known = sorted({*seen.tolist()})
+    for label in (first, last):
+        if label not in known:
+            raise UserError(
+                f'no test example has label {label}, only {known[:10]}: use '
+                '--labels of two of these, or add some of another class'
+            )
+    step = codes[seen == last].mean(0) - codes[seen == first].mean(0)
+    chosen = np.flatnonzero(seen == first)[:COLUMNS]
+    weights = np.linspace(0, 1.5, COLUMNS - 1)
+    z = codes[chosen][:, None] + weights[:, None] * step
+    drawn = decode(functions, config, z, None)
+    drawn = drawn.reshape(len(chosen), -1, *config.spec.shape)
+    grid = np.concatenate([real[chosen][:, None], drawn], axis=1)
+    return grid.reshape(-1, *config.spec.shape), COLUMNS, None
+
+
+def code_neighbours(
+    functions: Functions, config: Config, examples: Data, count: int
+) -> Pictures:
+    """Rows of test examples, their nearest training examples by code, and by
+    value."""
+    require(functions, 'encode', 'code neighbours')
+    codes, _, real = _coded(functions, config, examples, 'test', count)
+    known, _, training = _coded(functions, config, examples, 'train', _TRAINING)
+    by_code, _ = distances.nearest(codes, known)
+    by_value, _ = distances.nearest(
+        real.reshape(len(real), -1), training.reshape(len(training), -1)
+    )
+    columns = min(COLUMNS, len(real))
+    rest = -len(real) % columns
+    found = [
+        np.concatenate([x, np.zeros([rest, *x.shape[1:]], x.dtype)])
+        for x in (real, training[by_code], training[by_value])
+    ]
+    rows = np.stack([in_rows(x, columns) for x in found], axis=1)
+    return rows.reshape(-1, *config.spec.shape), columns, None
+
+
+def plane(
+    functions: Functions, config: Config, examples: Data, method: str
+) -> np.ndarray:
+    """A picture of the codes of test examples in two dimensions.
+
+    Args:
+      method: 'pca', or 'tsne' (van der Maaten and Hinton 2008).
+
+    Returns:
+      uint8 [side, side, 3]; a colour for each label.
+    """
+    require(functions, 'encode', 'a map of codes')
+    codes, labels, _ = _coded(functions, config, examples, 'test')
+    codes = codes - codes.mean(0)
+    if codes.shape[1] != 2:
+        codes = _projected(codes, method)
+    # (Codes that are all alike lie in the middle.)
+    extent = 1.1 * float(np.quantile(np.abs(codes), 0.999)) or 1.0
+    return plots.scatter(codes, extent, titles_of(config, labels))
+
+
+def _projected(codes, method):
+    """[N, K], whose mean is 0 -> [N, 2]."""
+    if method == 'pca' or codes.shape[1] < 2 or not codes.any():
+        _, _, axes = np.linalg.svd(codes, full_matrices=False)
+        places = codes @ axes[:2].T
+        # Of one number, or of one example, there is one axis.
+        return np.pad(places, [[0, 0], [0, 2 - places.shape[1]]])
+    # (It takes seconds to load.)
+    from sklearn.manifold import TSNE
+
+    count = len(codes)
+    if count < _NEIGHBOURS + 1:
+        raise UserError(
+            f'a t-SNE map needs {_NEIGHBOURS + 1} test examples or more, and '
+            f'there are {count}: use --method=pca, or add examples'
+        )
+    perplexity = min(30.0, (count - 1) / _NEIGHBOURS)
+    places = TSNE(init='pca', perplexity=perplexity, random_state=0)
+    return places.fit_transform(codes)
+
+
+def projector(
+    functions: Functions, config: Config, examples: Data
+) -> dict[str, bytes]:
+    """Files for TensorBoard's embedding projector, by name.
+
+    The codes of test examples, their labels and, of images, their pictures.
+    """
+    require(functions, 'encode', 'a map of codes')
+    codes, labels, real = _coded(functions, config, examples, 'test')
+    lines = ['\t'.join(f'{x:.6g}' for x in code) for code in codes]
+    files = {'codes.tsv': '\n'.join(lines).encode()}
+    settings = ['tensor_path: "codes.tsv"', 'tensor_name: "codes"']
+    if labels is not None:
+        named = titles_of(config, labels)
+        files['labels.tsv'] = '\n'.join(named).encode()
+        settings.append('metadata_path: "labels.tsv"')
+    spec = config.spec
+    if spec.ending == 'png':
+        # As the projector wants them: a square, row by row.
+        side = int(np.ceil(np.sqrt(len(real))))
+        height, width, channels = spec.shape
+        filled = np.zeros([side * side, *spec.shape], np.float32)
+        filled[: len(real)] = real
+        sheet = filled.reshape(side, side, height, width, channels)
+        sheet = sheet.swapaxes(1, 2).reshape(1, side * height, -1, channels)
+        (files['sprites.png'],) = spec.encode(sheet).numpy()
+        settings.append(
+            'sprite { image_path: "sprites.png" '
+            f'single_image_dim: {width} single_image_dim: {height} }}'
+        )
+    lines = ['embeddings {', *(f'  {line}' for line in settings), '}', '']
+    files['projector_config.pbtxt'] = '\n'.join(lines).encode()
+    return files
+
+
+def _coded(functions, config, examples, split, most=_MOST):
+    """Codes, labels (or None) and examples: the first of a split."""
+    codes, labels, real = [], [], []
+    for batch in examples.evaluation(split, 500, most):
+        batch = {k: v.numpy() for k, v in batch.items()}
+        labels.append(batch.get('label'))
+        if not config.preset.conditional:
+            batch.pop('label', None)
+        codes.append(encode(functions, batch))
+        real.append(batch[config.spec.key])
+    labels = None if labels[0] is None else np.concatenate(labels)
+    return np.concatenate(codes), labels, np.concatenate(real)
+
+
+def _size(config):
+    preset = config.preset
+    return preset.model.code_size(preset.settings)
+
+
+def _one_label(config, labels):
+    if labels is None:
+        return [0] if config.preset.conditional else None
+    return labels[:1]

@@ -1,0 +1,1 @@
+"""The local server: REST, merged requests, and its page."""

@@ -1,0 +1,375 @@
+"""A local server with TensorFlow Serving's REST API, for where there is none.
+
+    GET  /v1/models/NAME[/versions/N|/labels/L]            status
+    GET  /v1/models/NAME[/versions/N|/labels/L]/metadata   signatures
+    POST /v1/models/NAME[/versions/N|/labels/L]:predict    an answer
+    GET  /                                                 the explorer
+
+A client cannot tell it from TensorFlow Serving's, but for what docs/serve.md
+lists. It needs neither keras nor the models' code.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+import pathlib
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import tensorflow as tf
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from tfgen.server import rest
+from tfgen.server.servables import Model, Models, State, Version
+
+_PATH = re.compile(
+    r'/v1/models/(?P<model>[^/:]+)'
+    r'(/versions/(?P<number>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?'
+    r'(?P<what>/metadata|:predict|:classify|:regress)?'
+)
+_EXPLORER = pathlib.Path(__file__).parent / 'explorer'
+_LOG = logging.getLogger('uvicorn.error')  # which the command shows
+_METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
+_NOT_FOUND = """<HTML><HEAD>
+<TITLE>404 Not Found</TITLE>
+</HEAD><BODY>
+<H1>Not Found</H1>
+</BODY></HTML>
+"""
+# HTTP statuses of TensorFlow's errors; all others are the server's fault.
+_STATUS = {
+    tf.errors.INVALID_ARGUMENT: 400,
+    tf.errors.OUT_OF_RANGE: 400,
+    tf.errors.FAILED_PRECONDITION: 400,
+    tf.errors.NOT_FOUND: 404,
+    tf.errors.UNIMPLEMENTED: 501,
+    tf.errors.ALREADY_EXISTS: 409,
+    tf.errors.ABORTED: 409,
+    tf.errors.RESOURCE_EXHAUSTED: 429,
+    tf.errors.UNAVAILABLE: 503,
+    tf.errors.DEADLINE_EXCEEDED: 504,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RequestLimits:
+    """What a server takes on.
+
+    Attributes:
+      body: bytes of a request; a larger one is answered 413.
+      rows: of a request; more are answered 413.
+      waiting: requests that are being answered; another is answered 429.
+      seconds: in which a request must have come, and then be answered; later
+        is answered 408, and 504.
+    """
+
+    body: int = 32 * 2**20
+    rows: int = 1024
+    waiting: int = 256
+    seconds: float = 30.0
+
+
+class _Refusal(Exception):
+    """An answer other than 200."""
+
+    def __init__(self, status: int, message: str, **headers: str):
+        super().__init__(message)
+        self.status, self.headers = status, headers
+
+
+def app(
+    models: Models,
+    limits: RequestLimits,
+    poll_seconds: float = 1.0,
+    say: Callable[[str], None] = print,
+    hosts: Sequence[str] = ('*',),
+) -> Starlette:
+    """The ASGI application.
+
+    Args:
+      models: what is served; they are looked for every `poll_seconds`.
+      limits: see there.
+      poll_seconds: see `models`.
+      say: is told of versions that come and go.
+      hosts: under which names it may be asked; see TrustedHostMiddleware.
+    """
+    server = _Server(models, limits)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_) -> AsyncIterator[None]:
+        follower = asyncio.create_task(_follow(models, poll_seconds, say))
+        yield
+        follower.cancel()
+
+    return Starlette(
+        routes=[
+            Route('/v1/{rest:path}', server.answer, methods=_METHODS),
+            Route('/explorer/models', server.list_models),
+            Mount('/', _Page(directory=_EXPLORER, html=True)),
+        ],
+        lifespan=lifespan,
+        exception_handlers={404: _nothing, 405: _nothing},
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+        ],
+    )
+
+
+async def _follow(models, seconds, say):
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            for line in await asyncio.to_thread(models.refresh):
+                say(line)
+        except Exception as error:  # it looks again, whatever that was
+            with contextlib.suppress(OSError):
+                say(f'the models cannot be looked for ({error})')
+
+
+async def _nothing(_, error):
+    return HTMLResponse(_NOT_FOUND, error.status_code)
+
+
+class _Page(StaticFiles):
+    """The explorer, which loads nothing from elsewhere."""
+
+    def file_response(self, *arguments, **options) -> Response:
+        response = super().file_response(*arguments, **options)
+        response.headers['Content-Security-Policy'] = (
+            "default-src 'self'; img-src 'self' data:; media-src data:; "
+            'connect-src *'
+        )
+        # A newer tfgen has a newer page.
+        response.headers['Cache-Control'] = 'no-cache'
+        return response
+
+
+class _Server:
+    """Answers requests under /v1/."""
+
+    def __init__(self, models, limits):
+        self._models, self._limits = models, limits
+        self._busy = 0
+
+    async def answer(self, request: Request) -> Response:
+        try:
+            text = await self._dispatch(request)
+            return Response(text, 200, media_type='application/json')
+        except rest.BadRequest as error:
+            refusal = _Refusal(400, str(error))
+        except _Refusal as error:
+            refusal = error
+        except ClientDisconnect:
+            return Response(status_code=400)  # that nobody reads
+        except Exception:  # a fault of ours, told in the form of all others
+            _LOG.exception('no answer to %s', request.scope['path'])
+            refusal = _Refusal(500, 'the server failed: its log says how')
+        content = {'error': str(refusal)}
+        text = json.dumps(content, indent=4, ensure_ascii=False)
+        return Response(
+            text.encode(errors='replace'),
+            refusal.status,
+            headers=refusal.headers,
+            media_type='application/json',
+        )
+
+    async def list_models(self, _) -> Response:
+        """What TensorFlow Serving does not tell, for the explorer."""
+        newest = {
+            name: self._models.get(name).version()
+            for name in self._models.names()
+        }
+        named = [{'name': n, 'info': v.info} for n, v in newest.items() if v]
+        return Response(json.dumps(named), media_type='application/json')
+
+    async def _dispatch(self, request):
+        path = request.scope['path']
+        found = _PATH.fullmatch(path)
+        what = found and (found['what'] or '')
+        method = {None: '', '': 'GET', '/metadata': 'GET'}.get(what, 'POST')
+        if request.method != method:
+            raise _Refusal(400, f'Malformed request: {request.method} {path}')
+        if what == ':predict':
+            return await self._predict(request, found)
+        if what == '/metadata':
+            return self._metadata(found)
+        if what == '':
+            return self._status(found)
+        # For tf.Examples, of which no model here has a signature.
+        raise _Refusal(400, 'Expected one input Tensor.')
+
+    async def _in_time(self, request, work):
+        """What `work` makes, unless it is late or the client has gone."""
+        working = asyncio.create_task(work)
+        gone = asyncio.create_task(_gone(request))
+        try:
+            await asyncio.wait(
+                {working, gone},
+                timeout=self._limits.seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if working.done():
+                return working.result()
+            if gone.done():
+                raise ClientDisconnect()
+            raise _Refusal(
+                504,
+                f'no answer within {self._limits.seconds:g} seconds: ask for '
+                'fewer rows, or try again when less is asked',
+            )
+        finally:
+            working.cancel()
+            gone.cancel()
+
+    def _asked(self, found) -> tuple[Model | None, int | None]:
+        """The model and the number of the version that a path names."""
+        name, label = found['model'], found['label']
+        model = self._models.get(name)
+        if model and label is not None:
+            if label not in model.labels:
+                raise _Refusal(
+                    400,
+                    f'Unrecognized servable version label ({label}) of model '
+                    f'{name}',
+                )
+            return model, model.labels[label]
+        return model, int(found['number']) if found['number'] else None
+
+    def _status(self, found):
+        model, number = self._asked(found)
+        states = dict(model.states) if model else {}
+        if number is not None:
+            states = {n: s for n, s in states.items() if n == number}
+        if not states:
+            which = 'any versions' if number is None else f'version {number}'
+            raise _Refusal(
+                404, f'Could not find {which} of model {found["model"]}'
+            )
+        newest_first = sorted(states.items(), reverse=True)
+        told = [_described(n, s) for n, s in newest_first]
+        text = json.dumps({'model_version_status': told}, indent=1)
+        return f'{text}\n'
+
+    def _metadata(self, found):
+        version = self._version(found)
+        spec = {
+            'name': found['model'],
+            'version': str(version.number),
+            'signature_name': '',
+        }
+        return json.dumps({'model_spec': spec, 'metadata': version.metadata})
+
+    def _version(self, found) -> Version:
+        model, number = self._asked(found)
+        version = model.version(number) if model else None
+        if version is None:
+            name = found['model']
+            wanted = f'Latest({name})'
+            if number is not None:
+                wanted = f'Specific({name}, {number})'
+            raise _Refusal(404, f'Servable not found for request: {wanted}')
+        return version
+
+    async def _predict(self, request, found):
+        if self._busy >= self._limits.waiting:
+            raise _Refusal(
+                429,
+                f'{self._busy} requests are being answered: try again later',
+                **{'Retry-After': '1'},
+            )
+        self._busy += 1
+        try:
+            try:
+                async with asyncio.timeout(self._limits.seconds):
+                    body = await self._body(request)
+            except TimeoutError:
+                raise _Refusal(408, 'the request has not come whole') from None
+            made = self._made(self._version(found), body)
+            return await self._in_time(request, made)
+        finally:
+            self._busy -= 1
+
+    async def _made(self, version, body):
+        """The answer to a body."""
+        # In a thread: what is large would hold up all others.
+        signature, inputs, layout = await asyncio.to_thread(
+            self._inputs, version, body
+        )
+        outputs = await _called(version.signatures[signature], inputs)
+        return await asyncio.to_thread(rest.render, outputs, layout)
+
+    async def _body(self, request):
+        content, most = bytearray(), self._limits.body
+        packed = request.headers.get('content-encoding', 'identity')
+        if packed != 'identity':
+            raise _Refusal(
+                415, f'the request is packed ({packed}): send it as it is'
+            )
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > most:
+                raise _Refusal(
+                    413, f'the request has more than {most} bytes: send less'
+                )
+        return bytes(content)
+
+    def _inputs(self, version, body):
+        signature, values, layout = rest.parse(body)
+        rows = rest.count_rows(values, layout)
+        if rows > self._limits.rows:
+            raise _Refusal(
+                413,
+                f'the request has {rows} rows: send at most '
+                f'{self._limits.rows} at a time',
+            )
+        signature = signature or 'serving_default'
+        if signature not in version.signatures:
+            raise rest.BadRequest(
+                f'Serving signature name: "{signature}" not found in '
+                'signature def'
+            )
+        dtypes = version.signatures[signature].dtypes
+        return signature, rest.arrays(values, layout, dtypes), layout
+
+
+async def _gone(request):
+    """Ends when the client does not wait any more."""
+    while (await request.receive())['type'] != 'http.disconnect':
+        pass
+
+
+async def _called(served, inputs):
+    try:
+        return await served.call(inputs)
+    except tf.errors.OpError as error:
+        status = _STATUS.get(error.error_code, 500)
+        raise _Refusal(status, _reason(error)) from None
+    except (ValueError, TypeError) as error:
+        raise rest.BadRequest(' '.join(str(error).split())) from None
+    except (MemoryError, RuntimeError) as error:
+        raise _Refusal(503, f'no answer can be made ({error!r})') from None
+
+
+def _reason(error):
+    """What the graph said, without Python's account of where it stood."""
+    text = error.message
+    text = re.sub(
+        r'(?s)^Graph execution error:.*?<stack traces.*?>\n', '', text
+    )
+    return re.sub(r' \[Op:[^\]]*\]\s*$', '', text)
+
+
+def _described(number: int, state: State):
+    return {
+        'version': str(number),
+        'state': state.name,
+        'status': {'error_code': state.code, 'error_message': state.message},
+    }

@@ -1,1 +1,0 @@
-"""What a trained model answers, and how it is published."""
