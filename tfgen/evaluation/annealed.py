@@ -122,6 +122,7 @@ def _run(log_likelihood, shape, betas, steps, keys, tune):
     last = steps.shape[0] - 1
 
     def body(number, z, weights, steps):
+        """One temperature: weighs the chains, then moves them."""
         before, beta, step = betas[number], betas[number + 1], steps[number]
         weights += (beta - before) * log_likelihood(z)
         noise = BatchNoise(keys[number], rows)

@@ -68,10 +68,10 @@ def density_and_coverage(
 ) -> tuple[float, float]:
     """The density of samples among the data, and the share of data covered.
 
-    The balls are those of `precision_and_recall`, for the data. Density is the
-    mean number of balls in which a sample lies, divided by k. It is 1 for the
-    data's own distribution, and larger where samples crowd. Coverage is the
-    share of balls that contain a sample.
+    Points of the data have balls, as in `precision_and_recall`. Density is the
+    mean number of balls in which a sample lies, divided by k = `neighbours`. It
+    is 1 for the data's own distribution, and larger where samples crowd.
+    Coverage is the share of balls that contain a sample.
     Source: Naeem et al. 2020, equations 3 and 4.
     """
     of_real = radii(real, neighbours)

@@ -305,7 +305,7 @@ class StackedModes(Metric):
 
 
 def _classes(features, images, count):
-    """The class of each image, [N]; UserError unless there are `count`."""
+    """The class of each image, [N]; UserError if classes are not `count`."""
     _, probabilities = features.of(images)
     if probabilities is None or probabilities.shape[1] != count:
         raise UserError(

@@ -183,6 +183,7 @@ def example_requests(
     values['spherical'] = np.arange(rows, dtype=np.int32) % 2
 
     def value(spec):
+        """The value of an input, from `values` or made up."""
         if spec.name in values:
             return values[spec.name]
         # For inputs of numbers without bounds, such as z.

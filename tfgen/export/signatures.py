@@ -1,7 +1,7 @@
 """A model's signatures as graph functions that refuse bad input.
 
 The same functions are exported as a SavedModel and draw the pictures of
-scripts/sample.py, so a server gives the same examples as these pictures.
+scripts/sample.py, so a server returns the examples that these pictures show.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from tfgen.noise import RowNoise
 
 
 def functions(model: Model) -> dict[str, Callable]:
-    """The model's signatures, with a twin that returns files for some.
+    """The model's signatures by name, and for some a twin that returns files.
 
     Every function takes keyword tensors with the batch as first dimension and
     returns a dict of such tensors. Bad input (a value out of range, NaN, rows
@@ -228,4 +228,5 @@ def _check_spherical(model, spherical):
 
 
 def _assert(condition, message, *values):
+    """An assertion; its error shows the message and the values."""
     return tf.debugging.Assert(condition, [message, *values], summarize=16)

@@ -79,7 +79,7 @@ class Preset:
           edition: how the data are read; see readers.base.EDITION.
 
         Raises:
-          UserError: see sets.load_any.
+          UserError: the data set cannot be opened; see data.load.
         """
         kinds = self.model.spec_types
         named = {k: getattr(self, k) for k in sets.arguments_of(kinds)}

@@ -27,7 +27,7 @@ class Average(Update):
             tf.Variable(
                 v.value,
                 trainable=False,
-                # All replicas assign the same value, each to its own copy.
+                # All replicas compute the same value.
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
             for v in self._variables

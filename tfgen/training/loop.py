@@ -111,6 +111,7 @@ def compute_on_replica(
         compute = tf.function(compute, jit_compile=True, autograph=False)
 
     def add_streams(batch, key, start):
+        """Runs `compute` on each stream's rows and adds the results."""
         parts = [
             compute(
                 {k: v[first : first + count] for k, v in batch.items()},
@@ -171,6 +172,7 @@ def make_loop(
             return tf.stack([*terms.values(), asked])
 
         def body(i, stopped, history):
+            """One step on all replicas."""
             taken = [next(batches) for _ in range(per_step)]
             step = first + tf.cast(i, tf.int64)
             # This is above 0 on a worker that was told to stop.

@@ -200,8 +200,7 @@ def _classes(spec):
 
 
 def _once(names):
-    """Pairs (name, occurrence), so that equal names, such as two equal colours,
-    differ."""
+    """Pairs (name, how often seen), so that equal colours can be told apart."""
     seen = collections.Counter()
     for name in names:
         seen[name] += 1

@@ -56,6 +56,7 @@ class Profile:
         return tf.profiler.experimental.Trace('step', step_num=done, _r=1)
 
     def _stop(self):
+        """Ends the recording, if there is one, and writes it."""
         if self._running:
             self._running = False
             tf.profiler.experimental.stop()

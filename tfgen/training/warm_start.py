@@ -77,6 +77,7 @@ def share(model: Model, strategy: tf.distribute.Strategy) -> None:
 
     @tf.function(autograph=False)
     def of_the_first():
+        """The weights of the first replica: a sum in which the others are 0."""
         replica = tf.distribute.get_replica_context()
         first = tf.equal(replica.replica_id_in_sync_group, 0)
         own = [
@@ -141,6 +142,7 @@ def _numbered(reader):
     )
 
     def children(node):
+        """The children of a node of the object graph, by name."""
         return {c.local_name: graph.nodes[c.node_id] for c in node.children}
 
     kinds = children(graph.nodes[0])
