@@ -1,7 +1,7 @@
-"""What a trained model is worth: figures for metrics.json.
+"""Metrics of trained models; their results go into metrics.json.
 
-Each file of this folder holds the METRICS of one kind. Those that apply to a
-model are found by asking them; nothing else knows their names.
+Each file of this folder has METRICS of one sort. Every metric says whether it
+applies to a model; no other code lists their names.
 """
 
 import importlib
@@ -38,13 +38,17 @@ def chosen(
     metrics: Sequence[str] | None = None,
     settings: Settings | None = None,
 ) -> list[Metric]:
-    """The metrics of these names.
+    """The metrics of the given names.
 
-    For None, those taken by default, but for what is `left_out`.
+    Args:
+      model, examples: the model and data to measure.
+      metrics: names among `applicable`; None takes the default metrics without
+        those that are `left_out`.
+      settings: how to measure; None for the defaults.
 
     Raises:
-      UserError: an unknown metric, one that does not apply, or that
-        these examples are too few for; impossible settings; nothing is left.
+      UserError: a metric is unknown, does not apply, or needs other examples;
+        a setting is impossible; no default metric is left.
     """
     settings = settings or Settings()
     values = {k: v for k, v in vars(settings).items() if k != 'features'}
@@ -75,7 +79,7 @@ def chosen(
 def left_out(
     model: Model, examples: Data, settings: Settings
 ) -> dict[str, str]:
-    """The usual metrics that these examples do not allow: name -> why."""
+    """The default metrics that these examples do not allow: name -> why."""
     lacking = {
         metric.name: metric.lack(examples, settings)
         for metric in _usual(model, examples)
@@ -84,6 +88,7 @@ def left_out(
 
 
 def _usual(model, examples):
+    """The metrics that are computed if none is named."""
     return [
         METRICS[name]
         for name in applicable(model, examples)
@@ -97,11 +102,11 @@ def evaluate(
     settings: Settings | None = None,
     metrics: Sequence[str] | None = None,
 ) -> Results:
-    """The figures of a model over one split, by name.
+    """The results of a model on one split, by name.
 
     Args:
-      model, examples: what is measured.
-      settings: how.
+      model, examples: the model and data to measure.
+      settings: how to measure; None for the defaults.
       metrics: names among `applicable`; see `chosen`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""log p(x) of a VAE by annealed importance sampling, as a check on bounds.
+"""log p(x) of a VAE by annealed importance sampling, to check its bounds.
 
 Source: Neal 2001; Wu et al. 2017 (On the Quantitative Analysis of
 Decoder-Based Generative Models), section 3.
@@ -14,29 +14,31 @@ from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
-_CHAINS = 16  # for each example
-_IMAGES = 20  # if no limit is set: each costs as much as thousands of draws
+_CHAINS = 16  # per example
+# Examples if no limit is set: each costs as much as thousands of draws.
+_IMAGES = 20
 _TEMPERATURES = 1000
-_LEAPS = 10  # of a Hamiltonian transition
-_ACCEPTED = 0.65  # the share that the step sizes aim at
+_LEAPS = 10  # leapfrog steps of a Hamiltonian transition
+_ACCEPTED = 0.65  # the acceptance rate that tuning aims at
 
 
 class Annealed(Metric):
     """An upper bound on -log p(x) that needs no q(z|x).
 
-    Chains go from the prior to p(z|x) by transitions that keep p(z)
-    p(x|z)^t, t from 0 to 1 by a sigmoid; their mean weight is p(x) on average,
-    so that its log is below log p(x). A first run tunes the step sizes, which
-    a second, whose weights are taken, leaves as they are (departure: Wu et al.
-    tune as they go, and what they give is no longer a bound).
+    Chains move from the prior to p(z|x) by transitions that leave
+    p(z) p(x|z)^t invariant. t grows from 0 to 1 along a sigmoid. The mean
+    weight of the chains is an unbiased estimate of p(x), so its expected log
+    is below log p(x). A first run tunes the step sizes. A second run keeps
+    them and gives the weights. (Departure: Wu et al. tune during the run, so
+    their estimate is no longer a bound.)
 
-    Of the first 20 examples, if no limit is set.
+    It uses the first 20 examples, if no limit is set.
     """
 
     name = 'annealed'
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        return False  # minutes for a few images
+        return False  # it takes minutes for a few images
 
     def applies(self, model: Model, spec: Spec) -> bool:
         return isinstance(model, VariationalAutoEncoder)
@@ -69,18 +71,18 @@ class Annealed(Metric):
 def log_weights(
     log_likelihood, shape, seed, temperatures: int = _TEMPERATURES
 ) -> tf.Tensor:
-    """log of unbiased estimates of p(x) = E p(x|z), z ~ N(0, 1).
+    """Logs of unbiased estimates of p(x) = E p(x|z), z ~ N(0, 1).
 
     Args:
       log_likelihood: z [R, K] -> log p(x|z) [R].
-      shape: R, K.
+      shape: R, the number of chains, and K.
       seed: two integers.
       temperatures: steps from the prior to the posterior.
 
     Returns:
       float32 [R], one for each chain.
     """
-    # Close to each other at both ends; Wu et al., section 4.1.
+    # Temperatures are close to each other at both ends; Wu et al., section 4.1.
     ends = tf.sigmoid(tf.linspace(-4.0, 4.0, temperatures + 1))
     betas = (ends - ends[0]) / (ends[-1] - ends[0])
     steps = tf.fill([temperatures], 0.1)
@@ -92,7 +94,10 @@ def log_weights(
 
 
 def _keys(seed, phase, temperatures):
-    """Of the noise of each temperature, and of the start: int64 [T + 1, 2]."""
+    """Seeds for T temperatures, and one for the initial z: int64 [T + 1, 2].
+
+    `phase` is 0 for the run that tunes, and 1 for the run that measures.
+    """
     first, batch = seed
     numbers = np.arange(temperatures + 1) + batch * (temperatures + 1)
     firsts = np.full_like(numbers, 2 * first + phase)
@@ -100,11 +105,24 @@ def _keys(seed, phase, temperatures):
 
 
 def _run(log_likelihood, shape, betas, steps, keys, tune):
-    """Weights [R], and the step sizes [T] that it ended with."""
+    """Runs R chains over T temperatures.
+
+    Args:
+      log_likelihood: z [R, K] -> log p(x|z) [R].
+      shape: R, K.
+      betas: float32 [T + 1], from 0 to 1.
+      steps: step size at each temperature, [T].
+      keys: of `_keys`.
+      tune: whether to adapt the step sizes.
+
+    Returns:
+      Log weights [R], and the final step sizes [T].
+    """
     rows, size = shape
     last = steps.shape[0] - 1
 
     def body(number, z, weights, steps):
+        """One temperature: weighs the chains, then moves them."""
         before, beta, step = betas[number], betas[number + 1], steps[number]
         weights += (beta - before) * log_likelihood(z)
         noise = BatchNoise(keys[number], rows)
@@ -125,22 +143,28 @@ def _run(log_likelihood, shape, betas, steps, keys, tune):
 
 
 def _transition(log_likelihood, z, beta, step, noise):
-    """A Hamiltonian Monte Carlo step that keeps p(z) p(x|z)^beta.
+    """A Hamiltonian Monte Carlo step that leaves p(z) p(x|z)^beta invariant.
 
     Source: Neal 2011, section 5.3.
+
+    Returns:
+      The new z [R, K], and the share of chains that accepted it.
     """
 
     def energy(z):
+        """-log (p(z) p(x|z)^beta): [R, K] -> [R]."""
         prior = probability.log_normal_pdf(z, 0.0, 0.0)
         return -prior - beta * log_likelihood(z)
 
     def slope(z):
+        """The gradient of the energy: [R, K] -> [R, K]."""
         with tf.GradientTape() as tape:
             tape.watch(z)
             total = tf.reduce_sum(energy(z))
         return tape.gradient(total, z)
 
-    # (Of one length, trajectories may come back to where they began.)
+    # Step sizes vary at random: trajectories of one length may return to where
+    # they began.
     step *= 0.5 + noise.uniform('step', [1])
     momentum = noise.normal('momentum', z.shape[1:])
     place, moving = z, momentum - 0.5 * step * slope(z)

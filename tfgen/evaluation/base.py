@@ -1,4 +1,4 @@
-"""The base class of metrics, and their results."""
+"""The base class of metrics, with their settings and results."""
 
 import abc
 import dataclasses
@@ -20,14 +20,16 @@ class Settings:
 
     Attributes:
       split: 'test' or 'train'.
-      batch_size: does not change a figure but for the noise of a bound.
-      num_samples: S of the importance weighted bound.
+      batch_size: rows of a batch. It changes no result, except through the
+        noise of a bound.
+      num_samples: S, draws of z per example for the bounds.
       seed: of the noise.
       limit: only the first `limit` examples.
-      num_generated: samples of a set, where samples are measured; None for
-        as many as the metric's protocol says.
-      num_draws: sets of samples, over which a deviation is taken.
-      features: in which images are compared; see evaluation.features.
+      num_generated: samples in one set, for metrics of samples; None for as
+        many as the metric's protocol says.
+      num_draws: sets of samples, over which mean and deviation are taken.
+      features: the space in which images are compared; see
+        evaluation.features.
     """
 
     split: str = 'test'
@@ -42,10 +44,10 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """One number.
+    """The number that a metric gives.
 
     Attributes:
-      value: itself.
+      value: the number.
       error: its standard error; None where it is not known.
       unit: 'nats', ...; '' for a pure number.
       details: more numbers that belong to it, by name.
@@ -66,11 +68,11 @@ class Result:
         return f'{self.value:.4f}{error} {self.unit}{rates}'.rstrip()
 
     def as_dict(self) -> dict:
-        """As it stands in metrics.json."""
+        """Its form in metrics.json."""
         unit = {'unit': self.unit} if self.unit else {}
         error = {'standard_error': self.error}
         values = {**unit, 'mean': self.value, **error, **self.details}
-        # (JSON has no infinity.)
+        # JSON has no infinity and no NaN.
         return {
             name: None if isinstance(x, float) and not math.isfinite(x) else x
             for name, x in values.items()
@@ -81,24 +83,28 @@ Results = dict[str, Result]
 
 
 class Metric(abc.ABC):
-    """A measurement of a trained model; `name` is what --metrics takes."""
+    """A measurement of a trained model.
+
+    Attributes:
+      name: its name in the flag --metrics.
+      needs_features: whether it compares images in Settings.features.
+    """
 
     name: str
-    # Whether it compares images in Settings.features.
     needs_features: ClassVar[bool] = False
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        """Whether it is taken where it applies and no metric is named."""
+        """Whether it is computed if it applies and no metric is named."""
         return True
 
     @abc.abstractmethod
     def applies(self, model: Model, spec: Spec) -> bool:
-        """Whether the model, on examples of `spec`, has these figures."""
+        """Whether it can be computed for the model on examples of `spec`."""
 
     def lack(self, examples: Data, settings: Settings) -> str:
-        """What of the examples it would need, with the remedy; '' if nothing.
+        """Why the examples do not suffice, with the remedy; '' if they do.
 
-        Asked before any work.
+        This is asked before any work.
         """
         return ''
 
@@ -106,13 +112,22 @@ class Metric(abc.ABC):
     def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
-        """Measures; see Settings."""
+        """The results by name, measured as `settings` say."""
 
 
 def too_few(
     examples: Data, settings: Settings, least: int, purpose: str
 ) -> str:
-    """Why fewer than `least` examples are no use, with the remedy; or ''."""
+    """Says that there are fewer than `least` examples; '' if there are not.
+
+    Args:
+      examples, settings: the data, and the split and limit of it.
+      least: the number of examples that are needed.
+      purpose: begins the message.
+
+    Returns:
+      A message with the remedy, or ''.
+    """
     split, sizes = settings.split, examples.spec.split_sizes
     count = examples.count(split, settings.limit)
     if count >= least:
@@ -139,11 +154,13 @@ def mean(values: np.ndarray, unit: str = '') -> Result:
 
 
 def nats(values: np.ndarray, spec: Spec, is_density: bool = False) -> Result:
-    """The mean of -log p over examples, [B], and its rates.
+    """The mean of -log p in nats over examples, and its rates.
 
     Args:
-      is_density: of values on the data's range. The rates then count the
-        width of a level: P(level) is about density times width.
+      values: -log p of each example, [B].
+      spec: of the examples; it defines the rates, such as bits/dim.
+      is_density: whether p is a density on the data's range. The rates then
+        include the width of a level: P(level) is about density times width.
     """
     figure = mean(values, 'nats')
     width = spec.level_width() if is_density else 0.0
@@ -152,7 +169,7 @@ def nats(values: np.ndarray, spec: Spec, is_density: bool = False) -> Result:
 
 
 def batches(examples: Data, settings: Settings) -> tf.data.Dataset:
-    """The batches of what is measured."""
+    """The batches of the examples that `settings` select."""
     return examples.evaluation(
         settings.split, settings.batch_size, settings.limit
     )

@@ -1,4 +1,4 @@
-"""How well a model tells classes apart."""
+"""Metrics of classification, and of the discriminator's features."""
 
 import numpy as np
 import tensorflow as tf
@@ -10,11 +10,11 @@ from tfgen.models.contracts.capabilities import Classifying
 from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 
-_TRAINING = 10_000  # examples at most that the machine learns from
+_TRAINING = 10_000  # the most examples that the SVM is trained on
 
 
 class Accuracy(Metric):
-    """The share of examples whose class is told right; and how many are not."""
+    """The share of examples that are classified correctly; counts errors."""
 
     name = 'accuracy'
 
@@ -38,11 +38,11 @@ class Accuracy(Metric):
 
 
 class LinearSVM(Metric):
-    """What a linear machine reads from the discriminator's hidden layers.
+    """The accuracy of a linear SVM on the discriminator's features.
 
-    Its accuracy on the split that is measured; it learns from the last layer
-    of features of the training split. Source: Radford et al. 2016, section
-    5.1, which has the features of all layers, pooled.
+    The SVM is trained on the training split and measured on the split of the
+    settings. Source: Radford et al. 2016, section 5.1. Departure: features of
+    the last hidden layer; the paper pools those of all layers.
     """
 
     name = 'linear_svm'
@@ -65,12 +65,14 @@ class LinearSVM(Metric):
     def compute(
         self, model: GAN, examples: Data, settings: Settings
     ) -> Results:
-        # (A second to import, for who does not measure this.)
+        # Imported here, because it takes a second and other metrics do not
+        # need it.
         from sklearn import preprocessing, svm
 
         read = tf.function(model.discriminator_features, reduce_retracing=True)
 
         def gathered(stream):
+            """Features [N, F] and labels [N] of all batches."""
             found = [
                 (read(batch[examples.spec.key]).numpy(), batch['label'].numpy())
                 for batch in stream

@@ -1,4 +1,4 @@
-"""The classifier of a data set, trained once and kept."""
+"""Classifiers whose features compare images; trained once and cached."""
 
 import dataclasses
 import hashlib
@@ -17,7 +17,7 @@ from tfgen.evaluation.features import (
 from tfgen.training.run import train
 from tfgen.training.workdir import Config
 
-# Raised where the model changes, so that no figure is of an older one.
+# Increase it when the classifier changes, so that no cached one is used.
 _VERSION = 1
 # A set with fewer training images gets the classifier of a small set.
 _SMALL, _PRESETS = 10_000, ('classifier_digits', 'classifier_mnist')
@@ -41,18 +41,19 @@ def features(
 ) -> Features:
     """The features of a classifier of the data set of `config`.
 
-    Trained now where `cache` does not hold it, to be found there the next
-    time. Of stacked digits, the classifier of single ones. What it is, its
-    figures say: its preset and data set, its accuracy on the test split, and
-    a digest of all that decides it.
+    The classifier is trained now, unless `cache` has it, and then cached. For
+    stacked digits it is the classifier of single digits. Every result in these
+    features names the classifier's preset and data set, its accuracy on the
+    test split, and a digest of all that decides it.
 
     Args:
-      config: of a run.
+      config: of the run whose samples are compared.
       cache: folder; None for `default_cache`.
-      data_dir, dataset: where the data lie now; see Config.load_data.
+      data_dir, dataset: where the data are now; see Config.load_data.
 
     Raises:
-      UserError: the set has no two classes; the folder cannot be written.
+      UserError: the data set has fewer than two classes; the folder cannot be
+        written.
     """
     config, examples = _config(config, data_dir, dataset)
     lack = lack_of_classes(examples)
@@ -77,7 +78,7 @@ def features(
 
 
 def _config(config, data_dir, dataset=None):
-    """Of the classifier's run, and its data."""
+    """The Config of the classifier's run, and its data."""
     preset = config.preset
     name = dataset or config.data_path or preset.dataset
     changes = {'dataset': name.removeprefix(stacked.PREFIX)}
@@ -91,7 +92,10 @@ def _config(config, data_dir, dataset=None):
 
 
 def _digest(config):
-    """Of all that decides the classifier, but for where its data lie."""
+    """A digest of all that decides the classifier.
+
+    Where its data are does not count.
+    """
     content = config.as_dict()
     for name in ('data_dir', 'data_path', 'versions', 'init_from'):
         del content[name]

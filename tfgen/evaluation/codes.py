@@ -1,4 +1,4 @@
-"""What the codes of a model say."""
+"""Metrics of the codes, or latent vectors, that a model gives examples."""
 
 import numpy as np
 import tensorflow as tf
@@ -19,16 +19,16 @@ from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
-_ACTIVE = 0.01
-_MOST = 10_000  # examples of a split
-_VOTERS = 5
+_ACTIVE = 0.01  # variance above which a unit is active
+_MOST = 10_000  # the most examples of a split
+_VOTERS = 5  # neighbours that vote for a class
 
 
 class ActiveUnits(Metric):
-    """How many numbers of z differ from example to example.
+    """The number of active units of z.
 
     A unit is active if its mean under q(z|x) has a variance above 0.01 over
-    the set; the others have collapsed onto the prior (Burda et al. 2016,
+    the examples. The others have collapsed onto the prior (Burda et al. 2016,
     section 5.2).
     """
 
@@ -50,6 +50,7 @@ class ActiveUnits(Metric):
     ) -> Results:
         @tf.function(reduce_retracing=True)
         def means(example, label, number):
+            """Posterior means of a batch: [B, K]."""
             key = tf.stack([tf.constant(settings.seed, tf.int64), number])
             noise = BatchNoise(key, tf.shape(example)[0], prefix='units/')
             return model.posterior_means(example, label, noise)
@@ -65,16 +66,15 @@ class ActiveUnits(Metric):
 
 
 class CodeClasses(Metric):
-    """How well the class of an example is known from its neighbours.
+    """The accuracy of a vote of the five nearest training examples.
 
-    The share of examples whose five nearest of the training set, by code, are
-    mostly of their class: `code_accuracy`; and by value, `value_accuracy`.
+    `code_accuracy` finds the neighbours by code, `value_accuracy` by value.
     """
 
     name = 'code_classes'
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        # Of the others their samples say more.
+        # Generative models are judged by their samples instead.
         return not isinstance(model, GenerativeModel)
 
     def applies(self, model: Model, spec: Spec) -> bool:
@@ -93,7 +93,7 @@ class CodeClasses(Metric):
     def compute(
         self, model: Encoding, examples: Data, settings: Settings
     ) -> Results:
-        # (It takes seconds to load.)
+        # Imported here, because it takes seconds.
         from sklearn.neighbors import KNeighborsClassifier
 
         code = tf.function(model.code, reduce_retracing=True)

@@ -1,22 +1,22 @@
-"""How far a set of samples is from a set of data: pure functions of features.
+"""Distances between samples and data: pure functions of their features.
 
-All take features as float arrays [N, F], named `real=` and `generated=`, for
-half of them are not symmetric, and compute in float64, but for the distances
-between neighbours, which are float32.
+They take features as float arrays [N, F] by keyword, `real=` and `generated=`,
+because half of the functions are not symmetric. They compute in float64, but
+distances between neighbours in float32.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-_CHUNK = 1024  # rows whose distances to all others are in memory
+_CHUNK = 1024  # rows whose distances to all others are in memory at once
 
 
 def frechet(*, real: np.ndarray, generated: np.ndarray) -> float:
-    """The squared Frechet distance between the normals of both moments.
+    """The squared Frechet distance between normals fitted to both sets.
 
-    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)), covariances by N - 1. It falls
-    with the number of samples, so that only figures of equal N compare.
+    |m - m'|^2 + tr(C + C' - 2 (C C')^(1/2)), covariances divided by N - 1. It
+    falls as the number of samples grows, so compare only results of equal N.
     Source: Heusel et al. 2017 (FID), equation 6.
     """
     real, generated = _float64(real, generated)
@@ -25,18 +25,19 @@ def frechet(*, real: np.ndarray, generated: np.ndarray) -> float:
         np.atleast_2d(np.cov(x, rowvar=False)) for x in (real, generated)
     )
     root = _root(ours)
-    # (C C')^(1/2) has the trace of the root of C^(1/2) C' C^(1/2), which is
-    # symmetric, and whose values therefore cannot turn out complex.
+    # (C C')^(1/2) has the same trace as the root of C^(1/2) C' C^(1/2). The
+    # latter is symmetric, so its eigenvalues cannot turn out complex.
     values = np.linalg.eigvalsh(root @ theirs @ root)
     cross = np.sqrt(np.maximum(values, 0.0)).sum()
     return float(off @ off + np.trace(ours) + np.trace(theirs) - 2.0 * cross)
 
 
 def kernel_distance(*, real: np.ndarray, generated: np.ndarray) -> float:
-    """The squared maximum mean discrepancy, unbiased: it may fall below 0.
+    """An unbiased estimate of the squared maximum mean discrepancy.
 
-    Of the kernel (x . y / F + 1)^3. Its mean does not depend on the number of
-    samples. Source: Binkowski et al. 2018 (KID), equation 3 and section 4.
+    It may be below 0. The kernel is (x . y / F + 1)^3. The mean of the
+    estimate does not depend on the number of samples.
+    Source: Binkowski et al. 2018 (KID), equation 3 and section 4.
     """
     real, generated = _float64(real, generated)
     within = (_mean_kernel(x, x, True) for x in (real, generated))
@@ -46,10 +47,10 @@ def kernel_distance(*, real: np.ndarray, generated: np.ndarray) -> float:
 def precision_and_recall(
     *, real: np.ndarray, generated: np.ndarray, neighbours: int = 3
 ) -> tuple[float, float]:
-    """Shares of samples among the data, and of data among the samples.
+    """The share of samples among the data, and that of data among the samples.
 
-    A point is among a set if it lies within the ball of one of its points,
-    which reaches to that point's k-th neighbour in the set.
+    Every point of a set has a ball that reaches to its k-th neighbour in the
+    set. Another point is among the set if it lies in one of these balls.
     Source: Kynkaanniemi et al. 2019 (improved precision and recall), section 2.
     """
     of_real = radii(real, neighbours)
@@ -65,11 +66,12 @@ def precision_and_recall(
 def density_and_coverage(
     *, real: np.ndarray, generated: np.ndarray, neighbours: int = 5
 ) -> tuple[float, float]:
-    """How densely samples lie among the data, and the share of data covered.
+    """The density of samples among the data, and the share of data covered.
 
-    Density counts in how many balls of data a sample lies, over k: 1 for the
-    data's own distribution, and more where samples crowd. Coverage is the
-    share of balls that hold a sample.
+    Points of the data have balls, as in `precision_and_recall`. Density is the
+    mean number of balls in which a sample lies, divided by k = `neighbours`. It
+    is 1 for the data's own distribution, and larger where samples crowd.
+    Coverage is the share of balls that contain a sample.
     Source: Naeem et al. 2020, equations 3 and 4.
     """
     of_real = radii(real, neighbours)
@@ -82,10 +84,10 @@ def density_and_coverage(
 
 
 def inception_score(probabilities: np.ndarray) -> float:
-    """exp E KL(p(y|x) || p(y)): 1 to the number of classes.
+    """exp E KL(p(y|x) || p(y)), from 1 to the number of classes.
 
-    Source: Salimans et al. 2016, section 4. Departure: not the mean over ten
-    parts of the samples.
+    Source: Salimans et al. 2016, section 4. Departure: all samples at once,
+    not the mean over ten parts.
 
     Args:
       probabilities: of the classes of each sample, [N, K].
@@ -96,7 +98,7 @@ def inception_score(probabilities: np.ndarray) -> float:
 
 
 def nearest(queries: np.ndarray, points: np.ndarray) -> tuple:
-    """Which of `points` is nearest to each query, and how far: [N], [N]."""
+    """Index of the point nearest to each query, and its distance: [N], [N]."""
     found = [
         (distances.argmin(axis=1), distances.min(axis=1))
         for _, distances in _distances(queries, points)
@@ -108,7 +110,7 @@ def nearest(queries: np.ndarray, points: np.ndarray) -> tuple:
 
 
 def mean_pair(points: np.ndarray) -> float:
-    """The mean distance between two of the points."""
+    """The mean distance between two different points of [N, F]."""
     total = sum(np.sqrt(d).sum() for _, d in _distances(points, points))
     return float(total / (len(points) * (len(points) - 1)))
 
@@ -117,7 +119,7 @@ def radii(points: np.ndarray, neighbours: int) -> np.ndarray:
     """The squared distance of each point to its k-th neighbour: [N]."""
     return np.concatenate(
         [
-            # (The nearest of all is the point itself.)
+            # Place 0 is the point itself.
             np.partition(distances, neighbours, axis=1)[:, neighbours]
             for _, distances in _distances(points, points)
         ]
@@ -125,9 +127,13 @@ def radii(points: np.ndarray, neighbours: int) -> np.ndarray:
 
 
 def _distances(a, b) -> Iterator[tuple[slice, np.ndarray]]:
-    """Squared distances, some rows at a time: slice, [rows, len(b)]."""
+    """Squared distances of `a` to `b`, some rows of `a` at a time.
+
+    Yields:
+      The slice of rows, and distances [rows, len(b)].
+    """
     a, b = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (a, b))
-    # About a common middle: the squares of what is far off lose digits.
+    # Centred first: squares of points far from the origin lose digits.
     middle = b.mean(axis=0)
     a, b = a - middle, b - middle
     squares = np.square(b).sum(axis=1)
@@ -139,7 +145,7 @@ def _distances(a, b) -> Iterator[tuple[slice, np.ndarray]]:
 
 
 def _mean_kernel(a, b, same):
-    """The mean of the kernel over pairs; of one set, of different points."""
+    """The mean kernel over pairs of points; if `same`, of different points."""
     total = 0.0
     for first in range(0, len(a), _CHUNK):
         rows = a[first : first + _CHUNK]
@@ -151,9 +157,11 @@ def _mean_kernel(a, b, same):
 
 
 def _root(matrix):
+    """The root of a symmetric, positive semidefinite matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
 
 def _float64(*arrays):
+    """The arrays as float64 [N, F]."""
     return (np.asarray(a, np.float64).reshape(len(a), -1) for a in arrays)

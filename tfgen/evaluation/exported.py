@@ -1,4 +1,4 @@
-"""An export in a model's place: measured from its signatures alone."""
+"""Stand-in models that answer by an export's signatures, to measure it."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,20 +17,21 @@ from tfgen.evaluation.base import (
 from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Model
 
-_ROWS = 2500  # that a function is given at once
+_ROWS = 2500  # rows per call of a signature, about
 
 Functions = Mapping[str, Callable]
 
 
 def stand_in(functions: Functions, live: Model) -> Model:
-    """A model that answers by an export's functions.
+    """A model whose methods call an export's functions.
 
     Args:
-      functions: signature -> function, of export.load.
-      live: the export's model with any weights, which says what numbers mean.
+      functions: signature -> function, from export.load.
+      live: the export's model with any weights. It gives the spec, the number
+        of parameters, and whether likelihoods are densities.
 
     Raises:
-      UserError: it serves nothing that can be measured.
+      UserError: the export serves no function that can be measured.
     """
     stand_ins = (
         (_Exact, {'sample', 'log_prob'}),
@@ -46,25 +47,26 @@ def stand_in(functions: Functions, live: Model) -> Model:
             'measure: measure its run, with --workdir'
         )
     model = able[0](live.spec, conditional=bool(live.num_classes))
-    # (Not to be tracked by Keras.)
+    # Keras must not track these attributes.
     object.__setattr__(model, 'served', functions)
     object.__setattr__(model, 'live', live)
     return model
 
 
 class _Exported(Model):
-    """What all stand-ins have."""
+    """The base class of stand-ins."""
 
     spec_types = ()
 
     @classmethod
     def check(cls, spec: Spec, **settings) -> None:
-        """Whatever was exported could be built."""
+        """Checks nothing: the exported model was checked when it was built."""
 
     def updates(self) -> tuple:
         return ()
 
     def ask(self, name: str, label: tf.Tensor | None, **inputs) -> dict:
+        """The outputs of the signature `name`, by name."""
         if self.num_classes:
             inputs['label'] = label
         return self.served[name](**inputs)
@@ -74,11 +76,15 @@ class _Exported(Model):
 
 
 class _Drawing(_Exported):
+    """An export that serves `sample`."""
+
     def sample(self, noise, label=None):
         return self.ask('sample', label, seed=noise.seeds)[self.spec.key]
 
 
 class _Exact(_Drawing, LikelihoodModel):
+    """An export that also serves `log_prob`."""
+
     def log_prob(self, example, label=None):
         inputs = {self.spec.key: example}
         return self.ask('log_prob', label, **inputs)['log_prob']
@@ -92,25 +98,31 @@ class _Exact(_Drawing, LikelihoodModel):
 
 
 class _Bounding(_Drawing):
+    """An export that also serves `elbo`."""
+
     def elbo(self, example, label, seeds):
         inputs = {self.spec.key: example, 'seed': seeds}
         return self.ask('elbo', label, **inputs)['elbo']
 
 
 class _Classifying(_Exported):
+    """An export that serves `classify`."""
+
     def class_logits(self, example):
         inputs = {self.spec.key: example}
         return tf.math.log(self.served['classify'](**inputs)['probabilities'])
 
 
 class _DrawingAndClassifying(_Classifying, _Drawing):
+    """An export that serves `sample` and `classify`."""
+
     pass
 
 
 class ServedBound(Metric):
     """-ELBO of an export, averaged over S draws of q(z|x).
 
-    The importance weighted bound is not to be had from outside.
+    No signature gives the weights of the importance weighted bound.
     """
 
     name = 'served_bound'
@@ -122,9 +134,9 @@ class ServedBound(Metric):
         self, model: _Bounding, examples: Data, settings: Settings
     ) -> Results:
         key, found = examples.spec.key, []
-        # (First, for it refuses a split that there is not.)
+        # This comes first, because it refuses an unknown split.
         stream = batches(examples, settings)
-        # No seed twice, in no two evaluations.
+        # No seed is used twice, within an evaluation or by two of them.
         size = examples.spec.split_sizes[settings.split]
         first = settings.seed * size * settings.num_samples
         for batch in stream:

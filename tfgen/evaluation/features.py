@@ -1,4 +1,4 @@
-"""The space in which samples are compared with data."""
+"""Feature spaces in which samples are compared with data."""
 
 import dataclasses
 import json
@@ -18,14 +18,14 @@ _ROWS = 500  # images at a time
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """A network that says what an image is like.
+    """A network that maps images to feature vectors.
 
     Attributes:
-      name: printed with every figure, for figures of two networks do not
-        compare.
+      name: printed with every result, because results in the features of
+        different networks cannot be compared.
       embed: images float32 [B, H, W, C] in [0, 1] -> features [B, F] and
-        probabilities of classes [B, K], or None where it knows no classes.
-      facts: what else is told of it, such as its accuracy.
+        probabilities of classes [B, K], or None if it has no classes.
+      facts: more about the network, such as its accuracy.
     """
 
     name: str
@@ -33,7 +33,14 @@ class Features:
     facts: dict = dataclasses.field(default_factory=dict)
 
     def of(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """The same of many images: float32 [N, F] and [N, K] or None."""
+        """Embeds any number of images, N.
+
+        Args:
+          images: [N, H, W, C] in [0, 1].
+
+        Returns:
+          Features float32 [N, F], and probabilities [N, K] or None.
+        """
         found = [
             self.embed(tf.constant(images[first : first + _ROWS], tf.float32))
             for first in range(0, len(images), _ROWS)
@@ -77,10 +84,13 @@ def of_saved_model(path: pathlib.Path) -> Features:
     """The features of any SavedModel.
 
     Its signature `features`, or else `serving_default`, takes images in [0, 1]
-    as its one input, and gives [B, F] as its one output, or as `features`
-    among others; `probabilities` among these are of classes. Where the input
-    says a size or a number of channels, images are resized (bilinear), and
-    grey ones given three channels.
+    as its only input. The features [B, F] are its output `features`, or its
+    first if none has that name. An output `probabilities` holds those of
+    classes. If the input states a size, images are resized to it (bilinear).
+    If it states three channels, grey images are repeated in three.
+
+    Args:
+      path: the folder of the SavedModel, or of its numbered versions.
 
     Raises:
       UserError: there is no such model.
@@ -120,7 +130,7 @@ def of_saved_model(path: pathlib.Path) -> Features:
 
 
 def _fitted(images, shape):
-    """Images in the size and with the channels that an input states."""
+    """Images [B, H, W, C] in the size and channels of an input's `shape`."""
     height, width, channels = shape[1:]
     if height and width and tuple(images.shape[1:3]) != (height, width):
         images = tf.image.resize(images, (height, width))

@@ -1,4 +1,4 @@
-"""How the game of a GAN stands."""
+"""The state of a GAN's game: scores of data and of samples."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,7 +13,7 @@ from tfgen.noise import BatchNoise
 class Game(Metric):
     """Means of D(x), D(G(z)) and the Jensen-Shannon estimate.
 
-    Or what a loss has of these; see GAN.diagnostics.
+    A loss without logits gives other diagnostics; see GAN.diagnostics.
     """
 
     name = 'game'

@@ -1,4 +1,4 @@
-"""Exact likelihoods, and bounds on those that have no closed form."""
+"""Exact likelihoods, and bounds where there is no closed form."""
 
 import numpy as np
 import tensorflow as tf
@@ -17,12 +17,12 @@ from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
-# Rows that a network sees at once when a batch is repeated for many samples.
+# Rows of one call of the network, about, for several draws per example.
 _ROWS = 2500
 
 
 class LogLikelihood(Metric):
-    """-log p(x), exact, in nats and in the units of the kind of example."""
+    """The exact -log p(x), in nats and in the rates of the spec."""
 
     name = 'log_likelihood'
 
@@ -43,12 +43,13 @@ class LogLikelihood(Metric):
 
 
 class Bounds(Metric):
-    """Upper bounds on -log p(x), by draws of q(z|x).
+    """Upper bounds on -log p(x) from S draws of q(z|x).
 
-    `negative_elbo` averages S single draws; `importance_bound` is -log of
-    their mean weight (Burda et al. 2016, equation 8), which falls towards
-    -log p(x) as S grows. For a Gaussian likelihood both are densities per
-    unit of the [0, 1] scale; bits/dim then counts the width of a grey level.
+    `negative_elbo` is the mean of S bounds of one draw. `importance_bound` is
+    -log of the mean weight of the draws (Burda et al. 2016, equation 8); it
+    falls towards -log p(x) as S grows. For a Gaussian likelihood both are
+    densities per unit of the [0, 1] scale, and bits/dim includes the width of
+    a grey level.
     """
 
     name = 'bounds'
@@ -83,7 +84,7 @@ class Bounds(Metric):
 
 
 def _log_weights(draw, batch, key, number, settings):
-    """S draws for every example of a batch, some at a time: [S, B]."""
+    """Log weights of S draws for a batch, some draws at a time: [S, B]."""
     example, label = batch[key], batch.get('label')
     rows, count = example.shape[0], settings.num_samples
     chunk = max(1, min(count, _ROWS // rows))

@@ -1,4 +1,4 @@
-"""What a model decodes between two examples, where the truth is known."""
+"""Errors of decoding halfway between two codes, where the truth is known."""
 
 import math
 
@@ -16,11 +16,12 @@ _PAIRS = 2000
 
 
 class Midpoints(Metric):
-    """The squared error of the moon half way between two codes.
+    """The squared error of the moon decoded halfway between two codes.
 
-    Of the set 'moon_phases', summed over the image, over random pairs of
-    phases: against the moon of the phase half way, by `midpoint_error`; and
-    what is lost at the two ends, `end_error`, for comparison.
+    The codes are those of moons of two random phases, for the data set
+    'moon_phases'. `midpoint_error` compares the decoded moon with the true one
+    halfway between the phases. `end_error` is the error of decoding the two
+    codes themselves, for comparison. Errors are summed over the image.
     """
 
     name = 'midpoints'
@@ -37,6 +38,7 @@ class Midpoints(Metric):
         codes = [model.code(tf.constant(moons.moon(p))) for p in phases]
 
         def error(z, phase):
+            """The squared error of z [B, K] decoded, phases [B] given: [B]."""
             made = model.to_example(model.decode(z))
             off = made - moons.moon(phase)
             return probability.sum_event(tf.square(off)).numpy()

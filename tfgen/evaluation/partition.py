@@ -1,4 +1,4 @@
-"""The likelihood of a Boltzmann machine, by its partition function."""
+"""The likelihood of a Boltzmann machine, from its partition function."""
 
 import numpy as np
 import tensorflow as tf
@@ -17,11 +17,11 @@ from tfgen.models.rbm import MOST_EXACT, RBM
 
 
 class Partition(Metric):
-    """log Z by annealing; -log p by it and, where states can be enumerated,
-    exactly.
+    """log Z of an RBM by annealing, and -log p(x) from it.
 
-    `annealed_negative_log_likelihood` is an estimate, and too small where
-    annealing misses a mode: no bound.
+    `annealed_negative_log_likelihood` is an estimate and no bound: it is too
+    small where annealing misses a mode. If the states can be enumerated,
+    `negative_log_likelihood` is exact.
     """
 
     name = 'partition'

@@ -1,8 +1,8 @@
-"""What others have published, beside what the presets have reached.
+"""Published figures, to set beside those of the presets' records.
 
-The one place of such figures of presets: docs/results.md shows them beside the
-records, README.md quotes them. A figure stands here only if it is of the same
-data under the same binarization, or says what differs.
+They are kept only here: docs/results.md shows them beside the records, and
+README.md quotes them. A figure must be of the same data under the same
+binarization, or say what differs.
 """
 
 import dataclasses
@@ -10,13 +10,13 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Published:
-    """One figure of others.
+    """One published figure.
 
     Attributes:
       figure: its name in the record of the preset.
       value: in the record's unit, as it is printed.
-      source: who reports it.
-      terms: how it was come by, where that is not as ours was.
+      source: the paper that reports it.
+      terms: how it was obtained, where that differs from ours.
       seen: whether it was read in the source; if not, it is quoted from
         memory.
     """
@@ -35,19 +35,22 @@ class Published:
 
 
 def _exact(value, terms='', seen=True):
+    """The exact -log p(x) of van den Oord et al. 2016."""
     name, source = 'negative_log_likelihood', 'van den Oord et al. 2016'
     return (Published(name, value, source, terms, seen),)
 
 
 def _burda(value, terms='', seen=False):
+    """An importance weighted bound of Burda et al. 2016."""
     return Published(
         'importance_bound', value, 'Burda et al. 2016', terms, seen
     )
 
 
 def _quadrants(*values):
-    # (Replicas with grey targets, or with the mean bound of one draw, say
-    # nothing of these.)
+    """Figures of Sohn et al. 2015 with 1, 2 and 3 quadrants given."""
+    # Replications with grey targets, or with the mean bound of one draw, cannot
+    # confirm these figures.
     terms = 'by importance sampling, a model for each; binarization and S not '
     terms += 'confirmed'
     return tuple(
@@ -57,6 +60,7 @@ def _quadrants(*values):
 
 
 def _pacgan(name, **values):
+    """Figures that Lin et al. 2018 report for the method `name`."""
     terms = 'mean of ten runs, other networks'
     return tuple(
         Published(figure, value, f'{name}, Lin et al. 2018', terms)

@@ -1,4 +1,4 @@
-"""How likely the hidden quadrants of a picture are, given the others."""
+"""Bounds on the likelihood of hidden quadrants of an image, given the rest."""
 
 import numpy as np
 import tensorflow as tf
@@ -15,9 +15,9 @@ from tfgen.noise import BatchNoise
 class Quadrants(Metric):
     """Bounds on -log p(hidden | visible), with 1, 2 and 3 quadrants given.
 
-    By S draws of q (Settings.num_samples), in nats of the hidden pixels; the
-    importance sampling of Sohn et al. 2015. A mean of bounds of one draw, or
-    targets that are grey, give other figures.
+    They are estimated from S draws of q (Settings.num_samples), in nats of the
+    hidden pixels, by the importance sampling of Sohn et al. 2015. A mean of
+    bounds of one draw, or grey targets, would give other results.
     """
 
     name = 'quadrants'
@@ -30,6 +30,7 @@ class Quadrants(Metric):
     ) -> Results:
         @tf.function(reduce_retracing=True)
         def bound(image, known, seed):
+            """Bounds [B] for images [B, H, W, C], `known` quadrants given."""
             spec, rows = examples.spec, tf.shape(image)[0]
             mask = quadrants(spec.height, spec.width, tf.fill([rows], known))
             weights = model.log_weights(

@@ -1,4 +1,4 @@
-"""How near a model's reconstructions are."""
+"""Reconstruction errors."""
 
 import numpy as np
 import tensorflow as tf
@@ -13,14 +13,14 @@ from tfgen.models.contracts.model import Model
 class Reconstruction(Metric):
     """The squared error of a reconstruction, summed over an example.
 
-    Of what is decoded, not clipped to the data's range. Of symbols, how many
-    of an example are others.
+    The reconstruction is not clipped to the data's range. For symbols, it is
+    the number of wrong symbols of an example.
     """
 
     name = 'reconstruction'
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        # Of the others their samples say more.
+        # Generative models are judged by their samples instead.
         return not isinstance(model, GenerativeModel)
 
     def applies(self, model: Model, spec: Spec) -> bool:
@@ -34,6 +34,7 @@ class Reconstruction(Metric):
 
         @tf.function(reduce_retracing=True)
         def errors(example, label):
+            """The error of each example: [B, *spec.shape] -> [B]."""
             decoded = model.decode(model.code(example, label), label)
             off = model.values(decoded) - example
             if counted:

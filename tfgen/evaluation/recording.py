@@ -1,4 +1,4 @@
-"""The record of a run: its figures, and how they were come by."""
+"""Writes the record of a run: its figures, and how they were obtained."""
 
 import dataclasses
 import itertools
@@ -18,16 +18,26 @@ from tfgen.training import checkpoints
 from tfgen.training.reporting import events
 from tfgen.training.workdir import Config, read_config
 
-_POINTS = 10  # of each curve
-_BREAK = 10  # so many times the usual pause between lines is no work
+_POINTS = 10  # points of each curve, about
+# A pause between events this many times the median is not counted as work.
+_BREAK = 10
 
 
 def write(
     file: pathlib.Path, directory: pathlib.Path, config: Config, metrics: dict
 ) -> None:
-    """Writes `metrics` of the run in `directory`, and how it was trained.
+    """Writes the record of the run in `directory`.
 
-    See `require_whole`, which is to be asked first.
+    Call `require_whole` first.
+
+    Args:
+      file: the record to write.
+      directory: the workdir.
+      config: of the run.
+      metrics: the content of metrics.json.
+
+    Raises:
+      UserError: the file cannot be written.
     """
     curves, seconds = _summaries(directory)
     training = {
@@ -57,13 +67,13 @@ def require_whole(
     metrics: Sequence[str] | None,
     features: str | None = None,
 ) -> None:
-    """Raises UserError for what a record must not say.
+    """Raises UserError for a run or an evaluation that is not the preset's own.
 
     Args:
-      directory, config, step: of a run, which must be its preset's own, and
-        at its end; and so the run whose weights it began with, if any.
-      settings, metrics, features: of the evaluation, which must be as it is
-        by default.
+      directory, config, step: of the run. It must have the fields of its
+        preset and be complete, and so must the run that it started from.
+      settings, metrics, features: of the evaluation; they must be the
+        defaults.
     """
     usual = vars(Settings())
     wrong = _departures(config, step)
@@ -80,10 +90,10 @@ def require_whole(
 
 
 def _departures(config, step):
-    """What the run of `config` does otherwise than its preset."""
+    """The ways in which a run at `step` departs from its preset, in words."""
     own = presets.get(config.name)
     fields = dataclasses.asdict(config.preset)
-    if absolute(own.dataset):  # where it lies differs from place to place
+    if absolute(own.dataset):  # its path differs from machine to machine
         fields['dataset'] = own.dataset
     found = [f'{k}={v}' for k, v in fields.items() if v != getattr(own, k)]
     if step < config.preset.steps:
@@ -94,7 +104,7 @@ def _departures(config, step):
 
 
 def _origin(path):
-    """The preset whose own whole run is at `path`, if it is that."""
+    """The preset whose complete run is at `path`; None if there is none."""
     try:
         config = read_config(pathlib.Path(path))
     except UserError:
@@ -105,6 +115,7 @@ def _origin(path):
 
 
 def _command(config):
+    """The command that trains the run of `config`."""
     words = ['python', 'scripts/train.py', f'--preset={config.name}']
     words += [f'--workdir=runs/{config.name}']
     words += [f'--seed={config.seed}'] if config.seed else []
@@ -122,7 +133,7 @@ def _summaries(directory):
         for _, event in events(file):
             times.append(event.wall_time)
             for value in event.summary.value:
-                # (A run's text and HParams are values as well.)
+                # The text and HParams of a run are summary values too.
                 kind = value.metadata.plugin_data.plugin_name
                 if '/' in value.tag and kind == 'scalars':
                     number = float(tf.make_ndarray(value.tensor))
@@ -131,19 +142,20 @@ def _summaries(directory):
                     )
     times.sort()
     pauses = [b - a for a, b in itertools.pairwise(times)]
-    # A run that was stopped for a night did not work at night.
+    # Long pauses are left out: the run was stopped, perhaps for a night.
     usual = sorted(p for p in pauses if p > 0.01)
     longest = _BREAK * usual[len(usual) // 2] if usual else math.inf
     return curves, round(sum(p for p in pauses if p <= max(longest, 60.0)))
 
 
 def _thin(curve):
+    """About ten points of a curve, the last of each interval."""
     every = max(1, len(curve) // _POINTS)
     return curve[every - 1 :: every]
 
 
 def commit() -> str:
-    """Of the clone that measures; '' where tfgen runs outside of one."""
+    """The git commit of the clone that tfgen runs from; '' outside of one."""
     here = pathlib.Path(__file__).parents[2]
 
     def git(*words):

@@ -1,6 +1,6 @@
-"""What the presets have reached, from the records of their runs.
+"""Tables of the presets' figures, read from the records of their runs.
 
-`scripts/evaluate.py --record=results` writes a record; nobody else does.
+Only `scripts/evaluate.py --record=results` writes a record.
 """
 
 import json
@@ -12,7 +12,7 @@ import statistics
 from tfgen import presets, storage
 from tfgen.evaluation.published import PUBLISHED
 
-# Of a model that has many.
+# The figures that are shown of a record that has many.
 _HEADLINES = (
     'accuracy',
     'given_1',
@@ -24,7 +24,7 @@ _HEADLINES = (
     'modes',
     'quality',
 )
-# And of the whole of it, these too.
+# The figures that longer tables show as well.
 _MORE = ('precision', 'recall', 'density', 'reverse_kl')
 _COUNTS = ('modes', 'active_units')
 _WORDS = {
@@ -40,12 +40,12 @@ _WORDS = {
 
 
 def folder() -> pathlib.Path:
-    """results/, of a clone or of an installed tfgen."""
+    """The folder results/ of a clone or of an installed tfgen."""
     return storage.packaged('results')
 
 
 def read() -> dict[str, dict]:
-    """Preset -> its record, of those that have one."""
+    """Preset -> its record, for presets that have one."""
     files = {name: folder() / f'{name}.json' for name in presets.PRESETS}
     return {
         name: json.loads(file.read_text())
@@ -69,11 +69,11 @@ def table() -> list[str]:
 
 
 def markdown(whole: bool = False) -> list[str]:
-    """The same as a table, the README's.
+    """The lines of a Markdown table of all presets, for the README.
 
     Args:
-      whole: with the binarization, the time and the day of each run, and more
-        of its figures: that of docs/presets.md.
+      whole: adds the binarization, the time and the day of each run, and more
+        of its figures, for docs/presets.md.
     """
     found = read()
     heads = ['preset', 'model', 'data', 'parameters', 'steps x batch']
@@ -102,7 +102,7 @@ def markdown(whole: bool = False) -> list[str]:
 
 
 def beside_published() -> list[str]:
-    """The table of what others have published, beside the records."""
+    """The lines of a Markdown table: published figures beside the records."""
     found = read()
     lines = _head('preset', 'data', 'figure', 'reached', 'published')
     for name, others in PUBLISHED.items():
@@ -119,14 +119,14 @@ def beside_published() -> list[str]:
 
 
 def compared(values: dict) -> list[str]:
-    """A table of scripts/experiments/compare.py: rows differ in one thing.
+    """A Markdown table for scripts/experiments/compare.py.
 
     Args:
-      values: row -> data set -> figure -> its value with each seed, None where
-        a run was not finite.
+      values: row -> data set -> figure -> its values, one per seed; None for a
+        run that was not finite. Rows differ in one setting.
 
     Returns:
-      Lines: of several seeds the mean and the deviation (n - 1) over seeds.
+      Lines. Several seeds are shown by mean and deviation (n - 1) over them.
     """
     sets = next(iter(values.values()))
     heads = [
@@ -146,7 +146,7 @@ def compared(values: dict) -> list[str]:
 
 
 def figures(record: dict, whole: bool = False) -> list[str]:
-    """The figures of a record in words; of many, those that say most."""
+    """The figures of a record in words; if it has many, the main ones."""
     found = record['figures']
     wanted = (*_HEADLINES, *_MORE) if whole else _HEADLINES
     names = [name for name in wanted if name in found]
@@ -160,26 +160,32 @@ def figures(record: dict, whole: bool = False) -> list[str]:
 
 
 def _head(*cells):
+    """The two first lines of a Markdown table."""
     return [_row(*cells), f'|{"---|" * len(cells)}']
 
 
 def _row(*cells):
+    """A line of a Markdown table."""
     return f'| {" | ".join(cells)} |'
 
 
 def _word(figure):
+    """The name of a figure in a table."""
     return _WORDS.get(figure, figure.replace('_', ' '))
 
 
 def _reached(record):
+    """Size and last figure of a record."""
     if not record:
         return 'not run'
     return f'{record["num_parameters"]:,} parameters, {figures(record)[-1]}'
 
 
 def _length(preset, record):
-    """Steps and rows of a step: of the run if there is one, for the preset may
-    have changed since."""
+    """Steps and batch size of the recorded run, or else of the preset.
+
+    The preset may have changed since the run.
+    """
     if not record:
         return preset.steps, preset.batch_size
     return record['training']['steps'], record['training']['batch_size']
@@ -196,22 +202,22 @@ def _when(record):
 
 
 def _data_of(record):
-    # (A palette is known by its folder's name.)
+    """The data set of a record; a path is cut to its folder's name."""
     return re.sub(':.*/', ':', record['dataset'])
 
 
 def _origin(record):
-    """Whose weights the run began with; '' if they were its own."""
+    """' from PRESET' if the run started from another run's weights, else ''."""
     command = record['training']['command'] if record else ''
     found = re.search(r'--init_from=runs/(\w+)', command)
     return f' from {found[1]}' if found else ''
 
 
 def _number(figure):
-    """Mean, error and unit, to two digits of the error."""
+    """Mean, error and unit of a figure, to two digits of the error."""
     mean, error = figure['mean'], figure['standard_error']
     unit = f' {figure["unit"]}' if figure.get('unit') else ''
-    # (Equal draws have an error that is but rounding.)
+    # The error of equal draws is rounding alone.
     if not error or error < 1e-9 * abs(mean):
         return f'{mean:.4g}{unit}'
     digits = max(0, 1 - math.floor(math.log10(error)))
@@ -219,7 +225,7 @@ def _number(figure):
 
 
 def _details(name, figure):
-    """In other units, of how many, by how many draws."""
+    """The details of a figure in words: rates, totals, draws, errors."""
     said = ''
     for detail, words in (
         ('bits_per_dim', '{:.3f} bits/dim'),
@@ -228,14 +234,14 @@ def _details(name, figure):
         ('num_samples', 'S = {:,}'),
         ('errors', '{:,} errors'),
     ):
-        # (What others than counts are of goes without saying.)
+        # Only counts need their total, 'of'.
         if detail in figure and (detail != 'of' or name in _COUNTS):
             said += f', {words.format(figure[detail])}'
     return said
 
 
 def _over_seeds(figure, values):
-    """Mean and deviation over the seeds, which are a sample: n - 1."""
+    """Mean and deviation (n - 1) over seeds; None counts as not finite."""
     known = [v for v in values if v is not None]
     lost = len(values) - len(known)
     text = _spread(figure, known) if known else ''
@@ -243,6 +249,7 @@ def _over_seeds(figure, values):
 
 
 def _spread(figure, values):
+    """Mean and deviation of finite values, in the digits of `figure`."""
     share = figure == 'quality'
     values = [100 * v if share else v for v in values]
     mean, unit = statistics.fmean(values), ' %' if share else ''

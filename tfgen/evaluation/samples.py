@@ -1,8 +1,8 @@
-"""How samples compare with data, whatever model drew them.
+"""Metrics that compare samples with data, for any generative model.
 
-Every figure is a mean over sets of samples of other seeds, with the standard
-deviation over these, and says the sizes of the sets; those of images also the
-network in whose features they were compared.
+Every result is a mean over several sets of samples, each of other seeds, with
+the standard deviation over the sets. It also gives the sizes of the sets and,
+for images, the network in whose features they were compared.
 """
 
 import collections
@@ -33,20 +33,21 @@ from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Model
 from tfgen.noise import RowNoise
 
-_TRAINING = 60_000  # images at most among which a neighbour is sought
+_TRAINING = 60_000  # the most images that are searched for a neighbour
 _ROWS = 500  # samples at a time
-_FEWEST = 10  # samples, and data, that have enough neighbours
-_MODE = 3.0  # deviations
+_FEWEST = 10  # samples, and examples, that have enough neighbours
+_MODE = 3.0  # radius of a mode, in its deviations
 
 
 class Fidelity(Metric):
     """Distances between samples and data in the features of a classifier.
 
-    Frechet and kernel distance, precision and recall, density and coverage,
-    an inception-style score, and how different the samples of one class are
-    from each other, against the data of that class (left out where no two
-    images of a class differ); of a conditional model also the share of samples
-    that are classified as their label. See tfgen.distances.
+    They are Frechet and kernel distance, precision and recall, density and
+    coverage, and an inception-style score; see evaluation.distances.
+    `class_diversity` compares the distances between samples of one class with
+    those between data of that class; it is left out if no class has two
+    different images. For a conditional model, `label_agreement` is the share
+    of samples that are classified as their label.
     """
 
     name = 'fidelity'
@@ -60,7 +61,7 @@ class Fidelity(Metric):
         )
 
     def by_default(self, model: Model, spec: Spec) -> bool:
-        """For models that have no other figure."""
+        """Only for models without a likelihood or a bound on it."""
         return not isinstance(model, LikelihoodModel) and not hasattr(
             model, 'elbo'
         )
@@ -87,7 +88,7 @@ class Fidelity(Metric):
         real, real_classes = features.of(
             np.concatenate([batch[key].numpy() for batch in stream])
         )
-        # Samples have the labels that the data have.
+        # Samples get the labels of the data.
         of_real = (
             np.concatenate([batch['label'].numpy() for batch in stream])
             if model.num_classes
@@ -110,7 +111,13 @@ class Fidelity(Metric):
 
 
 def _compared(real, made, real_classes, classes, labels):
-    """All figures of one set of samples."""
+    """All results of one set of samples, by name.
+
+    Args:
+      real, made: features of data and samples, [N, F].
+      real_classes, classes: their class probabilities, [N, K] or None.
+      labels: asked of the model, [N]; None if it is not conditional.
+    """
     pair = {'real': real, 'generated': made}
     precision, recall = distances.precision_and_recall(**pair)
     density, coverage = distances.density_and_coverage(**pair)
@@ -136,11 +143,13 @@ def _compared(real, made, real_classes, classes, labels):
 
 
 def _diversity(real, made, real_classes, classes):
-    """The mean distance within a class, of samples over that of data.
+    """The mean distance of samples in a class, divided by that of data.
 
-    The mean over classes; a class of which there are no two samples counts 0,
-    and one of which no two images of data differ does not count. None if none
-    counts.
+    Averaged over classes. A class with fewer than two samples counts as 0. A
+    class in which no two images of the data differ is left out.
+
+    Returns:
+      The average; None if all classes are left out.
     """
     ratios = []
     for k in np.unique(real_classes):
@@ -153,12 +162,13 @@ def _diversity(real, made, real_classes, classes):
 
 
 class Memorisation(Metric):
-    """Whether samples are copies: how near the nearest training image is.
+    """Distances of samples to the nearest training image, to find copies.
 
-    `training_distance` is the root mean square per number, of samples;
-    `test_distance` the same of test images, which are no copies. `memorised`
-    is the share of samples nearer than all but 1 % of the test images: 0.01
-    where samples are as far from the training set as data that it lacks.
+    `training_distance` is the mean distance of samples, as a root mean square
+    over the numbers of an image. `test_distance` is the same for test images,
+    which are no copies. `memorised` is the share of samples that are nearer
+    than all but 1 % of the test images. It is 0.01 if samples are as far from
+    the training set as unseen data.
     """
 
     name = 'memorisation'
@@ -207,12 +217,13 @@ class Memorisation(Metric):
 
 
 class Modes(Metric):
-    """Modes of a mixture in the plane that samples cover, and how evenly.
+    """The modes of a toy mixture that samples cover, and how evenly.
 
-    PacGAN's and VEEGAN's protocol, 2,500 samples: a mode is covered by one
-    sample within 3 deviations of it; `quality` is the share of samples within
-    3 deviations of any, 0.989 of data in the plane; `reverse_kl` is KL(counts
-    to uniform) in nats, every sample counted for its nearest mode.
+    The protocol is PacGAN's and VEEGAN's, with 2,500 samples. A mode is
+    covered if a sample is within 3 deviations of it. `quality` is the share of
+    samples within 3 deviations of any mode: 0.989 for data in the plane.
+    `reverse_kl` is KL(counts to uniform) in nats, where every sample counts
+    for its nearest mode.
     """
 
     name = 'modes'
@@ -236,7 +247,7 @@ class Modes(Metric):
 
 
 def modes_of(points: np.ndarray, world: Mixture) -> dict[str, float]:
-    """The figures of Modes of one set of points, [N, D]."""
+    """The results of Modes for one set of points, [N, D]."""
     offsets = points[:, None] - world.places
     apart = np.linalg.norm(offsets, axis=-1)
     nearest = apart.argmin(axis=1)
@@ -249,12 +260,12 @@ def modes_of(points: np.ndarray, world: Mixture) -> dict[str, float]:
 
 
 class StackedModes(Metric):
-    """The same of stacked digits: which of the thousand a generator makes.
+    """The modes of stacked digits that samples cover, of a thousand.
 
-    VEEGAN's protocol, 26,000 samples: the digit of each channel is what the
-    classifier of single digits says of it; a mode is covered by one picture.
-    `sampling_kl` is the `reverse_kl` of as many draws from a thousand kinds
-    that are equally probable.
+    The protocol is VEEGAN's, with 26,000 samples. The classifier of single
+    digits gives the digit of each channel. A mode is covered by one sample.
+    `sampling_kl` is the `reverse_kl` of as many draws from a thousand equally
+    probable modes.
     """
 
     name = 'stacked_modes'
@@ -294,7 +305,7 @@ class StackedModes(Metric):
 
 
 def _classes(features, images, count):
-    """The class of each image: [N]."""
+    """The class of each image, [N]; UserError if classes are not `count`."""
     _, probabilities = features.of(images)
     if probabilities is None or probabilities.shape[1] != count:
         raise UserError(
@@ -310,13 +321,20 @@ def draws(
     count: int,
     labels: np.ndarray | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """Sets of samples [N, ...] and their labels; see Settings.
+    """Sets of samples and their labels.
 
     Every sample has a seed of its own.
 
     Args:
-      count: N, where the settings name none.
-      labels: of a conditional model, repeated; None for all in turn.
+      model: draws the samples.
+      settings: give the number of sets and the seed.
+      count: N, if the settings do not give num_generated.
+      labels: for a conditional model, repeated to N; None for all classes in
+        turn.
+
+    Yields:
+      Samples [N, ...] and labels int32 [N] of one set; labels are None for an
+      unconditional model.
     """
     count = settings.num_generated or count
     sample = tf.function(
@@ -343,7 +361,7 @@ def draws(
 
 
 def spread(values: Sequence[float], details: dict) -> Result:
-    """The mean over sets of samples, and the deviation between them."""
+    """The mean over sets of samples, with the deviation between them."""
     figure, count = mean(values), len(values)
     more = {'num_draws': count, 'deviation': None}
     if figure.error is not None:
@@ -352,13 +370,14 @@ def spread(values: Sequence[float], details: dict) -> Result:
 
 
 def _kl_to_uniform(kinds, count):
-    """KL in nats of the frequencies of `kinds` to equal ones."""
+    """KL in nats from the frequencies of modes `kinds` [N] to uniform ones."""
     shares = np.bincount(kinds, minlength=count) / len(kinds)
     shares = shares[shares > 0]
     return float((shares * np.log(shares * count)).sum())
 
 
 def _is_stacked(spec):
+    """Whether the data are stacked digits."""
     return spec.name.startswith(stacked.PREFIX)
 
 

@@ -1,4 +1,4 @@
-"""How many lines that a model writes are ones that there are."""
+"""The share of generated lines that are valid."""
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +14,7 @@ _SAMPLES = 2000
 
 
 class WellFormed(Metric):
-    """The share of samples that name a number; of the set 'numerals'."""
+    """The share of samples that name a number, for the data 'numerals'."""
 
     name = 'well_formed'
 

@@ -14,7 +14,7 @@ from tfgen.training import workdir
 
 @dataclasses.dataclass(frozen=True)
 class Loaded:
-    """What a trained model serves, and what is known of it.
+    """A trained model: the functions that it serves, and facts about it.
 
         model = tfgen.load('cvae_digits')
         model['sample'](seed=[1, 2], label=[3, 7])['image']
@@ -23,7 +23,7 @@ class Loaded:
       functions: signature -> function of keyword arguments, each a tensor or
         nested lists of rows, that returns a dict of tensors; see
         docs/serve.md. A wrong value raises InvalidArgumentError.
-      facts: preset, fields, seed, step, data spec; of a run also its folder.
+      facts: preset, fields, seed, step, data spec; for a run also its folder.
     """
 
     functions: Mapping[str, Callable]
@@ -39,12 +39,12 @@ class Loaded:
 
 
 def folder() -> pathlib.Path:
-    """pretrained/, of a clone or of an installed tfgen."""
+    """The folder pretrained/ of a clone or of an installed tfgen."""
     return storage.packaged('pretrained')
 
 
 def names() -> list[str]:
-    """Of the trained models that come with tfgen."""
+    """The names of the trained models that come with tfgen."""
     return sorted(f.name for f in folder().glob('*') if (f / '1').is_dir())
 
 
@@ -52,8 +52,8 @@ def load(source: str) -> Loaded:
     """A trained model: one that comes with tfgen, a run, or an export.
 
     Args:
-      source: a workdir, the folder of an exported model, or of one version;
-        or, where there is no such folder, a name of `names`.
+      source: a workdir, the folder of an exported model, or of one version. If
+        there is no such folder, one of `names`.
 
     Raises:
       UserError: there is no such model.
@@ -79,11 +79,16 @@ def load(source: str) -> Loaded:
 
 
 def _loaded(functions, facts):
+    """Loaded, from functions that take tensors."""
     return Loaded({n: _of_rows(f) for n, f in functions.items()}, facts)
 
 
 def _of_rows(function):
-    """Takes nested lists as well, as the types that the signature states."""
+    """Wraps a function so that it also takes nested lists.
+
+    Values get the types that the signature states. Missing and unknown inputs
+    raise UserError.
+    """
 
     def call(**inputs):
         specs = function.structured_input_signature[1]

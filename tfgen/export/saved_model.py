@@ -1,13 +1,13 @@
 """SavedModels for TensorFlow Serving, verified before they are published.
 
-    MODEL_DIR/<version>/          what tensorflow_model_server reads
+    MODEL_DIR/<version>/          read by tensorflow_model_server
       saved_model.pb, variables/
       assets.extra/tf_serving_warmup_requests
       assets.extra/tfgen.json     preset, step, data spec
 
-A version is written to a hidden folder, loaded again, compared with the live
-model on real inputs, and then renamed into place, so that a server that
-watches MODEL_DIR never sees half a model.
+A version is written to a hidden folder, loaded again, and compared with the
+live model on real inputs. Then it is renamed into place, so a server that
+watches MODEL_DIR never sees an incomplete version.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from tfgen.models.contracts.model import Model
 from tfgen.training import checkpoints
 from tfgen.training.workdir import INFO, Config
 
-WARMUP_ROWS = 4  # of the inputs that verify a model and warm a server
+WARMUP_ROWS = 4  # rows of the inputs that verify a model and warm a server
 
 
 def export(
@@ -44,7 +44,7 @@ def export(
 
     Args:
       model: trained.
-      config, step: of its run; both are noted in the export.
+      config, step: of its run; both are stored in the export.
       examples: the run's data, for real inputs.
       model_dir: the folder that a server watches, one per model.
 
@@ -78,7 +78,7 @@ def export(
 
 @contextlib.contextmanager
 def _staged(model_dir):
-    """A hidden folder in `model_dir`; where something fails, nothing stays."""
+    """A hidden folder in `model_dir`; it is removed if anything fails."""
     new = not model_dir.exists()
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def _staged(model_dir):
 
 
 def public(config: Config) -> dict:
-    """The config as an export carries it: without paths of this machine."""
+    """The config as it is stored in an export: no paths of this machine."""
     content = config.as_dict()
     del content['data_dir'], content['data_path']
     if content['init_from']:
@@ -121,7 +121,7 @@ def public(config: Config) -> dict:
 
 
 def versions(model_dir: pathlib.Path) -> list[pathlib.Path]:
-    """Folders of the versions in `model_dir`, or of the one it is."""
+    """Folders of the versions in `model_dir`, or `model_dir` if it is one."""
     if (model_dir / 'saved_model.pb').exists():
         return [model_dir]
     return [*storage.versions(model_dir).values()]
@@ -154,10 +154,10 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
 
     def function(name):
         def call(**inputs):
-            # Through `loaded`, which keeps the variables alive.
+            # The reference to `loaded` keeps the variables alive.
             return loaded.signatures[name](**inputs)
 
-        # As the functions of a live model say what they take.
+        # Functions of a live model state their inputs in the same way.
         stated = loaded.signatures[name].structured_input_signature
         call.structured_input_signature = stated
         return call
@@ -169,22 +169,24 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
 def example_requests(
     model: Model, functions: dict[str, Callable], examples: Data
 ) -> dict[str, dict[str, np.ndarray]]:
-    """One small real request per signature: name -> inputs."""
+    """One small request per signature: name -> inputs, from test examples."""
     batch = next(iter(examples.evaluation('test', WARMUP_ROWS)))
     values = {k: v.numpy() for k, v in batch.items()}
     rows = len(values[model.spec.key])
     values['seed'] = np.arange(rows, dtype=np.int64)
-    # The first half is known: the upper half of an image, a sound's beginning.
+    # The first half is known: the upper half of an image, or the beginning of a
+    # sound.
     values['mask'] = np.ones([rows, *model.spec.mask_shape], np.float32)
     values['mask'][:, values['mask'].shape[1] // 2 :] = 0.0
-    # Of ways between codes, both kinds.
+    # Inputs of an interpolation; `spherical` takes both of its values.
     values['weight'] = np.linspace(0, 1, rows, dtype=np.float32)
     values['spherical'] = np.arange(rows, dtype=np.int32) % 2
 
     def value(spec):
+        """The value of an input, from `values` or made up."""
         if spec.name in values:
             return values[spec.name]
-        # Of numbers without bounds, such as z.
+        # For inputs of numbers without bounds, such as z.
         count = rows * math.prod(spec.shape[1:])
         spread = np.linspace(-1, 1, count).reshape(rows, *spec.shape[1:])
         return spread.astype(spec.dtype.as_numpy_dtype)
@@ -199,9 +201,11 @@ def example_requests(
 
 
 def _save(model, functions, folder):
+    """Writes the signatures `functions` of `model` as a SavedModel."""
     module = tf.Module()
-    # Only what the signatures use, and by its place in the model, as in a
-    # checkpoint: so a run can begin with it.
+    # Only the weights that the signatures use are saved. Like a checkpoint, the
+    # export numbers them by their index in the model, so that a run can start
+    # from it.
     used = {id(v) for f in functions.values() for v in f.variables}
     weights = {
         str(number): v.value
@@ -220,6 +224,7 @@ def _save(model, functions, folder):
 
 
 def _verify(functions, folder, requests):
+    """Raises RuntimeError if the saved signatures differ from `functions`."""
     loaded = tf.saved_model.load(str(folder))
     for name, function in functions.items():
         inputs = {k: tf.constant(v) for k, v in requests[name].items()}
@@ -239,7 +244,7 @@ def _verify(functions, folder, requests):
 
 
 def _write_warmup(folder, model_name, requests):
-    """Requests that a server runs before it takes traffic."""
+    """Writes requests that a server runs before it takes traffic."""
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError:
@@ -263,6 +268,7 @@ def _write_warmup(folder, model_name, requests):
 
 
 def _next_version(model_dir):
-    # (A file of such a name is in the way as well.)
+    """One more than the largest version number in `model_dir`."""
+    # Files count too: the new folder cannot have the name of one.
     names = (f.name for f in model_dir.iterdir())
     return max((int(n) for n in names if storage.is_number(n)), default=0) + 1

@@ -1,7 +1,7 @@
 """A model's signatures as graph functions that refuse bad input.
 
 The same functions are exported as a SavedModel and draw the pictures of
-scripts/sample.py, so that what is served is what was seen.
+scripts/sample.py, so a server returns the examples that these pictures show.
 """
 
 from collections.abc import Callable
@@ -13,18 +13,20 @@ from tfgen.noise import RowNoise
 
 
 def functions(model: Model) -> dict[str, Callable]:
-    """The model's signatures, and a twin of each that makes examples.
+    """The model's signatures by name, and for some a twin that returns files.
 
     Every function takes keyword tensors with the batch as first dimension and
     returns a dict of such tensors. Bad input (a value out of range, NaN, rows
     that do not match) raises InvalidArgumentError with a message that names
-    the input; no rows are answered with no rows. Where the kind of example has
-    a file format, a twin returns files: `*_png` 'image_bytes', one encoded PNG
-    per row, in place of 'image', `*_wav` 'audio_bytes'.
+    the input. A request of no rows is answered with no rows.
+
+    A signature that makes examples has a twin if its spec has a file format.
+    `*_png` returns 'image_bytes', one encoded PNG per row, in place of 'image';
+    `*_wav` returns 'audio_bytes'.
     """
     signatures, ending = model.signatures(), model.spec.ending
     served = {}
-    # Those that others are made of come first.
+    # Signatures that others are derived from come first.
     for name in sorted(
         signatures, key=lambda n: bool(signatures[n].derived_from)
     ):
@@ -39,7 +41,10 @@ def functions(model: Model) -> dict[str, Callable]:
 
 
 def arguments(model: Model, inputs: dict[str, tf.Tensor]) -> dict:
-    """What a Signature's function takes, of what a request holds."""
+    """The arguments of a Signature's function, from the inputs of a request.
+
+    'seed' becomes `noise`, and the example gets the name `example`.
+    """
     given = dict(inputs)
     if 'seed' in given:
         given['noise'] = RowNoise(given.pop('seed'))
@@ -52,12 +57,19 @@ _LARGEST_Z = 100.0
 
 
 def _function(model, signature: Signature, other: Callable | None):
+    """The graph function of one signature.
+
+    Args:
+      model: serves the signature.
+      signature: of the model.
+      other: the graph function that it is derived from; None if it is not.
+    """
     specs = model.request_specs()
 
     def call(**inputs):
-        # What is checked waits for what it relies on, and the model for all:
-        # were one to fail on the same input at the same time, its error could
-        # be the one that the client is told.
+        # Each check waits for those that it relies on, and the model waits for
+        # all. Otherwise several could fail at once on the same input, and the
+        # client might get the wrong error.
         for check in (_check_shapes, _check_rows, _check_values):
             with tf.control_dependencies(check(model, specs, inputs)):
                 inputs = {k: tf.identity(v) for k, v in inputs.items()}
@@ -69,7 +81,7 @@ def _function(model, signature: Signature, other: Callable | None):
             outputs = signature.function(**arguments(model, inputs))
         return {name: value[:rows] for name, value in outputs.items()}
 
-    # Concrete now: a signature is traced once, for any batch size. No XLA:
+    # A signature is traced once, now, for any batch size. XLA is not used:
     # TensorFlow Serving cannot run jitted functions on every platform.
     return tf.function(call, autograph=False).get_concrete_function(
         **{name: specs[name] for name in signature.inputs}
@@ -77,7 +89,7 @@ def _function(model, signature: Signature, other: Callable | None):
 
 
 def _as_files(model, function):
-    """What `function` makes, encoded."""
+    """A graph function that encodes the examples of `function` as files."""
     specs, key = function.structured_input_signature[1], model.spec.key
 
     def call(**inputs):
@@ -90,7 +102,7 @@ def _as_files(model, function):
 
 
 def _zeros(function, inputs):
-    """What `function` takes beside `inputs`, as zeros of as many rows."""
+    """Zeros for the arguments of `function` that are not in `inputs`."""
     rows = tf.shape(next(iter(inputs.values())))[0]
     return {
         name: tf.zeros([rows, *spec.shape[1:]], spec.dtype)
@@ -100,18 +112,19 @@ def _zeros(function, inputs):
 
 
 def _at_least_one(value, rows):
-    """A row of zeros for a request of none, which not every kernel stands."""
+    """Adds a row of zeros if there are no rows: some kernels need one."""
     missing = tf.cast(tf.equal(rows, 0), tf.int32)
     row = tf.zeros([missing, *value.shape[1:]], value.dtype)
     return tf.concat([value, row], 0)
 
 
 def _check_shapes(model, specs, inputs):
+    """Assertions that each input has the shape of its spec."""
     checks = []
     for name, value in inputs.items():
         sides = [str(side) for side in specs[name].shape[1:]]
-        # As text, for a server feeds any shape, and where TensorFlow compares
-        # numbers it believes the shape that the signature states.
+        # Shapes are compared as text. A server feeds any shape, and TensorFlow
+        # trusts the signature's static shape when it compares numbers.
         shape = tf.strings.reduce_join(
             tf.strings.as_string(tf.shape(value)), separator='x'
         )
@@ -128,6 +141,7 @@ def _check_shapes(model, specs, inputs):
 
 
 def _check_rows(model, specs, inputs):
+    """Assertions that all inputs have the same number of rows."""
     (first, rows), *others = [(k, tf.shape(v)[0]) for k, v in inputs.items()]
     return [
         _assert(
@@ -141,6 +155,7 @@ def _check_rows(model, specs, inputs):
 
 
 def _check_values(model, specs, inputs):
+    """Assertions that the values of the inputs are in range."""
     checks = {
         'label': _check_label,
         'mask': _check_mask,
@@ -185,8 +200,8 @@ def _check_mask(model, mask):
 
 
 def _check_z(model, z):
-    # Far beyond the prior a decoder overflows, and NaN is no JSON. (Of NaN
-    # the comparison is false.)
+    # A decoder overflows far beyond the prior, and JSON has no NaN. The
+    # comparison also refuses NaN in z.
     return _assert(
         tf.reduce_all(tf.abs(z) <= _LARGEST_Z),
         f'z must be finite and in [{-_LARGEST_Z}, {_LARGEST_Z}], got',
@@ -213,4 +228,5 @@ def _check_spherical(model, spherical):
 
 
 def _assert(condition, message, *values):
+    """An assertion; its error shows the message and the values."""
     return tf.debugging.Assert(condition, [message, *values], summarize=16)

@@ -1,9 +1,9 @@
-"""What to train: presets by name.
+"""Presets by name: complete descriptions of what to train.
 
-A preset is a complete description of a run but for where it happens. Every
-field can be changed with `--set field=value`. Each file of this folder holds
-the PRESETS of one family; what a run of one has reached is in
-results/<preset>.json (presets.records).
+A preset leaves open only where a run happens. Every field can be changed with
+`--set field=value`. Each file of this folder has the PRESETS of one family.
+results/<preset>.json holds the figures that a run has reached
+(evaluation.records).
 """
 
 import dataclasses
@@ -43,7 +43,15 @@ def get(name: str, texts: Sequence[str] = ()) -> Preset:
 
 
 def restore(name: str, fields: dict) -> Preset:
-    """The preset that `dataclasses.asdict` and JSON made `fields` of."""
+    """Rebuilds a preset from the fields that config.json holds.
+
+    Args:
+      name: of the preset.
+      fields: from `dataclasses.asdict`, by way of JSON.
+
+    Raises:
+      UserError: unknown name, or fields that do not fit this version.
+    """
     preset = _named(name)
     hints = preset.hints()
     # Older configurations carry the record of the preset's own run.
@@ -68,6 +76,7 @@ def restore(name: str, fields: dict) -> Preset:
 
 
 def _named(name):
+    """The preset of a name; UserError if there is none."""
     if name not in PRESETS:
         raise UserError(
             f'unknown preset {name!r}: use one of {", ".join(PRESETS)}'

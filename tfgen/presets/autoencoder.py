@@ -1,4 +1,4 @@
-"""Auto-encoders, and PCA beside them at the same size of code."""
+"""Auto-encoders, and PCA with the same sizes of code to compare."""
 
 from tfgen.models.autoencoder import AutoEncoder
 from tfgen.models.pca import PCA
@@ -32,10 +32,10 @@ PRESETS = {
         dataset='mnist', latent_size=30, batch_size=6000, steps=10
     ),
     'shallow_ae_mnist': _AE(**_MNIST, units=None, output='linear'),
-    # Without the noise it learns the training split by heart: 1.6 there, 3.5
-    # on the test split.
+    # Without the noise it memorises the training split: the error is 1.6 there
+    # and 3.5 on the test split.
     'deep_ae_mnist': _AE(**_MNIST, input_noise=0.1),
-    # What lies between two codes; against the VAE of presets/vae.py.
+    # For decoding between two codes; compare vae_moon_phases in presets/vae.py.
     'ae_moon_phases': _AE(**MOONS, units=(128, 64), latent_size=8),
     'shallow_ae_digits': _AE(
         units=None,

@@ -1,4 +1,4 @@
-"""Classifiers, in whose features samples are measured."""
+"""Classifiers; metrics compare samples with data in their features."""
 
 from tfgen.models.classifier import Classifier
 from tfgen.presets import settings

@@ -8,11 +8,11 @@ from tfgen.models.vae_gan import VAEGAN
 from tfgen.presets import settings
 
 _GAN = settings.of(GAN)
-# Of both players; Radford et al. 2016.
+# For both networks; Radford et al. 2016.
 _RATES = {'learning_rate': 2e-4, 'beta_1': 0.5}
-# Four layers where the notebook of Metz et al. 2017 has two: of a shallow G too
-# many samples lie between the modes of the grid. Averaged, for the last of the
-# players' circling round each other.
+# Four layers, where the notebook of Metz et al. 2017 has two: a shallow G puts
+# too many samples between the modes of the grid. Averaged weights remove the
+# rest of the oscillation of G and D around each other.
 _POINTS = {
     'network': 'mlp',
     'generator_units': (128, 128, 128, 128),
@@ -36,7 +36,7 @@ _DIGITS = {
     'ema': 0.999,
     'log_every': 500,
 }
-# A discriminator learns images by heart, if nothing holds it back.
+# Without a penalty, a discriminator memorises the images.
 _HELD = {'penalty': 'r1', 'penalty_weight': 1.0}
 _MNIST = {
     **_RATES,
@@ -61,7 +61,7 @@ _IMAGES = {
 }
 
 PRESETS = {
-    # A discriminator that leaves the export below 1.5 MB, for the box.
+    # A small discriminator keeps the export, in pretrained/, below 1.5 MB.
     'dcgan_digits': _GAN(
         **_DIGITS, **_HELD, discriminator_units=(64, 96), conditional=True
     ),
@@ -69,7 +69,8 @@ PRESETS = {
     # The same small network for each loss; see scripts/experiments/compare.py.
     'gan_mnist': _GAN(**_IMAGES, dataset='mnist'),
     'gan_fashion_mnist': _GAN(**_IMAGES, dataset='fashion_mnist'),
-    # A thousand modes; z as in VEEGAN's protocol (Srivastava et al. 2017).
+    # The data have a thousand modes; the size of z is that of VEEGAN's protocol
+    # (Srivastava et al. 2017).
     'gan_stacked_mnist': _GAN(
         **_IMAGES
         | {
@@ -81,7 +82,8 @@ PRESETS = {
     ),
     'gan_ring': _GAN(**_POINTS, dataset='ring'),
     'gan_grid': _GAN(**_POINTS, dataset='grid'),
-    # The notes' figure of the game in one dimension; see game.py.
+    # The notes' figure of the game in one dimension; see
+    # scripts/experiments/game.py.
     'gan_bells': _GAN(
         network='mlp',
         generator_units=(64, 64, 64),

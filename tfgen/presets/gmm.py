@@ -1,4 +1,4 @@
-"""Mixtures of Gaussians. An epoch is an iteration of EM."""
+"""Mixtures of Gaussians, where an epoch is an iteration of EM."""
 
 from tfgen.models.gmm import GMM
 from tfgen.presets import settings
@@ -6,7 +6,7 @@ from tfgen.presets import settings
 _GMM = settings.of(GMM)
 
 PRESETS = {
-    # (An iteration of EM is 20 steps: the set has a million points.)
+    # The set has a million points, so an iteration of EM takes 20 steps.
     'gmm_two_moons': _GMM(
         dataset='two_moons',
         num_components=20,
@@ -21,8 +21,8 @@ PRESETS = {
         batch_size=1500,
         steps=100,
     ),
-    # (Ten iterations of EM. The floor, not the data, is the variance of the
-    # pixels at the border, which are always black.)
+    # Ten iterations of EM. Pixels at the border are always black, so the floor
+    # is their variance.
     'gmm_mnist': _GMM(
         dataset='mnist',
         num_components=20,

@@ -1,9 +1,9 @@
-"""The settings of a run: its own, and those of its data and of its model.
+"""The settings of a run: its own, those of its data and those of its model.
 
 The fields of a preset that describe the model are the arguments of the model's
-constructor, and those that describe the data the arguments of the loader of
-its kind (data.sets); both are read there, with types, defaults and limits, and
-written nowhere else.
+constructor. The fields that describe the data are the arguments of the loader
+for the model's specs (data.sets). Types, defaults and limits are written only
+there.
 """
 
 import dataclasses
@@ -27,17 +27,17 @@ class Preset:
     Attributes:
       dataset: see data.sets.
       batch_size: examples per update, over all replicas.
-      steps: training steps; in a step every player makes its updates.
+      steps: training steps; in a step every update makes its repeats.
       learning_rate: of Adam, at the start.
       schedule: 'constant', or 'cosine' down to 0 at the last step.
       beta_1: of Adam.
-      ema: decay of a moving average of the weights, which evaluation and
-        export then use; 0 for none.
+      ema: decay of a moving average of the weights, in [0, 1). Evaluation and
+        export then use the average; 0 for none.
       log_every, checkpoint_every: in steps.
     """
 
     model: ClassVar[type[Model]]
-    # Where the model has no such argument.
+    # For models whose constructor has no such argument.
     conditional: ClassVar[bool] = False
 
     dataset: str = 'digits'
@@ -65,14 +65,22 @@ class Preset:
 
     @property
     def halve_cores(self) -> bool:
-        """Whether strategies.make should halve them for this model."""
+        """Whether strategies.make should halve the cores for this model."""
         streams = not self.model.cross_replica(self.settings)
         return streams and not self.model.jit_on_cpu(self.settings)
 
     def load_data(
         self, data_dir: str | None = None, edition: int = EDITION
     ) -> sets.Data:
-        """The data set."""
+        """The data set of the preset.
+
+        Args:
+          data_dir: where TFDS keeps it; None is its default.
+          edition: how the data are read; see readers.base.EDITION.
+
+        Raises:
+          UserError: the data set cannot be opened; see data.load.
+        """
         kinds = self.model.spec_types
         named = {k: getattr(self, k) for k in sets.arguments_of(kinds)}
         return sets.load_any(self.dataset, kinds, data_dir, edition, **named)
@@ -84,7 +92,7 @@ class Preset:
 
 @functools.cache
 def of(model: type[Model]) -> type[Preset]:
-    """The class of the presets of a model."""
+    """The Preset class of a model, with the model's and the data's fields."""
     found = sets.arguments_of(model.spec_types) | arguments.of(model.__init__)
     return dataclasses.make_dataclass(
         f'{model.__name__}Preset',
@@ -100,7 +108,7 @@ def changed(preset: Preset, settings: Mapping[str, str], name: str) -> Preset:
     """A preset with fields set from texts; `name` is for messages.
 
     Raises:
-      UserError: a field that there is not, or a value of the wrong type.
+      UserError: an unknown field, or a value of the wrong type.
     """
     hints = preset.hints()
     for field in settings:

@@ -1,4 +1,4 @@
-"""Lines of text."""
+"""Models of lines of text."""
 
 from tfgen.models.text_vae import TextVAE
 from tfgen.presets import settings

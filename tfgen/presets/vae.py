@@ -7,8 +7,8 @@ from tfgen.presets import settings
 from tfgen.presets.autoencoder import MOONS
 
 _CVAE = settings.of(CVAE)
-# As Burda et al. 2016 compare them: 3,280 passes in batches of 20 are 9,840,000
-# steps. Departure: the rate falls along a cosine, not in eight stages.
+# As in Burda et al. 2016: 3,280 epochs in batches of 20 are 9,840,000 steps.
+# Departure: the learning rate falls along a cosine, not in eight stages.
 _BURDA = {
     'dataset': 'mnist',
     'binarization': 'dynamic',
@@ -65,7 +65,7 @@ PRESETS = {
         steps=9_840_000,
         kl_warmup=500_000,
     ),
-    # Goes on from vae_mnist by --init_from, whose steps cost a third.
+    # Starts from vae_mnist by --init_from; a step of vae_mnist costs a third.
     'iwae_mnist': _CVAE(
         **_BURDA, **_ONE_LAYER, steps=100_000, importance_samples=5
     ),

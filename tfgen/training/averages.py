@@ -9,11 +9,12 @@ from tfgen.training import checkpoints
 
 
 class Average(Update):
-    """Follows every weight of a model, after all others have moved.
+    """Keeps a moving average of every weight, after all other updates.
 
-    Made inside the strategy's scope.
+    Construct it inside the strategy's scope.
 
     Args:
+      model: the model whose weights are averaged.
       decay: share of the old average in the new one.
     """
 
@@ -26,7 +27,7 @@ class Average(Update):
             tf.Variable(
                 v.value,
                 trainable=False,
-                # Every replica moves its own copy, and all by the same amount.
+                # All replicas compute the same value.
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
             for v in self._variables
@@ -41,8 +42,8 @@ class Average(Update):
         return {}, []
 
     def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
-        # The first steps are averaged over a shorter time, not to drag the
-        # initial weights along.
+        # The average is shorter at first, so that the initial weights do not
+        # stay in it.
         done = tf.cast(step, tf.float32)
         decay = tf.minimum(self._decay, (1.0 + done) / (10.0 + done))
         for average, v in zip(self._averages, self._variables, strict=True):
@@ -50,6 +51,6 @@ class Average(Update):
             average.assign(value + decay * (average - value))
 
     def use(self) -> None:
-        """Puts the averages in the place of the weights."""
+        """Assigns the averages to the weights."""
         for average, v in zip(self._averages, self._variables, strict=True):
             v.assign(average)

@@ -1,7 +1,7 @@
 """Checkpoints that survive a kill at any moment, a damaged file, a full disk.
 
-TensorFlow's CheckpointManager takes a path for a pattern and so may delete
-another run's files; here every file is named exactly.
+TensorFlow's CheckpointManager reads a path as a pattern, so it may delete
+another run's files. This module names every file exactly.
 """
 
 import pathlib
@@ -18,17 +18,18 @@ from tfgen.errors import UserError
 
 _NAME = 'checkpoint'
 _KEEP = 3
-# Names in a checkpoint: of the weights, and of their moving averages.
+# Names, in a checkpoint, of the weights and of their moving averages.
 MODEL = 'model'
 AVERAGES = 'averages'
 
 
 def of(model: keras.Model, step: tf.Variable, **others) -> tf.train.Checkpoint:
-    """The checkpoint of a model, its step, optimizers and averages by name.
+    """The checkpoint of a model and its step, with `others` by name.
 
-    The model's variables are saved as one list, in the order in which the
-    model makes them. (Tracked as an object, a Keras 3 model silently leaves
-    out the layers that it keeps in a Python list.)
+    The others are optimizers and averages. The model's variables are saved as
+    one list, in the order in which the model makes them. A Keras 3 model
+    tracked as an object would silently leave out layers that it keeps in a
+    Python list.
     """
     return tf.train.Checkpoint(
         step=step, **{MODEL: [v.value for v in model.variables]}, **others
@@ -36,7 +37,7 @@ def of(model: keras.Model, step: tf.Variable, **others) -> tf.train.Checkpoint:
 
 
 def of_averages(model: keras.Model, step: tf.Variable) -> tf.train.Checkpoint:
-    """Reads the averages of the weights in place of the weights."""
+    """A checkpoint that reads the averages into the weights of `model`."""
     return tf.train.Checkpoint(
         step=step, **{AVERAGES: [v.value for v in model.variables]}
     )
@@ -45,8 +46,8 @@ def of_averages(model: keras.Model, step: tf.Variable) -> tf.train.Checkpoint:
 def newest_first(directory: pathlib.Path) -> list[pathlib.Path]:
     """Prefixes of the complete checkpoints of a folder, newest first.
 
-    By the files and not by TensorFlow's `checkpoint` list, so that a lost or
-    stale list loses nothing. The index file is written last.
+    They are found by their index files, which are written last. TensorFlow's
+    `checkpoint` list is not read, so a lost or stale list does no harm.
     """
     found = {}
     for file in _files(directory):
@@ -65,12 +66,12 @@ def restore(
 
     Args:
       checkpoint: with all of its variables built.
-      directory: of `save`.
+      directory: the folder that `save` writes to.
       partial: the file may hold more than `checkpoint` (evaluation needs no
         optimizer).
 
     Returns:
-      What was restored, or None if the folder has no checkpoint.
+      The prefix of the restored checkpoint; None if the folder has none.
 
     Raises:
       UserError: none can be read, or the newest readable one belongs to
@@ -84,10 +85,13 @@ def restore(
 
 
 def newest_readable(directory: pathlib.Path) -> pathlib.Path | None:
-    """Prefix of the newest checkpoint that can be read; None if there is none.
+    """Prefix of the newest checkpoint that can be read.
+
+    Returns:
+      The prefix; None if the folder has no checkpoint.
 
     Raises:
-      UserError: there are some, and none can be read.
+      UserError: the folder has checkpoints, but none can be read.
     """
     candidates = newest_first(directory)
     with storage.plain(directory) as plain:
@@ -116,15 +120,15 @@ def save(
     step: int,
     chief: bool,
 ) -> None:
-    """Writes the checkpoint of `step`; the newest three stay.
+    """Writes the checkpoint of `step` and keeps the newest three.
 
-    Every worker must call it, for the variables may be spread; only the
-    chief's file is kept.
+    Every worker must call it, because the variables may be spread over them.
+    Only the chief's file is kept.
 
     Raises:
-      UserError: it cannot be written; the older ones are as they were.
+      UserError: it cannot be written; older checkpoints are unchanged.
     """
-    checkpoint.save_counter  # noqa: B018 (is made, and so saved, by reading it)
+    checkpoint.save_counter  # noqa: B018 reading creates it, to be saved
     if not chief:
         with tempfile.TemporaryDirectory(prefix='tfgen-worker-') as scratch:
             checkpoint.write(f'{scratch}/{_NAME}-{step}')
@@ -145,7 +149,7 @@ def save(
     stale = [p for p in newest_first(directory) if p != prefix]
     for old in stale[_KEEP - 1 :]:
         _delete(old)
-    # For tf.train.latest_checkpoint; nothing here reads it.
+    # This list is for tf.train.latest_checkpoint; tfgen does not read it.
     kept = [f'"{p.name}"' for p in reversed(newest_first(directory))]
     lines = [f'model_checkpoint_path: "{prefix.name}"']
     lines += [f'all_model_checkpoint_paths: {name}' for name in kept]
@@ -153,13 +157,14 @@ def save(
 
 
 def _files(directory):
+    """The entries of a folder; none if it does not exist."""
     return list(directory.iterdir()) if directory.is_dir() else []
 
 
 def _delete(prefix):
-    """The files of one checkpoint, whole or half written, by their names."""
+    """Deletes the files of one checkpoint, complete or half written."""
     own = re.compile(re.escape(prefix.name) + r'(\.|_temp)')
-    # The index first: without it the rest is no checkpoint.
+    # The index goes first: without it the other files are no checkpoint.
     found = [f for f in _files(prefix.parent) if own.match(f.name)]
     for file in sorted(found, key=lambda f: f.suffix != '.index'):
         if file.is_dir():
@@ -169,6 +174,7 @@ def _delete(prefix):
 
 
 def _restore(checkpoint, name, prefix, partial):
+    """Restores from the path `name`; messages show `prefix`."""
     try:
         status = checkpoint.restore(name)
         if partial:
@@ -184,7 +190,7 @@ def _restore(checkpoint, name, prefix, partial):
 
 
 def _damage(name):
-    """Why a checkpoint's files cannot be read, or '' if they can."""
+    """The reason why a checkpoint cannot be read; '' if it can."""
     try:
         reader = tf.train.load_checkpoint(name)
         for variable in reader.get_variable_to_shape_map():

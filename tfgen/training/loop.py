@@ -1,21 +1,21 @@
-"""The one training loop, compiled: any number of updates and replicas.
+"""The training loop, compiled, for any number of updates and replicas.
 
 Exactness. Two runs of the same configuration give the same weights bit for
 bit, and so does a run that was killed and resumed (on a GPU to float
-tolerance): data and noise are pure functions of (seed, step), and the
-checkpoint holds everything else. One trap remains: where three or more
+tolerance). Data and noise are pure functions of (seed, step), and the
+checkpoint holds everything else. Two traps remain. Where three or more
 gradients meet at one tensor, TensorFlow's CPU kernels add them in an order
-that depends on which buffer is free. Therefore they are added in pairs
-(tfgen.gradients), and `make_repeatable` stops Grappler from merging the pairs.
-A second trap is Grappler's own: see there.
+that depends on which buffer is free. Therefore tfgen.gradients adds them in
+pairs, and `make_repeatable` stops Grappler from merging the pairs. Grappler
+also drops control edges; see `make_repeatable`.
 
-Streams. On a CPU a step's rows are computed in two halves side by side, as
-two replicas would: neither TensorFlow's convolutions nor XLA's loops keep two
-cores busy with one batch (measured: 1.2 to 1.8 x). A process that may use one
-core computes them at once (measured: 1.6 x for small networks). TensorFlow
-cuts its sums by the number of its threads, so bits are equal only where that
-is: resume a run with the same entry point (scripts/train.py, or
-strategies.make).
+Streams. On a CPU the two halves of a step's rows are computed side by side,
+as two replicas would compute them. Neither TensorFlow's convolutions nor
+XLA's loops keep two cores busy with one batch (measured: 1.2 to 1.8 x). A
+process that may use only one core computes all rows at once (measured: 1.6 x
+for small networks). TensorFlow splits its sums by the number of its threads,
+so bits are equal only where that number is equal. Therefore resume a run with
+the same entry point (scripts/train.py, or strategies.make).
 """
 
 import dataclasses
@@ -31,13 +31,13 @@ from tfgen.training.stopping import Stop
 
 
 def make_repeatable() -> None:
-    """Keeps Grappler, for the whole process, from what changes results.
+    """Turns off Grappler's passes that change results, in the whole process.
 
-    Its arithmetic optimizer merges sums of two gradients into larger ones (see
-    the head of this file). Its dependency optimizer takes away control edges
-    that a loop needs: from the second step on a gradient penalty now and then
-    read a weight of the update before (seen in one of 150 runs of three steps
-    on a busy machine, in none of 3,000 without it).
+    The arithmetic optimizer merges sums of two gradients into larger ones (see
+    the head of this file). The dependency optimizer removes control edges that
+    a loop needs. With it, from the second step on, a gradient penalty now and
+    then read a weight of the previous update (seen in one of 150 runs of three
+    steps on a busy machine, in none of 3,000 without it).
     """
     tf.config.optimizer.set_experimental_options(
         {'arithmetic_optimization': False, 'dependency_optimization': False}
@@ -46,7 +46,7 @@ def make_repeatable() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class BatchSplit:
-    """The rows of a global batch, dealt to replicas and streams.
+    """The split of a global batch into replicas and streams.
 
     Attributes:
       batch: rows of the global batch.
@@ -65,12 +65,17 @@ class BatchSplit:
         model: Model,
         batch_size: int,
     ) -> 'BatchSplit':
-        """Two streams on a CPU, if one device computes independent rows."""
+        """Splits a batch: two streams if one CPU has independent rows.
+
+        Rows are independent if the loss of one does not depend on the others.
+        Their number must be even.
+        """
         rows = batch_size // strategy.num_replicas_in_sync
         on_cpu = not (
             strategies.is_tpu(strategy) or tf.config.list_logical_devices('GPU')
         )
-        # Replicas share the cores out already; batch statistics need all rows.
+        # Several replicas already share the cores. Batch statistics need all
+        # rows of the replica at once.
         alone = strategy.num_replicas_in_sync == 1 and not model.cross_replica(
             model.settings
         )
@@ -81,28 +86,32 @@ class BatchSplit:
 def compute_on_replica(
     update: Update, rows: BatchSplit, jit: bool
 ) -> Callable[[dict, tf.Tensor, tf.Tensor], tuple]:
-    """(batch, key, first row) -> the update's `compute` of a replica's rows.
+    """A function that runs an update's `compute` on one replica's rows.
 
     Args:
-      update: built.
-      rows: the split; the streams are added up.
-      jit: whether XLA compiles it.
+      update: a built update.
+      rows: the split; results of the streams are added.
+      jit: whether XLA compiles the function.
+
+    Returns:
+      (batch, key, first row) -> the results of `compute`.
     """
     count = rows.replica // rows.streams
 
     def mean(values):
-        # Over the GLOBAL batch, so streams and replicas need only be added.
+        # A share of the mean over the GLOBAL batch: streams and replicas add.
         return tf.reduce_sum(values, axis=0) / rows.batch
 
     def compute(batch, key, start):
         noise = BatchNoise(key, rows.batch, start, count, f'{update.name}/')
         return update.compute(batch, noise, mean)
 
-    # Without XLA it is no function of its own: replicas cannot meet inside one.
+    # Without XLA it stays inline: replicas cannot meet inside a tf.function.
     if jit:
         compute = tf.function(compute, jit_compile=True, autograph=False)
 
     def add_streams(batch, key, start):
+        """Runs `compute` on each stream's rows and adds the results."""
         parts = [
             compute(
                 {k: v[first : first + count] for k, v in batch.items()},
@@ -117,7 +126,8 @@ def compute_on_replica(
 
 
 def _sum(first, second):
-    # (The gradient of a table of vectors may be sparse.)
+    """Adds the results of two streams."""
+    # The gradient of an embedding table may be sparse.
     return tf.convert_to_tensor(first) + tf.convert_to_tensor(second)
 
 
@@ -128,7 +138,7 @@ def initial_noise(seed: int, batch_size: int) -> BatchNoise:
 
 
 def batches_per_step(updates: Sequence[Update]) -> int:
-    """Batches that one step takes."""
+    """The number of batches that one step takes."""
     return max(update.repeats for update in updates)
 
 
@@ -142,15 +152,15 @@ def make_loop(
 ) -> Callable:
     """The compiled loop: (batches, first step, count) -> history, n, stopped.
 
-    `history` maps 'update/term' to float32 [n], the term's mean over the
-    global batch and the update's repeats in each step. n is `count`, or less
-    if the loop was stopped: `stop` was requested, on any worker, and all
-    workers ended after the same step.
+    `history` maps 'update/term' to float32 [n]: in each step, the term's mean
+    over the global batch and over the update's repeats. n is the number of
+    steps made: `count`, or less if `stop` was requested on any worker. All
+    workers then end after the same step, and `stopped` is true.
     """
     per_step = batches_per_step(updates)
     make_step = step_function(updates, rows, seed, jit)
 
-    # (AutoGraph would need a temporary file, and a disk that has room.)
+    # AutoGraph would need a temporary file, and so free space on the disk.
     @tf.function(autograph=False)
     def run(batches, first, count):
         names = []
@@ -158,13 +168,14 @@ def make_loop(
         def on_replica(taken, step, asked):
             terms = make_step(taken, step)
             names[:] = terms
-            # In one tensor, so that replicas meet once.
+            # One tensor, so that one reduction over the replicas is enough.
             return tf.stack([*terms.values(), asked])
 
         def body(i, stopped, history):
+            """One step on all replicas."""
             taken = [next(batches) for _ in range(per_step)]
             step = first + tf.cast(i, tf.int64)
-            # Above 0 on a worker that was told to stop.
+            # This is above 0 on a worker that was told to stop.
             asked = stop.flag.read_value() if stop else tf.constant(0.0)
             values = strategy.run(on_replica, (taken, step, asked))
             values = strategy.reduce('SUM', values, axis=None)
@@ -192,10 +203,11 @@ def make_loop(
 def step_function(
     updates: Sequence[Update], rows: BatchSplit, seed: int, jit: bool
 ) -> Callable:
-    """One replica's part of one step.
+    """A function that makes one replica's part of one step.
 
     Returns:
-      (batches, step) -> this replica's shares of the terms, by name.
+      (batches, step) -> this replica's shares of the terms, by name. It also
+      applies the updates.
     """
     per_step = batches_per_step(updates)
     computed = [compute_on_replica(u, rows, jit) for u in updates]

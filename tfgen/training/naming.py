@@ -1,8 +1,8 @@
-"""Which weights of a model are those of which class, letter, or colour.
+"""Finds the weights of each class, symbol or colour, and moves them by name.
 
-They have a place each along some axes of some variables. Which axes, is seen
-from a model for a set with one of them less: it is that much shorter there.
-Where along an axis, is a promise of every model (Model.labels_last).
+Every name has its own rows along some axes of some variables. To find these
+axes, a model is built for a data set with one name less: exactly these axes
+are shorter there. Model.labels_last says where along an axis the rows are.
 """
 
 import collections
@@ -15,21 +15,27 @@ from tfgen.data import PaletteSpec, Spec, SymbolSpec
 from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model
 
-# Of a spec: numbers on which the shapes of weights may depend.
+# Fields of a Spec on which the shapes of weights may depend.
 _SIZES = ('height', 'width', 'channels', 'levels', 'length', 'size')
 _SHOWN = 6
 
 
 @dataclasses.dataclass(frozen=True)
 class _Names:
-    """What has a name in two sets, the one here and the one there."""
+    """Names of the same noun in two data sets.
+
+    Attributes:
+      noun: 'classes', 'symbols' or 'colours'.
+      here: names in the data set of the model.
+      there: names in the data set of the stored weights.
+    """
 
     noun: str
     here: Sequence[Hashable]
     there: Sequence[Hashable]
 
     def of(self, spec: Spec, names: Sequence) -> Spec:
-        """`spec` with these names."""
+        """`spec` with `names` in place of its own."""
         if self.noun == 'classes':
             return dataclasses.replace(
                 spec, num_classes=len(names), class_names=tuple(names)
@@ -41,28 +47,34 @@ class _Names:
         return dataclasses.replace(spec, alphabet=tuple(names))
 
     def another_number(self) -> Sequence[Hashable]:
-        """One less, or more where a model may need two."""
+        """`here` with one name less, or one more if two or fewer.
+
+        A model may need at least two.
+        """
         if len(self.here) > 2:
             return self.here[:-1]
         return (*self.here, *self.here[:1])
 
     def places(self) -> np.ndarray:
-        """Where there each of here is; -1 where it is not."""
+        """The index in `there` of each name of `here`, or -1: [len(here)]."""
         there = {name: i for i, name in enumerate(_once(self.there))}
         return np.array([there.get(name, -1) for name in _once(self.here)])
 
     def foreign(self) -> bool:
-        """Whether none of here is there, but for blanks."""
+        """Whether `here` and `there` share no name that is not blank."""
         shared = set(self.here) & set(self.there)
         return not any(str(name).strip() for name in shared)
 
 
 def differences(model: Model, there: Spec) -> str:
-    """What of the data gives the weights another meaning; '' if nothing.
+    """Differences of the data that give the weights another meaning.
 
     Args:
-      model: for the data here.
-      there: of the data of another model, alike in all else.
+      model: built for the data here.
+      there: spec of the data of another model, which is alike in all else.
+
+    Returns:
+      The differences in words; '' if there are none.
     """
     here = model.spec
     if type(here) is not type(there):
@@ -71,8 +83,8 @@ def differences(model: Model, there: Spec) -> str:
     for name in filter(vars(here).get, _SIZES):
         ours, theirs = vars(here)[name], vars(there)[name]
         changed = ours != theirs and dataclasses.replace(here, **{name: theirs})
-        # (What a model refuses alone, such as more levels than two, goes with
-        # another setting, which is not of the data.)
+        # None means that the model refuses this change alone, such as more
+        # than two levels. Such a change depends on a setting of the model.
         if changed and _shapes(model, changed) not in (None, _own(model)):
             found.append(f'{name} {ours} instead of {theirs}')
     for names in _named(here, there):
@@ -89,20 +101,23 @@ def differences(model: Model, there: Spec) -> str:
 def arranged(
     model: Model, there: Spec, stored: Mapping[int, np.ndarray]
 ) -> tuple[dict[int, np.ndarray], str]:
-    """Weights of a model for the data `there`, in the order of `model`.
+    """Reorders stored weights so that their names match those of `model`.
 
-    What has no counterpart keeps the weights of `model`.
+    Names that the stored weights lack keep the weights of `model`.
 
     Args:
-      model: for the data here; between these and those are no `differences`.
-      there: see `differences`.
-      stored: place in the model -> value, shaped as the variable of `model`.
+      model: built for the data here, which has no `differences` from `there`.
+      there: spec of the data of the stored weights.
+      stored: index of a variable -> value, of the shape of that variable of
+        `model`.
 
     Returns:
-      The same, and what is to be said of it; '' where nothing has moved.
+      The reordered values by index, and a sentence about it; '' if nothing
+      has moved.
 
     Raises:
-      UserError: nothing here has a counterpart, or its place is not known.
+      UserError: the two sets share no name, or the model does not tell where
+        the weights of a class are.
     """
     taken = {
         number: [np.arange(size) for size in value.shape]
@@ -116,7 +131,7 @@ def arranged(
                 model, names.of(model.spec, names.another_number())
             )
         if shapes in (None, _own(model)):
-            continue  # the model knows nothing of them
+            continue  # no weight depends on these names
         _require_counterparts(model, names)
         places = names.places()
         for number, axes in taken.items():
@@ -134,14 +149,17 @@ def arranged(
 
 
 def _take(rows, places, noun):
-    """Sets which rows there become those here: [groups, rows of a group]."""
+    """Sets in `rows` [groups, rows of a group] the source row of each name.
+
+    -1 marks a name that the stored weights lack.
+    """
     count = len(places)
     own = rows[:, -count:] if noun == 'classes' else rows[:, :count]
     own[:] = np.where(places < 0, -1, own[:, places])
 
 
 def _moved(value, axes, own):
-    """`value` with its rows taken along each axis; -1 takes those of `own`."""
+    """Takes the rows `axes` of `value` along each axis; -1 takes from `own`."""
     new = np.zeros(value.shape, bool)
     for axis, rows in enumerate(axes):
         value = np.take(value, rows, axis)
@@ -151,6 +169,7 @@ def _moved(value, axes, own):
 
 
 def _require_counterparts(model, names):
+    """Raises UserError if `names` cannot be matched in this model."""
     if names.foreign():
         raise UserError(
             f'init_from has weights of {names.noun} {_words(names.there)}, and '
@@ -166,7 +185,7 @@ def _require_counterparts(model, names):
 
 
 def _named(here, there):
-    """What both sets name, and otherwise."""
+    """The names that both sets have, where they differ."""
     found = [_Names('classes', _classes(here), _classes(there))]
     if isinstance(here, SymbolSpec):
         found.append(_Names('symbols', here.alphabet, there.alphabet))
@@ -176,12 +195,12 @@ def _named(here, there):
 
 
 def _classes(spec):
-    """Names of the classes; their numbers where there are none."""
+    """Names of the classes, or their numbers where they have no names."""
     return spec.class_names or tuple(map(str, range(spec.num_classes)))
 
 
 def _once(names):
-    """Names that occur again, told apart: two colours may be the same."""
+    """Pairs (name, how often seen), so that equal colours can be told apart."""
     seen = collections.Counter()
     for name in names:
         seen[name] += 1
@@ -189,14 +208,18 @@ def _once(names):
 
 
 def _own(model):
+    """The shapes of the variables of `model`."""
     return [tuple(v.shape) for v in model.variables]
 
 
 def _shapes(model, spec):
-    """Of the variables of such a model for other data; None if refused."""
+    """The shapes of the variables of such a model for `spec`.
+
+    None if the model refuses `spec`.
+    """
     settings = dict(model.settings)
     if 'levels' in settings and isinstance(spec, PaletteSpec):
-        settings['levels'] = 0  # as many as there are colours
+        settings['levels'] = 0  # one level per colour
     try:
         return _own(type(model)(spec, **settings))
     except UserError:
@@ -204,5 +227,6 @@ def _shapes(model, spec):
 
 
 def _words(names):
+    """At most six names, quoted, for a message."""
     shown = [repr(name) for name in names[:_SHOWN]]
     return ', '.join(shown if len(names) <= _SHOWN else [*shown, '...'])

@@ -10,15 +10,15 @@ from tfgen.errors import UserError
 
 
 class Profile:
-    """Records what TensorFlow does from one step to another.
+    """Records a TensorFlow profile from one step to another.
 
-    A context: what is still recorded at its end is written.
+    A context manager: a recording that runs at its end is written.
 
     Args:
-      steps: (first, last): recorded after `first` are done, until `last` are;
-        None records nothing. The first steps of a run compile it, so leave
-        some out.
-      folder: of the summaries.
+      steps: (first, last). The recording begins when `first` steps are done,
+        and ends when `last` are. None records nothing. The first steps of a
+        run compile the loop, so leave some out.
+      folder: the folder of the summaries.
     """
 
     def __init__(self, steps: tuple[int, int] | None, folder: pathlib.Path):
@@ -32,16 +32,17 @@ class Profile:
         self._stop()
 
     def most_steps(self, done: int) -> float:
-        """Steps that may be made at once: up to where it begins.
+        """The most steps that the loop may make in one call.
 
-        One while it records, for the profiler counts calls.
+        Before the recording, these are the steps up to its begin. While it
+        runs, this is 1, because the profiler counts calls.
         """
         if self._running:
             return 1
         return self._first - done if done < self._first else math.inf
 
     def after(self, done: int) -> None:
-        """Begins or ends, if it is time to."""
+        """Begins or ends the recording, if `done` steps say so."""
         if done == self._first:
             tf.profiler.experimental.start(str(self._folder))
             self._running = True
@@ -49,12 +50,13 @@ class Profile:
             self._stop()
 
     def step(self, done: int) -> contextlib.AbstractContextManager:
-        """Around a step, or several, of which `done` are done before."""
+        """A context for the next call of the loop; `done` steps came before."""
         if not self._running:
             return contextlib.nullcontext()
         return tf.profiler.experimental.Trace('step', step_num=done, _r=1)
 
     def _stop(self):
+        """Ends the recording, if there is one, and writes it."""
         if self._running:
             self._running = False
             tf.profiler.experimental.stop()
@@ -64,7 +66,7 @@ def parse(text: str | None) -> tuple[int, int] | None:
     """'10,20' -> (10, 20).
 
     Raises:
-      UserError: it is not two growing numbers.
+      UserError: it is not two numbers, the first below the second.
     """
     if text is None:
         return None

@@ -1,4 +1,4 @@
-"""What a run shows while it works."""
+"""The progress line of a run."""
 
 import sys
 import time
@@ -9,12 +9,12 @@ from tfgen import lines
 class Progress:
     """One line that rewrites itself on a terminal, plain lines elsewhere.
 
-    A line for which there is no room is left out: see tfgen.lines.
+    A line is left out if the stream has no room for it; see tfgen.lines.
 
     Args:
       start, total: first step of this process, and last step of the run.
       batch_size: examples per step.
-      stream: where to write.
+      stream: where to write; None for standard output.
     """
 
     def __init__(self, start: int, total: int, batch_size: int, stream=None):
@@ -29,7 +29,8 @@ class Progress:
         """Reports that `step` steps are done."""
         now = time.monotonic()
         pace = (now - self._time) / max(1, step - self._step)
-        # The first interval contains the compilation; later ones are smoothed.
+        # The first interval contains the compilation, so the second replaces
+        # it. Later ones are smoothed.
         if self._seconds_per_step is None or self._fresh:
             self._fresh = self._seconds_per_step is None
             self._seconds_per_step = pace
@@ -49,12 +50,13 @@ class Progress:
         )
 
     def close(self) -> None:
-        """Leaves the last line standing."""
+        """Ends the last line on a terminal, so that it stays."""
         if self._stream.isatty():
             lines.write('\n', self._stream)
 
 
 def _clock(seconds):
+    """Seconds as '1h02m' or '3m04s'."""
     minutes, seconds = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

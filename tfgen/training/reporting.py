@@ -1,4 +1,4 @@
-"""What a run leaves for people: progress, TensorBoard summaries, samples."""
+"""Reports of a run: progress line, TensorBoard summaries, sample grids."""
 
 import contextlib
 import math
@@ -18,15 +18,15 @@ from tfgen.training.workdir import Config
 
 
 class Reporter:
-    """Progress line, TensorBoard summaries and sample grids, chief only.
+    """Writes progress line, TensorBoard summaries and sample grids.
 
     Args:
       directory: the workdir.
       config, model: of the run.
-      done: the step from which it goes on. Later points of the summaries,
-        left by a run that was killed after them, are taken out.
-      chief: whether this process writes at all.
-      measure: gives figures of the model, which are written with its samples.
+      done: the step at which the run resumes. Later points in the summaries
+        were left by a killed run and are removed.
+      chief: whether this process is the chief; other processes write nothing.
+      measure: model -> results by name, written with each grid of samples.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class Reporter:
 
     def __exit__(self, kind, *_):
         self._progress.close()
-        # What stopped the run is what is told.
+        # An error that ended the run must not be hidden by one from closing.
         ignored = Exception if kind else ()
         with contextlib.suppress(ignored), _writing(self._directory):
             self._writer.close()
 
     def _facts(self, config):
-        """What is trained: a page of text, and a row of HParams."""
-        # (What only measures a run needs it not.)
+        """Writes a description of the run: a text, and a row of HParams."""
+        # Imported here, because code that only evaluates does not need it.
         from tensorboard.plugins.hparams import api as hparams
 
         content = config.as_dict()
@@ -95,9 +95,15 @@ class Reporter:
             self._writer.flush()
 
     def terms(self, done: int, history: dict, stopped: bool = False) -> None:
-        """Adds the terms of the last steps; shows them every log_every.
+        """Collects the terms of the last steps and shows their means.
 
-        And of a run that is stopped, lest they be lost.
+        It shows them every `log_every` steps, after the last step, and when
+        the run was stopped, so that no step is lost.
+
+        Args:
+          done: steps done.
+          history: 'update/term' -> float32 [n], for the last n steps.
+          stopped: whether the run was stopped.
         """
         if not self._chief:
             return
@@ -118,9 +124,9 @@ class Reporter:
             self._writer.flush()
 
     def samples(self, done: int) -> None:
-        """Writes a grid of samples, always of the same seeds, and figures.
+        """Writes a grid of samples, always of the same seeds, and results.
 
-        Of the weights as they are, not of their averages.
+        Both use the current weights, not their moving averages.
         """
         if not self._chief:
             return
@@ -138,6 +144,7 @@ class Reporter:
             self._writer.flush()
 
     def _grid(self):
+        """A picture of samples, with labels and scores where there are any."""
         drawn = self._draw().numpy()
         labels = self._labels(len(drawn))
         return self._spec.draw(
@@ -148,17 +155,22 @@ class Reporter:
         )
 
     def _score(self):
-        """What the discriminator says of points, where there is one."""
+        """points [N, D] -> the discriminator's scores; None if not a GAN.
+
+        Also None for a conditional GAN.
+        """
         model = self._model
         if not isinstance(model, GAN) or model.num_classes:
             return None
         return lambda points: model.score(tf.constant(points)).numpy()
 
     def _labels(self, count):
+        """All classes in turn, `count` labels; None if unconditional."""
         classes = self._model.num_classes
         return [i % classes for i in range(count)] if classes else None
 
     def _sample(self):
+        """Samples [spec.shown, ...] of fixed seeds."""
         count = self._spec.shown
         labels = self._labels(count)
         return self._model.sample(
@@ -168,9 +180,9 @@ class Reporter:
 
 
 def events(file: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:
-    """The records of one of TensorBoard's files, each with its meaning.
+    """The records of a TensorBoard file, as bytes and as parsed events.
 
-    Not the last one, if it was being written when the run was killed.
+    It leaves out a last record that was cut off when the run was killed.
     """
     try:
         for record in tf.data.TFRecordDataset(str(file)):
@@ -183,8 +195,8 @@ def events(file: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:
 def remove_later_points(folder: pathlib.Path, step: int) -> None:
     """Rewrites TensorBoard's files in `folder` without points after `step`.
 
-    A run that was killed continues from its last checkpoint; what it had
-    shown after that would otherwise stand in the curves twice.
+    A killed run resumes from its last checkpoint. Points that it wrote after
+    that checkpoint would otherwise be in the curves twice.
     """
     for file in sorted(folder.iterdir()) if folder.is_dir() else ():
         if 'tfevents' not in file.name:
@@ -192,7 +204,7 @@ def remove_later_points(folder: pathlib.Path, step: int) -> None:
         found = list(events(file))
         records = [record for record, event in found if event.step <= step]
         if len(records) < len(found):
-            # Not a name that TensorBoard reads.
+            # TensorBoard must not read the temporary file.
             aside = file.with_name(f'.{file.name.replace("tfevents", "new")}')
             try:
                 with tf.io.TFRecordWriter(str(aside)) as writer:
@@ -205,7 +217,7 @@ def remove_later_points(folder: pathlib.Path, step: int) -> None:
 
 @contextlib.contextmanager
 def _writing(directory):
-    """One line for a disk that is full or fails."""
+    """Turns errors of a full or failing disk into a UserError."""
     try:
         yield
     except (OSError, tf.errors.OpError) as error:

@@ -1,4 +1,4 @@
-"""A run: a model trained to its last step, or continued, in a workdir."""
+"""Trains a model in a workdir, or resumes its training, to the last step."""
 
 import pathlib
 import sys
@@ -39,27 +39,27 @@ def train(
     measure: Callable[[Model], Mapping[str, float]] | None = None,
     profile_steps: tuple[int, int] | None = None,
 ) -> Model:
-    """Trains, or continues, the run in `directory` to its last step.
+    """Trains the run in `directory` to its last step, or resumes it.
 
     Args:
       config: of the run; `directory` becomes, or must be, its workdir.
       examples: the data set of `config`.
       directory: the workdir.
-      strategy: of strategies.make; None for one device.
-      jit: 'on', 'off', or 'auto': compile loss and gradient with XLA on a TPU
-        and a GPU, and for models that are faster with it on a CPU.
+      strategy: from strategies.make; None for one device.
+      jit: 'on', 'off', or 'auto'. 'auto' compiles loss and gradient with XLA
+        on a TPU and a GPU, and on a CPU for models that are faster with it.
       stop: ends the run early, when requested.
-      measure: gives figures of the model as it is, which are written into the
-        summaries at each checkpoint.
-      profile_steps: of which a profile is written; see profiling.Profile.
+      measure: model -> results by name, for the current weights; written into
+        the summaries at each checkpoint.
+      profile_steps: the steps to profile; see profiling.Profile.
 
     Returns:
-      The trained model; with `ema`, of the averaged weights.
+      The trained model; with `ema`, it has the averaged weights.
 
     Raises:
       UserError: the workdir belongs to another run or is being trained, the
         batch cannot be divided among the replicas, a loss is not finite.
-      stopping.Stopped: `stop` was requested; its state is saved.
+      stopping.Stopped: `stop` was requested; the run's state is saved.
     """
     directory = storage.local(directory)
     strategy = strategy or tf.distribute.get_strategy()
@@ -74,6 +74,7 @@ def train(
 def _train(
     config, examples, directory, strategy, jit, stop, measure, profile_steps
 ):
+    """`train`, after its arguments are checked and the workdir is locked."""
     preset, chief = config.preset, strategies.is_chief(strategy)
     loop.make_repeatable()
     new = not checkpoints.newest_first(directory / 'checkpoints')
@@ -110,7 +111,7 @@ def _train(
     batches = batch_iterator(
         strategy, examples, config, done * loop.batches_per_step(updates)
     )
-    # These compute in float32 whatever is asked.
+    # Likelihood models compute in float32, whatever precision is asked for.
     exact = isinstance(model, LikelihoodModel)
     precision = 'float32' if exact else config.precision
     profile = Profile(profile_steps if chief else None, directory / 'summaries')
@@ -143,6 +144,7 @@ def _train(
 
 
 def _require_equal_shares(batch_size, strategy):
+    """Raises UserError if the replicas cannot have equally many rows."""
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
         raise UserError(
@@ -153,7 +155,7 @@ def _require_equal_shares(batch_size, strategy):
 
 
 def make_updates(model: Model, preset: Preset) -> list[Update]:
-    """The model's updates, and the moving average if there is one.
+    """The model's updates, built, with the moving average if the preset has it.
 
     Call it inside the strategy's scope.
     """
@@ -166,6 +168,7 @@ def make_updates(model: Model, preset: Preset) -> list[Update]:
 
 
 def _finished(model, updates):
+    """Assigns the averaged weights, if there are any; returns the model."""
     for update in updates:
         if isinstance(update, Average):
             update.use()
@@ -200,7 +203,7 @@ def batch_iterator(
     config: workdir.Config,
     start: int,
 ):
-    """The stream of batches from number `start` on, dealt to the replicas."""
+    """An iterator over the batches from number `start` on, for the replicas."""
 
     def dataset(context):
         return examples.train(
@@ -215,6 +218,8 @@ def batch_iterator(
 
 
 def _until_next_event(done, preset):
+    """Steps until the next log line, checkpoint or the end."""
+
     def after(every):
         return every - done % every
 
@@ -226,7 +231,13 @@ def _until_next_event(done, preset):
 
 
 def require_finite(history: dict, done: int, precision: str) -> None:
-    """Raises NotFiniteError for a loss; `done` is of the steps before."""
+    """Raises NotFiniteError if a loss term is not finite.
+
+    Args:
+      history: 'update/term' -> float32 [n].
+      done: steps done before those of `history`.
+      precision: of the run, for the remedy.
+    """
     bad = [
         (int(np.argmin(np.isfinite(values))), name)
         for name, values in history.items()
@@ -241,7 +252,7 @@ def require_finite(history: dict, done: int, precision: str) -> None:
 
 
 def require_finite_weights(model: Model, done: int, precision: str) -> None:
-    """Raises NotFiniteError for a variable, as it is after `done` steps."""
+    """Raises NotFiniteError if a variable is not finite after `done` steps."""
     for variable in model.variables:
         if not np.all(np.isfinite(variable.numpy())):
             raise NotFiniteError(
@@ -251,6 +262,7 @@ def require_finite_weights(model: Model, done: int, precision: str) -> None:
 
 
 def _remedy(precision):
+    """The last part of both messages: what the user can try."""
     text = (
         'nothing of it was saved; try a smaller learning_rate in a new workdir'
     )

@@ -1,4 +1,4 @@
-"""A training that is told to stop, and one that is already going on."""
+"""Stops a training on request, and locks its workdir."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ from tfgen.errors import UserError
 
 try:
     import fcntl
-except ImportError:  # not on Windows, where nothing is locked
+except ImportError:  # Windows has no fcntl: workdirs are not locked there
     fcntl = None
 
-# Told to end, Ctrl-C, the terminal is gone.
+# A request to end, Ctrl-C, and the loss of the terminal.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# One request may come as several signals: GNU timeout sends its signal to the
-# process and then to its group, a wrapper passes on the Ctrl-C that the
-# terminal has sent to both, a closed session is followed by SIGTERM.
+# One request may come as several signals. GNU timeout sends its signal to the
+# process and then to its group. A wrapper passes on a Ctrl-C that the terminal
+# has sent to both. SIGTERM follows a closed session.
 _ONE_REQUEST = 1.0  # seconds
 
 
@@ -42,35 +42,39 @@ class Stopped(Exception):
 
 
 class Stop:
-    """Whether to stop, as a variable that a running graph can read.
+    """A request to stop, in a variable that a running graph can read.
 
-    Python hears of a signal only when TensorFlow gives back control, which
-    may be minutes later. So a thread of its own waits for what the
-    interpreter's C code writes at once, and sets the variable; the training
-    loop reads it as every step begins, and ends after that step. A second
-    request, by a signal a second later or more, ends the process, as it would
-    without all this.
+    Python handles a signal only when TensorFlow returns control, which may be
+    minutes later. But the interpreter's C code writes the signal's number to
+    a socket at once. A thread reads it there and sets the variable. The
+    training loop reads the variable when a step begins, and ends after that
+    step. A second signal, a second later or more, ends the process at once.
     """
 
     def __init__(self):
         with tf.device('CPU'):
             self.flag = tf.Variable(0.0, trainable=False)
-        self.number = signal.SIGTERM  # where another worker was told
+        # The number that is reported if only another worker got a signal.
+        self.number = signal.SIGTERM
 
     def request(self, number: int = signal.SIGTERM) -> None:
-        """Asks to stop after the step that is being made, or the next."""
+        """Asks the loop to stop after the current step, or the next."""
         self.number = number
         self.flag.assign(1.0)
 
     @contextlib.contextmanager
     def on_signals(self):
-        """Requests it when one of these signals comes; in the main thread."""
+        """A context in which SIGTERM, SIGINT and SIGHUP request a stop.
+
+        It does nothing outside the main thread.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield self
             return
         ours, theirs = socket.socketpair()
         theirs.setblocking(False)
-        # Who ignores them, as a shell's background jobs do, goes on so.
+        # A signal that the process ignores, as a shell's background jobs do,
+        # stays ignored.
         heard = [
             s
             for s in _SIGNALS
@@ -91,6 +95,7 @@ class Stop:
             ours.close()
 
     def _wait(self, channel):
+        """Reads signal numbers from `channel` until its other end is closed."""
         asked = None
         while numbers := channel.recv(1):
             if numbers[0] not in _SIGNALS:
@@ -103,16 +108,18 @@ class Stop:
 
 
 def _hear(number, frame):
-    """Nothing: the thread has heard it."""
+    """Does nothing: the thread handles the signal."""
 
 
 @contextlib.contextmanager
 def alone_in(directory: pathlib.Path):
-    """Locks a workdir for this process; the lock ends with it, however.
+    """Locks a workdir for this process.
+
+    The lock also ends when the process ends in any way.
 
     Args:
-      directory: is made if need be, and taken away again if nothing was
-        written into it.
+      directory: made if it does not exist, and then removed at the end if
+        nothing was written into it.
 
     Raises:
       UserError: another process trains there, or it cannot be made.
@@ -129,15 +136,15 @@ def alone_in(directory: pathlib.Path):
     try:
         yield
     finally:
-        # (Before the lock ends: the folder may then be another's.)
+        # Before the lock ends: after that the folder may be another process's.
         for folder in new:
-            with contextlib.suppress(OSError):  # is not empty, or not there
+            with contextlib.suppress(OSError):  # not empty, or not there
                 folder.rmdir()
         os.close(handle)
 
 
 def _locked(directory):
-    """A handle that holds the lock."""
+    """Makes `directory` and returns a file handle that holds its lock."""
     while True:
         directory.mkdir(parents=True, exist_ok=True)
         handle = os.open(directory, os.O_RDONLY)
@@ -150,11 +157,12 @@ def _locked(directory):
         except BaseException:
             os.close(handle)
             raise
-        # Its last user has taken the folder away in the meantime.
+        # Its last user has removed the folder in the meantime: try again.
         os.close(handle)
 
 
 def _lock(directory, handle):
+    """Takes the lock; raises UserError if another process has it."""
     if not fcntl:
         return
     try:

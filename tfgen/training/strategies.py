@@ -1,4 +1,4 @@
-"""Where training runs: one device, several, several machines, or a TPU."""
+"""Distribution strategies: one device, several, several machines, or a TPU."""
 
 import json
 import os
@@ -16,22 +16,22 @@ STRATEGIES = ('auto', 'one', 'mirrored', 'multiworker', 'tpu')
 def make(
     name: str = 'auto', replicas: int = 0, halve_cores: bool = False
 ) -> tf.distribute.Strategy:
-    """The distribution strategy by name.
+    """The distribution strategy of a name.
 
-    Must be called before TensorFlow does anything else in the process.
+    Call it before TensorFlow does anything else in the process.
 
     Args:
-      name: 'one' device; 'mirrored' over the GPUs of this machine, or, where
-        there are none, over logical CPU devices; 'multiworker' over the
-        machines of the TF_CONFIG environment variable; 'tpu'; 'auto' takes
-        multiworker if TF_CONFIG is set, tpu if a TPU is attached, mirrored if
-        there are several GPUs, else one.
+      name: 'one' device; 'mirrored' over the GPUs of this machine, or over
+        logical CPU devices if it has none; 'multiworker' over the machines of
+        the TF_CONFIG environment variable; 'tpu'; 'auto' takes multiworker if
+        TF_CONFIG is set, tpu if a TPU is attached, mirrored if there are
+        several GPUs, else one.
       replicas: for 'mirrored': how many devices, 0 for all GPUs or 2 CPUs.
-      halve_cores: where 'one' device is a CPU, it runs two operations at a
-        time, each on half of the cores. For models whose two streams (see
+      halve_cores: if 'one' device is a CPU, it runs two operations at a time,
+        each on half of the cores. This is for models whose two streams (see
         training.loop) are made of TensorFlow's own operations; an XLA program
         spreads over the cores by itself. TF_NUM_INTRAOP_THREADS and
-        TF_NUM_INTEROP_THREADS in the environment come first.
+        TF_NUM_INTEROP_THREADS in the environment take precedence.
 
     Raises:
       UserError: the devices that `name` needs are not there.
@@ -66,10 +66,12 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def is_tpu(strategy: tf.distribute.Strategy) -> bool:
+    """Whether the strategy runs on a TPU."""
     return isinstance(strategy, tf.distribute.TPUStrategy)
 
 
 def _choose():
+    """The name that 'auto' stands for."""
     if os.environ.get('TF_CONFIG'):
         return 'multiworker'
     if os.environ.get('TPU_NAME') or tf.config.list_physical_devices('TPU'):
@@ -86,17 +88,20 @@ def side_by_side() -> bool:
 
 
 def _cores():
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if _AFFINITY else os.cpu_count()
 
 
 def _halve_cores():
-    # Who has set TensorFlow's own variables has chosen.
+    """Makes TensorFlow run two operations at a time, each on half the cores."""
+    # TensorFlow's own variables in the environment take precedence.
     if _cores() > 1 and not _THREADS & os.environ.keys():
         tf.config.threading.set_inter_op_parallelism_threads(2)
         tf.config.threading.set_intra_op_parallelism_threads(_cores() // 2)
 
 
 def _mirrored(replicas):
+    """Replicas on the GPUs, or on logical CPU devices."""
     gpus = tf.config.list_physical_devices('GPU')
     if gpus:
         if replicas > len(gpus):
@@ -116,6 +121,7 @@ def _mirrored(replicas):
 
 
 def _multiworker():
+    """Replicas on the machines of TF_CONFIG, which is checked first."""
     try:
         cluster = json.loads(os.environ.get('TF_CONFIG') or '')
         workers = cluster['cluster']['worker']
@@ -138,7 +144,7 @@ def _multiworker():
 
 
 def _tpu():
-    """All that is special about a TPU, in one place."""
+    """Replicas on a TPU, attached or remote."""
     # A TPU VM has its chips attached; TPU_NAME names a remote TPU.
     name = os.environ.get('TPU_NAME') or 'local'
     try:

@@ -1,4 +1,4 @@
-"""Weights that a new run begins with: another run's, or an export's."""
+"""Starts a new run from the weights of another run or of an export."""
 
 import tensorflow as tf
 from tensorflow.core.protobuf import trackable_object_graph_pb2
@@ -12,23 +12,23 @@ from tfgen.training import checkpoints, naming, workdir
 def begin_from(model: Model, source: str) -> str:
     """Gives `model` the weights of a trained run or an export.
 
-    Variables correspond by their place in the model, and in them the weights
-    of classes, letters and colours by name; those of new names keep their
-    initial ones. Of a run with `ema` the averaged weights are taken, those
-    that its exports have; the optimizers and the step begin anew. An export
-    holds what it serves: where that is less than the model, as of a GAN
-    without its discriminator, the rest keeps its initial weights.
+    Variables are matched by their index in the model. Within a variable, the
+    weights of classes, symbols and colours are matched by name; new names keep
+    their initial weights. A run with `ema` gives its averaged weights, as its
+    exports do. The optimizers and the step start afresh. An export holds only
+    the weights that it serves, such as a GAN without its discriminator; the
+    rest keeps its initial weights.
 
     Args:
-      model: with its initial weights.
+      model: the new run's model, with its initial weights.
       source: a workdir, the folder of an exported model, or of one version.
 
     Returns:
-      A line that says what was taken.
+      A line that says which weights were taken.
 
     Raises:
-      UserError: there are no weights, or those of another model; `model` is as
-        it was.
+      UserError: `source` has no weights, or those of another model; `model` is
+        unchanged.
     """
     path = storage.local(source)
     prefix, folder = _find(path)
@@ -67,16 +67,17 @@ def begin_from(model: Model, source: str) -> str:
 
 
 def share(model: Model, strategy: tf.distribute.Strategy) -> None:
-    """Gives every worker the weights of the first.
+    """Gives every worker the weights of the first one.
 
-    Each has read the newest that it saw, and the source may be growing. Call
-    it inside the strategy's scope.
+    Workers may have read different checkpoints, if the source is still being
+    trained. Call it inside the strategy's scope.
     """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return
 
     @tf.function(autograph=False)
     def of_the_first():
+        """The weights of the first replica: a sum in which the others are 0."""
         replica = tf.distribute.get_replica_context()
         first = tf.equal(replica.replica_id_in_sync_group, 0)
         own = [
@@ -91,14 +92,14 @@ def share(model: Model, strategy: tf.distribute.Strategy) -> None:
 
 
 def _config(path, prefix):
-    """Of the run at `path`, or of the export whose weights are at `prefix`."""
+    """The Config of the run at `path`, or of the export at `prefix`."""
     if prefix.parent.name == 'variables':
         return workdir.read_export(prefix.parents[1])
     return workdir.read_config(path)
 
 
 def _require_alike(model, config, source):
-    """Refuses the weights of a model of another kind, or of other data."""
+    """Raises UserError if `config` is of another model or of other data."""
     theirs = config.preset
     if type(model) is not theirs.model:
         raise _another(source, theirs.model.__name__)
@@ -119,7 +120,7 @@ def _require_alike(model, config, source):
 
 
 def _find(path):
-    """The prefix of the file that holds the weights, and its folder."""
+    """The prefix of the files that hold the weights, and their folder."""
     for version in (path, *storage.versions(path).values()):
         prefix = version / 'variables' / 'variables'
         if prefix.with_suffix('.index').exists():
@@ -135,17 +136,19 @@ def _find(path):
 
 
 def _numbered(reader):
-    """Place in the model -> value; averages rather than weights."""
+    """Index in the model -> value; averages, if there are any."""
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
         reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
     )
 
     def children(node):
+        """The children of a node of the object graph, by name."""
         return {c.local_name: graph.nodes[c.node_id] for c in node.children}
 
     kinds = children(graph.nodes[0])
     kind = kinds.get(checkpoints.AVERAGES) or kinds.get(checkpoints.MODEL)
-    # By the graph, for a variable's key may be another of its names.
+    # The object graph gives the key, because a variable may be stored under
+    # another of its names.
     return {
         int(number): reader.get_tensor(variable.attributes[0].checkpoint_key)
         for number, variable in (children(kind).items() if kind else ())
@@ -153,6 +156,7 @@ def _numbered(reader):
 
 
 def _another(source, what):
+    """The UserError for weights of another model, described by `what`."""
     return UserError(
         f'init_from {source!r} holds another model, with {what}: train with '
         'the preset and fields of that run'

@@ -1,4 +1,4 @@
-"""The folder of one run: config.json, and what training leaves beside it."""
+"""The workdir of a run, and the Config that its config.json stores."""
 
 import dataclasses
 import json
@@ -18,15 +18,15 @@ from tfgen.presets.settings import Preset
 from tfgen.training import checkpoints
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
-INFO = 'assets.extra/tfgen.json'  # of an exported version: config and step
-# Fields that a continued run may change: they do not alter a step (but a
-# cosine schedule ties the learning rate to `steps`).
+INFO = 'assets.extra/tfgen.json'  # config and step of an exported version
+# Fields that a resumed run may change, because no step depends on them. With a
+# cosine schedule the learning rate depends on `steps`.
 _FREE = {'steps', 'log_every', 'checkpoint_every'}
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """All that is needed to rebuild a run.
+    """The configuration of a run: all that is needed to rebuild it.
 
     Attributes:
       name: of the preset.
@@ -34,12 +34,13 @@ class Config:
       seed: decides initial weights, order and noise.
       precision: 'float32' or 'mixed_bfloat16'.
       spec: of the data.
-      data_dir: where the data was found; None is TFDS's default. Not part of
-        what the run is: it may change.
-      data_path: the same of a set that is named by its path, from the root.
-      edition: of the reading of the data, see readers.base.EDITION.
-      init_from: the run or export whose weights it begins with, from the
-        root; None begins with weights drawn from `seed`.
+      data_dir: where TFDS found the data; None is its default. It does not
+        identify the run and may change.
+      data_path: absolute path of a data set that is named by its path; it may
+        change too.
+      edition: how the data are read; see readers.base.EDITION.
+      init_from: absolute path of the run or export whose weights the run
+        starts from; None starts with weights drawn from `seed`.
     """
 
     name: str
@@ -66,7 +67,7 @@ class Config:
 
         Args:
           name, preset, seed, precision, edition, init_from: see Config.
-          data_dir: where to look for the data.
+          data_dir: where TFDS keeps the data; None is its default.
 
         Raises:
           UserError: see data.load.
@@ -88,14 +89,14 @@ class Config:
     def load_data(
         self, data_dir: str | None = None, dataset: str | None = None
     ) -> Data:
-        """The run's data set, by default from where it was found.
+        """The run's data set, by default from where the run found it.
 
         Args:
           data_dir: where TFDS keeps it now.
-          dataset: where a set that is named by its path lies now.
+          dataset: the present path of a set that is named by its path.
 
         Raises:
-          UserError: it is not there, or is no longer what it was.
+          UserError: the data set is missing or has changed.
         """
         preset = self.preset
         name = dataset or self.data_path
@@ -119,10 +120,10 @@ class Config:
     def restore(self, path: pathlib.Path) -> tuple[Model, int]:
         """The trained model of the workdir `path`, and its step.
 
-        With `ema` in the preset, the averaged weights.
+        With `ema` in the preset, the model has the averaged weights.
 
         Raises:
-          UserError: there is no checkpoint that can be read.
+          UserError: no checkpoint can be read.
         """
         model = self.build()
         step = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -140,7 +141,7 @@ class Config:
         return model, int(step.numpy())
 
     def as_dict(self) -> dict:
-        """What config.json holds."""
+        """The content of config.json."""
         return {
             'preset': self.name,
             'fields': dataclasses.asdict(self.preset),
@@ -159,7 +160,7 @@ class Config:
         }
 
     def _require_sound(self):
-        """Refuses what only an editor could have written."""
+        """Raises UserError for values that tfgen never writes."""
         sound = {
             'seed': type(self.seed) is int and 0 <= self.seed < 2**31,
             'precision': self.precision in PRECISIONS,
@@ -181,7 +182,7 @@ class Config:
         """The inverse of `as_dict`.
 
         Raises:
-          UserError: `stored` is something else.
+          UserError: `stored` is not a configuration.
         """
         try:
             config = Config(
@@ -208,7 +209,7 @@ class Config:
 
 
 def require_precision(name: str) -> None:
-    """Raises UserError for a precision that is none."""
+    """Raises UserError for an unknown precision."""
     if name not in PRECISIONS:
         raise UserError(
             f'unknown precision {name!r}: use {" or ".join(PRECISIONS)}'
@@ -227,7 +228,7 @@ def check(path: pathlib.Path, config: Config) -> None:
         raise UserError(
             f'workdir {str(path)!r} is a file: name a folder with --workdir'
         )
-    # Hidden files may be left of a configuration that was being written.
+    # An interrupted write of config.json may leave hidden files.
     elif path.is_dir() and any(
         not f.name.startswith('.') for f in path.iterdir()
     ):
@@ -248,10 +249,10 @@ def write_config(path: pathlib.Path, config: Config) -> None:
 
 
 def known_edition(path: pathlib.Path) -> int:
-    """In which edition the run of a workdir reads its data; see Config.
+    """The edition in which the run of a workdir reads its data; see Config.
 
     Raises:
-      UserError: a damaged config.json.
+      UserError: config.json is damaged.
     """
     if (path / 'config.json').exists():
         return read_config(path).edition
@@ -262,7 +263,7 @@ def read_config(path: pathlib.Path) -> Config:
     """The Config of a workdir.
 
     Raises:
-      UserError: no workdir, or a damaged config.json.
+      UserError: `path` is no workdir, or its config.json is damaged.
     """
     file = storage.local(path) / 'config.json'
     try:
@@ -282,10 +283,10 @@ def read_config(path: pathlib.Path) -> Config:
 
 
 def read_export(version: pathlib.Path) -> Config:
-    """The Config that an exported version carries.
+    """The Config in an exported version.
 
     Raises:
-      UserError: it carries none.
+      UserError: it has none that can be read.
     """
     try:
         stored = json.loads((version / INFO).read_text())
@@ -298,6 +299,7 @@ def read_export(version: pathlib.Path) -> Config:
 
 
 def _check_same(path, stored, asked):
+    """Raises UserError unless both Configs describe the same run."""
     if stored.name != asked.name:
         raise UserError(
             f'workdir {str(path)!r} belongs to preset {stored.name!r}, not '
@@ -327,7 +329,7 @@ def _check_same(path, stored, asked):
 
 
 def _flat(config):
-    """What a run is, but for its data."""
+    """The settings that identify a run, by name, without its data."""
     content = config.as_dict()
     fields = content.pop('fields')
     for name in ('versions', 'spec', 'data_dir', 'data_path', 'edition'):
@@ -336,9 +338,9 @@ def _flat(config):
 
 
 def _same_place(stored, asked):
-    """Whether both read one set, however its path was written.
+    """Whether both Configs read one data set, however its path is written.
 
-    A set that was moved is known by its fingerprint.
+    A set that was moved is recognised by its fingerprint.
     """
     prefixes = {c.preset.dataset.partition(':')[0] for c in (stored, asked)}
     places = {
@@ -350,9 +352,9 @@ def _same_place(stored, asked):
 
 
 def _changes(old, new):
-    """What of the data has changed, in words; '' if nothing has."""
+    """The changes between two specs in words; '' if there are none."""
     skip = {'name'}
-    if not old.fingerprint:  # of a run that began before there was one
+    if not old.fingerprint:  # the run is older than fingerprints
         skip |= {'fingerprint', 'class_names'}
     old, new = old.as_dict(), new.as_dict()
     differing = [k for k in new if k not in skip and old.get(k) != new[k]]
@@ -367,14 +369,15 @@ def _changes(old, new):
 
 
 def _restore(spec):
-    """What to do about data that have changed."""
+    """The remedy for data that have changed since the run began."""
     if spec.fingerprint:
         return 'restore it'
-    # The run began before sets were read as they are now.
+    # The run is older than fingerprints, so its data were read otherwise.
     return 'restore it, continue with the tfgen that began the run'
 
 
 def _words(value):
+    """A value of a spec in words, shortened."""
     if isinstance(value, dict):
         return ', '.join(f'{k} {v}' for k, v in value.items())
     if isinstance(value, (tuple, list)):
