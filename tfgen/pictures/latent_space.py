@@ -97,8 +97,8 @@ def interpolation(
     """Draws ten rows; each interpolates between two codes.
 
     Args:
-      examples: if given, each row goes from the code of one test example to
-        that of the next. If not, both codes are drawn from the prior.
+      examples: if given, the codes are those of test examples, the first two
+        for the first row and so on. If not, they are drawn from the prior.
       spherical: interpolate along the arc, on which the length of z changes
         evenly (White 2016, section 2.1), instead of the straight line.
     """
