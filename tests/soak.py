@@ -199,7 +199,7 @@ class Soak:
             subprocess.run(['umount', str(place)], check=True)
 
     def two_at_once(self) -> None:
-        """Starts two trainings in one workdir: one is refused or is too late."""
+        """Starts two trainings in one workdir: one is refused, or too late."""
         model = self.random.choice(MODELS)
         path = self.new('shared')
         command = self.command(model, 'one', path)

@@ -134,7 +134,7 @@ def test_every_gradient_arrives(model, data_dir):
         _, gradients = update.compute(
             batch, _noise(), lambda values: tf.reduce_mean(values, axis=0)
         )
-        # Values after the gradients are of other changes.
+        # Other values may follow the gradients, hence strict=False.
         for variable, gradient in zip(
             update.variables, gradients, strict=False
         ):
@@ -279,7 +279,7 @@ def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
                 own.model(spec, **settings)
 
 
-# The signatures of each contract.
+# The signatures that each contract promises.
 SERVED = {
     GenerativeModel: {'sample'},
     LikelihoodModel: {'log_prob'},

@@ -305,7 +305,7 @@ def test_it_shows_how_a_picture_was_drawn(visit):
 
 @contextlib.contextmanager
 def _held(page):
-    """Holds back all answers inside the context and sends them after it."""
+    """Holds back predict requests inside the context; sends them after it."""
     held, holding = [], [True]
 
     def hold(route):

@@ -321,8 +321,8 @@ def test_a_discriminator_of_classes_is_a_softmax_of_one_more():
 
 
 def test_noise_of_a_discriminator_of_classes_stays_as_loud():
-    # Noise is added to activations with variance 1 / 2 of max(0, x) at the
-    # first step. Kernels do not grow during training.
+    # At the first step x has variance 1, so max(0, x), to which noise is added,
+    # has mean square 1 / 2. Hidden kernels keep their lengths in training.
     keras.utils.set_random_seed(1)
     spec = ImageSpec(height=16, width=16, num_classes=3)
     spec = PartlyLabelledSpec(**vars(spec), num_labels=6)
