@@ -63,7 +63,7 @@ def test_gradient_penalty_mixes_uniformly_and_every_row_for_itself():
 def test_a_slope_of_zero_has_a_finite_gradient():
     w = keras.Variable(-1.0)
 
-    def score(tensors):  # the gradient is 0 for some x
+    def score(tensors):  # w is -1, so the slope is 0 for positive x
         return tf.reduce_sum(tf.nn.relu(tensors[0] * w.value), axis=1)
 
     ones = tf.ones([4, 2])

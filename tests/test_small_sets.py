@@ -112,7 +112,7 @@ def test_one_class_is_measured_as_none(folder):
 
 
 def test_where_nothing_is_left_the_reasons_are_told(folder, data_dir):
-    # An export of a GAN that serves only samples has only metrics of samples.
+    # If an export of a GAN serves only samples, only metrics of samples apply.
     model, examples = _made('dcgan', folder(_=12), 'conditional=false')
     drawing = evaluation.exported.stand_in({'sample': None}, model)
     with pytest.raises(UserError, match='nothing can be measured; fidelity: '):

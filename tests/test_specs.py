@@ -165,7 +165,7 @@ def test_a_ring_has_eight_places(name, radius, deviation):
     offset = drawn - places[label]
     np.testing.assert_allclose(offset.std(0), deviation, rtol=0.05)
     assert np.abs(offset.mean(0)).max() < 0.05 * deviation
-    # The share within three deviations of a mode.
+    # The share within three deviations of a mode; then the points per mode.
     inside = np.hypot(*offset.T) < 3 * deviation
     assert inside.mean() == pytest.approx(1 - math.exp(-4.5), abs=0.006)
     assert np.bincount(label, minlength=8).min() > 500
