@@ -8,7 +8,7 @@ from tfgen.models.contracts.likelihood import Autoregressive
 
 
 class Bigram(Autoregressive):
-    """A row of symbols, each depending on the one before."""
+    """A row of symbols, each of which depends on the one before it."""
 
     spec_types = (SymbolSpec,)
 
@@ -17,7 +17,7 @@ class Bigram(Autoregressive):
     ):
         super().__init__(spec, conditional)
         self.levels = count = spec.levels
-        # One more row, for the symbol before the first.
+        # One more row: nothing stands before the first.
         self.before = self.add_weight([count + 1, units], name='before')
         self.after = self.add_weight([units, count], name='after')
         if self.num_classes:
