@@ -1,20 +1,20 @@
-"""Compiles presets for a TPU that is not there.
+"""Compiles presets for a TPU, on a machine without one.
 
     pip install '.[tpu-check]'
     python scripts/check_tpu.py                     # all presets, half an hour
     python scripts/check_tpu.py cvae_mnist dcgan_mnist
 
-Of each preset: the whole training step (every player's loss and gradient, its
-optimizer, the averages), and what it serves first (the sampler of a model that
-draws). libtpu's compiler works ahead of time on any machine, so what a TPU
-refuses is found here: an operation that it does not know, more memory than it
-has. Neither speed nor numbers are seen, nor tf.distribute's TPUStrategy. Exit
-status 1 if something is refused.
+Two functions of each preset are compiled. One is the whole training step: the
+loss and gradient of every update, its optimizer, and the averages. The other
+is the first signature that the model serves, which is the sampler if it draws.
+libtpu compiles ahead of time on any machine. So this finds what a TPU would
+refuse: unknown operations, or too much memory. It does not check speed,
+numbers or tf.distribute's TPUStrategy. Exit status 1 if a function is refused.
 
-Prints flops and memory by the compiler's account (a loop's body counts once)
-and what a TPU takes, but does slowly or otherwise than a CPU. The way there,
-from TensorFlow through HLO and StableHLO to libtpu, is no stable interface:
-the versions of the extra are the ones that are known to work.
+Prints the compiler's count of flops and memory (a loop's body counts once),
+and notes on operations that a TPU runs slowly or otherwise than a CPU. The
+path from TensorFlow through HLO and StableHLO to libtpu is no stable
+interface. It is known to work with the versions of the extra.
 """
 
 import datetime
@@ -36,17 +36,17 @@ flags.DEFINE_integer('rows', 64, 'Of a request; a step has its batch.', 1)
 flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
 flags.DEFINE_string('record', None, 'Folder whose tpu_compile.json is kept.')
 
-TOPOLOGY = 'v5e:2x2'  # the smallest that libtpu describes; one chip is used
+TOPOLOGY = 'v5e:2x2'  # the smallest in libtpu; only one chip is used
 _ENVIRONMENT = {
     'JAX_PLATFORMS': 'cpu',
-    # No TPU is looked for.
+    # Prevents a search for a real TPU.
     'TPU_SKIP_MDS_QUERY': '1',
     'TPU_ACCELERATOR_TYPE': 'v5litepod-4',
     'TPU_WORKER_HOSTNAMES': 'localhost',
     'TPU_LOG_DIR': 'disabled',
     'ALLOW_MULTIPLE_LIBTPU_LOAD': '1',
 }
-# These choose their generator by device, so that a TPU draws other numbers.
+# These operations choose a random generator by device.
 _OF_DEVICE = {'StatelessRandomGetKeyCounter', 'StatelessRandomGetAlg'}
 
 
@@ -114,12 +114,13 @@ class Compiler:
         )
 
     def compiled(self, function) -> dict:
-        """What the compiler says of a function without arguments.
+        """Compiles a function without arguments.
 
         Returns:
-          'seconds', and 'refused': the reason in one line; or 'flops', bytes
-          of 'arguments' and of 'temporaries', and 'notes': what is taken, but
-          not gladly.
+          A dict with 'seconds'. If the compiler refuses the function, also
+          'refused', the reason in one line. If not, also 'flops', 'arguments'
+          and 'temporaries' in bytes, and 'notes' on operations that a TPU
+          runs slowly or differently.
         """
         import tensorflow as tf
 
@@ -127,7 +128,7 @@ class Compiler:
         traced = tf.function(function, jit_compile=True, autograph=False)
         notes = _notes(traced.get_concrete_function().graph)
         try:
-            # (TensorFlow says so of what XLA does not know.)
+            # TensorFlow raises here if XLA does not know an operation.
             hlo = traced.experimental_get_compiler_ir()(
                 stage='hlo_serialized', platform_name='CPU'
             )
@@ -150,7 +151,7 @@ class Compiler:
 
 
 def _reason(error):
-    """Why a function is refused, in one line."""
+    """Returns in one line why a function is refused."""
     unknown = re.findall(r'(\w+) \(No registered', str(error))
     if unknown:
         return f'no TPU has {", ".join(sorted(set(unknown)))}'
@@ -158,9 +159,9 @@ def _reason(error):
 
 
 def _remove_copies(module):
-    """Takes away TensorFlow's copy of each variable's new value.
+    """Removes TensorFlow's copy of each variable's new value.
 
-    Nothing changes in StableHLO, which has no such operation.
+    StableHLO has no copy operation. The values stay the same.
     """
     from jaxlib.mlir import ir
 
@@ -178,9 +179,10 @@ def _remove_copies(module):
 
 
 def functions(config, examples) -> dict:
-    """The functions of a run by name; they take nothing, and hold their data.
+    """Returns the functions to compile: name -> function without arguments.
 
-    'step' is a training step, and the other what the model serves first.
+    'step' is a training step. The other is the model's first signature. Their
+    data are in variables.
     """
     import tensorflow as tf
 
@@ -218,20 +220,21 @@ def functions(config, examples) -> dict:
 
 
 def _variables(tensors):
-    """Values that the compiler cannot know."""
+    """Puts values into variables, so that they are no constants."""
     import tensorflow as tf
 
     return {k: tf.Variable(v, trainable=False) for k, v in tensors.items()}
 
 
 def _zeros(spec):
+    """Returns a request of --rows rows, all zero."""
     import tensorflow as tf
 
     return tf.zeros([flags.FLAGS.rows, *spec.shape[1:]], spec.dtype)
 
 
 def _notes(graph):
-    """What of a graph a TPU takes, but not gladly, in words."""
+    """Lists a graph's operations that a TPU runs slowly or differently."""
     import tensorflow as tf
 
     found, whole = set(), graph.as_graph_def()
@@ -261,7 +264,7 @@ def _print(name, what, found):
 
 
 def _record(name, found):
-    """Adds a preset to the file, which holds the others as they are."""
+    """Adds a preset to the file and keeps the others."""
     from tfgen import storage
     from tfgen.evaluation import recording
 

@@ -1,6 +1,6 @@
-"""Measures a trained model and writes metrics.json into its workdir.
+"""Evaluates a trained model and writes metrics.json into its workdir.
 
-The front door of tfgen.commands.evaluate; --help names the flags.
+Runs tfgen.commands.evaluate; --help lists the flags.
 """
 
 from tfgen.commands import evaluate

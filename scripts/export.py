@@ -1,6 +1,6 @@
-"""Publishes a trained model as a SavedModel for TensorFlow Serving.
+"""Exports a trained model as a SavedModel for TensorFlow Serving.
 
-The front door of tfgen.commands.export; --help names the flags.
+Runs tfgen.commands.export; --help lists the flags.
 """
 
 from tfgen.commands import export

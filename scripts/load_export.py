@@ -2,8 +2,8 @@
 
     python scripts/load_export.py exports/cvae_digits exports/dcgan_digits
 
-Neither tfgen nor keras can be imported in this process: what works here works
-in TensorFlow Serving, which has neither.
+This process blocks the imports of tfgen and keras. TensorFlow Serving has
+neither, so an export that works here does not depend on them.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ def main() -> None:
         if 'sample' not in served:
             print(f'{folder} version {version.name}: draws nothing')
             continue
-        # The twin that makes files; numbers where there is none.
+        # The signature that returns files, or else the one of numbers.
         name = next((n for n in served if n.startswith('sample_')), 'sample')
         ending = name.partition('_')[2] or 'json'
         sample = served[name]
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def _load(folder):
-    """The newest version's folder, its signatures, and its classes."""
+    """Loads the newest version: its folder, signatures, number of classes."""
     names = [f.name for f in folder.glob('*') if f.is_dir()]
     numbers = [int(n) for n in names if n.isascii() and n.isdecimal()]
     if not numbers:
@@ -98,17 +98,17 @@ def _fail(line):
 
 
 def _content(sample):
-    """What a file holds of one sample."""
+    """Returns the content of a sample's file: its bytes, or JSON."""
     if isinstance(sample, bytes):
         return sample
     return json.dumps(sample.tolist()).encode()
 
 
 def _repeats(served, inputs):
-    """Whether a row depends on its own seed, not on its neighbours.
+    """Whether a sample depends on its own seed alone, not on its batch.
 
-    Bit for bit where values are drawn from a few levels; what convolutions
-    compute differs by less than 1e-6 with the number of rows beside it.
+    Values that are drawn from a few levels must be equal bit for bit. Results
+    of convolutions may differ by up to 1e-6 between batch sizes.
     """
     sample = served['sample']
     whole = _only(sample(**inputs))
@@ -121,7 +121,7 @@ def _repeats(served, inputs):
 
 
 def _completes(served, inputs):
-    """Whether completing the first half of samples keeps it bit for bit."""
+    """Whether completion keeps the given first half bit for bit."""
     complete = served['complete']
     (kind,) = complete.structured_outputs
     examples = _only(served['sample'](**inputs))
@@ -135,6 +135,7 @@ def _completes(served, inputs):
 
 
 def _only(outputs):
+    """Returns the single output as an array."""
     (value,) = outputs.values()
     return value.numpy()
 

@@ -1,8 +1,9 @@
-"""Puts a trained run into pretrained/, with a card that says what it is.
+"""Exports a trained run into pretrained/, with a model card.
 
     python scripts/publish_pretrained.py --workdir=runs/cvae_digits
 
-The run must be the one that results/ records: a whole preset as it is.
+The run must be the one that results/ records: a complete run of an unchanged
+preset.
 """
 
 import json
@@ -93,7 +94,7 @@ def main() -> None:
 
 
 def card(preset, record: dict, size: int) -> str:
-    """What a pretrained model is, how it was made, and what it cannot do."""
+    """Returns the model card: data, results, training and limits."""
     from tfgen.evaluation import records
 
     name, training = record['preset'], record['training']

@@ -1,6 +1,6 @@
 """Draws a PNG grid from a workdir or from an exported model.
 
-The front door of tfgen.commands.sample; --help names the flags.
+Runs tfgen.commands.sample; --help lists the flags.
 """
 
 from tfgen.commands import sample

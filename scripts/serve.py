@@ -1,6 +1,6 @@
 """Serves exported models over TensorFlow Serving's REST API.
 
-The front door of tfgen.commands.serve; --help names the flags.
+Runs tfgen.commands.serve; --help lists the flags.
 """
 
 from tfgen.commands import serve

@@ -1,6 +1,6 @@
-"""Trains a preset, or continues a run that was stopped.
+"""Trains a preset, or resumes a run that was stopped.
 
-The front door of tfgen.commands.train; --help names the flags.
+Runs tfgen.commands.train; --help lists the flags.
 """
 
 from tfgen.commands import train

@@ -3,9 +3,9 @@
     python tests/compilations.py MODEL ...    small models, of tiny.py
     python tests/compilations.py PRESET ...   presets, at their own size
 
-Prints a line of JSON for each: how many graphs and XLA modules there are after
-the first step, after another chunk of four steps and one of five, and after
-the first step and the rest of a run that resumes at step five.
+Prints a line of JSON for each, with the numbers of graphs and XLA modules after
+the first step, after further chunks of four and of five steps, and after the
+first step and the rest of a run that resumes at step five.
 """
 
 import json
@@ -30,13 +30,13 @@ from tfgen.training import loop, run, workdir  # noqa: E402
 
 
 def compiled() -> tuple[int, int]:
-    """Graphs and XLA modules of this process so far."""
+    """Returns the numbers of graphs and XLA modules of this process so far."""
     modules = pathlib.Path(_DUMP.name).glob('*.before_optimizations.txt')
     return len(context.context().list_function_names()), len(list(modules))
 
 
 def count(config, examples) -> dict[str, list[tuple[int, int]]]:
-    """What is compiled after each chunk of a run, and of one that resumes."""
+    """Counts what is compiled after each chunk of a run, also a resumed one."""
     strategy = tf.distribute.get_strategy()
     loop.make_repeatable()
     found = {}

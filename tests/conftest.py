@@ -1,4 +1,4 @@
-"""Fixtures that several test files share, and the watch over messages."""
+"""Shared fixtures, and the check that tests raise every user message."""
 
 import ast
 import ctypes
@@ -9,11 +9,11 @@ import signal
 import tempfile
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-# As many threads in this process as in the scripts that it starts: TensorFlow
-# cuts its sums by their number, which shows in the last bit.
+# This process and the scripts that it starts use equally many threads, because
+# TensorFlow splits sums by their number, which changes the last bit.
 os.environ.setdefault('TF_NUM_INTEROP_THREADS', '2')
 os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
-# Where every process of a test run notes which messages it has raised.
+# The folder where each process of a test run notes the messages it has raised.
 os.environ.setdefault('TFGEN_TEST_RAISED', tempfile.mkdtemp(prefix='raised-'))
 
 import pytest
@@ -39,7 +39,7 @@ def pytest_addoption(parser):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """True for a file of another part."""
+    """Ignores the files of other parts of the suite."""
     files = sorted(collection_path.parent.glob('test_*.py'))
     if collection_path not in files:
         return None
@@ -53,9 +53,9 @@ def _part(config):
 
 @pytest.fixture(scope='module', autouse=True)
 def _free_memory():
-    """After each file: else a worker keeps twice of what it needs."""
+    """Frees memory after each file, or a worker would keep twice its need."""
     yield
-    gc.collect()  # which Python does ever less often
+    gc.collect()  # Python's own collections become rare
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None)  # GNU's
     if trim:
         trim(0)
@@ -63,10 +63,10 @@ def _free_memory():
 
 @pytest.fixture
 def heard():
-    """Signals have their usual effect, here and in processes begun here.
+    """Restores the usual effect of signals, here and in child processes.
 
-    Under nohup, or in a shell's background, some are ignored, and the children
-    of a process ignore what it ignores.
+    Under nohup, or in the background of a shell, some signals are ignored, and
+    child processes inherit that.
     """
     usual = {
         signal.SIGINT: signal.default_int_handler,
@@ -81,13 +81,13 @@ def heard():
 
 @pytest.fixture(scope='session')
 def data_dir(tmp_path_factory):
-    """A folder into which the embedded set is prepared."""
+    """Returns the folder where the embedded data sets are prepared."""
     return str(tmp_path_factory.mktemp('tfds'))
 
 
 @pytest.fixture(scope='session')
 def prepared():
-    """A folder with mnist, fashion_mnist and binarized_mnist."""
+    """Returns a folder with mnist, fashion_mnist and binarized_mnist."""
     if not PREPARED.is_dir():
         pytest.skip(f'no prepared data sets in {PREPARED}')
     return str(PREPARED)
@@ -95,7 +95,7 @@ def prepared():
 
 @pytest.fixture(scope='module')
 def uninterrupted(tmp_path_factory, data_dir):
-    """Directory of an undisturbed run by (model, jit), trained on demand."""
+    """(model, jit) -> folder of an uninterrupted run, trained on demand."""
     made = {}
 
     def directory(model, jit):
@@ -110,9 +110,9 @@ def uninterrupted(tmp_path_factory, data_dir):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """A whole run fails if a message to users was raised by no test.
+    """Fails a whole run if no test raised some message to users.
 
-    A message that was never raised may crash, or say the wrong thing.
+    Code that never ran may crash, or its message may be wrong.
     """
     config = session.config
     part = config.args != [str(ROOT / 'tests')] and config.args != ['tests']
@@ -124,7 +124,7 @@ def pytest_sessionfinish(session, exitstatus):
     number, parts = _part(config)
     if hasattr(config, 'workerinput') or part or selected or exitstatus:
         return
-    if number < parts:  # the last one sees what all have noted
+    if number < parts:  # only the last part sees the notes of all
         return
     seen = raised.seen()
     silent = [
@@ -140,7 +140,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 def _raises(file):
-    """Lines of the `UserError(...)` calls of a file."""
+    """Returns the line numbers of the `UserError(...)` calls in a file."""
     return [
         node.lineno
         for node in ast.walk(ast.parse(file.read_text()))

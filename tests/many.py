@@ -2,8 +2,8 @@
 
     python tests/many.py STRATEGY JIT STEPS FOLDER DATA_DIR MODEL ...
 
-A process can hold one strategy only, and takes seconds to start: so all models
-are trained in one, each into FOLDER/MODEL.
+A process takes seconds to start and can hold one strategy only. So one process
+trains all models, each into FOLDER/MODEL.
 """
 
 import pathlib
@@ -16,7 +16,7 @@ from tfgen.training.run import train
 
 
 def settings(steps: str) -> list[str]:
-    """What these runs change of those of tiny.py."""
+    """Returns the settings that differ from those of tiny.py."""
     return [
         f'steps={steps}',
         f'checkpoint_every={steps}',

@@ -1,4 +1,4 @@
-"""Notes which lines raise a UserError, over all processes of a test run."""
+"""Records which lines raise a UserError in any process of a test run."""
 
 import json
 import os
@@ -12,7 +12,7 @@ _FOLDER = 'TFGEN_TEST_RAISED'
 
 
 def watch() -> None:
-    """From now on, every UserError of this process is noted."""
+    """Records every UserError of this process from now on."""
 
     def init(self, *arguments):
         super(errors.UserError, self).__init__(*arguments)
@@ -25,7 +25,7 @@ def watch() -> None:
 
 
 def seen() -> set[tuple[str, int]]:
-    """(file, line) of all that was noted."""
+    """Returns (file, line) of all recorded errors."""
     places = [
         json.loads(file.read_text())
         for file in pathlib.Path(os.environ[_FOLDER]).iterdir()
@@ -34,17 +34,17 @@ def seen() -> set[tuple[str, int]]:
 
 
 def _lines(frame):
-    """The line on which the call that made the error begins."""
+    """Returns the first line of the call that made the error."""
     positions = list(frame.f_code.co_positions())
     return [positions[frame.f_lasti // 2][0]]
 
 
 def watched(script: pathlib.Path, setup: str = '') -> list[str]:
-    """The command of a script whose UserErrors are noted.
+    """Returns the command that runs a script and records its UserErrors.
 
     Args:
-      script: arguments follow.
-      setup: code that is run before.
+        script: its file; append the arguments to the command.
+        setup: code to run first.
     """
     code = f"""
 import runpy, sys

@@ -1,8 +1,9 @@
-"""Faults on purpose, for as long as you like: bash scripts/soak.sh MINUTES.
+"""Injects faults for a given time: bash scripts/soak.sh MINUTES.
 
-Each experiment does one damage after another and looks whether anything is
-lost: a weight that differs in a bit, a request that is answered wrongly, an
-error that is more than a line. What it did and what it saw is written as JSON.
+Each experiment injects one fault after another and checks that nothing is
+lost. Losses are a weight that differs in a bit, a wrong answer to a request,
+or an error message of more than one line. Actions and findings are written as
+JSON.
 """
 
 import collections
@@ -23,7 +24,7 @@ import tempfile
 import time
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-# As the tests: bits depend on the number of threads.
+# As in the tests: the last bits depend on the number of threads.
 os.environ.setdefault('TF_NUM_INTEROP_THREADS', '2')
 os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
 
@@ -40,7 +41,7 @@ from tfgen.training import checkpoints, run
 MODELS = ('cvae', 'dcgan', 'ebgan', 'pixelrnn', 'gmm', 'rbm')
 STRATEGIES = ('one', 'mirrored', 'multiworker')
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
-_HANGS = 300  # seconds after which a process hangs
+_HANGS = 300  # seconds after which a process counts as hanging
 _FLAGS = ('--jit=off', '--set=checkpoint_every=5', '--set=log_every=1')
 
 
@@ -49,7 +50,7 @@ class Lost(Exception):
 
 
 class Soak:
-    """The experiments, and what they share."""
+    """The experiments and their shared state."""
 
     def __init__(self, place: pathlib.Path, seed: int):
         self.place, self.random = place, random.Random(seed)
@@ -67,7 +68,7 @@ class Soak:
         return tiny.train_command(model, path, self.data, *flags)
 
     def reference(self, model: str, strategy: str) -> dict:
-        """The weights at the end of an undisturbed run."""
+        """Returns the last weights of an uninterrupted run."""
         key = model, strategy
         if key not in self._references:
             path = self.new('reference')
@@ -89,7 +90,7 @@ class Soak:
             raise Lost(f'{model}, {strategy}: {differing[:3]} differ')
 
     def kills(self) -> None:
-        """A training is killed, or told to stop, several times."""
+        """Kills a training, or tells it to stop, several times."""
         model = self.random.choice(MODELS)
         strategy = self.random.choice(STRATEGIES)
         path = self.new('killed')
@@ -108,7 +109,7 @@ class Soak:
             self.counts[f'{number.name}, {strategy}'] += 1
             for process in victims:
                 process.wait(_HANGS)
-            # A worker that is left alone is ended by hand, as docs/train.md
+            # A worker whose partner has ended is killed, as docs/train.md
             # says.
             for process in processes:
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -120,7 +121,7 @@ class Soak:
         self.require_equal(path, model, strategy)
 
     def _wait_somewhere(self, process):
-        """Until some moment of a run, mostly while it makes steps."""
+        """Waits for a random moment of a run, mostly during its steps."""
         if self.random.random() < 0.3:
             time.sleep(self.random.uniform(0, 8))
             return
@@ -130,7 +131,7 @@ class Soak:
         time.sleep(self.random.uniform(0, 1.5))
 
     def damages(self) -> None:
-        """Bits of a checkpoint's files are flipped, or its end is missing."""
+        """Flips bits of a checkpoint's files, or cuts off their end."""
         model = self.random.choice(MODELS)
         path = self.new('damaged')
         config, examples = tiny.load(model, self.data, 'checkpoint_every=15')
@@ -169,7 +170,7 @@ class Soak:
             shutil.copy(aside / file.name, file)
 
     def full_disk(self) -> None:
-        """A training in a file system that is full at some moment."""
+        """Trains in a file system that becomes full at some moment."""
         if os.geteuid():
             self.counts['not root: no small disk'] += 1
             return
@@ -198,7 +199,7 @@ class Soak:
             subprocess.run(['umount', str(place)], check=True)
 
     def two_at_once(self) -> None:
-        """Two trainings in one workdir: one is refused, or comes too late."""
+        """Starts two trainings in one workdir: one is refused, or too late."""
         model = self.random.choice(MODELS)
         path = self.new('shared')
         command = self.command(model, 'one', path)
@@ -214,7 +215,7 @@ class Soak:
         self.require_equal(path, model, 'one')
 
     def requests(self) -> None:
-        """Requests of any kind to every signature of every model."""
+        """Sends all kinds of requests to every signature of every model."""
         if not hasattr(self, 'server'):
             self.server = _Server(self)
         self.counts['requests'] += self.server.fuzz(self.random.getrandbits(30))
@@ -226,7 +227,7 @@ def _weights(config, path):
 
 
 def _start(command, strategy):
-    """The processes of a training; two where there are two workers."""
+    """Starts the processes of a training: one, or two workers."""
     configs = [{}]
     if strategy == 'multiworker':
         ports = []
@@ -289,7 +290,7 @@ class _Server:
         return answer.status, json.loads(text, parse_constant=_no_number)
 
     def fuzz(self, seed) -> int:
-        """Asks all signatures; returns how often."""
+        """Sends requests to all signatures; returns their number."""
         self.asked = 0
         for model, name, inputs in self.signatures:
             row = st.fixed_dictionaries(
@@ -317,7 +318,7 @@ class _Server:
         return self.asked
 
     def _check(self, model, name, rows):
-        """It is answered by as many rows, or refused with a message."""
+        """Checks that an answer has as many rows, or is an error message."""
         self.asked += 1
         body = json.dumps({'signature_name': name, 'instances': rows})
         status, content = self._ask(f'/v1/models/{model}:predict', body)
@@ -351,7 +352,7 @@ _JSON = st.recursive(
 
 
 def _value(tensor):
-    """Of an input: mostly of its type and shape, at times anything."""
+    """Values for an input: mostly of its type and shape, sometimes any."""
     if tensor['dtype'] == 'DT_FLOAT':
         value = st.sampled_from([0.0, 1.0, 0.5]) | st.floats(width=32)
         value = value.filter(np.isfinite)

@@ -1,4 +1,4 @@
-"""TFDS sets that tests write."""
+"""Writes TFDS sets for tests."""
 
 import numpy as np
 import tensorflow as tf
@@ -24,17 +24,17 @@ def store(path, features, splits, name='mine', **options):
 
 
 def described(examples) -> str:
-    """What is said of a set before training."""
+    """Returns the description of a set that is printed before training."""
     return '\n'.join(examples.describe())
 
 
 def image_feature(dtype=np.uint8, channels=1):
-    """A feature of 4x4 pictures."""
+    """Returns the feature of 4x4 pictures."""
     return tfds.features.Image(shape=(4, 4, channels), dtype=dtype)
 
 
 def labelled(labels, value=7, key='label', **more) -> list[dict]:
-    """Pictures of one grey level, with their labels."""
+    """Returns pictures of one grey level, with the given labels."""
     return [
         {
             'image': np.full([4, 4, 1], value, np.uint8),

@@ -1,4 +1,4 @@
-"""The game's closed forms, on discrete distributions."""
+"""Adversarial losses against closed forms, on discrete distributions."""
 
 import math
 
@@ -104,7 +104,7 @@ def test_every_loss_is_its_formula():
         np.testing.assert_allclose(
             loss.generator(scores), real if generator is None else generator
         )
-        # An encoder wants what G wants, of the other label.
+        # The encoder's loss is G's with real and fake exchanged.
         encoder = {'minimax': -_softplus(-s), 'hinge': s}.get(name, fake)
         np.testing.assert_allclose(loss.encoder(scores), encoder)
     assert {*adversarial.LOSSES} == {
@@ -118,7 +118,7 @@ def test_every_loss_is_its_formula():
 
 
 def test_a_discriminators_loss_lifts_data_and_a_generators_its_samples():
-    # The sign of each term.
+    # This checks the sign of each term.
     for name in adversarial.LOSSES:
         loss = adversarial.loss(name, margin=2.0)
         score = tf.constant([-0.5])

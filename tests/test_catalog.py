@@ -1,4 +1,4 @@
-"""TFDS sets of unusual features: read right or refused in one line."""
+"""TFDS sets with unusual features are read right or refused in one line."""
 
 import json
 
@@ -85,7 +85,7 @@ def test_labels_of_no_class_open_the_set_without_labels(tmp_path, split, label):
     splits[split][1] = label
     place = store(
         tmp_path,
-        # TFDS itself refuses to write a label beyond the classes.
+        # TFDS refuses to write a label beyond the classes.
         {
             'image': image_feature(),
             'label': tfds.features.ClassLabel(num_classes=9),
@@ -105,7 +105,7 @@ def test_labels_of_no_class_open_the_set_without_labels(tmp_path, split, label):
 
 
 def _supervise(path, *keys):
-    """Notes supervised keys in a stored set."""
+    """Writes supervised keys into a stored set."""
     file = path / 'mine' / '1.0.0' / 'dataset_info.json'
     info = json.loads(file.read_text())
     items = [{'featureKey': key} for key in keys]
@@ -117,7 +117,7 @@ def _supervise(path, *keys):
 def test_the_label_may_have_any_name(tmp_path, supervised):
     features, more = {'image': image_feature(), 'animal': LABEL}, {}
     if supervised:
-        # 'label' is another one; the set says which is meant.
+        # A second label feature; the supervised keys say which one counts.
         features['label'] = tfds.features.ClassLabel(num_classes=5)
         more['label'] = np.int64(4)
     rows = labelled([0, 1, 2] * 10, key='animal', **more)
@@ -128,7 +128,7 @@ def test_the_label_may_have_any_name(tmp_path, supervised):
     assert images.spec.class_names == ('cat', 'dog', 'eel')
     (batch,) = images.evaluation('test', 3)
     assert sorted(batch['label'].numpy()) == [0, 1, 2]
-    # A run that began before goes on with what it saw.
+    # Runs of edition 1 keep their reading of the set.
     old = data.load('mine', place, edition=1).spec
     assert old.num_classes == (5 if supervised else 0)
 

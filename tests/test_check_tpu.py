@@ -1,4 +1,4 @@
-"""scripts/check_tpu.py: what a TPU would refuse."""
+"""scripts/check_tpu.py finds what a TPU would refuse."""
 
 import importlib
 import json
@@ -33,7 +33,7 @@ def test_without_the_compiler_it_says_what_to_install():
 
 @pytest.fixture(scope='module')
 def script():
-    """The script as a module; its compiler must be there."""
+    """Returns the script as a module; skips the test without its compiler."""
     pytest.importorskip('libtpu', reason="pip install '.[tpu-check]'")
     sys.path.insert(0, str(SCRIPT.parent))
     try:
@@ -101,7 +101,7 @@ def test_what_a_tpu_takes_unwillingly_is_noted(compiler):
 
 
 def test_a_loss_of_a_variable_counts_its_products(compiler):
-    """The flops are those of what is asked, and a changed variable compiles."""
+    """The flops are those of the function, and assigned variables compile."""
     value = tf.Variable(tf.ones([64, 64]))
 
     def update():

@@ -1,4 +1,4 @@
-"""What a run keeps: damaged and lost files, and all that a file holds."""
+"""Checkpoints: damaged and lost files, and the content of the files."""
 
 import shutil
 
@@ -67,7 +67,7 @@ def test_summaries_of_a_killed_run_have_each_step_once(
     path = _copy_of_run(uninterrupted, tmp_path)
     for file in (path / 'checkpoints').glob('checkpoint-30*'):
         file.unlink()
-    # As a kill leaves it: the last record is half written.
+    # After a kill, the last record may be half written.
     (events,) = (path / 'summaries').iterdir()
     events.write_bytes(events.read_bytes() + b'\x10\x00\x00')
     config, examples = tiny.load('cvae', data_dir)

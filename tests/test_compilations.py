@@ -1,7 +1,7 @@
-"""Nothing is compiled after the first step, or after the first request.
+"""Nothing is compiled after the first step or the first request.
 
-A model that compiles anew at every step gives the right weights, a thousand
-times too slowly.
+A model that compiles at every step has the right weights but is a thousand
+times too slow.
 """
 
 import json
@@ -39,7 +39,7 @@ def test_training_compiles_in_its_first_step_alone(models, data_dir):
         for name in ('run', 'resumed'):
             first, *later = counts[name]
             assert all(more == first for more in later), counts
-        # A run that resumes compiles what the whole run did.
+        # A resumed run compiles as much as the whole run.
         assert counts['resumed'][0][1] == counts['run'][0][1], counts
 
 

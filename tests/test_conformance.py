@@ -1,4 +1,4 @@
-"""Every model keeps every promise of the contract."""
+"""Tests every model against the whole contract."""
 
 import dataclasses
 import functools
@@ -69,13 +69,13 @@ def test_eager_graph_and_jit_agree(model, data_dir):
 
 
 def _moving(built):
-    """The updates that see a batch, ready to move."""
+    """Returns the built updates that run on batches."""
     updates = run.make_updates(built, tiny.preset('cvae'))
     return [update for update in updates if update.repeats]
 
 
 def _terms(update, batch):
-    """The per-example terms that a update shows."""
+    """Returns the per-example terms of an update."""
     measure = getattr(update, 'loss_terms', None) or update.statistics
     terms = measure(batch, _noise())
     return terms[0] if isinstance(update, EpochUpdate) else terms
@@ -94,7 +94,8 @@ def test_terms_are_one_float_per_example(model, data_dir):
 
 @MODELS
 def test_loss_falls_on_one_batch(model, data_dir):
-    # Of a GAN, the discriminator alone: the updates' losses rise and fall.
+    # For a GAN, only the discriminator is trained: in the game of both, losses
+    # rise and fall.
     built, batch = _built(model, data_dir)
     if isinstance(built, RBM):
         pytest.skip('its terms are no objective: see test_rbm.py')
@@ -108,7 +109,7 @@ def test_loss_falls_on_one_batch(model, data_dir):
         terms, moves = measure(batch, tf.constant([0, 0], tf.int64), 0)
         update.apply(moves, tf.constant(step, tf.int64))
         totals.append(float(tf.add_n(list(terms.values()))))
-    # (What starts from data starts near its end.)
+    # EpochUpdates start from data, near their optimum.
     least = 0.0 if isinstance(update, EpochUpdate) else 0.05
     assert totals[-1] < totals[0] - least * abs(totals[0])
 
@@ -133,7 +134,7 @@ def test_every_gradient_arrives(model, data_dir):
         _, gradients = update.compute(
             batch, _noise(), lambda values: tf.reduce_mean(values, axis=0)
         )
-        # (After the gradients, what else moves.)
+        # Other values may follow the gradients, hence strict=False.
         for variable, gradient in zip(
             update.variables, gradients, strict=False
         ):
@@ -149,7 +150,7 @@ IMAGE_MODELS = tuple(
 )
 
 
-# Variants of a family differ where colours come in.
+# Variants of a family treat colours differently.
 UNSEEN = [
     *[('colour folder', m) for m in IMAGE_MODELS],
     *[('other size', m) for m in tiny.FAMILIES if m in IMAGE_MODELS],
@@ -170,7 +171,7 @@ def test_it_trains_on_sets_it_has_never_seen(
     if 'levels' in tiny.preset(model).settings:
         extra.append('levels=16')
     config, examples = tiny.load(model, data_dir, *extra)
-    # (Compiled or not is another test's claim, and takes longer.)
+    # Uncompiled, which is faster; another test compares compiled runs.
     train(config, examples, tmp_path / 'run', jit='off')
     drawn = Image.open(tmp_path / 'run' / 'samples' / 'step_0000002.png')
     height, width, channels = examples.spec.shape
@@ -240,9 +241,9 @@ def test_the_first_weights_follow_from_the_seed_of_the_run(model, data_dir):
     ):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
         differ.append(np.any(a.numpy() != c.numpy()))
-    # (What begins from data begins alike.)
+    # Models that start from data start equal.
     assert any(differ) or one.whole_epochs or model == 'gaussian'
-    # No two weights of a model are drawn alike.
+    # No two weights of a model have the same random values.
     kernels = [v.numpy() for v in one.variables if v.path.endswith('kernel')]
     for a, b in itertools.combinations(kernels, 2):
         assert a.shape != b.shape or np.any(a != b)
@@ -278,7 +279,7 @@ def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
                 own.model(spec, **settings)
 
 
-# What each contract serves, and which of these make examples.
+# The signatures that each contract promises.
 SERVED = {
     GenerativeModel: {'sample'},
     LikelihoodModel: {'log_prob'},

@@ -1,4 +1,4 @@
-"""A damaged picture is refused, or read as it was before the damage."""
+"""A damaged picture is refused, or its pixels are read unchanged."""
 
 import io
 import pathlib
@@ -13,14 +13,14 @@ from tfgen.errors import UserError
 
 FILE = pathlib.Path('folder/x.picture')
 HEIGHT, WIDTH = 12, 10
-# (Without 12, which in a PCX could be taken for the mark before its palette.)
+# 12 is left out: a PCX reader could mistake it for the mark of the palette.
 NOISE = np.random.default_rng(0).integers(16, 256, [HEIGHT, WIDTH, 4], np.uint8)
 COLOUR = NOISE[..., :3].tobytes()
 GREY = NOISE[..., 0].tobytes()
 UPRIGHT = Image.Exif()
 UPRIGHT[0x0112] = 6
 _COMPRESSED = ('tiff_lzw', 'tiff_adobe_deflate', 'packbits', 'jpeg', 'zstd')
-# By format, what Pillow can write: modes, and options of the writer.
+# Format -> the modes that Pillow can write, and options of the writer.
 WRITTEN = {
     'AVIF': (['RGB', 'RGBA'], [{}, {'exif': UPRIGHT}]),
     'BLP': (['P'], [{}]),
@@ -68,7 +68,7 @@ WRITTEN = {
 
 
 def _written(form, mode, options):
-    """The content of a file; b'' where the format has no such picture."""
+    """Returns the content of a file; b'' if the format has no such picture."""
     image = Image.fromarray(NOISE)
     image = image.convert(mode if mode in ('LA', 'RGBA') else 'RGB')
     if mode == 'I;16':
@@ -81,7 +81,7 @@ def _written(form, mode, options):
 
 
 def _by_hand():
-    """What Pillow reads and does not write, by their specifications."""
+    """Writes formats that Pillow only reads, by their specifications."""
     fits = [
         'SIMPLE  =                    T',
         'BITPIX  =                    8',
@@ -131,7 +131,7 @@ def _by_hand():
 
 
 def _sound():
-    """(format, content of a file) of each."""
+    """Yields (format, content of an undamaged file)."""
     Image.init()
     for form, (modes, variants) in WRITTEN.items():
         if form not in Image.SAVE:  # not in every build of Pillow
@@ -145,8 +145,8 @@ def _sound():
 
 
 SOUND = list(_sound())
-# Only in a PNG, and so in icons that hold one, all has a checksum. In the
-# others a changed byte may be another picture, as sound as the first.
+# Only PNG files, and icons that contain one, have checksums for everything. In
+# other formats a changed byte may give another valid picture.
 CHECKED = [
     content
     for form, content in SOUND
@@ -156,12 +156,12 @@ CHECKED = [
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    """A damaged size costs no time."""
+    """Limits the size of pictures, so that damaged sizes cost no time."""
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10_000)
 
 
 def _read(content):
-    """Pixels, or None if it is refused, by one line that names the file."""
+    """Returns the pixels, or None if one line names and refuses the file."""
     try:
         return picture.decode(FILE, content).pixels
     except UserError as error:
@@ -170,7 +170,7 @@ def _read(content):
 
 
 def _flipped(content, random):
-    """Another bit, another byte, or a hole of zeros."""
+    """Flips a bit, changes a byte, or writes a block of zeros."""
     content, kind = bytearray(content), random.integers(3)
     place = random.integers(len(content))
     if kind == 0:
@@ -190,8 +190,8 @@ def test_of_every_format_that_is_read_there_is_a_sound_file():
         assert sorted(pixels.shape[:2]) == [WIDTH, HEIGHT], form
         with Image.open(io.BytesIO(content)) as image:
             assert image.format.upper() == form.upper()
-    # An .icns has no small picture; an IPTC has one of the others in it; a
-    # PCD is of 768 x 512 pixels; a SPIDER has no range.
+    # ICNS has no small pictures, IPTC contains another format, PCD has
+    # 768 x 512 pixels, and SPIDER has no range.
     left_out = picture._STUBS | {'ICNS', 'IPTC', 'PCD', 'SPIDER'}
     read = {form.upper() for form, _ in SOUND} | left_out
     assert read >= {form.upper() for form in Image.OPEN}
@@ -236,7 +236,7 @@ def test_another_picture_that_was_changed_is_refused_in_one_line(capfd):
 def test_damaged_exif_data_leave_the_picture_as_it_is(form):
     if form not in Image.SAVE:
         pytest.skip(f'Pillow without {form}')
-    # Its list is where the data have ended.
+    # The offset of the EXIF list is beyond the end of the data.
     damaged = b'Exif\0\0II*\0\xff\xff\0\0'
     sound = _read(_written(form, 'RGB', {}))
     read = _read(_written(form, 'RGB', {'exif': damaged}))

@@ -84,7 +84,7 @@ def test_stream_resumes_at_any_batch(data_dir):
 
 
 def test_whole_epochs_begin_with_a_batch_and_count_every_example_once(data_dir):
-    # 1,500 examples in batches of 64: the last is filled up by 36 rows.
+    # 1,500 examples in batches of 64: 36 rows pad the last batch.
     embedded = data.load('digits', data_dir)
     (whole,) = embedded.train(3, 3000).take(1)
     images = whole['image'].numpy()
@@ -134,7 +134,7 @@ def test_binarizations(data_dir):
     (dynamic,) = drawn['dynamic'].evaluation('test', 297)
     assert set(np.unique(dynamic['image'])) == {0.0, 1.0}
     assert abs(np.mean(dynamic['image'] - grey['image'])) < 0.01
-    # One fixed image per example, whatever the batch.
+    # Each example has one fixed image, for every batch size.
     first = next(iter(drawn['dynamic'].evaluation('test', 10)))
     np.testing.assert_array_equal(first['image'], dynamic['image'][:10])
 
@@ -427,7 +427,7 @@ def test_stacks_are_three_images_of_the_set(data_dir, embedded):
         for image, label in zip(batch['image'], batch['label'], strict=True):
             digits = [known[image[..., c].numpy().tobytes()] for c in range(3)]
             assert digits[0] * 100 + digits[1] * 10 + digits[2] == int(label)
-    # All digits in all channels, and no two splits alike.
+    # All digits occur in all channels, and the splits differ.
     (many,) = stacks.evaluation('train', 2000, 2000)
     labels = many['label'].numpy()
     assert {*(labels // 100)} == {*(labels % 10)} == {*range(10)}
@@ -461,12 +461,12 @@ def test_training_sees_the_labels_of_a_few_and_no_others(data_dir):
         for x in whole.evaluation('train', 1500).unbatch()
     }
     assert all(truth[image] == label for image, label in seen.items())
-    # Another seed is another order of the same few; the test split has labels.
+    # Another seed reorders the same labelled examples.
     (other,) = few.train(4, 200).take(1)
     assert {x.tobytes() for x in other['labelled_image'].numpy()} == {*seen}
     (test,) = few.evaluation('test', 300)
     assert len(test['label']) == 297
-    # The images themselves come in the order of any other run.
+    # The images come in the same order as in fully labelled runs.
     (first,), (same,) = few.train(3, 100).take(1), whole.train(3, 100).take(1)
     np.testing.assert_array_equal(first['image'], same['image'])
 

@@ -1,4 +1,4 @@
-"""The files of deploy/ are what their readers take, and fit each other."""
+"""The files of deploy/ are valid and consistent with each other."""
 
 import json
 import re
@@ -16,9 +16,9 @@ from google.protobuf import (
 DEPLOY = tiny.ROOT / 'deploy'
 _FIELD = descriptor_pb2.FieldDescriptorProto
 _INT64 = f'.{wrappers_pb2.Int64Value.DESCRIPTOR.full_name}'
-# Of tensorflow_serving's session_bundle_config.proto and
-# monitoring_config.proto, which its package on PyPI leaves out: message ->
-# field -> (number, type).
+# Message -> field -> (number, type), from tensorflow_serving's
+# session_bundle_config.proto and monitoring_config.proto. Its package on PyPI
+# leaves these out.
 MESSAGES = {
     'BatchingParameters': {
         'max_batch_size': (1, _INT64),
@@ -37,7 +37,7 @@ MESSAGES = {
 
 
 def _message(name):
-    """An empty message of MESSAGES."""
+    """Returns an empty message of MESSAGES."""
     file = descriptor_pb2.FileDescriptorProto(
         name='test.proto', package='test', syntax='proto3'
     )
@@ -68,7 +68,7 @@ def _parsed(file, message):
 
 @pytest.fixture
 def objects():
-    """kind -> object of kubernetes.yaml."""
+    """Returns the objects of kubernetes.yaml: kind -> object."""
     yaml = pytest.importorskip('yaml')
     found = yaml.safe_load_all((DEPLOY / 'kubernetes.yaml').read_text())
     return {o['kind']: o for o in found}
@@ -94,7 +94,7 @@ def test_batches_are_padded_to_sizes_that_the_server_takes():
     sizes = list(batching.allowed_batch_sizes)
     assert sizes == sorted(set(sizes))
     assert sizes[-1] == batching.max_batch_size.value
-    # A warm-up record of more rows would keep a version from being served.
+    # A version whose warm-up request has more rows would fail to load.
     assert sizes[-1] >= saved_model.WARMUP_ROWS
 
 

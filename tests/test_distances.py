@@ -13,7 +13,7 @@ def _normal(mean, covariance, count):
 
 
 def test_frechet_is_the_closed_form_of_two_normals():
-    # Commuting covariances: the sum of (sd - sd')^2 along each axis.
+    # For commuting covariances: the sum of (sd - sd')^2 over the axes.
     turn = np.linalg.qr(RNG.normal(size=[3, 3]))[0]
     ours, theirs = np.array([1.0, 4.0, 0.25]), np.array([2.25, 1.0, 0.25])
     a = _normal([0, 0, 0], turn @ np.diag(ours) @ turn.T, 200_000)
@@ -22,7 +22,7 @@ def test_frechet_is_the_closed_form_of_two_normals():
     found = distances.frechet(real=a, generated=b)
     assert found == pytest.approx(expected, rel=0.02)
     assert distances.frechet(real=a, generated=a) == pytest.approx(0, abs=1e-9)
-    # Covariances that do not commute, against the root by SciPy's way.
+    # Covariances that do not commute, against SciPy's matrix root.
     c = _normal([0, 0, 0], [[1, 0.5, 0], [0.5, 2, 0], [0, 0, 1]], 1000)
     product = np.cov(a, rowvar=False) @ np.cov(c, rowvar=False)
     root = np.sqrt(np.linalg.eigvals(product).real).sum()
@@ -34,7 +34,7 @@ def test_frechet_is_the_closed_form_of_two_normals():
 
 
 def test_kernel_distance_is_unbiased():
-    # E (x y + 1)^3 of independent normals, by their moments.
+    # E (x y + 1)^3 of independent normals, from their moments.
     def kernel(m, n):
         def moments(mean):
             return mean, mean**2 + 1, mean**3 + 3 * mean
@@ -52,12 +52,12 @@ def test_kernel_distance_is_unbiased():
     ]
     error = np.std(found) / np.sqrt(len(found))
     assert abs(np.mean(found) - expected) < 4 * error
-    assert error < 0.2 * expected  # were the diagonal in it, this would see it
+    assert error < 0.2 * expected  # detects a sum that includes the diagonal
 
 
 def test_the_authors_example_of_equal_normals():
-    # Naeem et al. 2020: two sets of 10,000 in 1,000 dimensions, k = 5. Their
-    # example has one draw; over eight draws of ours density deviates by 0.08.
+    # Naeem et al. 2020: two sets of 10,000 in 1,000 dimensions, k = 5. They
+    # make one draw. Over eight of our draws, density has deviation 0.08.
     real, made = RNG.normal(size=[2, 10_000, 1000]).astype(np.float32)
     pair = {'real': real, 'generated': made}
     precision, recall = distances.precision_and_recall(**pair, neighbours=5)
@@ -69,7 +69,7 @@ def test_the_authors_example_of_equal_normals():
 
 
 def test_precision_is_of_the_samples_and_recall_of_the_data():
-    # Samples of one of two modes: all good, half of the data lost.
+    # Samples of one of two modes: all are good, half of the data is missed.
     data = np.concatenate(
         [RNG.normal(0, 1, [200, 2]), RNG.normal(100, 1, [200, 2])]
     )

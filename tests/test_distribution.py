@@ -1,6 +1,6 @@
-"""Several replicas and several workers follow one device.
+"""Several replicas or workers give the results of one device.
 
-Each strategy has a process of its own, which trains all models (many.py).
+One process per strategy trains all models (many.py).
 """
 
 import json
@@ -22,14 +22,14 @@ from tfgen.models.contracts.updates import GradientUpdate
 from tfgen.training import strategies
 
 STEPS = 20
-# Of the GANs also those whose rows meet.
+# Includes the GANs with cross-example statistics.
 MODELS = (*tiny.FAMILIES, 'unrolled', 'ebgan', 'layerwise_ae')
-# One for each kind of update, and for each way in which replicas meet.
+# One model for each type of update and of communication between replicas.
 OVER_WORKERS = ('cvae', 'dcgan', 'ebgan', 'vae_gan', 'rbm', 'pca', 'gmm')
 
 
 def _losses(directory):
-    """Term -> [STEPS], from the run's TensorBoard summaries."""
+    """Returns term -> [STEPS], from the run's TensorBoard summaries."""
     losses = {}
     for file in sorted((directory / 'summaries').iterdir()):
         for record in tf.data.TFRecordDataset(str(file)):
@@ -53,7 +53,7 @@ def _command(strategy, jit, folder, data_dir, models, steps=STEPS):
 
 @pytest.fixture(scope='module')
 def one_device(tmp_path_factory, data_dir):
-    """Folder of the runs of all families on one device, uncompiled."""
+    """Returns the folder of all families' runs on one device, uncompiled."""
     folder = tmp_path_factory.mktemp('one')
     tiny.run(_command('one', 'off', folder, data_dir, MODELS))
     return folder
@@ -61,7 +61,7 @@ def one_device(tmp_path_factory, data_dir):
 
 @pytest.fixture(scope='module')
 def two_replicas(tmp_path_factory, data_dir):
-    """The same as two replicas, compiled where that is the default."""
+    """The same with two replicas, compiled where that is the default."""
     folder = tmp_path_factory.mktemp('two')
     tiny.run(_command('mirrored', 'auto', folder, data_dir, MODELS))
     return folder
@@ -69,9 +69,9 @@ def two_replicas(tmp_path_factory, data_dir):
 
 @pytest.fixture(scope='module')
 def two_workers(tmp_path_factory, data_dir):
-    """The same as two workers, and what each of them said."""
+    """The same with two workers, and the output of each."""
     folder = tmp_path_factory.mktemp('workers')
-    tiny.load('cvae', data_dir)  # is prepared once, not twice at a time
+    tiny.load('cvae', data_dir)  # prepared here, not by both workers at once
     command = _command('multiworker', 'off', folder, data_dir, OVER_WORKERS)
     return folder, _outputs(_start_workers(command))
 
@@ -79,7 +79,7 @@ def two_workers(tmp_path_factory, data_dir):
 def _assert_follows(losses, reference):
     assert losses.keys() == reference.keys()
     for tag, values in reference.items():
-        # Relative to the term's size, for a term may pass through zero.
+        # Relative to the term's maximum, since a term may pass through zero.
         error = np.abs(losses[tag] - values).max() / np.abs(values).max()
         assert error < 1e-4, tag
 
@@ -95,13 +95,13 @@ def test_two_workers_follow_one(model, one_device, two_workers):
     folder, (chief, other) = two_workers
     _assert_follows(_losses(folder / model), _losses(one_device / model))
     _assert_equal_averages(model, one_device, folder)
-    # The chief alone reports and writes.
+    # Only the chief reports and writes.
     assert f'step {STEPS}/{STEPS}' in chief and 'step' not in other
     assert len(list((folder / model / 'summaries').iterdir())) == 1
 
 
 def _assert_equal_averages(model, one, other):
-    """What follows the weights; and what is assigned, by all replicas."""
+    """Compares averages of weights, and values assigned by all replicas."""
     runs = [tiny.weights(path / model, STEPS) for path in (one, other)]
     adam = any(
         isinstance(p, GradientUpdate) for p in tiny.build(model).updates()
@@ -124,7 +124,7 @@ def _free_ports(count):
 
 
 def _start_workers(command, places=(None, None)):
-    """Two processes; `places` are the folders that they work in."""
+    """Starts two workers; `places` are their working folders."""
     cluster = {'worker': [f'127.0.0.1:{p}' for p in _free_ports(2)]}
     configs = [
         {'cluster': cluster, 'task': {'type': 'worker', 'index': index}}
@@ -144,7 +144,7 @@ def _start_workers(command, places=(None, None)):
 
 
 def _outputs(processes, status=0):
-    """What they say; `status` is how all of them must end."""
+    """Returns the outputs; all processes must end with exit status `status`."""
     try:
         outputs = [p.communicate(timeout=900)[0] for p in processes]
     finally:
@@ -170,7 +170,7 @@ def test_workers_stop_after_one_step_whichever_is_told_and_go_on(
     outputs = _outputs([chief, other], 128 + signal.SIGTERM)
     steps = [re.search(r'step (\d+) is saved', out)[1] for out in outputs]
     assert steps[0] == steps[1]
-    # From the chief's checkpoint, along the path of one device.
+    # Resumes from the chief's checkpoint on one device.
     flags.append(f'--set=steps={max(STEPS, int(steps[0]) + 2)}')
     command = tiny.train_command('dcgan', tmp_path, data_dir, *flags)
     for output in _outputs(_start_workers(command)):

@@ -18,7 +18,7 @@ from tfgen.export import saved_model
 from tfgen.training import run, warm_start, workdir
 
 TRAIN = ['--preset=cvae_digits', '--set=steps=2', '--set=filters=2']
-# As of a user who is in no list of users.
+# Simulates a user without an entry in the list of users.
 NOBODY = """
 import os, pwd
 os.environ.pop('HOME', None)
@@ -65,7 +65,7 @@ def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
     ):
         done = script(name, *arguments)
         assert done.returncode == 0, done.stderr
-    # Nothing of a home's lies here.
+    # No files that belong into a home were created here.
     assert {f.name for f in tmp_path.iterdir()} == {'run', 'model'}
     done = script('train', *TRAIN, '--dataset=mnist', '--workdir=other')
     _assert_one_line(done, '--data_dir')
@@ -149,7 +149,7 @@ ADDRESS = 'gs://bucket/run'
 def test_python_takes_no_address_for_a_path(address, data_dir, monkeypatch):
     config, examples = tiny.load('cvae', data_dir)
     model, text = config.build(), str(address)
-    monkeypatch.chdir('/dev')  # nothing shall be made here
+    monkeypatch.chdir('/dev')  # where no file may be created
     for use in (
         lambda: tfgen.load(address),
         lambda: run.train(config, examples, address),

@@ -1,4 +1,4 @@
-"""Every mistake of a user's: one line, exit status 2, nothing lost."""
+"""A user's mistake gives one line and exit status 2, and loses nothing."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def _png(file, size):
 
 @pytest.fixture(scope='module')
 def places(tmp_path_factory, data_dir):
-    """name -> path of what the cases need."""
+    """Returns the folders that the cases need: name -> path."""
     root = tmp_path_factory.mktemp('places')
     names = 'empty flat corrupt sizes one damaged untrained broken compared'
     names += ' binary odd half colour palette pattern'
@@ -106,7 +106,7 @@ def outcomes(places, data_dir, tmp_path_factory):
         input=json.dumps(cases),
         text=True,
         check=True,
-        # No network, on any machine.
+        # Blocks the network on every machine.
         env=os.environ
         | dict.fromkeys(['http_proxy', 'https_proxy'], 'http://127.0.0.1:9'),
     )

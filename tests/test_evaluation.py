@@ -1,4 +1,4 @@
-"""Results against direct computation."""
+"""Evaluation results against direct computation."""
 
 import math
 
@@ -27,7 +27,7 @@ def made(data_dir):
 
 
 def _figures(model, examples, metrics=None, **settings):
-    """As metrics.json has them."""
+    """Returns the results in the format of metrics.json."""
     settings = Settings(**settings)
     found = evaluation.evaluate(model, examples, settings, metrics)
     return {name: figure.as_dict() for name, figure in found.items()}
@@ -72,7 +72,7 @@ def test_one_sample_makes_the_bound_the_elbo(made):
 
 
 def test_chunks_of_samples_make_one_mean():
-    # 3000 samples of 2 rows do not fit one chunk; constant weights.
+    # 3000 samples of 2 rows do not fit into one chunk. Weights are constant.
     class Constant:
         is_density = False
 
@@ -188,7 +188,7 @@ def test_active_units_are_those_whose_means_differ(made):
 
 
 def test_classes_of_codes_are_those_of_their_neighbours(made):
-    # A code that is the example itself says as much as the example.
+    # If the code is the example itself, both give the same accuracy.
     model, examples = made('autoencoder')
     code = model.code
     for own, share in (
@@ -207,7 +207,7 @@ def test_classes_of_codes_are_those_of_their_neighbours(made):
 def test_hidden_quadrants_are_likelier_the_fewer_there_are(made):
     model, examples = made('inpainting_vae')
     figures = _figures(model, examples, ['quadrants'], num_samples=3, limit=50)
-    # (By how many draws, for a bound falls as they rise.)
+    # The number of draws is recorded, because the bound falls as it rises.
     assert all(f['num_samples'] == 3 for f in figures.values())
     given = [figures[f'given_{k}']['mean'] for k in (1, 2, 3)]
     assert given[0] > given[1] > given[2] > 0
@@ -216,7 +216,7 @@ def test_hidden_quadrants_are_likelier_the_fewer_there_are(made):
 def test_midpoints_are_measured_against_the_moon_between(data_dir):
     config, examples = tiny.load('autoencoder', data_dir, 'dataset=moon_phases')
     model = config.build()
-    # A code that is the phase, and a decoder that draws it.
+    # The code is the phase, and the decoder draws that phase.
     phases = np.linspace(0, np.pi, 4001)
     areas = moons.moon(phases).sum((1, 2, 3))
 

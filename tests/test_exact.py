@@ -1,7 +1,7 @@
-"""What every model with an exact likelihood must keep.
+"""Properties of every model with an exact likelihood.
 
-For every such model of tests/tiny.py, on the smallest examples of its kinds;
-and for a toy of symbols, a kind that no model here takes yet.
+They are tested for every such model of tests/tiny.py, on the smallest examples
+of its specs, and for a toy model of symbols, which no model here takes yet.
 """
 
 import itertools
@@ -23,14 +23,14 @@ EXACT = [
 SEQUENTIAL = [
     m for m in EXACT if issubclass(tiny.preset(m).model, Autoregressive)
 ]
-# Of which all examples can be written down.
+# Specs whose examples can all be enumerated.
 SMALLEST = {
     **tiny.SPECS,
     ImageSpec: ImageSpec(height=2, width=2, levels=2, num_classes=3),
 }
-# Where a step of one layer hands on to the next.
+# More than one layer, to test the path from layer to layer.
 DEEPER = {'num_layers': 2, 'layers_per_stack': 3}
-# More of each kind: (its name, the set, whether the model knows the label).
+# Larger examples: name -> (spec, whether the model is conditional).
 LARGER = {
     'grey': (ImageSpec(height=4, width=3, levels=2), False),
     'colour': (
@@ -86,7 +86,7 @@ def _takes(model, spec, conditional):
 
 
 def _everything(built, count):
-    """Every example of `count` levels: levels, example."""
+    """Enumerates all examples of `count` levels: levels, examples."""
     size = built.spec.dimensions
     levels = np.array(list(itertools.product(range(count), repeat=size)))
     levels = tf.constant(levels.reshape(-1, *built.spec.shape), tf.int32)
@@ -104,7 +104,7 @@ ON_LARGER = pytest.mark.parametrize('model,case', CASES)
 
 
 def _examples(built, count):
-    """Random examples at the model's levels."""
+    """Draws random examples at the model's levels."""
     random = np.random.default_rng(5)
     levels = random.integers(0, built.levels, [count, *built.spec.shape])
     return built.to_example(tf.constant(levels, tf.int32))
@@ -159,7 +159,7 @@ def test_a_label_gives_another_distribution_that_sums_to_one(model):
 def test_no_value_reaches_its_own_logits_or_those_of_earlier_ones(model, case):
     built, label = _larger(model, case)
     size, count = built.spec.dimensions, built.levels
-    # Several examples: a rectifier may close the way in one of them.
+    # Several examples, since a ReLU may block the path in one of them.
     example = _examples(built, 6)
     levels = built.to_levels(example).numpy().reshape(6, size)
     before = built.logits(example, label).numpy().reshape(6, size, count)
@@ -171,7 +171,7 @@ def test_no_value_reaches_its_own_logits_or_those_of_earlier_ones(model, case):
         after = built.logits(other, label).numpy().reshape(6, size, count)
         reached[i] = np.any(after != before, axis=(0, 2))
     assert not np.any(reached[np.tril_indices(size)])
-    # The next value is reached by each but, in some networks, a row's last.
+    # Each value reaches the next, but in some networks a row's last does not.
     assert np.diag(reached, 1).mean() > 0.6
 
 
@@ -235,7 +235,7 @@ def test_completion_keeps_what_is_known_bit_for_bit(model, case):
     built, label = _larger(model, case)
     random = np.random.default_rng(6)
     example = _examples(built, 6)
-    if example.dtype == tf.float32:  # also values that are no level
+    if example.dtype == tf.float32:  # values between levels are valid, too
         example *= tf.constant(random.uniform(0.9, 1, example.shape), 'float32')
     mask = random.integers(0, 2, [6, *built.spec.mask_shape])
     mask = tf.constant(mask, tf.float32)
@@ -263,7 +263,7 @@ def test_completion_of_nothing_is_a_sample_and_of_all_the_example(model, case):
 
 @ON_LARGER
 def test_completion_goes_on_as_a_sample_would(model, case):
-    # A sample's own first half, and its own noise: it ends as it did.
+    # From the first half and the noise of a sample, it gives the sample.
     built, label = _larger(model, case)
     noise = RowNoise(tf.range(6))
     drawn = built.sample(noise, label)

@@ -1,4 +1,4 @@
-"""The page at /, in a real browser."""
+"""The explorer page, in a real browser."""
 
 import base64
 import contextlib
@@ -39,7 +39,7 @@ QUIET = (
 
 @pytest.fixture(scope='module')
 def port(tmp_path_factory, data_dir):
-    """Of a server of small models, one of each kind."""
+    """Returns the port of a server of small models, one for each spec."""
     folder = tmp_path_factory.mktemp('models')
     for name in ('cvae', 'pixelrnn', 'wavenet', 'gaussian', 'text_vae'):
         config, examples = tiny.load(name, data_dir)
@@ -64,7 +64,7 @@ def browser():
 
 
 class _Page:
-    """A tab, what it has asked for, and what it has complained of."""
+    """A browser tab, with its requests and its error messages."""
 
     def __init__(self, browser, port, address='', **options):
         self.context = browser.new_context(**options)
@@ -94,11 +94,11 @@ class _Page:
         self.waiting -= 1
 
     def settle(self):
-        """Waits until nothing is asked any more."""
+        """Waits until the page sends no more requests."""
         quiet = 0
         while quiet < 3:
             self.tab.wait_for_timeout(30)
-            # What was pressed has been heard, however busy the page is.
+            # The page has handled all input, even if it is busy.
             self.tab.evaluate(_TURN)
             busy = self.tab.locator('[aria-busy=true]').count()
             quiet = 0 if self.waiting or busy else quiet + 1
@@ -108,13 +108,13 @@ class _Page:
         return self.tab.inner_text('#status')
 
     def state(self):
-        # (The address follows a moment later, or when the page is left.)
+        # The address is updated a moment later, or when the page is left.
         self.tab.evaluate("dispatchEvent(new Event('pagehide'))")
         code = 'Object.fromEntries(new URLSearchParams(location.hash.slice(1)))'
         return self.tab.evaluate(code)
 
     def pixels(self, selector='#panel canvas'):
-        """[count, H, W] grey bytes of canvases."""
+        """Returns the grey bytes of canvases, [count, H, W]."""
         code = """all => all.map(c => [c.height, c.width, Array.from(
             c.getContext('2d').getImageData(0, 0, c.width, c.height).data)])"""
         found = self.tab.locator(selector).evaluate_all(code)
@@ -163,7 +163,7 @@ def test_samples_are_what_the_server_draws_and_a_link_shows_them(port, visit):
     np.testing.assert_allclose(shown, _bytes(images), atol=1)
     page.tab.get_by_label('Open the sample of seed 6').click()
     page.settle()
-    page.state()  # stands in the address
+    page.state()  # writes the state to the address
     again = visit(f'#{page.tab.url.partition("#")[2]}')
     np.testing.assert_array_equal(again.pixels('.grid canvas'), shown)
     np.testing.assert_array_equal(again.pixels('dialog canvas')[0], shown[1])
@@ -232,7 +232,7 @@ def test_the_picture_follows_the_sliders_and_the_plane(port, visit):
     left, up, _ = (float(v) for v in page.state()['z'].split(','))
     assert left < -2 and up > 2
     np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
-    # A hand that hovers looks; one that presses takes.
+    # Hovering previews; pressing selects.
     page.tab.mouse.move(1, 1)
     page.settle()
     assert page.state()['z'] == '0,0.8,0'
@@ -279,8 +279,8 @@ def test_what_is_known_stays_in_a_completion(visit):
     for way in ways:
         np.testing.assert_array_equal(way[:4], picture[:4])
     different = {way.tobytes() for way in [picture, *ways]}
-    assert len(different) == 7  # none is the picture as it was
-    # By the keyboard alone: everything known but the pixel in the middle.
+    assert len(different) == 7  # none equals the original picture
+    # With the keyboard alone, hide only the pixel in the middle.
     page.tab.get_by_role('button', name='Nothing').click()
     page.tab.get_by_label('What is hidden').focus()
     page.press('Space')
@@ -305,7 +305,7 @@ def test_it_shows_how_a_picture_was_drawn(visit):
 
 @contextlib.contextmanager
 def _held(page):
-    """No answer comes in here; all that was asked is answered after it."""
+    """Holds back predict requests inside the context; sends them after it."""
     held, holding = [], [True]
 
     def hold(route):
@@ -384,9 +384,9 @@ def test_it_watches_the_answer_that_it_has(visit):
         watch.click()
         page.tab.wait_for_timeout(100)
         for way in page.pixels()[2:]:
-            # Of the lower half, which was hidden when it was asked for.
+            # The request hid the lower half, so the upper half is unchanged.
             np.testing.assert_array_equal(way[:4], picture[:4])
-    watch.wait_for()  # a new answer ends it
+    watch.wait_for()  # a new answer stops the animation
     assert np.any(np.array(page.pixels()[2:]) != np.array(done))
     with _held(page):
         address = '#model=pixelrnn&panel=complete&label=3'
@@ -446,7 +446,7 @@ def test_what_failed_is_told_and_tried_again(port, browser, visit):
         page.pixels('.grid canvas'), _bytes(images), atol=1
     )
     assert not page.tab.get_by_role('button', name='Try again').count()
-    # (Chromium itself notes the status.)
+    # Chromium logs the status.
     assert all('503' in text for text in page.complaints)
     page.complaints.clear()
 
@@ -511,7 +511,7 @@ def test_sounds_points_and_lines_are_shown(port, visit):
     page.tab.get_by_role('tab', name='gaussian').click()
     page.settle()
     (points,) = page.pixels()
-    # Paper, ink and the density behind.
+    # Background, points, and the density behind them.
     assert len(np.unique(points)) > 2
     page.tab.get_by_role('tab', name='text_vae').click()
     page.settle()
@@ -524,7 +524,7 @@ def test_the_keyboard_alone_reaches_everything(visit):
     page.tab.get_by_role('tab', name='cvae').focus()
     page.press('ArrowRight')
     assert page.state()['model'] == 'gaussian'
-    # (Until a model has said what it is, it has no panels to press on to.)
+    # A model has no panels until its metadata has arrived.
     page.press('ArrowLeft')
     page.press('Tab', 'ArrowRight')
     assert page.state()['panel'] == 'codes'
@@ -566,7 +566,7 @@ def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
                 ).map(e => e.outerHTML)"""
     )
     assert nameless == []
-    # And nothing comes from elsewhere.
+    # Nothing is loaded from other hosts.
     assert {url.partition('/v1')[0].rpartition('/')[0] for url in page.asked}
     assert all(
         url.startswith((page.origin, 'data:', 'blob:')) for url in page.asked
@@ -599,7 +599,7 @@ def test_a_request_is_shown_whole_where_nothing_can_be_copied(visit):
     page.tab.locator('summary').click()
     page.tab.locator('#code:not(:empty)').wait_for()
     code = page.tab.inner_text('#code')
-    # No more rows than a server in earnest takes at once.
+    # At most as many rows as a production server accepts.
     assert code.startswith('# The first 32 rows of 512.')
     done = subprocess.run(['bash', '-c', code], capture_output=True, text=True)
     assert len(json.loads(done.stdout)['outputs']) == 32
@@ -621,7 +621,7 @@ def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
     threading.Thread(target=host.serve_forever, daemon=True).start()
 
     def as_tensorflow_serving(route):
-        """Answers for a host that allows other origins, and tells no list."""
+        """Simulates a host that allows other origins but lists no models."""
         path = route.request.url.partition(':8501')[2]
         connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
         status, text = 404, ''
@@ -641,7 +641,7 @@ def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
     address = f'http://127.0.0.1:{host.server_port}/index.html'
     tab.goto(f'{address}?server=http://serving.test:8501&models=pixelrnn')
     tab.locator('.grid canvas').nth(23).wait_for()
-    # It found out how many classes there are.
+    # The page has found the number of classes by itself.
     assert tab.locator('select option').count() == 11
     context.close()
     host.shutdown()

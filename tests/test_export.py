@@ -1,4 +1,4 @@
-"""Exports: round trip in a process without keras, rows, bad input, warm-up."""
+"""Exports: round trip without keras, rows, bad input, warm-up."""
 
 import json
 import pathlib
@@ -17,7 +17,7 @@ from tfgen.training import workdir
 
 
 def _signatures(model):
-    """What it says that it serves, and the twins that make files."""
+    """Returns a model's signatures, with those that return files."""
     built = tiny.build(model)
     names = set(built.signatures())
     ending = built.spec.ending
@@ -32,7 +32,7 @@ EVERY = [(m, s) for m, names in SIGNATURES.items() for s in sorted(names)]
 
 @pytest.fixture(scope='module')
 def exported(tmp_path_factory, data_dir):
-    """model -> (its served functions, their folder, a request's rows)."""
+    """model -> (served functions, their folder, the rows of a request)."""
     made = {}
 
     def get(model):
@@ -52,7 +52,7 @@ def exported(tmp_path_factory, data_dir):
 
 
 def _rows(model, examples, count=64):
-    """One value of each input, for `count` rows."""
+    """Returns an array of `count` rows for each input."""
     (batch,) = examples.evaluation('test', count).take(1)
     random = np.random.default_rng(0)
     rows = {k: v.numpy() for k, v in batch.items()}
@@ -128,7 +128,7 @@ def test_wav_twins_decode_to_the_same_samples(signature, exported):
     decoded = np.stack([sound[:, 0] for sound, _ in decoded])
     np.testing.assert_allclose(decoded, audio, atol=2.0**-15)
     if signature == 'complete':
-        # What is known comes back bit for bit, in the file as well.
+        # The known part is returned bit for bit, in the file as well.
         known = rows['mask'][pick] == 1
         for made in (audio, decoded):
             np.testing.assert_array_equal(
@@ -238,9 +238,9 @@ def test_bad_input_is_refused_and_the_next_request_served(
 
 @pytest.fixture(scope='module')
 def server(exported):
-    """(model, signature, names) -> a call with the values of those inputs.
+    """(model, signature, names) -> function of the values of those inputs.
 
-    It feeds any shape, as a server does, which checks none itself.
+    Like a server, it passes on any shape without checking.
     """
     sessions = {}
 
@@ -276,10 +276,10 @@ def test_a_wrong_shape_is_refused_in_our_words(
     for name in names:
         value = good[name]
         wrong = [value[..., None], value[0], value.repeat(2, axis=-1)]
-        if value.ndim == 4:  # as many values, in other places
+        if value.ndim == 4:  # as many values, in another shape
             wrong.append(value.reshape(2, 4, 16, 1))
         if value.ndim == 1:
-            wrong.pop()  # more rows, which is another test
+            wrong.pop()  # that is a batch of more rows, for another test
         for other in wrong:
             with pytest.raises(
                 tf.errors.InvalidArgumentError,
@@ -373,7 +373,7 @@ def test_versions_count_up_and_nothing_half_made_remains(
     (tmp_path / 'x' / '²').mkdir()
     made = saved_model.export(model, config, 0, examples, tmp_path / 'x')
     assert made.name == '4'
-    # Between saving and verification the live model changes.
+    # The live model changes between saving and verification.
     save = tf.saved_model.save
 
     def save_another(*arguments, **named):

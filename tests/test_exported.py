@@ -1,4 +1,4 @@
-"""An export is measured as its model is, from its signatures alone."""
+"""An export has its model's results, from its signatures alone."""
 
 import dataclasses
 import sys
@@ -14,7 +14,7 @@ from tfgen.evaluation.base import Settings
 from tfgen.export import pretrained, saved_model
 from tfgen.training import workdir
 
-# What the figures of a run are called, and of its export.
+# Model -> names of the results that run and export share.
 CASES = {
     'pixelrnn': ['negative_log_likelihood'],
     'gmm': ['negative_log_likelihood'],
@@ -26,7 +26,7 @@ SETTINGS = Settings(num_samples=30, num_draws=1, num_generated=200, limit=120)
 
 
 def _pair(name, uninterrupted, tmp_path):
-    """A trained model, the stand-in of its export, and the data."""
+    """Returns a trained model, the stand-in of its export, and the data."""
     run = uninterrupted(name, 'off')
     config = workdir.read_config(run)
     live, step = config.restore(run)
@@ -54,7 +54,7 @@ def test_figures_of_an_export_are_those_of_its_run(
         found |= evaluation.evaluate(measured, examples, SETTINGS, wanted)
     for figure in CASES[name]:
         a, b = theirs[figure], ours[figure]
-        # (A bound is estimated from other draws.)
+        # A bound is estimated from other draws.
         error = 0.1 * b.error if name == 'cvae' else 1e-5 * abs(b.value)
         assert abs(a.value - b.value) <= error
         rates = [k for k in a.details if '_per_' in k]

@@ -1,4 +1,4 @@
-"""Every figure in the documents is in results/, or says that it is not."""
+"""Every figure in the documents is in results/, or marked as not recorded."""
 
 import dataclasses
 import importlib.util
@@ -19,9 +19,9 @@ DOCS = [
         for file in sorted((tiny.ROOT / 'docs').glob('*.md'))
     ),
 ]
-# Sections whose figures have no record, and say so.
+# Sections that say that their figures have no record.
 FREE = ('Tried once',)
-# Results of others, figures that a test computes, and versions.
+# Published results, figures that a test computes, and versions.
 OTHERS = re.compile(r'^Published\b|`test_|Python 3\.11|==2\.20|Apache 2\.0')
 
 
@@ -38,7 +38,7 @@ def _script(name):
 
 
 def _prose(document):
-    """Paragraphs and points of lists, without code and tables."""
+    """Yields the paragraphs and list items, without code and tables."""
     text = (tiny.ROOT / document).read_text()
     text = re.sub(r'^```.*?^```', '', text, flags=re.M | re.S)
     text = re.sub(r'^\|.*\n', '\n', text, flags=re.M)
@@ -97,7 +97,7 @@ def test_a_deviation_over_seeds_is_that_of_a_sample():
     assert second == '| b | 8 | (2 not finite) |'
 
 
-# What stands in prose, made from the records: document -> its phrases.
+# Document -> phrases of its prose, made from the records.
 
 
 def _readme():
@@ -406,7 +406,7 @@ _FIGURE = re.compile(
 
 
 def _figures(text):
-    """(as written, number, digits after the point) of what may be measured."""
+    """Yields (text, number, decimal digits) of possible measurements."""
     for found in _FIGURE.finditer(text):
         number, unit = found[1].rstrip(','), found[2]
         if '.' in number or unit:
@@ -418,7 +418,7 @@ def _figures(text):
 
 
 def _known(found):
-    """All numbers of a record, those in words too, and minutes of seconds."""
+    """Yields all numbers of a record, also in words, and seconds as minutes."""
     if isinstance(found, dict):
         for name, value in found.items():
             yield from _known(value)
@@ -446,7 +446,7 @@ def _of_preset(name):
     if record:
         training = record['training']
         rows = training['steps'] * training['batch_size']
-        # (Earlier records do not say how many there are.)
+        # Earlier records lack the sizes of the splits.
         sizes = record.get('spec', {}).get('split_sizes', {'train': 50_000})
         yield rows / sizes['train']
 
@@ -500,7 +500,7 @@ def test_what_is_said_to_be_ahead_and_behind_is():
 
 
 def test_what_is_not_comparable_is_not_compared():
-    # Grey targets and a mean bound: no measure for binarized digits.
+    # Grey targets and a mean bound cannot be compared with binarized digits.
     files = [tiny.ROOT / name for name in DOCS]
     files += (tiny.ROOT / 'tfgen').rglob('*.py')
     for file in files:

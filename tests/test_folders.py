@@ -1,4 +1,4 @@
-"""Folders of pictures: read right or refused, and nothing left out unsaid."""
+"""Folders of pictures are read right or refused; omissions are reported."""
 
 import os
 
@@ -20,7 +20,7 @@ def _open(path, **options):
 
 
 def _all(images):
-    """Every image in bytes and its label: [(array, label)]."""
+    """Returns [(uint8 array, label)] of all images."""
     rows = []
     for split in ('train', 'test'):
         for batch in images.evaluation(split, 1000):
@@ -146,7 +146,7 @@ def test_classes_are_in_natural_order(tmp_path):
         for i in range(2):
             save_picture(tmp_path / name / f'{i}.png')
     assert list(_open(tmp_path).spec.class_names) == names
-    # Runs that began before keep the numbers that they gave to labels.
+    # Earlier runs keep their numbers of labels.
     assert list(_open(tmp_path, edition=1).spec.class_names) == sorted(names)
 
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch):
         _open(tmp_path)
 
 
-# What is held out where a set has no test split.
+# The examples held out of a set without a test split.
 
 
 def _random_labels(seed):
@@ -268,11 +268,11 @@ def test_a_tenth_is_held_out_of_every_class(seed):
 def test_what_is_held_out_does_not_follow_the_order():
     rows = base.hold_out('x', 1000, None, 2)['test']
     assert len(rows) == 100
-    # Ten views of each object: every view is held out sometimes.
+    # With ten views of each object, every view is held out sometimes.
     assert set(rows % 10) == set(range(10))
     again = base.hold_out('x', 1000, None, 2)['test']
     np.testing.assert_array_equal(rows, again)
-    # For ever the same, or a continued run would train on what it was tested.
+    # These must never change, or a resumed run would train on test examples.
     assert rows[:8].tolist() == [4, 13, 17, 42, 69, 70, 74, 77]
     before = base.hold_out('x', 40, None, 1)['test']
     assert before.tolist() == [0, 10, 20, 30]
@@ -293,7 +293,7 @@ def test_classes_of_one_picture_are_trained_not_tested(tmp_path):
         _open(tmp_path)
 
 
-# What belongs to a run.
+# Data sets and runs.
 
 
 def test_the_fingerprint_follows_every_change(tmp_path):
@@ -314,7 +314,7 @@ def test_the_fingerprint_follows_every_change(tmp_path):
 
 
 def _levels(rows):
-    """How many grey levels the first picture has."""
+    """Returns the number of grey levels of the first picture."""
     return len(np.unique(rows[0][0]))
 
 
@@ -380,7 +380,7 @@ def test_equal_classes_have_equal_luck():
     labels = np.repeat(np.arange(200), 4)
     held = np.bincount(labels[base.hold_out('x', 800, labels, 2)['test']])
     assert held.max() == 1 and held.sum() == 80
-    # Not the first 80 classes: both halves have about as many.
+    # Not the first 80 classes: both halves hold out about as many.
     assert 25 < held[:100].sum() < 55
 
 

@@ -1,4 +1,4 @@
-"""Seeing a game: its scripts, its history, its figures in TensorBoard."""
+"""Pictures of GAN training: scripts, history, TensorBoard metrics."""
 
 import importlib.util
 import json
@@ -33,12 +33,12 @@ def test_the_table_of_modes_goes_on_and_keeps_other_rows(tmp_path):
     out = _script('compare', '--row=R1', '--row=BiGAN', *flags)
     assert out.count('seed 0') == 4 and '| BiGAN |' in out
     first = json.loads(record.read_text())
-    # 8 of 8, 25 of 25, and what 3 deviations hold: no row can have more.
+    # The data have 8 of 8 modes, 25 of 25, and the share within 3 deviations.
     data = first['rows']['data']['values']
     assert data['ring']['modes'] == [8]
     assert data['grid']['modes'] == [25]
     assert np.mean(data['grid']['quality']) == pytest.approx(0.989, abs=0.01)
-    # A run of an earlier tfgen does not know the newest field.
+    # The config of an earlier tfgen lacks the newest field.
     file = tmp_path / 'runs' / 'R1' / 'ring' / '0' / 'config.json'
     stored = json.loads(file.read_text())
     assert stored['fields'].pop('self_modulation') is False
@@ -67,7 +67,7 @@ def test_the_game_in_one_dimension_is_drawn_from_one_run(tmp_path):
     out = _script('game', f'--workdir={tmp_path}', '--stages=2,5')
     assert 'continuing at step 2' in out
     assert Image.open(tmp_path / 'game.png').width > 500
-    # Its first stage is gone.
+    # The run is already beyond the first stage.
     with pytest.raises(AssertionError, match='beyond the first stage, 2'):
         _script('game', f'--workdir={tmp_path}', '--stages=2,5')
 
@@ -80,7 +80,7 @@ def test_curves_need_a_library_and_say_so(monkeypatch):
 
 @pytest.fixture(scope='module')
 def ring(tmp_path_factory):
-    """A short run on the ring, which measures itself."""
+    """Returns a short run on the ring, trained with --metrics."""
     directory = tmp_path_factory.mktemp('ring')
     _script(
         'train',
@@ -115,7 +115,7 @@ def test_a_runs_history_is_a_strip_and_moves(ring):
     _script('sample', f'--workdir={ring}', '--kind=history,samples')
     frames = sorted((ring / 'samples').glob('*.png'))
     one = Image.open(frames[0])
-    # Points and, beside them, what the discriminator says of the plane.
+    # The points and, beside them, the discriminator's scores on the plane.
     assert len(frames) == 2 and one.width == 2 * one.height
     strip = Image.open(ring / 'history.png')
     assert strip.size == (2 * one.width, one.height)

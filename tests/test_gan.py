@@ -52,7 +52,7 @@ def test_label_reaches_every_score():
     for a in range(4):
         for b in range(a):
             assert np.abs(scores[a] - scores[b]).min() > 1e-4
-    # Each row by its own label, not by its neighbours'.
+    # Each row uses its own label.
     mixed = model.score(image, tf.range(20) % 4).numpy()
     np.testing.assert_allclose(
         mixed, scores[np.arange(20) % 4, np.arange(20)], rtol=1e-4, atol=1e-5
@@ -124,7 +124,7 @@ def test_minimax_and_non_saturating_losses():
         keras.utils.set_random_seed(0)
         model = _model(loss=name)
         values[name] = model.generator_loss_terms(batch, noise)['fool'].numpy()
-    # log(1 - D) and -log D of the same D.
+    # The losses are log(1 - D) and -log D of the same D.
     np.testing.assert_allclose(
         np.exp(values['minimax']) + np.exp(-values['non_saturating']),
         1.0,

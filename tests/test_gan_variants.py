@@ -1,4 +1,4 @@
-"""What the variants of a GAN promise beyond the contract."""
+"""Properties of GAN variants beyond the contract."""
 
 import itertools
 
@@ -40,7 +40,7 @@ def _updates(model):
 
 
 def _move(model, batch, noise, updates=None):
-    """One step of every update; the terms that they show."""
+    """Makes one step of every update; returns their terms."""
     shown = {}
     for update in updates or _updates(model):
         terms, moves = update.compute(
@@ -153,7 +153,7 @@ def test_spectral_norm_is_one_and_stays_so_while_weights_move():
 
     def norms():
         d = model.discriminator
-        # What reads the label is a layer of its own, of norm 1 as well.
+        # The layer that reads the label has norm 1 as well.
         for layer in [*d.features.convolutions, d.head.dense, d.head.labels]:
             kernel = layer.kernel.numpy()
             matrix = kernel.reshape(-1, kernel.shape[-1])
@@ -183,7 +183,7 @@ def test_priors_have_their_moments():
     np.testing.assert_allclose(drawn['normal'].var(0), 1, atol=0.04)
     assert np.abs(drawn['uniform']).max() < 1
     np.testing.assert_allclose(drawn['uniform'].var(0), 1 / 3, atol=0.01)
-    # Ten places, each with a tenth of the draws, of deviation 0.15.
+    # Ten components of equal weight and deviation 0.15.
     values = drawn['mixture']
     centres = values[:1]
     for row in values:
@@ -208,7 +208,7 @@ def test_quantiles_of_a_prior_are_distributed_as_its_draws():
 
 
 def test_a_score_under_a_margin_has_no_dead_zone():
-    # Energies are never below 0; of a score that would be, there is a slope.
+    # Energies are never below 0. A score below 0 must still have a gradient.
     model = GAN(POINTS, network='mlp', loss='margin', **SIZES)
     model.discriminator.head.dense.bias.assign([9.0])
     batch, noise = _batch(POINTS), BatchNoise(KEY, 8)
@@ -249,7 +249,7 @@ def test_an_inpainting_gan_keeps_what_it_is_shown_and_heeds_it():
     mask[:, :4] = 1
     drawn = model.complete(image, mask, noise, label).numpy()
     np.testing.assert_array_equal(drawn[:, :4], image[:, :4])
-    # What is hidden does not count, what is shown does.
+    # Hidden pixels have no influence, visible ones do.
     other = np.where(mask == 1, image, 1 - image)
     np.testing.assert_array_equal(
         drawn[:, 4:], model.complete(other, mask, noise, label)[:, 4:]
@@ -265,7 +265,7 @@ def test_an_inpainting_gan_keeps_what_it_is_shown_and_heeds_it():
 
 @pytest.mark.parametrize('network', ['dcgan', 'mlp'])
 def test_an_inpainting_gan_paints_in_training_by_its_own_row(network):
-    # Batch norm would scale z to nothing beside what G reads.
+    # Batch norm would drown z in the context that G reads.
     model = InpaintingGAN(IMAGES, network=network, **SIZES)
     assert not model.cross_replica(model.settings)
     z = RNG.normal(size=[8, model.latent_size]).astype(np.float32)
@@ -307,7 +307,7 @@ def test_a_discriminator_of_classes_is_a_softmax_of_one_more():
     np.testing.assert_allclose(
         tf.sigmoid(model.score(batch['image'])), 1 - softmax[:, -1], rtol=1e-5
     )
-    # The generator's loss is the distance of mean features, whatever the rows.
+    # The generator's loss is the distance of mean features of the batches.
     batch |= {
         'labelled_image': batch['image'],
         'labelled_label': batch['label'],
@@ -321,8 +321,8 @@ def test_a_discriminator_of_classes_is_a_softmax_of_one_more():
 
 
 def test_noise_of_a_discriminator_of_classes_stays_as_loud():
-    # Whatever it learns: what noise is added to begins, at the first step, with
-    # variance 1 / 2 of max(0, x), and no kernel gets longer.
+    # At the first step x has variance 1, so max(0, x), to which noise is added,
+    # has mean square 1 / 2. Hidden kernels keep their lengths in training.
     keras.utils.set_random_seed(1)
     spec = ImageSpec(height=16, width=16, num_classes=3)
     spec = PartlyLabelledSpec(**vars(spec), num_labels=6)

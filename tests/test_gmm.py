@@ -1,4 +1,4 @@
-"""The mixture: EM in batches is EM, and scikit-learn's from the same start."""
+"""GMM: EM in batches equals EM, and scikit-learn's from the same start."""
 
 import itertools
 
@@ -36,7 +36,7 @@ def _begun(x, kind, count=4, **settings):
 
 
 def _iterate(model, x, parts=1):
-    """One EM step in `parts` batches, filled up with rows that do not count."""
+    """Makes one EM step in `parts` batches, padded with rows of weight 0."""
     rows = -(-len(x) // parts)
     player = run.make_updates(
         model, tiny.preset('gmm').__class__(batch_size=rows)
@@ -61,7 +61,7 @@ def _covariances(model):
 
 
 def _reference(model, kind):
-    """scikit-learn's mixture that starts where ours is."""
+    """Returns scikit-learn's mixture, started from our parameters."""
     covariance = _covariances(model)
     if kind in ('full', 'tied'):
         precisions = np.linalg.inv(covariance)
@@ -108,8 +108,8 @@ def test_em_is_scikit_learns_from_the_same_start(kind, parts):
 
 @pytest.mark.parametrize('kind,seed', itertools.product(KINDS, range(5)))
 def test_em_never_lowers_the_likelihood(kind, seed):
-    # With a floor that is reached, too: by more components than there are
-    # groups, of few points some of which are equal.
+    # Variances reach their floor, too: there are more components than groups,
+    # and few points, some of them equal.
     random = np.random.default_rng(seed)
     size = random.integers(1, 5)
     x = _points(seed, random.integers(12, 60), size, random.integers(1, 4))
@@ -143,7 +143,7 @@ def test_samples_have_the_moments_of_the_mixture(kind):
     model = _begun(x, kind)
     for _ in range(10):
         _iterate(model, x)
-    # (EM keeps the first two moments of data, if covariances are full.)
+    # With full covariances, EM keeps the first two moments of the data.
     drawn = model.sample(BatchNoise(KEY, 40_000)).numpy()
     mixing, means = model.mixing.numpy(), model.means.numpy()
     mean = mixing @ means
@@ -169,8 +169,9 @@ def test_a_density_sums_to_one_over_the_plane():
 
 
 def test_centres_of_k_means_plus_plus_are_far_apart():
-    # Of three tight groups, one each, however unequal: a point is taken with a
-    # probability that is as its squared distance to the centres before it.
+    # One centre is in each of three tight groups of unequal size, because a
+    # point's probability is proportional to its squared distance to the nearest
+    # earlier centre.
     random = np.random.default_rng(0)
     x = np.concatenate(
         [
@@ -185,7 +186,7 @@ def test_centres_of_k_means_plus_plus_are_far_apart():
         off = centres[:, None] - centres
         apart = np.linalg.norm(off, axis=2)[np.triu_indices(3, 1)]
         assert apart.min() > 4.0
-    # The law itself, of three points on a line.
+    # The probabilities themselves, for three points on a line.
     line = tf.constant([[0.0], [1.0], [3.0]], tf.float64)
     second = []
     for u in (np.arange(1000) + 0.5) / 1000:

@@ -1,4 +1,4 @@
-"""Two layers of latent variables: bounds against an integral that is known."""
+"""Hierarchical VAE: bounds against the exact integral."""
 
 import itertools
 
@@ -26,7 +26,7 @@ def _model(**settings):
 
 
 def _exact(model):
-    """log p of every image, by a sum over a grid of z: [16]."""
+    """Returns log p of every image, [16], by a sum over a grid of z."""
     places = stats.norm.ppf((np.arange(400) + 0.5) / 400)
     z = np.stack(np.meshgrid(places, places), -1).reshape(-1, 2)
     logits = model.decode(tf.constant(z, tf.float32)).numpy().astype(np.float64)
@@ -66,7 +66,7 @@ def test_annealed_importance_needs_no_q():
 
 
 def test_samples_are_as_likely_as_the_model_says():
-    # (Of the mean of p(x|z) that a sample shows, each pixel by itself.)
+    # A sample shows the mean of p(x|z); each pixel is drawn from it.
     model = _model()
     noise = BatchNoise(tf.constant([0, 2]), 100_000)
     shown = model.sample(noise).numpy().mean(0)
@@ -95,13 +95,13 @@ def test_one_draw_trains_the_elbo():
 
 
 def test_means_of_both_layers_are_those_of_the_posterior():
-    # Not of z, whose lower part is what `top` does not say of `low`.
+    # Not the means of z, whose lower part is only what `top` leaves open.
     model = _model()
     image, noise = tf.constant(IMAGES), BatchNoise(tf.constant([0, 3]), 16)
     top, low = model.posterior_means(image, None, noise).numpy().T
     mean, logvar = np.split(model.to_low(image).numpy(), 2, axis=1)
     np.testing.assert_allclose(low, mean[:, 0], rtol=1e-5)
-    # The integral over `low`, by quantiles of its normal distribution.
+    # Integrates over `low` by quantiles of its normal distribution.
     places = stats.norm.ppf((np.arange(1000) + 0.5) / 1000)
     drawn = (mean + np.exp(0.5 * logvar) * places).reshape(-1, 1)
     means = model.to_top(tf.constant(drawn, tf.float32)).numpy()[:, 0]

@@ -1,4 +1,4 @@
-"""A VAE of what is hidden, against the integral over its prior."""
+"""The inpainting VAE against the integral over its prior."""
 
 import itertools
 
@@ -51,7 +51,7 @@ def test_quadrants_are_those_of_the_paper():
 
 
 def test_any_one_to_three_quadrants_are_visible():
-    # (5 x 3, whose halves differ.)
+    # The halves of 5 x 3 differ in size.
     noise = BatchNoise(tf.constant([0, 1]), 6000)
     masks = random_quadrants(5, 3, noise).numpy()[..., 0]
     corners = masks[:, [0, 0, -1, -1], [0, -1, 0, -1]]
@@ -62,7 +62,7 @@ def test_any_one_to_three_quadrants_are_visible():
         kinds, often = np.unique(found, axis=0, return_counts=True)
         assert len(kinds) == ways
         assert np.all(abs(often - 2000 / ways) < 120)
-    # As the paper halves them.
+    # The halves are the paper's.
     lower_left = np.all(corners == [0, 0, 1, 0], axis=1)
     expected = quadrants(5, 3, tf.constant([1])).numpy()[0, ..., 0]
     assert np.all(masks[lower_left] == expected)

@@ -1,4 +1,4 @@
-"""tfgen as a wheel, in an environment that has no clone."""
+"""tfgen installed as a wheel, in an environment without a clone."""
 
 import os
 import pathlib
@@ -43,8 +43,9 @@ def installed(tmp_path_factory):
     pip = [sys.executable, '-m', 'pip', '--python', str(python)]
     pip += ['--disable-pip-version-check', '--quiet']
     tiny.run([*pip, 'install', '--no-deps', '--no-index', str(wheel)])
-    # What tfgen depends on is too large to install again. (Of the folder of
-    # another environment no .pth file is read, and so no clone is found.)
+    # The dependencies are too large to install again, so those of this
+    # environment are added. Its own .pth files are not read, so the clone stays
+    # hidden.
     (libraries,) = (root / 'env' / 'lib').glob('python*/site-packages')
     (libraries / 'others.pth').write_text('\n'.join(site.getsitepackages()))
     environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}

@@ -1,4 +1,4 @@
-"""Stored sets too large for memory: read by random access."""
+"""Stored sets too large for memory are read by random access."""
 
 import numpy as np
 import pytest

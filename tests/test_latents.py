@@ -1,4 +1,4 @@
-"""Pictures of the space of codes, and the way between two of them."""
+"""Pictures of the latent space, and interpolation between codes."""
 
 import numpy as np
 import pytest
@@ -43,11 +43,11 @@ def test_the_way_between_codes():
     lengths = [np.linalg.norm(v, axis=1) for v in (first, last, arc, middle)]
     np.testing.assert_allclose(lengths[2], (lengths[0] + lengths[1]) / 2, 1e-4)
     assert np.all(lengths[3] < lengths[2])
-    # In the plane of both, at equal angles to both.
+    # The middle has equal angles to both ends.
     np.testing.assert_allclose(
         _cosine(arc, first), _cosine(arc, last), atol=1e-5
     )
-    # Where there is no angle, or no direction, there is a line.
+    # Without an angle or a direction, the arc becomes the straight line.
     for other in (first, -first, 2.0 * first, tf.zeros_like(first)):
         found = between(first, other, half, curved)
         np.testing.assert_allclose(found, (first + other) / 2, atol=1e-5)
@@ -71,7 +71,7 @@ def test_rows_between_examples_begin_and_end_with_their_reconstructions(
         functions, config, None, 0, examples
     )
     batch = calls.real_examples(config, examples, 2 * columns)
-    # (Here with the first label of each pair.)
+    # Each row has the first label of its pair.
     if 'label' in batch:
         batch['label'] = np.repeat(batch['label'][::2], 2)
     z = latent_space.encode(functions, batch)
@@ -96,7 +96,7 @@ def test_a_traversal_changes_one_number_a_row(model, served):
     size = config.preset.model.code_size(config.preset.settings)
     rows = drawn.reshape(size, columns, -1)
     assert np.all(np.abs(np.diff(rows, axis=1)).max((1, 2)) > 0)
-    # The middle of every row is the middle of all.
+    # The middle of every row is the same median code.
     middle = codes.quantiles(np.full([1, size], 0.5))
     ends = codes.quantiles(np.stack([np.full(size, q) for q in (0.05, 0.95)]))
     assert np.all(ends[0] < middle) and np.all(middle < ends[1])
@@ -180,7 +180,7 @@ def test_the_projector_has_codes_labels_and_pictures(served, tmp_path):
     assert sheet.shape == (side * 8, side * 8)
     image = batch['image'].numpy()[side + 2, ..., 0]  # second row, third
     np.testing.assert_allclose(sheet[8:16, 16:24] / 255, image, atol=0.003)
-    # The format is TensorBoard's own.
+    # TensorBoard's own message parses the file.
     from google.protobuf import text_format
     from tensorboard.plugins.projector import ProjectorConfig
 

@@ -1,4 +1,4 @@
-"""Batch norm, dropout, the gated unit."""
+"""Batch norm, dropout and the gated unit."""
 
 import keras
 import numpy as np
@@ -48,7 +48,7 @@ def test_batch_norm_whitens_and_remembers():
     np.testing.assert_allclose(
         tf.math.reduce_variance(y, [0, 1, 2]), 1.0, atol=1e-4
     )
-    # With no momentum, inference repeats the last batch's statistics.
+    # With momentum 0, inference uses the statistics of the last batch.
     np.testing.assert_allclose(norm(x), y, atol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""The layer-wise start of an auto-encoder against contrastive divergence."""
+"""Layer-wise pretraining against contrastive divergence."""
 
 import types
 
@@ -105,7 +105,7 @@ def test_each_moves_in_its_window_and_mirrors_stay_transposes():
 
 
 def test_it_leads_the_descent_to_a_lower_error(tmp_path):
-    """The claim of the paper's figure, at a size that takes seconds."""
+    """Tests the claim of the paper's figure, at a size that takes seconds."""
     errors = []
     for steps in (0, 400):
         config, examples = tiny.load(

@@ -1,4 +1,4 @@
-"""Lines that are written at once, or not at all."""
+"""Lines of output are written at once, or not at all."""
 
 import io
 import os
@@ -39,7 +39,7 @@ def test_a_held_terminal_holds_up_nothing():
 
 
 def _nobody(kind):
-    """What a reader that is gone was to read."""
+    """Returns a stream whose reader has closed its end."""
     reading, writing = os.pipe() if kind == 'pipe' else pty.openpty()
     os.close(reading)
     return open(writing, 'w')

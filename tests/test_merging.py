@@ -1,4 +1,4 @@
-"""Requests that are merged are answered as if each were alone."""
+"""Merged requests get the same answers as single ones."""
 
 import asyncio
 import concurrent.futures
@@ -11,7 +11,7 @@ from tfgen.server.merging import Merger
 
 
 class _Busy:
-    """Doubles rows; holds its first call until `go`, and notes all."""
+    """Doubles rows; the first call waits for `go`; records all calls."""
 
     def __init__(self):
         self.calls, self.go = [], threading.Event()
@@ -26,7 +26,7 @@ class _Busy:
 
 
 def _ask(requests, max_rows=64):
-    """The answers to arrays that come while the first is computed."""
+    """Sends requests during the first call; returns answers and calls."""
     busy = _Busy()
 
     async def main():
@@ -36,7 +36,7 @@ def _ask(requests, max_rows=64):
             for x in requests:
                 request = merger({'x': np.asarray(x)})
                 tasks.append(asyncio.create_task(request))
-                while not busy.calls:  # the first is being computed
+                while not busy.calls:  # until the first call has begun
                     await asyncio.sleep(0.001)
             await asyncio.sleep(0)
             busy.go.set()
@@ -84,7 +84,7 @@ def test_outputs_that_are_no_rows_are_not_cut(outputs):
     async def main():
         with concurrent.futures.ThreadPoolExecutor(1) as threads:
             merger = Merger(lambda _: {'y': np.asarray(outputs)}, threads, 64)
-            for _ in range(2):  # and it goes on
+            for _ in range(2):  # the merger works after a failure
                 answers = await asyncio.gather(
                     *[merger({'x': np.arange(3)}) for _ in range(4)]
                 )

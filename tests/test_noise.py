@@ -1,4 +1,4 @@
-"""Noise: reproducible, independent of batch and replica, of right law."""
+"""Noise: reproducible, independent of batch and replica, well distributed."""
 
 import numpy as np
 import pytest
@@ -55,7 +55,7 @@ def test_row_seed_decides_the_row_alone():
         np.testing.assert_array_equal(
             some.uniform('u', [4]), whole.uniform('u', [4]).numpy()[rows]
         )
-        # Vectorised log and cos round differently at the end of an array.
+        # Vectorised log and cos round differently at the ends of arrays.
         np.testing.assert_allclose(
             some.normal('z', [4]),
             whole.normal('z', [4]).numpy()[rows],
@@ -75,7 +75,7 @@ def test_replica_slices_are_rows_of_the_global_draw():
 
 
 def test_the_named_generator_draws_what_the_default_one_drew():
-    # Results that were recorded on a CPU without `alg` are still those.
+    # So results recorded on a CPU without `alg` stay valid.
     seeds = tf.constant([[0, 0], [7, 3], [2**31 - 1, 40_000]], tf.int64)
     for seed in seeds:
         for tag in (0, 5, 2**31 - 1):

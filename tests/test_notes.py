@@ -1,4 +1,4 @@
-"""What docs/lecture.md says of the notes' slips, where it can be computed."""
+"""Checks by computation what docs/lecture.md says about errors in the notes."""
 
 import math
 
@@ -21,7 +21,7 @@ def test_kl_of_equals_is_0():
 
 
 def test_jensen_shannon_is_at_most_1_bit():
-    # Of supports that do not overlap: log 2 nats.
+    # For supports that do not overlap, it is log 2 nats.
     p, q = tf.constant([1.0, 0.0]), tf.constant([0.0, 1.0])
     nats = probability.jensen_shannon(p, q).numpy()
     assert nats / math.log(2) == pytest.approx(1)
@@ -55,7 +55,7 @@ def test_the_slope_of_the_penalty_is_exp_s_minus_1():
     slope = tape.gradient(penalty, s)
     np.testing.assert_allclose(slope, tf.exp(s) - 1.0, atol=1e-6)
     assert penalty[4] == slope[4] == 0 and np.argmin(penalty) == 4
-    # As a penalty itself it would have no least value but that of no variance.
+    # The slope alone, as a penalty, would be lowest at variance 0.
     assert np.argmin(slope) == 0
 
 
@@ -71,7 +71,7 @@ def test_squared_error_is_a_likelihood_at_fixed_variance_alone():
     for logvar in (-1.0, 0.0, 1.0):
         fixed = size / 2 * errors / math.exp(logvar)
         assert np.ptp(nats(logvar) - fixed) == pytest.approx(0, abs=1e-9)
-    # At the best variance of each it is a logarithm of the error.
+    # At the best variance of each, the nats depend on the error's logarithm.
     best = np.diff(nats(np.log(errors)))[0]
     assert best == pytest.approx(size / 2 * math.log(4))
 
@@ -111,5 +111,5 @@ def test_an_energy_is_minus_the_error_of_an_auto_encoder():
         regularization=None,
     )
     code = tf.constant([[1.0, 0.0], [0.5, 1.5]])
-    for _ in range(2):  # nothing is drawn
+    for _ in range(2):  # equal both times, so nothing is random
         np.testing.assert_allclose(energy(code, seen=shown), [0.0, -0.5])

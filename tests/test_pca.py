@@ -1,4 +1,4 @@
-"""PCA in one pass is scikit-learn's; a linear auto-encoder spans the same."""
+"""PCA equals scikit-learn's; a linear auto-encoder spans its subspace."""
 
 import numpy as np
 import pytest
@@ -67,7 +67,7 @@ def test_its_error_is_the_variance_that_it_leaves(tmp_path, data_dir):
 
 
 def test_a_linear_auto_encoder_ends_where_pca_is(tmp_path, data_dir):
-    # Baldi and Hornik 1989: no other minimum than that subspace.
+    # Baldi and Hornik 1989: the only minimum is that subspace.
     config, examples = tiny.load(
         'autoencoder',
         data_dir,

@@ -31,7 +31,7 @@ B32 = tf.constant(B, tf.float32)
 
 
 def _slopes(x):
-    """The gradient of `_score`, in float64."""
+    """Returns the gradient of `_score`, in float64."""
     return ((1 - np.tanh(x @ A) ** 2) * B) @ A.T
 
 
@@ -48,7 +48,7 @@ def test_gradient_penalty_is_that_of_points_between():
 
 
 def test_gradient_penalty_mixes_uniformly_and_every_row_for_itself():
-    # Of |x|^2 / 2 the slope is the place itself: here the share of the way.
+    # The gradient of |x|^2 / 2 is x, which here is the interpolation weight.
     def score(tensors):
         return 0.5 * tf.reduce_sum(tensors[0] ** 2, axis=1)
 
@@ -56,14 +56,14 @@ def test_gradient_penalty_mixes_uniformly_and_every_row_for_itself():
     zero, one = tf.zeros([rows, 1]), tf.ones([rows, 1])
     found = penalties.gradient_penalty(score, [zero], [one], _noise(rows))
     places = np.sort(1 - np.sqrt(found))
-    # Kolmogorov and Smirnov's distance to the uniform distribution.
+    # Kolmogorov-Smirnov distance to the uniform distribution.
     assert np.abs(places - (np.arange(rows) + 0.5) / rows).max() < 0.03
 
 
 def test_a_slope_of_zero_has_a_finite_gradient():
     w = keras.Variable(-1.0)
 
-    def score(tensors):  # dead where x is positive
+    def score(tensors):  # w is -1, so the slope is 0 for positive x
         return tf.reduce_sum(tf.nn.relu(tensors[0] * w.value), axis=1)
 
     ones = tf.ones([4, 2])
@@ -88,7 +88,7 @@ def test_r1_is_half_the_squared_slope_at_the_data():
 
 @pytest.mark.parametrize('name', ['gradient_penalty', 'r1', 'dragan'])
 def test_the_gradient_of_a_penalty_is_its_own_in_float64(name):
-    # Through the slope: were it stopped, there would be none.
+    # It passes through the slope. If that were stopped, it would be 0.
     w = keras.Variable(0.7)
 
     def score(tensors):
@@ -137,7 +137,7 @@ def test_a_discriminator_of_two_tensors_has_the_slope_of_both():
 
 
 def test_orthonormal_estimates_the_distance_of_all_tangents():
-    # G(z) = tanh(z M): J is known, and its distance from orthonormal.
+    # For G(z) = tanh(z M) the Jacobian is known.
     m = RNG.normal(size=[2, 4])
     rows = 20000
     z = np.tile(RNG.normal(size=[1, 2]), [rows, 1])
@@ -150,7 +150,7 @@ def test_orthonormal_estimates_the_distance_of_all_tangents():
     off = jacobian.T @ jacobian - np.eye(2)
     error = found.std() / np.sqrt(rows)
     assert abs(found.mean() - (off**2).sum()) < 5 * error
-    # And 0 for every pair of directions where the tangents are orthonormal.
+    # For orthonormal tangents it is 0 in every pair of directions.
     turn = np.linalg.qr(RNG.normal(size=[4, 2]))[0].T
     exact = penalties.orthonormal(
         lambda z: z @ tf.constant(turn, tf.float32), tf.zeros([9, 2]), _noise(9)
@@ -180,7 +180,7 @@ def test_pulling_away_is_the_mean_square_of_the_cosines_of_all_pairs():
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     pairs = [(a @ b) ** 2 for a, b in itertools.permutations(unit, 2)]
     np.testing.assert_allclose(np.mean(found), np.mean(pairs), rtol=1e-5)
-    # A row's own share: its cosines with the others.
+    # The term of a row is the mean of its squared cosines with other rows.
     own = np.mean([(unit[0] @ b) ** 2 for b in unit[1:]])
     np.testing.assert_allclose(found[0], own, rtol=1e-5)
 

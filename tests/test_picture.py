@@ -1,4 +1,4 @@
-"""One picture file: its pixels are read right, or it is refused."""
+"""The pixels of a picture file are read right, or the file is refused."""
 
 import io
 import struct
@@ -83,12 +83,12 @@ def test_a_transparent_grey_level_lies_on_black(tmp_path, dtype, clear):
 @pytest.mark.parametrize('orientation', range(1, 9))
 def test_pictures_are_turned_upright(tmp_path, orientation):
     lying = np.zeros([6, 10], np.uint8)
-    lying[0, 0] = 255  # where the row 0 and the column 0 of the tag meet
+    lying[0, 0] = 255  # the corner of the tag's row 0 and column 0
     exif = Image.Exif()
     exif[0x0112] = orientation
     tiny.save_picture(tmp_path / 'x.png', lying, exif=exif)
     pixels = _decoded(tmp_path / 'x.png').pixels[..., 0]
-    # EXIF 2.3, tag 274: sides on which row 0 and column 0 are seen.
+    # EXIF 2.3, tag 274: the sides on which row 0 and column 0 are displayed.
     corners = {1: 'tl', 2: 'tr', 3: 'br', 4: 'bl'}
     corners |= {5: 'tl', 6: 'tr', 7: 'br', 8: 'bl'}
     vertical, horizontal = corners[orientation]
@@ -98,7 +98,7 @@ def test_pictures_are_turned_upright(tmp_path, orientation):
 
 
 def _png(file, depth, kind, row, clear=b''):
-    """A PNG of one row, written by the specification."""
+    """Writes a PNG of one row, by the specification."""
 
     def chunk(name, body):
         return (
@@ -143,7 +143,7 @@ def test_a_transparent_level_of_any_depth_lies_on_black(
 
 
 def _tiff(file, bits, photometric, sample_format, values, planes=False):
-    """A raw TIFF of one row, [W] or [W, channels], by the specification."""
+    """Writes a raw TIFF of one row, [W] or [W, C], by the specification."""
     width, channels = (*values.shape, 1)[:2]
     pixels = (values.T if planes else values).tobytes()
     tags = {256: [width], 257: [1], 258: [bits] * channels, 259: [1]}
@@ -231,7 +231,7 @@ def test_only_the_whole_level_of_sixteen_bits_is_transparent(tmp_path):
 def test_a_picture_of_sixteen_bits_is_turned_upright(tmp_path):
     values = np.arange(6, dtype=np.uint16).reshape(2, 3) * 257
     exif = Image.Exif()
-    exif[0x0112] = 6  # turn right
+    exif[0x0112] = 6  # turned to the right for display
     tiny.save_picture(tmp_path / 'x.png', values, exif=exif)
     pixels = _decoded(tmp_path / 'x.png').pixels[..., 0]
     assert pixels.tolist() == [[3, 0], [4, 1], [5, 2]]

@@ -1,4 +1,4 @@
-"""Grids, and what is drawn into them."""
+"""Grids of pictures and their content."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_grid_magnifies_every_pixel_equally_and_leaves_gutters():
 
 
 def _parts(grid, plain):
-    """What titles have added, and whether the pictures are as before."""
+    """Returns the size that titles add, and whether pictures are unchanged."""
     added = np.array(grid.shape) - plain.shape
     inside = grid[added[0] :, added[1] :]
     return added.tolist(), np.array_equal(inside, plain)
@@ -58,7 +58,7 @@ def test_titles_stand_where_they_are_shared():
     each = plots.grid(images, 3, titles=list('abcdef'))
     assert each.shape[0] == plain.shape[0] + 2 * 16
     for grid in (by_column[:16], by_row[:, :88], each[5:21]):
-        assert (grid == 235).any()  # something is written there
+        assert (grid == 235).any()  # the titles contain text
     assert np.array_equal(plots.grid(images, 3, titles=None), plain)
 
 
@@ -109,7 +109,7 @@ def test_interpolation_is_between_its_ends(served):
     functions, config, _ = served('cvae')
     images, columns, _ = latent_space.interpolation(functions, config, [7], 0)
     rows = images.reshape(-1, columns, 64)
-    # A step of a line is smaller than the line.
+    # Each step of a row is smaller than the change along the whole row.
     steps = np.abs(np.diff(rows, axis=1)).sum(-1)
     whole = np.abs(rows[:, -1] - rows[:, 0]).sum(-1)
     assert np.all(steps.max(1) < whole)
@@ -133,7 +133,7 @@ def test_styles_show_the_image_and_every_label(served):
     rows = drawn.reshape(-1, columns, 8, 8, 1)
     (batch,) = images.evaluation('test', 10).take(1)
     np.testing.assert_array_equal(rows[:, 0], batch['image'])
-    # The column of the image's own label is its reconstruction.
+    # In the column of its own label is the reconstruction of the image.
     inputs = {'image': batch['image'], 'label': batch['label']}
     reconstructed = functions['reconstruct'](**inputs)['image'].numpy()
     own = 1 + batch['label'].numpy()
@@ -223,7 +223,7 @@ def test_a_spectrogram_shows_pitch_and_time():
     sound = np.where(time < 0.25, np.sin(2 * np.pi * 1000 * time), 0.0)
     (picture,) = plots.spectrograms(sound[None])[..., 0]
     assert picture.shape[0] == 128 and picture.max() == 1.0
-    # 1,000 of 4,000 Hz: a quarter up from the bottom row.
+    # 1,000 of 4,000 Hz: at a quarter of the height.
     assert abs(picture[:, 3].argmax() - (127 - 32)) <= 1
     assert picture[:, -3].max() == 0.0
     assert plots.spectrograms(np.zeros([1, 400])).max() == 0.0
@@ -251,7 +251,7 @@ def test_what_a_model_cannot_draw_is_refused(served):
 
 
 def test_what_only_some_models_can_draw_is_refused(data_dir):
-    # Refused before anything is called.
+    # The refusal comes before any function is called.
     functions = dict.fromkeys(('sample', 'encode', 'decode'))
     config, images = tiny.load('cvae', data_dir, 'conditional=false')
     with pytest.raises(UserError, match='needs a conditional model'):

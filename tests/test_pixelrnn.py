@@ -1,4 +1,4 @@
-"""PixelRNN: what a PixelRNN alone promises; test_exact.py has the rest."""
+"""Properties of PixelRNNs only; test_exact.py has the others."""
 
 import itertools
 
@@ -10,7 +10,7 @@ from tfgen.data import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.models.pixelrnn import PixelRNN
 
-# Every variant: the options of a PixelRNN.
+# Variant -> options of PixelRNN.
 VARIANTS = {
     'lstm': {'cell': 'lstm'},
     'gru': {'cell': 'gru'},
@@ -19,12 +19,12 @@ VARIANTS = {
     'pixelcnn': {'cell': 'pixelcnn'},
     'gated_pixelcnn': {'cell': 'pixelcnn', 'gated': True},
 }
-RADIUS = 2  # of the first convolution's window in these tests
+RADIUS = 2  # of the first convolution's kernel in these tests
 EVERY = pytest.mark.parametrize('variant', VARIANTS)
 
 
 def _model(shape, **options):
-    """A model with random weights that are not small."""
+    """Returns a model with random weights that are not small."""
     height, width, channels = shape
     spec = ImageSpec(
         height=height,
@@ -69,10 +69,10 @@ def test_each_value_sees_exactly_the_earlier_ones(variant, shape, levels):
 
 
 def _reach(model, shape, levels):
-    """Which value reaches the logits of which: [values, values]."""
+    """Whether value i reaches the logits of value j, [values, values]."""
     size = int(np.prod(shape))
     reached = np.zeros([size] * 2, bool)
-    # Several images: a rectifier may close the way in one of them.
+    # Several images, since a ReLU may block the path in one of them.
     images = _images(16, shape, levels)
     before = model.logits(images).numpy().reshape(16, size, levels)
     for i in range(size):
@@ -87,11 +87,11 @@ def _reach(model, shape, levels):
 
 
 def _expected_reach(shape, radius):
-    """Value i reaches every later value and none before i + 1.
+    """Returns the expected `_reach`: value i reaches every later value.
 
-    But a row's last pixel is seen from the next row through the first window
-    alone: its own features were made before it was known (mask A), as in the
-    paper.
+    The last pixel of a row is an exception, as in the paper. The next row sees
+    it only through the kernel of the first convolution. Its own features do not
+    contain it (mask A).
     """
     size = int(np.prod(shape))
     expected = np.triu(np.ones([size, size], bool), k=1)
@@ -108,7 +108,7 @@ def test_gated_pixelcnn_sees_to_the_upper_right():
     gated = _reach(_model(shape, **options, gated=True), shape, 2)
     np.testing.assert_array_equal(gated, expected)
     plain = _reach(_model(shape, **options), shape, 2)
-    # Its windows move a column to the right with each row upwards.
+    # The kernel moves one column to the right with each row upwards.
     y, x, to_y, to_x = np.indices(shape[:2] * 2).reshape(4, *expected.shape)
     blind = (y < to_y) & (x > to_x + (to_y - y))
     np.testing.assert_array_equal(plain, expected & ~blind)

@@ -1,4 +1,4 @@
-"""Presets: parsing of settings, sizes of the models."""
+"""Presets: parsing of settings, numbers of parameters."""
 
 import dataclasses
 import json
@@ -28,7 +28,7 @@ SPECS = {
 }
 
 
-# Of presets that were not run yet.
+# Numbers of parameters of presets without a record.
 UNRECORDED = {
     'pixelrnn_mnist': 85_378,
     'gated_pixelcnn_mnist': 209_730,
@@ -76,7 +76,7 @@ def test_parameter_counts_are_as_recorded(name):
         if name not in UNRECORDED:
             pytest.skip(f'no record of {name} in {records.folder()}')
         record = {'num_parameters': UNRECORDED[name]}
-    if 'spec' in record:  # which earlier ones have not
+    if 'spec' in record:  # earlier records have none
         spec = spec_from_dict(record['spec'])
     else:
         spec = SPECS[preset.dataset]

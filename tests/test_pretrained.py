@@ -1,4 +1,4 @@
-"""Trained models: those that come with tfgen, runs, and exports."""
+"""Loading of pretrained models, runs and exports."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def test_a_model_of_the_box_is_what_its_card_says(name):
     size = sum(f.stat().st_size for f in files if f.suffix != '.md')
     assert size < _LARGEST
     assert re.search(rf'{size:,} bytes', card)
-    # Nothing of the machine that made it.
+    # The facts contain nothing about the machine.
     info = json.loads(
         (pretrained.folder() / name / '1' / saved_model.INFO).read_text()
     )
@@ -84,7 +84,7 @@ def test_a_folder_of_ones_own_comes_before_the_box(
     config = workdir.read_config(run)
     model, step = config.restore(run)
     folder = tmp_path / 'cvae_digits'
-    folder.mkdir()  # (nothing to load, as yet)
+    folder.mkdir()  # an empty folder does not count as a model
     assert tfgen.load('cvae_digits').facts['step'] != step
     saved_model.export(model, config, step, config.load_data(), folder)
     assert tfgen.load('cvae_digits').facts['step'] == step

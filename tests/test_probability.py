@@ -66,7 +66,7 @@ def test_the_notes_penalty_is_twice_kl_if_s_is_the_log_variance():
     np.testing.assert_allclose(
         penalty, 2 * probability.kl_normal(mean, s), rtol=1e-12
     )
-    # Read as a log standard deviation, it is not.
+    # If s were a log standard deviation, the formula would not hold.
     other = 2 * probability.kl_normal(mean, 2 * s)
     assert np.all(np.abs(penalty - other) > 1e-3)
 

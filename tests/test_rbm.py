@@ -1,4 +1,4 @@
-"""The Boltzmann machine against the sum over all of its states."""
+"""The RBM against sums over all of its states."""
 
 import itertools
 
@@ -29,7 +29,7 @@ def _model(scale=1.0, hidden=4, **settings):
 
 
 def _joint(model):
-    """log of the unnormalised p(v, h), by its definition: [64, 2^K]."""
+    """Returns log of the unnormalised p(v, h), by definition, [64, 2^K]."""
     hidden = np.array(
         list(itertools.product([0, 1], repeat=model.latent_size)), np.float64
     )
@@ -64,7 +64,7 @@ def test_annealing_finds_the_partition_function():
     exact = model.exact_log_partition()
     found, error = model.annealed_log_partition(200, 2000)
     assert abs(found - exact) < max(4 * error, 0.02) and error < 0.05
-    # Unbiased with few temperatures, too, if there are many chains.
+    # Many chains with few temperatures are unbiased, too.
     found, error = model.annealed_log_partition(50_000, 3)
     assert abs(found - exact) < 4 * error
 
@@ -84,7 +84,7 @@ def test_gibbs_sampling_leaves_the_model_as_it_is():
 
 
 def test_the_slope_is_that_of_the_likelihood_once_the_chain_has_mixed():
-    # E over data of dF/dw less E over the model: here with exact expectations.
+    # The mean of dF/dw over data minus that over the model, computed exactly.
     model = _model(scale=0.5)
     data = VISIBLE[:10]
     with tf.GradientTape() as tape:
@@ -131,7 +131,7 @@ def test_training_raises_the_exact_likelihood(persistent, tmp_path, data_dir):
     model.initialize_from(batch, None)
     independent = nats(model)
     trained = nats(train(config, examples, tmp_path))
-    # Where it begins pixels are independent.
+    # The untrained model has independent pixels.
     assert trained < independent - 2.0
 
 
@@ -146,7 +146,7 @@ def test_chains_go_on_and_are_of_the_checkpoint():
     player.apply(moves, tf.constant(0, tf.int64))
     chains = player.saved()['chains'].numpy()
     assert set(np.unique(chains)) == {0.0, 1.0} and (chains != first).any()
-    # BatchSplit of replicas come together again.
+    # The rows of two replicas join to the whole batch.
     halves = [BatchNoise(tf.constant([0, 0]), 16, start, 8) for start in (0, 8)]
     whole = sum(n.placed(n.own(chains)).numpy() for n in halves)
     np.testing.assert_array_equal(whole, chains)

@@ -1,4 +1,4 @@
-"""Records of runs: written by evaluate.py, read by the tables."""
+"""Records of runs, as evaluate.py writes and the tables read them."""
 
 import dataclasses
 import json
@@ -21,7 +21,7 @@ from tfgen.training import workdir
 
 @pytest.fixture(scope='module')
 def record(tmp_path_factory):
-    """The record of a whole run of the shortest preset."""
+    """Returns the record of a whole run of the shortest preset."""
     folder = tmp_path_factory.mktemp('record')
     scripts, workdir_ = tiny.ROOT / 'scripts', f'--workdir={folder / "run"}'
     command = [sys.executable, scripts / 'train.py', workdir_]
@@ -43,7 +43,7 @@ def test_a_record_has_figures_and_how_they_were_come_by(record):
     assert spec_from_dict(found['spec']).name == 'two_moons'
     for name in ('date', 'machine', 'seed', 'num_examples'):
         assert found[name] is not None
-    # The same figures stand in the workdir.
+    # The workdir contains the same figures.
     metrics = record.parents[1] / 'run' / 'metrics.json'
     assert json.loads(metrics.read_text())['figures'] == found['figures']
 
@@ -72,13 +72,13 @@ def test_a_run_that_began_with_other_weights_is_no_record(
         recording.require_whole(
             path, warm, config.preset.steps, Settings(), None
         )
-    # Unless they are a preset's, whole.
+    # A warm start from a whole run of a preset is accepted.
     warm = dataclasses.replace(config, init_from=str(path))
     recording.require_whole(path, warm, config.preset.steps, Settings(), None)
     recording.write(tmp_path / 'warm.json', path, warm, {'step': 200})
     written = json.loads((tmp_path / 'warm.json').read_text())['training']
     assert '--init_from=runs/gaussian_two_moons' in written['command']
-    # And the tables say so.
+    # The tables mention the warm start.
     warmed = json.loads(record.read_text()) | {'training': written}
     (tmp_path / record.name).write_text(json.dumps(warmed))
     monkeypatch.setattr(records, 'folder', lambda: tmp_path)

@@ -77,7 +77,7 @@ def test_one_name_is_left_out_and_several_stand_by_their_rows():
     ]
     columns = json.loads(rest.render(outputs, rest.COLUMNS))['outputs']
     assert columns == {'a': [1, 2], 'b_bytes': [{'b64': x} for x in _B64]}
-    # Text that is no file comes as text.
+    # Outputs whose names do not end in _bytes are text.
     text = rest.render({'text': np.array(['十'.encode()], object)}, rest.ROWS)
     assert json.loads(text) == {'predictions': ['十']}
 

@@ -1,4 +1,4 @@
-"""The scripts of the road to the VAE."""
+"""The scripts of the demonstrations on the way to the VAE."""
 
 import json
 import sys
@@ -31,7 +31,7 @@ def test_components_are_chosen_by_what_each_more_is_worth(tmp_path):
 
 
 def test_a_demonstration_is_drawn_alone(tmp_path):
-    # And what was measured of the others stays.
+    # The earlier results of other demonstrations stay in the file.
     (tmp_path / 'lecture.json').write_text('{"codes": {"date": "then"}}')
     _script(
         'lecture',

@@ -1,4 +1,4 @@
-"""Measures of samples: modes, fidelity, copies, classes, features."""
+"""Metrics of samples: modes, fidelity, copies, classes, features."""
 
 import dataclasses
 import json
@@ -33,20 +33,20 @@ def test_data_itself_covers_all_modes_as_well_as_can_be():
 
 
 def test_modes_are_counted_as_the_protocol_says():
-    # One mode alone, but for one sample within 3 deviations of another and
-    # one that is near to none.
+    # 98 samples in one mode, one within 3 deviations of another mode, and one
+    # near no mode.
     place, other = WORLD.places[2], WORLD.places[5]
     samples = np.repeat(place[None], 98, axis=0)
     far = other + [0.0, 4 * WORLD.deviation]
     samples = np.concatenate([samples, [other + [0.029, 0]], [far]])
     found = modes_of(samples, WORLD)
     assert found['modes'] == 2 and found['quality'] == 0.99
-    p = np.array([0.98, 0.02])  # the one that is near to none counts as well
+    p = np.array([0.98, 0.02])  # the sample near no mode counts, too
     assert found['reverse_kl'] == pytest.approx((p * np.log(8 * p)).sum())
 
 
 class _Replay(Model):
-    """Draws images of a set, in turn."""
+    """A model whose samples are the images of a set, in turn."""
 
     spec_types = (ImageSpec,)
 
@@ -77,7 +77,7 @@ def digits(data_dir):
 
 @pytest.fixture(scope='module')
 def network(data_dir, tmp_path_factory):
-    """The features of a classifier that is trained once, and its cache."""
+    """Returns the features of a classifier, trained once, and its cache."""
     config, _ = tiny.load('dcgan', data_dir)
     cache = tmp_path_factory.mktemp('cache')
     return classifiers.features(config, cache, data_dir), config, cache
@@ -92,7 +92,7 @@ def test_a_classifier_is_trained_once_and_says_how_good_it_is(
     again = classifiers.features(config, cache, data_dir)
     assert capsys.readouterr().out == ''
     assert again.name == found.name and again.facts == found.facts
-    # Another form of the same data has another.
+    # Another image size has another classifier.
     other, _ = tiny.load('dcgan', data_dir, 'image_size=4,4')
     assert not (cache / _folder(other, data_dir)).exists()
 
@@ -171,7 +171,7 @@ def test_stacked_digits_are_counted_channel_by_channel(network, data_dir):
 
 
 def test_any_saved_model_gives_features(network, digits, tmp_path, data_dir):
-    # A classifier of tfgen, as it is exported.
+    # An exported classifier of tfgen.
     config, examples = tiny.load('classifier', data_dir)
     model = config.build()
     saved_model.export(model, config, 0, examples, tmp_path / 'own')
@@ -182,7 +182,7 @@ def test_any_saved_model_gives_features(network, digits, tmp_path, data_dir):
     np.testing.assert_allclose(found, model.features(images), rtol=1e-5)
     assert classes.shape == (7, 10)
 
-    # A stranger, which wants larger images in colour.
+    # A foreign model, which takes larger images in colour.
     class Stranger(tf.Module):
         @tf.function(
             input_signature=[tf.TensorSpec([None, 16, 16, 3], name='pixels')]
@@ -202,7 +202,7 @@ def test_any_saved_model_gives_features(network, digits, tmp_path, data_dir):
         _replay(digits, 'train', 100), digits, settings, ['fidelity']
     )
     assert 'inception_score' not in figures and 'recall' in figures
-    # One that takes no images; and one that knows no classes of digits.
+    # A model that takes no images, and one without the classes of digits.
     flat = tf.Module()
     flat.call = tf.function(
         lambda x: {'pool': x},

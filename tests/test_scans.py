@@ -58,7 +58,7 @@ L, P, S = 4, 6, 2  # lines, positions, examples per position
 
 
 def _line_by_positions(shifts, keep, x, *weights):
-    """The definition of line_lstm_scan, one position after the other."""
+    """Defines line_lstm_scan, one position after the other."""
     if len(x.shape) == 4:  # networks side by side
         networks = [
             _line_by_positions(shifts, keep, x[:, d], *(w[d] for w in weights))

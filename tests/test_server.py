@@ -1,4 +1,4 @@
-"""The local server, over HTTP: what clients of TensorFlow Serving rely on."""
+"""The local server answers over HTTP as TensorFlow Serving does."""
 
 import concurrent.futures
 import contextlib
@@ -26,11 +26,11 @@ from tfgen.server.servables import Model, Models
 
 pytestmark = pytest.mark.usefixtures('heard')
 RECORDED = tiny.ROOT.parent / 'shared' / 'serving'
-_WAIT = 120  # seconds that only a hang takes
+_WAIT = 120  # seconds after which the server counts as hanging
 
 
 class _Server:
-    """A server process, and what it has said."""
+    """A server process and its output."""
 
     def __init__(self, folder, *flags):
         self.process, self.port, self.said = tiny.start_server(
@@ -38,7 +38,7 @@ class _Server:
         )
 
     def wait_for(self, text):
-        """Reads its lines until one holds `text`."""
+        """Reads lines of output until one contains `text`."""
         for line in self.process.stderr:
             self.said.append(line)
             if text in line:
@@ -46,7 +46,7 @@ class _Server:
         raise AssertionError(f'{text!r} was not said: {self.said}')
 
     def ask(self, path, content=None, method=None):
-        """-> status, content type, body."""
+        """Sends a request; returns status, content type, body."""
         connection = http.client.HTTPConnection(
             '127.0.0.1', self.port, timeout=_WAIT
         )
@@ -61,14 +61,14 @@ class _Server:
             return answer.status, answer.getheader('content-type'), text
 
     def predict(self, name, rows, **more):
-        """The predictions for `rows`, or the error."""
+        """Returns the predictions for `rows`, or the error."""
         path = f'/v1/models/{name}:predict'
         status, _, text = self.ask(path, {'instances': rows, **more})
         content = json.loads(text)
         return content['predictions'] if status == 200 else content['error']
 
     def versions(self, name):
-        """number -> state."""
+        """Returns version number -> state."""
         _, _, text = self.ask(f'/v1/models/{name}')
         found = json.loads(text)['model_version_status']
         return {int(v['version']): v['state'] for v in found}
@@ -85,9 +85,9 @@ def _serving(folder, *flags):
 
 
 class _Times(tf.Module):
-    """x -> factor x; refuses what is negative; one signature takes a while.
+    """Multiplies x by a factor; refuses negative x.
 
-    (And of 99 for ever.)
+    The signature `slow` takes one second, or for ever if x contains 99.
     """
 
     def __init__(self, factor):
@@ -111,7 +111,7 @@ class _Times(tf.Module):
 
 
 def _publish(folder, number, factor):
-    """Saves a version beside, and renames it into place."""
+    """Saves a version in another folder and renames it into place."""
     module = _Times(float(factor))
     staging = folder.parent / f'.{number}'
     signatures = {'serving_default': module.times, 'slow': module.slow}
@@ -128,7 +128,7 @@ def folder(tmp_path):
 
 @pytest.fixture(scope='module')
 def times(tmp_path_factory):
-    """A server of one model."""
+    """Starts a server of one model."""
     models = tmp_path_factory.mktemp('odd') / 'models'
     _publish(models / 'times', 1, 2)
     with _serving(models) as server:
@@ -145,12 +145,12 @@ def _wait_until(condition):
 def test_versions_come_and_go_under_way(folder):
     with _serving(folder, '--version_label=times:stable=1') as server:
         assert server.predict('times', [1, 2]) == [2, 4]
-        # A broken version changes nothing, and is told.
+        # A broken version is reported, and the old one keeps serving.
         (folder / 'times' / '2').mkdir()
         server.wait_for('times version 2: END')
         assert server.predict('times', [1]) == [2]
         assert server.versions('times') == {2: 'END', 1: 'AVAILABLE'}
-        # A slow request to the version that is replaced is still answered.
+        # A slow request to a replaced version is still answered.
         with concurrent.futures.ThreadPoolExecutor() as threads:
             slow = {'signature_name': 'slow'}
             old = threads.submit(server.predict, 'times', [5], **slow)
@@ -159,17 +159,17 @@ def test_versions_come_and_go_under_way(folder):
             server.wait_for('times version 7: AVAILABLE')
             assert server.predict('times', [1]) == [3]
             assert old.result() == [10]
-        # Its label keeps version 1.
+        # The label keeps version 1 loaded.
         assert server.versions('times')[1] == 'AVAILABLE'
         for place, factor in (('versions/1', 2), ('labels/stable', 2)):
             assert server.predict(f'times/{place}', [1]) == [factor]
         _publish(folder / 'times', 8, 4)
         _wait_until(lambda: 7 not in server.versions('times'))
         assert 'Specific(times, 7)' in server.predict('times/versions/7', [1])
-        # The newest goes: the one before comes back.
+        # If the newest version is deleted, the one before is loaded again.
         shutil.rmtree(folder / 'times' / '8')
         _wait_until(lambda: server.predict('times', [1]) == [3])
-        # A new model beside.
+        # A new model is found, too.
         _publish(folder / 'more', 1, 5)
         server.wait_for('more version 1: AVAILABLE')
         assert server.predict('more', [1]) == [5]
@@ -189,7 +189,7 @@ def test_it_takes_on_what_its_limits_say(folder):
         assert server.ask(path, {'instances': [1, 2, 3]})[0] == 200
         status, _, text = server.ask(path, {'instances': [1, 2, 3, 4]})
         assert status == 413 and '4 rows: send at most 3' in text
-        # Before any row is looked at.
+        # The rows are counted before their values are checked.
         status, _, text = server.ask(path, {'instances': ['x'] * 4})
         assert status == 413 and '4 rows: send at most 3' in text
         status, _, text = server.ask(path, {'inputs': {'x': ['x'] * 4}})
@@ -231,7 +231,7 @@ def test_it_is_asked_under_its_own_name_alone(times, folder):
             return connection.getresponse().status
 
     assert status('127.0.0.1', times.port, 'x.y') == 400
-    # As any address of this machine alone.
+    # The same holds for every loopback address.
     with _serving(folder, '--host=127.0.0.2') as server:
         assert status('127.0.0.2', server.port, 'x.y:80') == 400
         assert status('127.0.0.2', server.port, f'127.0.0.2:{server.port}') == (
@@ -323,7 +323,7 @@ def test_what_cannot_be_read_for_a_moment_stays(folder, monkeypatch):
                 models.refresh()
         assert models.names() == ['times']
         assert models.get('times').version().number == 1
-        # Of any shape, and so with no row of zeros to be warmed up with.
+        # An unknown shape, which has no row of zeros for the warm-up.
         module = tf.Module()
         module.any = tf.function(
             lambda x: {'y': x + 1.0},
@@ -412,7 +412,7 @@ def test_it_needs_no_keras(folder):
 
 @pytest.fixture(scope='module')
 def recorded():
-    """A server of the models whose answers were recorded."""
+    """Starts a server of the models whose answers were recorded."""
     if not RECORDED.is_dir():
         pytest.skip(f'no recorded answers in {RECORDED}')
     exports = RECORDED / 'exports'
@@ -448,12 +448,12 @@ def _has_text(value):
 
 
 def test_it_answers_as_tensorflow_serving_did(recorded):
-    """Values and messages; docs/serve.md lists what may differ."""
+    """Compares values and messages; docs/serve.md lists the differences."""
     differing = []
     for case in _recordings():
         request = case['request']
         if request is not None:
-            # One is no UTF-8; it was written down as Latin-1.
+            # One request is not valid UTF-8. It was recorded as Latin-1.
             request = request.encode('latin1' if 'ÿ' in request else 'utf8')
         path = case['path']
         if path == '/':  # the explorer
@@ -470,14 +470,14 @@ def test_it_answers_as_tensorflow_serving_did(recorded):
 
 
 def _comparable(message):
-    """What does not differ from one run to the next, or by the loader."""
-    # The name of a function of the graph is the loader's own.
+    """Removes the parts of a message that vary between runs or loaders."""
+    # Each loader chooses its own names of graph functions.
     message = re.sub(r'\{\{function_node [^}]*\}\}', '', message)
     if '[[{{node ' in message and not message.startswith('assertion failed'):
-        # Shapes that no operation takes: any of them may be the first to say.
+        # Several operations refuse these shapes; any may be the first.
         return 'an operation'
-    # Of several missing inputs, either may be named.
+    # If several inputs are missing, any of them may be named.
     message = re.sub(r'Missing named input: \w+', 'Missing', message)
-    # Long values are cut, though not at the same digit.
+    # Long values are cut at slightly different lengths.
     cut = re.compile(r'(JSON \w+: .{200}).*?( keys | Type)', re.DOTALL)
     return cut.sub(r'\1\2', message)

@@ -1,4 +1,4 @@
-"""Signatures at real sizes; test_export.py has the rest."""
+"""Signatures of models of real size; test_export.py has the others."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tfgen.export import signatures
 def test_pictures_differ_by_less_than_a_millionth_with_their_neighbours(
     preset,
 ):
-    # Real sizes: at those of these tests nothing differs at all.
+    # Real sizes, since small models show no difference at all.
     binary = preset == 'cvae_mnist'
     spec = data.ImageSpec(height=28, width=28, levels=2 if binary else 256)
     config = presets.get(preset, ['conditional=false'])

@@ -1,4 +1,4 @@
-"""Sets that are too small for what is asked of them, or all alike."""
+"""Sets that are too small, or whose examples are all equal."""
 
 import json
 import math
@@ -23,7 +23,7 @@ from tfgen.pictures import latent_space
 
 @pytest.fixture
 def folder(tmp_path):
-    """Makes folder:PATH with so many pictures of each class; '' is of none."""
+    """Makes folder:PATH with numbers of pictures per class; _ is no class."""
 
     def make(name='set', alike=False, **sizes):
         random = np.random.default_rng(0)
@@ -74,10 +74,10 @@ def test_what_is_named_and_cannot_be_measured_is_refused(folder):
     model, examples = _made('dcgan', folder(a=6, b=6))
     with pytest.raises(UserError, match=r'^fidelity: .*--split=train'):
         evaluation.chosen(model, examples, ['game', 'fidelity'])
-    # Of both splits too few: the split is no way out.
+    # Both splits are too small, so the message does not suggest the other.
     _, left = _left_out(*_made('dcgan', folder('few', a=3, b=3)))
     assert left['fidelity'].endswith(': add examples')
-    # Asked before anything else, also what is wrong with the settings.
+    # Wrong settings are reported first.
     for wrong in ({'split': 'dev'}, {'num_draws': 0}):
         with pytest.raises(UserError, match=r'dev|num_draws'):
             evaluation.chosen(model, examples, None, Settings(**wrong))
@@ -112,7 +112,7 @@ def test_one_class_is_measured_as_none(folder):
 
 
 def test_where_nothing_is_left_the_reasons_are_told(folder, data_dir):
-    # What an export of a GAN draws has no figure but that of its samples.
+    # If an export of a GAN serves only samples, only metrics of samples apply.
     model, examples = _made('dcgan', folder(_=12), 'conditional=false')
     drawing = evaluation.exported.stand_in({'sample': None}, model)
     with pytest.raises(UserError, match='nothing can be measured; fidelity: '):
@@ -144,7 +144,7 @@ def test_classes_of_images_that_are_all_alike_have_no_diversity():
     alike = np.ones([4, 1])
     assert _diversity(alike, made, np.zeros(4, int), kinds) is None
     assert _diversity(alike, made, np.arange(4), kinds) is None
-    # The class that differs counts alone.
+    # Only the class whose examples differ counts.
     real = np.array([[0.0], [0.0], [1.0], [3.0]])
     own = np.mean(np.abs(made - made.T)[~np.eye(8, dtype=bool)])
     found = _diversity(real, made, np.array([1, 1, 0, 0]), kinds)

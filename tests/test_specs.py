@@ -1,4 +1,4 @@
-"""Kinds of examples: what a spec says, points and their truth, symbols."""
+"""Specs: their properties, points and their exact densities, symbols."""
 
 import json
 import math
@@ -98,7 +98,7 @@ def test_a_file_holds_its_example(kind):
         pytest.skip('no file format')
     examples = _examples(spec)
     first, *_ = spec.encode(tf.constant(examples)).numpy()
-    if spec.one_file_each:  # also of what is shown hidden
+    if spec.one_file_each:  # hidden parts can be encoded, too
         mask = np.zeros([4, *spec.mask_shape], np.float32)
         hidden = spec.hide(examples, mask)
         assert len(spec.encode(tf.constant(hidden))) == 4
@@ -144,7 +144,7 @@ def test_points_are_a_function_of_seed_and_position(name):
     (whole,) = examples.train(3, 8).take(1)
     again = list(examples.train(3, 2).take(4))
     for key in ('point', 'label'):
-        # (A cosine's last bit depends on its place in a vector.)
+        # The last bit of a cosine depends on its position in a vector.
         np.testing.assert_allclose(
             whole[key], tf.concat([b[key] for b in again], 0), atol=1e-6
         )
@@ -165,7 +165,7 @@ def test_a_ring_has_eight_places(name, radius, deviation):
     offset = drawn - places[label]
     np.testing.assert_allclose(offset.std(0), deviation, rtol=0.05)
     assert np.abs(offset.mean(0)).max() < 0.05 * deviation
-    # Of one within three deviations, and of all equally often.
+    # The share within three deviations of a mode; then the points per mode.
     inside = np.hypot(*offset.T) < 3 * deviation
     assert inside.mean() == pytest.approx(1 - math.exp(-4.5), abs=0.006)
     assert np.bincount(label, minlength=8).min() > 500
@@ -193,7 +193,7 @@ def test_two_lines_do_not_overlap_and_have_no_density():
 
 
 def _plane(centre, half, count):
-    """Places of a square, and their area."""
+    """Returns a grid of points in a square, and the area of each."""
     line = np.linspace(-half, half, count)
     places = centre + np.stack(np.meshgrid(line, line), -1).reshape(-1, 2)
     return places.astype(np.float32), (line[1] - line[0]) ** 2
@@ -231,7 +231,7 @@ def test_the_density_of_a_ring_is_that_of_its_mixture():
     )
     found = world.log_prob(tf.constant(x, tf.float32)).numpy()
     np.testing.assert_allclose(found[:2], np.log(p[:2]), rtol=1e-3)
-    assert found[2] < -4000  # where float64's p is 0
+    assert found[2] < -4000  # here p is 0 in float64
 
 
 def test_an_unknown_world_is_refused():
@@ -255,7 +255,7 @@ def test_a_text_is_rows_of_letters(tmp_path):
 
 
 def test_lines_are_filled_up_and_come_back_as_they_were(tmp_path):
-    # (The poem is Li Bai's, of the eighth century.)
+    # The poem is by Li Bai, of the eighth century.
     lines = ['床前明月光', '疑是地上霜', '举头望明月', '低头思故乡', 'no 月']
     file = tmp_path / 'lines.txt'
     text = '\ufeff' + '\r\n'.join([*lines, '', '  ']) + '\n'
@@ -343,7 +343,7 @@ def _lines_of(found):
 
 
 def test_lines_end_at_newlines_and_nowhere_else(tmp_path):
-    # (All that str.splitlines splits at as well.)
+    # The other characters at which str.splitlines splits.
     odd = [
         '\r',
         '\x0b',

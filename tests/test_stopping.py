@@ -1,4 +1,4 @@
-"""A run that is told to stop, and two that want one workdir."""
+"""Stopping of runs, and two runs in one workdir."""
 
 import os
 import re
@@ -43,7 +43,7 @@ def test_a_signal_saves_the_next_step_and_the_command_continues(
     (step,) = re.findall(r'stopped by SIG\w+: step (\d+) is saved', errors)
     newest = checkpoints.newest_first(path / 'checkpoints')[0]
     assert newest.name == f'checkpoint-{step}'
-    # To a step in common with an undisturbed run.
+    # A last step that an uninterrupted run has as well.
     last = int(step) + 2
     settings.append(f'steps={last}')
     config, examples = tiny.load(model, data_dir, *settings)
@@ -77,7 +77,7 @@ def test_a_training_whose_output_nobody_reads_saves_and_stops(
         while full.poll(0):
             assert process.poll() is None
             time.sleep(0.1)
-        time.sleep(0.5)  # to come to a line more
+        time.sleep(0.5)  # until another line of output
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=600) == 143
     finally:
@@ -123,7 +123,7 @@ def test_signals_are_heard_while_python_does_not_listen():
 
 
 def test_signals_at_once_are_one_request():
-    # As GNU timeout sends its own: to the process, and then to its group.
+    # GNU timeout sends its signal to the process and then to its group.
     stop = stopping.Stop()
     with stop.on_signals():
         os.kill(os.getpid(), signal.SIGHUP)
@@ -150,7 +150,7 @@ def test_a_second_signal_ends_the_process_even_in_the_midst_of_a_step():
         [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout.readline() == 'begun\n'
-    time.sleep(1.0)  # to be in the loop
+    time.sleep(1.0)  # until the loop runs
     process.send_signal(signal.SIGTERM)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=1.5)
@@ -160,7 +160,7 @@ def test_a_second_signal_ends_the_process_even_in_the_midst_of_a_step():
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_is_ignored_stays_so(number):
-    # As in the background of a shell, and under nohup.
+    # Signals are ignored in the background of a shell, and under nohup.
     before = signal.signal(number, signal.SIG_IGN)
     try:
         with stopping.Stop().on_signals() as stop:
@@ -174,15 +174,15 @@ def test_a_signal_that_is_ignored_stays_so(number):
 
 
 def test_signals_can_be_tested_where_they_are_ignored():
-    # Under nohup, and in the background of a shell.
+    # This is so under nohup, and in the background of a shell.
     test = f'{__file__}::test_signals_at_once_are_one_request'
     command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', test]
     tiny.run(['sh', '-c', 'trap "" INT HUP; exec "$@"', 'sh', *command])
 
 
 def test_a_lock_is_of_the_folder_that_is_there(tmp_path):
-    # Its first holder takes away the folder that it has made and left empty;
-    # who waits for it must not hold a lock on what is gone.
+    # A holder of the lock removes the folder if it has made it and left it
+    # empty. A waiting process must not get a lock on the removed folder.
     path = tmp_path / 'run'
     with stopping.alone_in(path):
         pass
@@ -216,7 +216,7 @@ def test_a_second_training_in_a_workdir_is_refused(tmp_path, data_dir):
         pytest.raises(UserError, match='another process trains'),
     ):
         train(config, examples, tmp_path / 'run')
-    # The first has written nothing, and is over.
+    # The first run has ended and written nothing.
     assert not (tmp_path / 'run').exists()
     train(config, examples, tmp_path / 'run')
 

@@ -1,4 +1,4 @@
-"""Full disks and strange names: nothing is lost, and one line says why."""
+"""Full disks and unusual names lose nothing and give one-line errors."""
 
 import errno
 import json
@@ -97,7 +97,7 @@ def test_training_on_a_full_disk_keeps_what_there_was(run, tmp_path, data_dir):
     before = _snapshot(path)
     command = tiny.train_command('cvae', path, data_dir)[2:]
     command += [f'--set={s}' for s in [*SHORT, 'steps=20']]
-    # Room for config.json and the summaries, not for a checkpoint.
+    # There is room for config.json and summaries, but not for a checkpoint.
     done = _script('train', *command, largest=20_000)
     _assert_one_line(done, 'free some space', 'checkpoint-20')
     after = _snapshot(path)
@@ -107,7 +107,7 @@ def test_training_on_a_full_disk_keeps_what_there_was(run, tmp_path, data_dir):
     json.loads(after['config.json'])  # old or new, and whole
     new = [n for n in after.keys() - before.keys() if 'summaries' not in n]
     assert not new
-    # With room again the same command goes on.
+    # When there is room again, the same command resumes.
     done = _script('train', *command)
     assert done.returncode == 0, done.stderr
     assert 'continuing at step 10' in done.stdout
@@ -190,7 +190,7 @@ def test_a_failing_checkpoint_leaves_the_older_ones(tmp_path, monkeypatch):
     assert len(list(tmp_path.iterdir())) == len(before)
 
 
-# A path is a name, never a pattern.
+# Paths are names, not glob patterns.
 
 
 @pytest.mark.parametrize('name', ['exp[1]', 'exp*', 'e\\xp1'])
@@ -208,7 +208,7 @@ def test_a_workdir_of_any_name_harms_no_other_and_can_be_read(
     assert step == 50
     kept = checkpoints.newest_first(path / 'checkpoints')
     assert [p.name.rpartition('-')[2] for p in kept] == ['50', '40', '30']
-    # Every byte as under a plain name.
+    # Every byte is the same as with a plain name.
     plain = path.rename(tmp_path / 'plain')
     for a, b in zip(
         restored.variables, config.restore(plain)[0].variables, strict=True
@@ -224,7 +224,7 @@ def test_a_model_dir_that_a_server_would_take_for_a_pattern_is_refused(
     with pytest.raises(UserError, match='as a pattern'):
         saved_model.export(model, config, 0, images, tmp_path / 'x[1]')
     assert not list(tmp_path.iterdir())
-    # One that came to lie there can be read all the same.
+    # An export that was moved to such a name can be read.
     saved_model.export(model, config, 0, images, tmp_path / 'x')
     (tmp_path / 'x').rename(tmp_path / 'x[1]')
     functions, _ = saved_model.load(tmp_path / 'x[1]')
@@ -268,7 +268,7 @@ def test_training_needs_no_temporary_file(tmp_path, data_dir, monkeypatch):
     def fail(*arguments, **options):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    # AutoGraph writes what it compiles; it is not to be needed.
+    # AutoGraph would write temporary files; tfgen must not need it.
     monkeypatch.setattr('tempfile.NamedTemporaryFile', fail)
     train(config, examples, tmp_path / 'run')
     assert checkpoints.newest_first(tmp_path / 'run' / 'checkpoints')

@@ -1,4 +1,4 @@
-"""Stored sets of sounds: read right or refused in one line."""
+"""Stored sets of sounds are read right or refused in one line."""
 
 import numpy as np
 import pytest
@@ -51,12 +51,12 @@ def test_sounds_have_the_scale_of_their_type(tmp_path, dtype, sound, expected):
     place = _sounds(tmp_path, dtype, [sound] * 10)
     sounds = data.load_audio('sounds', place, 4)
     (batch,) = sounds.evaluation('test', 1)
-    # A quiet sound of 8 bits is not taken for one of 16, nor the other way.
+    # Quiet sounds of 8 and of 16 bits are not confused.
     np.testing.assert_array_equal(batch['audio'][0], [*expected, 0.0])
 
 
 def test_sounds_of_unknown_scale_are_refused(tmp_path):
-    # 24 bits in 32, quiet enough to pass for 16.
+    # 24 bits stored in 32, quiet enough to look like 16.
     place = _sounds(tmp_path, np.int32, [[1, 2, 3]] * 10)
     with pytest.raises(UserError, match='int32 sounds'):
         data.load_audio('sounds', place, 4)
@@ -122,6 +122,6 @@ def test_sounds_of_eight_bits_that_failed_once():
         pytest.skip(f'no {CASES}')
     sounds = data.load_audio('snd_uint8', str(CASES), 400)
     (batch,) = sounds.evaluation('train', 100)
-    # Around silence, and as loud as they are.
+    # The mean is near 0, and the loudness is kept.
     assert abs(float(tf.reduce_mean(batch['audio']))) < 0.05
     assert 0.3 < float(tf.reduce_max(batch['audio'])) <= 1.0

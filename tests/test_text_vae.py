@@ -1,4 +1,4 @@
-"""The VAE of text: it reads and writes lines."""
+"""The text VAE: reading and writing of lines."""
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +40,7 @@ def test_any_length_will_do():
 
 
 def test_trained_it_writes_lines_that_there_are(tmp_path, data_dir):
-    # A hundred lines, equally likely: none can say less than log 100 nats.
+    # The entropy of a hundred equally likely lines is log 100 nats.
     file = tmp_path / 'lines.txt'
     lines = [numerals.chinese(n) for n in range(100)]
     file.write_text('\n'.join(lines * 5), encoding='utf-8')
@@ -66,7 +66,7 @@ def test_trained_it_writes_lines_that_there_are(tmp_path, data_dir):
     drawn = examples.spec.encode(model.sample(noise)).numpy()
     known = [line.decode() in lines for line in drawn]
     assert np.mean(known) > 0.9
-    # Served, strings come out.
+    # The served signature returns strings.
     served = signatures.functions(model)
     made = served['sample_txt'](seed=tf.range(3, dtype=tf.int64))
     assert all(isinstance(t, bytes) for t in made['symbols_bytes'].numpy())

@@ -1,4 +1,4 @@
-"""The loop: exact resume, kills, damage, non-finite losses, progress."""
+"""Training: exact resume, kills, damage, non-finite losses, progress."""
 
 import dataclasses
 import io
@@ -34,9 +34,9 @@ def _default_jit(model):
     return 'on' if own.model.jit_on_cpu(own.settings) else 'off'
 
 
-# Killed and continued, with what --jit=auto chooses on a CPU.
+# Runs to kill and resume, with the jit that 'auto' chooses on a CPU.
 KILLED = [('cvae', 'off'), ('wavenet', 'on')]
-# All families, each as it is by default; two in the other way as well.
+# All families with their default jit; two with the other as well.
 CUT_OFF = [
     *[
         (model, _default_jit(model))
@@ -50,7 +50,7 @@ CUT_OFF = [
 
 def _train_and_kill(command, path):
     """Kills a training between its first checkpoint and its end."""
-    for _ in range(5):  # on a busy machine the run may have ended first
+    for _ in range(5):  # on a busy machine the run may end before the kill
         shutil.rmtree(path, ignore_errors=True)
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -115,7 +115,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize('model,settings', VARIANTS)
 def test_no_three_gradients_meet_at_one_tensor(model, settings, data_dir):
-    # TensorFlow adds three or more in an order that it does not fix.
+    # The order in which TensorFlow adds three or more is not fixed.
     config, _ = tiny.load(model, data_dir, *[s for s in settings if '=' in s])
     spec = config.spec
     if 'colour' in settings:
@@ -236,7 +236,7 @@ def test_streams_are_for_one_device_and_models_of_independent_rows(
         assert loop.BatchSplit.of(one, models['cvae'], 16).streams == 2
     assert loop.BatchSplit.of(one, models['cvae'], 15).streams == 1
     assert loop.BatchSplit.of(one, models['dcgan'], 16).streams == 1
-    # Two would be one after the other.
+    # With one thread, two streams would run one after the other.
     monkeypatch.setenv('TF_NUM_INTEROP_THREADS', '1')
     assert loop.BatchSplit.of(one, models['cvae'], 16).streams == 1
 
@@ -311,7 +311,7 @@ def test_a_workdir_holds_what_the_readme_says(uninterrupted):
     }
 
 
-# (Models of an exact likelihood are float32.)
+# Models with an exact likelihood are always float32.
 @pytest.mark.parametrize(
     'model',
     ['cvae', 'dcgan', 'unrolled', 'ebgan', 'inpainting_gan', 'classifier'],
@@ -375,7 +375,7 @@ def test_a_profile_is_written_and_changes_nothing(
         tiny.weights(tmp_path, 30),
         tiny.weights(uninterrupted('cvae', 'off'), 30),
     )
-    # A run that ends before has one as well.
+    # A run that ends earlier has one as well.
     short = dataclasses.replace(config.preset, steps=10, schedule='constant')
     config = dataclasses.replace(config, preset=short)
     path = tmp_path / 'short'

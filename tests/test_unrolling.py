@@ -1,4 +1,4 @@
-"""Unrolled GAN: a game of two parameters, and the gradient of GAN."""
+"""Unrolled GANs: a game of two parameters, and the gradient in GAN."""
 
 import types
 
@@ -21,12 +21,12 @@ STEPS, PLAYED, G = 3, 2, 0.7
 
 
 def _value(g, d):
-    """What g minimises, and d maximises."""
+    """The value that g minimises and d maximises."""
     return g * d - 0.5 * d**2 + 0.1 * d**3 * g**2
 
 
 class _Game:
-    """min over g, max over d, as Keras variables; d has moved already."""
+    """The game with Keras variables g and d, after some steps of d."""
 
     def __init__(self):
         self.g, self.d = keras.Variable(0.3), keras.Variable(0.4)
@@ -55,10 +55,10 @@ class _Game:
 
 
 def _reference(g, steps, stopped=None):
-    """V after steps of Adam of d, in float64.
+    """Returns V after steps of Adam on d, in float64.
 
-    With `stopped` the steps of d are those for g = stopped: the unrolling
-    that stops the gradient.
+    With `stopped`, the steps of d are taken for g = stopped. This is unrolling
+    with a stopped gradient.
     """
     d, m, v = np.float64(0.4), 0.0, 0.0
     for number in range(1, PLAYED + steps + 1):
@@ -81,7 +81,7 @@ def test_look_ahead_is_differentiated_through_every_step():
     np.testing.assert_allclose(rows, _reference(G, STEPS), rtol=1e-5)
     expected = _slope(lambda g: _reference(g, STEPS))
     np.testing.assert_allclose(found, expected, rtol=1e-3)
-    # Not the unrolling that stops the gradient.
+    # Unrolling with a stopped gradient gives another value.
     fake = _slope(lambda g: _reference(g, STEPS, stopped=G))
     assert abs(expected - fake) > 0.01
 
@@ -96,11 +96,11 @@ def test_nothing_is_assigned_and_no_step_is_no_look_ahead():
     assert int(game.other.optimizer.iterations) == PLAYED
 
 
-# The gradient that GAN itself uses, against its definition in float64.
+# The gradient of the GAN class against its definition in float64.
 
 
 def _networks(model):
-    """Kernels and biases of G, and of d, each [kernel, bias, ...]."""
+    """Returns the weights of G and of d, each [kernel, bias, ...]."""
     return [
         [tf.constant(v.numpy(), tf.float64) for v in part.trainable_variables]
         for part in (model.generator, model.discriminator)
@@ -108,13 +108,13 @@ def _networks(model):
 
 
 def _mlp(weights, x, activation):
-    """x through one hidden layer."""
+    """Returns the output of a network with one hidden layer."""
     kernel, bias, last_kernel, last_bias = weights
     return activation(x @ kernel + bias) @ last_kernel + last_bias
 
 
 def _value_after(updates, generator, discriminator, adam, data, z, loss):
-    """f(G, d after so many steps of Adam), as equations 5 to 7 have it."""
+    """Returns f(G, d after steps of Adam), by equations 5 to 7."""
 
     def scores(x, weights):
         return _mlp(weights, x, lambda h: tf.nn.leaky_relu(h, 0.2))[:, 0]
@@ -138,7 +138,7 @@ def _value_after(updates, generator, discriminator, adam, data, z, loss):
             for v, s in zip(second, slopes, strict=True)
         ]
         scale = rate * np.sqrt(1 - 0.999**time) / (1 - beta_1**time)
-        # (The slope of a square root at 0 is infinite.)
+        # 1e-30, because the slope of a square root at 0 is infinite.
         weights = [
             w - scale * m / (tf.sqrt(v + 1e-30) + epsilon)
             for w, m, v in zip(weights, first, second, strict=True)
@@ -205,7 +205,7 @@ def test_an_unrolled_gans_gradient_is_that_of_the_whole_value(
     np.testing.assert_allclose(
         _flat(found), expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max()
     )
-    # Unrolling G's own term alone is something else.
+    # Unrolling G's own term alone gives another gradient.
     part = _flat(tape.gradient(own, weights))
     assert np.linalg.norm(part - expected) > 2e-3 * np.linalg.norm(expected)
 

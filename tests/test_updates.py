@@ -1,4 +1,4 @@
-"""Players: gradients in pairs, own rates, assignments, functional weights."""
+"""Updates: gradients in pairs, own rates, assignments, functional weights."""
 
 import types
 
@@ -48,8 +48,8 @@ def test_gradients_are_those_of_a_tape_and_meet_in_pairs():
 
 
 def test_a_gradient_penalty_is_differentiated_in_pairs_as_well():
-    # The critic of WGAN-GP (Gulrajani et al. 2017), whose loss holds a
-    # gradient, here of a network with two layers.
+    # The loss of WGAN-GP's critic (Gulrajani et al. 2017) contains a gradient,
+    # here of a network with two layers.
     first, second = keras.layers.Dense(5), keras.layers.Dense(1)
     first.build([None, 3])
     second.build([None, 5])
@@ -92,7 +92,7 @@ def test_a_player_has_its_own_rate_or_the_runs(rate, expected):
     update.build(RUN)
     _, moves = update.compute({}, None, _mean)
     update.apply(moves, tf.constant(0, tf.int64))
-    # Adam's first step is its rate, whatever the gradient.
+    # Adam's first step has the size of its rate, for any gradient.
     np.testing.assert_allclose(v, [1 - expected, -2 + expected], rtol=1e-4)
     assert list(update.saved()) == ['model_optimizer']
 
@@ -122,7 +122,7 @@ def test_an_assignment_is_given_means_by_name():
 
 
 class Game:
-    """min over g, max over d of V = g d - d^2 / 2 + d^3 g^2 / 10.
+    """The game min over g, max over d of V = g d - d^2 / 2 + d^3 g^2 / 10.
 
     Both are Keras variables, as the weights of networks are.
     """
@@ -137,10 +137,10 @@ class Game:
         return g * d - 0.5 * d**2 + 0.1 * d**3 * g**2
 
     def looked_ahead(self):
-        """V after k steps of d, as a function of g (Metz et al. 2017).
+        """Returns V after k steps of d, as a function of g (Metz et al. 2017).
 
-        The weights of each step are tensors that stand in for the variable,
-        so the last value still depends on g through all of them.
+        In each step a tensor replaces the variable d, so the last value
+        depends on g through all steps.
         """
         d = tf.convert_to_tensor(self.d)
         for _ in range(self.steps):
@@ -165,7 +165,8 @@ def test_weights_can_be_functional_for_steps_that_are_differentiated():
 
     expected = (reference(0.7 + 1e-6) - reference(0.7 - 1e-6)) / 2e-6
     np.testing.assert_allclose(found, expected, rtol=1e-5)
-    # Not the unrolling that stops the gradient: V's slope in g at the last d.
+    # Unrolling with a stopped gradient gives V's slope in g at the last d,
+    # which differs.
     d = 0.4
     for _ in range(game.steps):
         d = d + game.rate * (0.7 - d + 0.3 * d**2 * 0.49)

@@ -1,4 +1,4 @@
-"""CVAE: bounds against a model whose integral is known, shapes, the label."""
+"""CVAE: bounds against a model with a known integral, shapes, the label."""
 
 import numpy as np
 import pytest
@@ -29,9 +29,9 @@ def _spec(height, width, channels):
 
 
 class LinearGaussian:
-    """x = W z + b + s e: every term of the lecture in closed form.
+    """The model x = W z + b + s e, with all terms in closed form.
 
-    The real CVAE class, with linear networks put in place of its own.
+    It is a CVAE whose networks are replaced by linear ones.
     """
 
     def __init__(self, exact_posterior):
@@ -62,7 +62,7 @@ class LinearGaussian:
         )
 
     def gap(self):
-        """KL(q(z|x) || p(z|x)) for diagonal q of `_encode`, per example."""
+        """Returns KL(q(z|x) || p(z|x)) of each example, for `_encode`'s q."""
         variances = np.diag(self.posterior_cov)
         inverse = np.linalg.inv(self.posterior_cov)
         kl = 0.5 * (
@@ -168,7 +168,7 @@ def test_several_draws_train_the_importance_weighted_bound():
         found.append(-sum(v.numpy().mean() for v in terms.values()))
     assert list(terms) == ['bound']
     exact = linear.log_prob().mean()
-    # (The first is the ELBO, whose gap is known.)
+    # The first is the ELBO, whose gap is known.
     np.testing.assert_allclose(found[0], exact - linear.gap()[0], atol=5e-3)
     assert np.all(np.diff(found) > 0) and found[-1] < exact + 1e-3
     assert exact - found[-1] < 0.3 * linear.gap()[0]
@@ -182,12 +182,12 @@ def test_annealed_importance_is_the_exact_log_prob():
     )
     found = probability.log_mean_exp(tf.reshape(weights, [10, 16]), axis=1)
     np.testing.assert_allclose(found, linear.log_prob()[:10], atol=0.1)
-    # The weights themselves are far less alike without the transitions.
+    # Without the transitions, the weights vary far more.
     spread = tf.math.reduce_std(tf.reshape(weights, [10, 16]), axis=1)
     assert tf.reduce_max(spread) < 0.3
     plain = linear.model.log_likelihood(x, _noise(160).normal('z', [K]))
     assert tf.math.reduce_std(tf.reshape(plain, [10, 16])) > 1.0
-    # On average the weight is p(x), also where few temperatures are too few.
+    # The mean weight is p(x), even with too few temperatures.
     x = tf.repeat(tf.constant(linear.x[:1]), 20_000, axis=0)
     weights = annealed.log_weights(
         lambda z: linear.model.log_likelihood(x, z), [20_000, K], [0, 4], 3

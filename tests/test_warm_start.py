@@ -1,4 +1,4 @@
-"""A new run begins with the weights of a run or an export."""
+"""A new run starts from the weights of a run or an export."""
 
 import dataclasses
 import subprocess
@@ -20,7 +20,8 @@ from tfgen.training import checkpoints, run, warm_start, workdir
 
 SHARED = tiny.ROOT.parent / 'shared' / 'cases'
 
-# With averages, without, assigned by EM, and with more than it serves.
+# One model with averages, one without, one assigned by EM, and one with more
+# weights than it serves.
 MODELS = ('dcgan', 'cvae', 'gmm', 'semi_supervised_gan')
 
 
@@ -82,7 +83,7 @@ def test_a_run_goes_on_from_where_another_ended(
 
     assert distance(both) < 1e-3
     assert 0.0 < distance(before) < 0.5 * distance(cold)
-    # Started again, it is what it was, and needs its source no more.
+    # A resumed run does not need its source any more.
     stored = workdir.read_config(tmp_path / 'one')
     assert stored.init_from == str(source)
     gone = dataclasses.replace(config, init_from=str(tmp_path / 'gone'))
@@ -132,7 +133,7 @@ def test_an_export_whose_weights_have_no_numbers_is_refused(tmp_path, data_dir):
         warm_start.begin_from(model, str(tmp_path))
 
 
-# By name.
+# Matching of classes and symbols by name.
 
 NAMES = ('cat', 'dog', 'owl')
 LETTERS = ('', 'a', 'b', ' ')
@@ -143,17 +144,17 @@ PALETTE = [
 
 
 def _turned(names):
-    """The last first: number i becomes i + 1."""
+    """Moves the last name to the front: number i becomes i + 1."""
     return (names[-1], *names[:-1])
 
 
 def _run(name, preset, spec, directory):
-    """A run whose weights are random; its Config and model."""
+    """Writes a run with random weights; returns its Config and model."""
     config = workdir.Config(name, preset, 1, 'float32', spec)
     made = config.build()
     random = np.random.default_rng(3)
     for v in made.variables:
-        # (Averages of squares are among them.)
+        # Positive, because averages of squares are among them.
         v.assign(0.1 + np.abs(0.3 * random.normal(size=v.shape)))
     workdir.write_config(directory, config)
     step = tf.Variable(1, dtype=tf.int64)
@@ -163,19 +164,19 @@ def _run(name, preset, spec, directory):
 
 
 def _small(model, spec, directory, **changes):
-    """The run of a small model for examples of `spec`."""
+    """Writes a run of a small model for examples of `spec`."""
     preset = dataclasses.replace(tiny.preset(model), ema=0.0, **changes)
     return _run(tiny.SETTINGS[model][0], preset, spec, directory)
 
 
 def _begun(config, spec, directory):
-    """A new model for other data that begins with a run, and what is said."""
+    """Starts a model for other data from a run; returns it and the messages."""
     model = dataclasses.replace(config, spec=spec, seed=2).build()
     return model, warm_start.begin_from(model, str(directory))
 
 
 def _results(model, config, example, label):
-    """What the players minimise, and what is served of examples and labels."""
+    """Returns the updates' losses, and the served results of examples."""
     noise = BatchNoise(tf.constant([1, 2]), len(example))
     batch = {model.spec.key: example, 'label': label}
     batch |= {'labelled_image': example, 'labelled_label': label}
@@ -246,7 +247,7 @@ def test_colours_in_another_order_give_the_same_density(model, tmp_path):
     assert 'colours by name, 0 of 3 new' in said
     levels = np.random.default_rng(0).integers(0, 3, [6, *spec.shape])
     theirs = expected.log_prob(spec.to_example(levels, 3))
-    # The two of one colour keep their order.
+    # The two levels of one colour keep their order.
     turned = np.array([0, 2, 1])[levels]
     ours = begun.log_prob(spec.to_example(turned, 3))
     np.testing.assert_allclose(ours, theirs, 1e-5)
@@ -287,7 +288,7 @@ def test_sets_that_share_no_name_are_refused(tmp_path):
         other = dataclasses.replace(spec, **changes)
         with pytest.raises(UserError, match=said):
             _begun(old, other, tmp_path)
-    # Without names, classes are called by their numbers.
+    # Classes without names are named by their numbers.
     named = dataclasses.replace(spec, class_names=('0', '1', '2'))
     _, said = _begun(old, named, tmp_path)
     assert 'by name' not in said
@@ -311,7 +312,7 @@ IMAGES = ImageSpec(height=4, width=8, levels=2, num_classes=3)
         ('classifier', IMAGES, {'num_classes': 2}, '2 classes instead of 3'),
         ('dcgan', IMAGES, {'channels': 3}, 'channels 3 instead of 1'),
         ('pixelrnn', IMAGES, {'levels': 5}, 'levels 5 instead of 2'),
-        # Of as many pixels.
+        # Another shape with as many pixels.
         (
             'iwae',
             IMAGES,

@@ -1,4 +1,4 @@
-"""WaveNet: what a WaveNet alone promises; test_exact.py has the rest."""
+"""Properties of WaveNets only; test_exact.py has the others."""
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +29,7 @@ def test_mu_law_is_g711s_formula_in_float64():
     y = np.sign(x) * np.log1p(255 * np.abs(x)) / np.log(256)
     expected = np.round((y + 1) / 2 * 255)
     levels = mu_law_levels(tf.constant(x, tf.float32)).numpy()
-    # A value between two levels may fall either way in float32.
+    # Rounding of a value between two levels may differ in float32.
     assert np.abs(levels - expected).max() <= 1
     assert np.mean(levels != expected) < 0.01
     assert (levels.min(), levels.max()) == (0, 255)
@@ -57,7 +57,7 @@ def test_mu_law_levels_survive_the_way_through_audio():
 def test_each_sample_sees_exactly_its_receptive_field():
     length = 24
     model = _model(length)
-    # Several sounds: a rectifier may close the way in one of them.
+    # Several sounds, since a ReLU may block the path in one of them.
     audio = _audio(8, length)
     before = model.logits(audio).numpy()
     reached = np.zeros([length, length], bool)
@@ -84,7 +84,7 @@ def test_label_reaches_every_layer():
 
 
 def test_a_dilation_beyond_the_sound_is_harmless():
-    # Not even memory is spent on it.
+    # It does not take any memory either.
     model = _model(5, num_stacks=1, layers_per_stack=60)
     noise = RowNoise([1, 2])
     fast = model.sample(noise)

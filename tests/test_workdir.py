@@ -1,4 +1,4 @@
-"""What a run is: its settings, its classes, its data."""
+"""The config of a run: settings, classes, data."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ SHORT = ['steps=10', 'schedule=constant']
 
 @pytest.fixture
 def pictures(tmp_path):
-    """A folder of two classes."""
+    """Returns a folder of pictures of two classes."""
     for kind, level in (('cat', 40), ('dog', 220)):
         (tmp_path / 'pics' / kind).mkdir(parents=True)
         for i in range(10):
@@ -38,7 +38,7 @@ def _train(place, directory, *extra):
 
 
 def _as_before_fingerprints(directory):
-    """Rewrites config.json as the version before wrote it."""
+    """Rewrites config.json in the format before fingerprints."""
     file = directory / 'config.json'
     stored = json.loads(file.read_text())
     del stored['edition'], stored['data_path']
@@ -91,14 +91,14 @@ def test_a_path_is_the_same_however_it_is_written(
     monkeypatch.chdir(tmp_path)
     _train('pics', run)
     stored = json.loads((run / 'config.json').read_text())
-    assert stored['fields']['dataset'] == 'folder:pics'  # shown as given
+    assert stored['fields']['dataset'] == 'folder:pics'  # as the user wrote it
     assert stored['data_path'] == f'folder:{pictures}'
     monkeypatch.chdir(os.sep)
     assert workdir.read_config(run).load_data().spec.height == 8
     _train(pictures, run, 'steps=20')
     monkeypatch.setenv('HOME', str(tmp_path))
     _train('~/pics', run, 'steps=30')
-    # A set that was moved is still the same set.
+    # A moved set is still the same set.
     pictures.rename(tmp_path / 'moved')
     config = workdir.read_config(run)
     with pytest.raises(UserError, match='does not exist'):
@@ -120,8 +120,8 @@ def test_another_folder_is_another_run(pictures, tmp_path):
 
 
 def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
-    # Ten classes and more were in alphabetical order, the test split was
-    # every tenth picture; a changed reading would mix what was kept apart.
+    # In edition 1, ten or more classes were in alphabetical order, and every
+    # tenth picture was in the test split. Another reading would mix the splits.
     for i in (2, 10):
         (pictures / str(i)).mkdir()
         for j in range(5):
@@ -147,7 +147,7 @@ def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
     train(config, images, run)
     stored = json.loads((run / 'config.json').read_text())
     assert stored['edition'] == 1
-    # From now on it has a fingerprint like every run.
+    # The resumed run now has a fingerprint, like every run.
     assert stored['spec']['fingerprint'] == config.spec.fingerprint
     config = workdir.read_config(run)
     assert config.restore(run)[1] == 20
@@ -157,7 +157,7 @@ def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
 def test_what_an_old_run_read_otherwise_is_not_called_changed(
     pictures, tmp_path
 ):
-    # Pictures in deeper folders did not count when it began.
+    # Pictures in deeper folders did not count when the run began.
     run = tmp_path / 'run'
     _train(pictures, run)
     _as_before_fingerprints(run)

@@ -1,4 +1,4 @@
-"""Small runs that several test files train."""
+"""Small runs and models for several test files."""
 
 import fcntl
 import os
@@ -31,7 +31,7 @@ from tfgen.noise import BatchNoise
 from tfgen.training import workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-# A preset of every model and variant, at a size that trains in a second.
+# One preset of every model and variant, small enough to train in a second.
 _PIXELS = ['units=6', 'num_layers=1', 'dropout=0.2', 'kernel_size=3']
 SETTINGS = {
     'cvae': ('cvae_digits', ['filters=4,6', 'latent_size=3', 'kl=monte_carlo']),
@@ -133,7 +133,7 @@ SETTINGS = {
         'deep_ae_digits',
         ['network=convolutional', 'units=4,6', 'error=cross_entropy'],
     ),
-    # (Two machines of the three have moved where a run is cut off.)
+    # Two of the three RBMs have been trained where a test cuts the run.
     'layerwise_ae': (
         'deep_ae_digits',
         [
@@ -184,7 +184,7 @@ SETTINGS = {
         'rbm_digits',
         ['hidden_size=5', 'sampling_steps=10', 'persistent=false'],
     ),
-    # (Two iterations, or passes, in the steps below.)
+    # The steps below make two iterations, or passes.
     'pca': ('pca_digits', ['latent_size=3', 'batch_size=104']),
     'gmm': (
         'gmm_digits',
@@ -201,7 +201,7 @@ COMMON = [
 MODELS = tuple(SETTINGS)
 
 
-# The smallest set of each kind, whose examples a test can write down.
+# Spec type -> a spec so small that tests can enumerate its examples.
 SPECS = {
     ImageSpec: ImageSpec(height=4, width=4, levels=2, num_classes=3),
     PartlyLabelledSpec: PartlyLabelledSpec(
@@ -217,12 +217,12 @@ SPECS = {
 
 
 def preset(model: str) -> presets.Preset:
-    """The preset of a small run."""
+    """Returns the preset of a small run."""
     return presets.get(SETTINGS[model][0], settings(model))
 
 
 def takes(model, spec, **settings) -> bool:
-    """Whether a class of models takes examples of `spec`."""
+    """Whether a model class takes examples of `spec`."""
     try:
         model.check(spec, **settings)
     except UserError:
@@ -231,7 +231,7 @@ def takes(model, spec, **settings) -> bool:
 
 
 def smallest(model: str):
-    """Of SPECS, the one of the kind of the model's own data set."""
+    """Returns the entry of SPECS for the type of the model's own spec."""
     own = preset(model)
     kinds = own.model.spec_types
     points = own.dataset in TOY_DISTRIBUTIONS
@@ -239,9 +239,9 @@ def smallest(model: str):
 
 
 def build(model: str, spec=None, seed: int = 4, **changes):
-    """A small model for examples of `spec`, its weights random and not small.
+    """Builds a small model for `spec`, with random weights that are not small.
 
-    By default for the smallest set of the kind of its own.
+    The default spec is `smallest(model)`.
     """
     own = preset(model)
     spec = spec or smallest(model)
@@ -263,7 +263,7 @@ def build(model: str, spec=None, seed: int = 4, **changes):
 
 
 def _move(update, built, random):
-    """Lets a update without gradients see some random examples."""
+    """Applies an update without gradients to some random examples."""
     example = tf.constant(random.random([50, *built.spec.shape]), tf.float32)
     noise = BatchNoise(tf.constant([0, 0]), 50)
     batch = {built.spec.key: example, 'weight': tf.ones([50])}
@@ -276,15 +276,15 @@ def settings(model: str) -> list[str]:
     return COMMON + SETTINGS[model][1]
 
 
-# Those that draw examples.
+# The models that draw examples.
 DRAWING = tuple(
     m for m in MODELS if issubclass(preset(m).model, GenerativeModel)
 )
-# The first model of each class, where a test is expensive.
+# The first model of each class, for expensive tests.
 FAMILIES = tuple({preset(m).model: m for m in reversed(MODELS)}.values())[::-1]
 
 
-# Those that serve what no other does: the rest differ in training alone.
+# Models that differ in what they serve. The others differ only in training.
 SERVED = tuple(
     m
     for m in MODELS
@@ -293,20 +293,20 @@ SERVED = tuple(
 
 
 def load(model: str, data_dir: str, *extra: str, precision='float32'):
-    """The Config and data of a small run."""
+    """Returns the Config and data of a small run."""
     name = SETTINGS[model][0]
     changed = presets.get(name, [*settings(model), *extra])
     return workdir.Config.of(name, changed, 0, precision, data_dir)
 
 
 def script(name: str) -> pathlib.Path:
-    """The file of a script, in whichever folder of scripts/ it is."""
+    """Returns the file of a script in any folder of scripts/."""
     (file,) = (ROOT / 'scripts').rglob(f'{name}.py')
     return file
 
 
 def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
-    """The command line of the same run; `extra` are more flags."""
+    """Returns the command line of a small run; `extra` are more flags."""
     command = [sys.executable, str(script('train'))]
     command += [f'--preset={SETTINGS[model][0]}', f'--workdir={directory}']
     command += [f'--data_dir={data_dir}']
@@ -315,21 +315,21 @@ def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
 
 
 def run(command, **options) -> subprocess.CompletedProcess:
-    """Runs a command to its end; fails with its output."""
+    """Runs a command to its end; a failure shows its output."""
     done = subprocess.run(command, capture_output=True, text=True, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
 
 def narrow_pipe() -> tuple[int, int]:
-    """The ends of a pipe that holds 8192 bytes."""
+    """Returns the two ends of a pipe with a buffer of 8192 bytes."""
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 8192)
     return reading, writing
 
 
 def start_server(folder, *flags: str) -> tuple[subprocess.Popen, int, list]:
-    """A local server, once it listens: process, port, what it has said."""
+    """Starts a local server; returns its process, port and output so far."""
     command = [sys.executable, str(script('serve'))]
     command += [f'--model_dir={folder}', '--port=0', *flags]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -342,7 +342,7 @@ def start_server(folder, *flags: str) -> tuple[subprocess.Popen, int, list]:
 
 
 def weights(directory, step: int) -> dict[str, np.ndarray]:
-    """All that a checkpoint holds, by name."""
+    """Returns all tensors of a checkpoint: name -> array."""
     reader = tf.train.load_checkpoint(
         str(pathlib.Path(directory) / 'checkpoints' / f'checkpoint-{step}')
     )
@@ -355,9 +355,9 @@ def weights(directory, step: int) -> dict[str, np.ndarray]:
 
 
 def assert_named_generator(graph) -> None:
-    """No operation lets the device choose the generator of random numbers.
+    """Checks that no operation lets the device choose the random generator.
 
-    A TPU would choose another, and the same seed draw another picture.
+    A TPU would choose another, and the same seed would give other pictures.
     """
     definition = graph.as_graph_def(add_shapes=False)
     nodes = list(definition.node)
@@ -367,7 +367,7 @@ def assert_named_generator(graph) -> None:
 
 
 def assert_equal_weights(a: dict, b: dict) -> None:
-    """Bit for bit."""
+    """Checks that weights are equal bit for bit."""
     assert a.keys() == b.keys()
     for name, value in a.items():
         np.testing.assert_array_equal(value, b[name], err_msg=name)

@@ -1,12 +1,12 @@
-"""Wrong uses of the scripts, and what must be said of each."""
+"""Wrong uses of the scripts, and the error message of each."""
 
 import tiny
 
 P = '--preset=cvae_digits'
 NEW = '--workdir={new}'
 RUN = '--workdir={run}'
-# name -> script, arguments, what the line must say. {run} is a trained run,
-# {new} a path that does not exist; other folders are made by `places`.
+# name -> (script, arguments, text in the error line). {run} is a trained run,
+# {new} a path that does not exist; `places` makes the other folders.
 CASES = {
     # train.py
     'no preset': ('train', [NEW], '--preset is missing'),

@@ -1,9 +1,9 @@
-"""Measures speed as ratios within one run, so that machines can be compared.
+"""Measures speed as ratios within one run, comparable across machines.
 
     python scripts/benchmarks/benchmark.py [--output=results/benchmark.json]
 
-Needs no data set: the examples are random. Stop other work on the machine.
-Every section runs in a process of its own.
+It needs no data set, since the examples are random. Stop other work on the
+machine first. Each section runs in its own process.
 """
 
 import datetime
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _in_process(*arguments):
-    """What this script prints in a process of its own."""
+    """Runs this script in a new process; returns the JSON that it prints."""
     output = subprocess.run(
         [sys.executable, __file__, *arguments],
         check=True,
@@ -67,16 +67,17 @@ def _in_process(*arguments):
 
 
 def training_loops() -> dict:
-    """tfgen's training against other loops, and against the tutorials.
+    """Compares tfgen's training with a plain loop and with the tutorials.
 
     `loop` is the network of tfgen's CVAE in a plain loop: cache, shuffle,
     batch, and a tf.function that makes one step. `cvae` and `dcgan` are
-    TensorFlow's tutorials, network, loop and input (tutorials.py).
-    Processes alternate, so that both sides meet the same machine, and the
-    ratio is the median over rounds. `of_sgemm` is the share of the machine's
-    own matrix product (2048 x 2048, float32, all cores) that the products and
-    convolutions of a step reach. They are counted in the graph: too high where
-    TensorFlow leaves some out, as it does in the DCGAN tutorial's step.
+    TensorFlow's tutorials with their network, loop and input (tutorials.py).
+    The processes of both sides alternate, so that both see the same load of
+    the machine. The ratio is the median over rounds. `of_sgemm` is the speed
+    of a step's matrix products and convolutions, as a share of the speed of
+    the machine's matrix product (2048 x 2048, float32, all cores). They are
+    counted in the graph. The count is too high if TensorFlow skips some, as in
+    the DCGAN tutorial's step.
     """
     return {
         name: _alternately(theirs, ours)
@@ -89,7 +90,7 @@ def training_loops() -> dict:
 
 
 def _alternately(theirs, ours, rounds=3):
-    """Medians of two contenders, and of the ratio of their paces."""
+    """Returns the medians of two contenders and of the ratio of speeds."""
     pairs = [
         [_in_process(f'--contender={name}') for name in (theirs, ours)]
         for _ in range(rounds)
@@ -116,14 +117,15 @@ def _alternately(theirs, ours, rounds=3):
 
 
 def bilstm_training() -> dict:
-    """Seven Diagonal BiLSTM layers of 16 units, batch 64, 28x28.
+    """Compares tfgen's Diagonal BiLSTM with one of keras.layers.RNN.
 
-    tfgen's loop on one device, and as two replicas that share the CPU, against
-    the same network with keras.layers.RNN, compiled by XLA and not.
+    The network has seven layers of 16 units; batch 64, images of 28x28. tfgen's
+    loop runs on one device, and as two replicas that share the CPU. The same
+    network with keras.layers.RNN runs with and without XLA.
     """
     from tfgen.training import strategies
 
-    # Before anything else: it decides what a device is.
+    # First, because it configures TensorFlow's devices.
     replicated = strategies.make('mirrored', 2 if os.cpu_count() > 1 else 1)
     import tensorflow as tf
 
@@ -173,7 +175,10 @@ def _bilstm_config():
 
 
 def _use_keras_rnn(model):
-    """The same arithmetic with keras.layers.RNN and automatic gradients."""
+    """Replaces the blocks' scans by keras.layers.RNN with equal arithmetic.
+
+    Gradients are automatic.
+    """
     for block in model.blocks:
         _use_in_block(block)
 
@@ -185,7 +190,7 @@ def _use_in_block(block):
     from tfgen.layers import line_scans
 
     class Cell(keras.layers.Layer):
-        """A column of the skewed map; projections stand outside the loop."""
+        """One column of the skewed map; projections are outside the loop."""
 
         def __init__(self, states):
             super().__init__()
@@ -246,7 +251,7 @@ VARIANTS = {
 
 
 def _sampler(shape, batch, settings=('cell=lstm', 'units=128')):
-    """A PixelRNN, and its compiled sampler."""
+    """Returns a PixelRNN and its compiled sampler."""
     import dataclasses
 
     import tensorflow as tf
@@ -262,10 +267,11 @@ def _sampler(shape, batch, settings=('cell=lstm', 'units=128')):
 
 
 def sampling() -> dict:
-    """Incremental sampling and completion against the whole network.
+    """Compares incremental with naive sampling and completion of PixelRNNs.
 
-    28x28, batch 16; the whole network runs once for each pixel. It costs the
-    same for each, so 10 of the 784 are timed and multiplied.
+    Images are 28x28, batch 16. Naive sampling runs the whole network once per
+    pixel, at the same cost each time. So 10 of the 784 runs are timed, and the
+    median is multiplied.
     """
     import tensorflow as tf
 
@@ -298,9 +304,11 @@ def sampling() -> dict:
 
 
 def wavenet_sampling() -> dict:
-    """Queues against the whole network for each sample: 4,096, batch 4.
+    """Compares WaveNet's sampling by queues with naive sampling.
 
-    Of the whole network, 5 of the 4,096 runs are timed and multiplied.
+    Sounds have 4,096 samples, batch 4. Naive sampling runs the whole network
+    once per sample: 5 of the 4,096 runs are timed, and the median is
+    multiplied.
     """
     import tensorflow as tf
 
@@ -325,7 +333,10 @@ def wavenet_sampling() -> dict:
 
 
 def growth() -> dict:
-    """Time to draw one image by its side; linear in pixels if flat."""
+    """Measures the sampling time per pixel for images of several sizes.
+
+    Equal values mean that the time of an image is linear in its pixels.
+    """
     microseconds = {}
     for side in (8, 16, 24, 32):
         _, sample = _sampler((side, side), 1)
@@ -336,7 +347,7 @@ def growth() -> dict:
 
 
 def serving() -> dict:
-    """The models of pretrained/ on the local server; see serving_load.py."""
+    """Measures the local server with the models of pretrained/."""
     return serving_load.capacity(str(pretrained.folder()))
 
 

@@ -1,7 +1,7 @@
-"""The training loops that benchmark.py compares, each as a contender.
+"""The training loops that benchmark.py compares, called contenders.
 
-A contender makes `run(steps)` and says how many operations a step takes; it
-runs in a process of its own.
+A contender takes the batch size and returns `run(steps)` and the number of
+operations of a step. Each runs in its own process.
 """
 
 import statistics
@@ -11,14 +11,14 @@ SHAPE = (28, 28, 1)
 
 
 def seconds(run, *arguments):
-    """That one call takes."""
+    """Returns the seconds that one call takes."""
     begin = time.perf_counter()
     run(*arguments)
     return time.perf_counter() - begin
 
 
 def images():
-    """Random binary ones: uint8 [10000, *SHAPE]."""
+    """Returns random binary images: uint8 [10000, *SHAPE]."""
     import numpy as np
 
     random = np.random.default_rng(0)
@@ -26,7 +26,7 @@ def images():
 
 
 def config():
-    """A run of the CVAE on images of that kind."""
+    """Returns the config of a CVAE on such images."""
     from tfgen import data, presets
     from tfgen.training import workdir
 
@@ -42,14 +42,14 @@ def config():
 
 
 def _plain(batch_size):
-    """tfgen's CVAE in the loop of the tutorials."""
+    """Builds tfgen's CVAE with the training loop of the tutorials."""
     import keras
     import tensorflow as tf
 
     from tfgen.noise import Noise
 
     class Plain(Noise):
-        """Noise as the tutorials draw it."""
+        """Noise from tf.random, as in the tutorials."""
 
         def normal(self, name, shape):
             return tf.random.normal([batch_size, *shape])
@@ -86,9 +86,9 @@ def _plain(batch_size):
 
 
 def training_loop(config, strategy, jit, change=lambda model: None):
-    """tfgen's own loop over random images: steps -> None.
+    """Returns tfgen's training loop over random images: steps -> None.
 
-    `change` is done to the fresh model.
+    `change` may modify the model before its optimizers are made.
     """
     from tfgen import data
     from tfgen.data.readers import base
@@ -110,7 +110,11 @@ def training_loop(config, strategy, jit, change=lambda model: None):
 
 
 def pace(make, batch_size):
-    """Images per second of `make(batch size)`, and what bounds them."""
+    """Measures the images per second of `make(batch_size)`.
+
+    Also returns the operations per image, the speed of the machine's matrix
+    product, and the share of it that the loop reaches.
+    """
     run, operations = make(batch_size)
     steps = max(10, 3200 // batch_size)
     run(steps)
@@ -125,10 +129,10 @@ def pace(make, batch_size):
 
 
 def _sgemm():
-    """Operations per second of the machine's matrix product."""
+    """Returns the operations per second of the machine's matrix product."""
     import tensorflow as tf
 
-    # Two, for a process that has halved its cores.
+    # Two products at once, to use all cores if the process has halved them.
     a, b = tf.random.normal([2, 2048, 2048])
     products = tf.function(lambda: (tf.matmul(a, a), tf.matmul(b, b)))
     products()
@@ -136,7 +140,7 @@ def _sgemm():
 
 
 def _operations(graphs):
-    """Of the matrix products and convolutions of graphs."""
+    """Counts the operations of matrix products and convolutions in graphs."""
     import tensorflow as tf
 
     options = tf.compat.v1.profiler.ProfileOptionBuilder.float_operation()
@@ -149,7 +153,7 @@ def _operations(graphs):
 
 
 def _tutorial(name):
-    """Network and loop of a tutorial."""
+    """Returns the contender of a tutorial, with its network and loop."""
 
     def make(batch_size):
         import numpy as np
@@ -168,13 +172,13 @@ def _tutorial(name):
 
 
 def _tfgen(name, *settings):
-    """tfgen's loop, at the settings of a preset, or what is changed of it."""
+    """Returns the contender of a tfgen preset with changed settings."""
 
     def make(batch_size):
         from tfgen import presets
         from tfgen.training import loop, strategies, workdir
 
-        # Without labels, as the tutorials.
+        # The tutorials use no labels.
         preset = presets.get(
             name,
             [f'batch_size={batch_size}', 'conditional=false', *settings],
@@ -208,7 +212,7 @@ CONTENDERS = {
     'cvae_tutorial': (_tutorial('cvae'), 32),
     'cvae_tfgen': (_tfgen('cvae_mnist'), 32),
     'dcgan_tutorial': (_tutorial('dcgan'), 256),
-    # The tutorial's widths at each resolution, its z, and nothing beside.
+    # The tutorial's widths and latent size, without penalty and averages.
     'dcgan_tfgen': (
         _tfgen(
             'dcgan_mnist',

@@ -1,7 +1,7 @@
-"""Load on the local server: how many requests it answers a second.
+"""Measures how many requests per second the local server answers.
 
 Used by benchmark.py --section=serving. Clients and server share the cores of
-one machine, so the figures are low ones.
+one machine, so the results are low.
 """
 
 import concurrent.futures
@@ -18,14 +18,16 @@ import time
 
 _SCRIPTS = pathlib.Path(__file__).parent
 _SECONDS = 3.0
-# All of one row: of one client, and of many, which the server merges.
+# Numbers of clients. Each request has one row; the server merges those of
+# several clients.
 CLIENTS = (1, 16)
 
 
 def capacity(model_dir: str) -> dict:
-    """model -> signature -> requests a second and milliseconds of one.
+    """Returns the speed of each signature: model -> signature -> results.
 
-    `merging` is the pace of many clients by that of one.
+    The results are requests per second, milliseconds per request, and
+    `merging`, the speed with many clients divided by that with one.
     """
     with _server(model_dir) as port:
         return {
@@ -39,6 +41,7 @@ def capacity(model_dir: str) -> dict:
 
 @contextlib.contextmanager
 def _server(model_dir):
+    """Runs the server in a process; yields its port."""
     command = [sys.executable, str(_SCRIPTS / 'serve.py'), '--port=0']
     process = subprocess.Popen(
         [*command, f'--model_dir={model_dir}'],
@@ -57,6 +60,7 @@ def _server(model_dir):
 
 
 def _ask(connection, path, body=None):
+    """Sends a request and returns the parsed answer."""
     connection.request('POST' if body else 'GET', path, body)
     answer = connection.getresponse()
     content = answer.read()
@@ -75,7 +79,7 @@ def _names(port):
 
 
 def _signatures(port, model):
-    """signature -> inputs of one row, all zero."""
+    """Returns signature -> inputs of one row, all zero."""
     with _connection(port) as connection:
         found = _ask(connection, f'/v1/models/{model}/metadata')
     signatures = found['metadata']['signature_def']['signature_def']
@@ -95,6 +99,7 @@ def _zeros(tensor):
 
 
 def _measured(port, model, signature, row):
+    """Measures the speed of one signature for each number of clients."""
     paces, latency = [], 0.0
     for clients in CLIENTS:
         ask = functools.partial(
@@ -117,7 +122,7 @@ def _measured(port, model, signature, row):
 
 
 def _client(port, model, signature, row, seeds):
-    """Seconds of each request of one client, one after the other."""
+    """Sends requests one after the other; returns the seconds of each."""
     times = []
     with _connection(port) as connection:
         end = time.monotonic() + _SECONDS

@@ -1,9 +1,10 @@
-"""The networks and loops of TensorFlow's own tutorials, to be timed against.
+"""The networks and loops of TensorFlow's tutorials, as timing baselines.
 
-Written anew from what the tutorials "Convolutional Variational Autoencoder"
-and "Deep Convolutional Generative Adversarial Network" describe: layers,
-losses, Adam at 1e-4, one compiled step per Python call, and an input of
-shuffle and batch. Each function returns `run(steps)` and the compiled step.
+This is new code, after the descriptions in the tutorials "Convolutional
+Variational Autoencoder" and "Deep Convolutional Generative Adversarial
+Network": layers, losses, Adam at 1e-4, one compiled step per Python call, and
+an input of shuffle and batch. Each function returns `run(steps)` and the
+compiled step.
 """
 
 import keras
@@ -64,7 +65,7 @@ def cvae(images: np.ndarray, batch_size: int, latent_size: int = 2):
 
 
 def _dcgan_networks():
-    """The generator and the discriminator."""
+    """Returns the generator and the discriminator."""
 
     def grow(filters, stride):
         return layers.Conv2DTranspose(
@@ -136,6 +137,7 @@ def dcgan(images: np.ndarray, batch_size: int):
 
 
 def _runner(step, images, batch_size):
+    """Returns `run(steps)` over shuffled batches, and the step."""
     dataset = (
         tf.data.Dataset.from_tensor_slices(images)
         .shuffle(len(images))

@@ -1,16 +1,16 @@
-"""Tables of GANs that differ in one thing: loss, penalty, look-ahead, prior.
+"""Compares GANs that differ in one setting: loss, penalty, unrolling, prior.
 
     python scripts/experiments/compare.py --table=modes --workdir=runs/modes
 
 `modes`: how many modes of the ring of 8 and of the grid of 25 each row covers.
-`images`: the same DCGAN under each loss, on MNIST and Fashion-MNIST.
-`stacked`: how many of the thousand modes of stacked digits it covers, without
-and with a cure; VEEGAN's protocol (Srivastava et al. 2017).
+`images`: the same DCGAN with each loss, on MNIST and Fashion-MNIST.
+`stacked`: how many of the thousand modes of stacked digits a GAN covers,
+without and with R1; VEEGAN's protocol (Srivastava et al. 2017).
 
-Trains every row on each data set, with every seed, metrics it, and writes the
-table. What is done is not done again: the same command goes on where it was
-stopped. A row is a preset with what it changes below, so that all rows have
-the same networks, steps and rates.
+Trains and evaluates every row on each data set with every seed, and prints the
+table. Finished runs are not repeated: the same command resumes where it was
+stopped. A row is a preset with the changes given below. All rows have the same
+networks, steps and rates, except where a change names them.
 """
 
 import contextlib
@@ -30,12 +30,13 @@ from tfgen.commands import cli
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """What is compared, on what, by what.
+    """The definition of a table.
 
     Attributes:
-      sets: data sets; the preset of one is FAMILY_SET.
-      rows: name -> family of presets, and what it changes.
-      measure, figures: which figures of which measure.
+      sets: data sets; the preset for one is FAMILY_SET.
+      rows: name -> family of presets, and the settings that the row changes.
+      measure: the metric, by its name in evaluation.METRICS.
+      figures: the results of that metric to show.
     """
 
     sets: tuple[str, ...]
@@ -45,8 +46,9 @@ class Table:
 
 
 _GP = 'loss=wasserstein penalty=gradient_penalty'
-# Rates and loss of the notebook of Metz et al. 2017: d learns slowly, G
-# minimises the value itself, and the plain GAN collapses.
+# Rates and loss are from the notebook of Metz et al. 2017. The discriminator
+# learns slowly, the generator minimises the minimax value itself, and the GAN
+# without unrolling collapses.
 _SLOW = (
     'loss=minimax penalty=none discriminator_rate=1e-4 schedule=constant ema=0'
 )
@@ -60,8 +62,9 @@ TABLES = {
         ('ring', 'grid'),
         {
             **_PLAIN,
-            # (Of 0.02, 0.03, 0.05 and 0.1. Five updates of d for one of G, as
-            # in the papers of both.)
+            # The clip was chosen from 0.02, 0.03, 0.05 and 0.1. WGAN and
+            # WGAN-GP take five discriminator updates for each generator
+            # update, as in their papers.
             'WGAN': (
                 'gan',
                 'loss=wasserstein penalty=weight_clipping penalty_weight=0.03 '
@@ -72,7 +75,7 @@ TABLES = {
                 'loss=wasserstein penalty=weight_clipping penalty_weight=0.01 '
                 'discriminator_updates=5',
             ),
-            # (0.1, as in the authors' code for such worlds.)
+            # The authors' code has weight 0.1 for toy distributions.
             'WGAN-GP': (
                 'gan',
                 f'{_GP} penalty_weight=0.1 discriminator_updates=5',
@@ -81,7 +84,8 @@ TABLES = {
                 'gan',
                 f'{_GP} penalty_weight=10 discriminator_updates=5',
             ),
-            # (Of 0.1, 1 and 10; 1 blurs the modes of the grid, 10 loses some.)
+            # Chosen from 0.1, 1 and 10. 1 blurs the modes of the grid, and 10
+            # loses some of them.
             'DRAGAN': ('gan', 'penalty=dragan penalty_weight=0.1'),
             'DRAGAN, weight 10': ('gan', 'penalty=dragan penalty_weight=10'),
             'EBGAN': (
@@ -92,7 +96,7 @@ TABLES = {
             'slow d': ('gan', _SLOW),
             'slow d, Unrolled': ('gan', f'{_SLOW} unrolled_steps=5'),
             'BiGAN': ('bigan', 'penalty=none'),
-            # (1e-3 covers less of the grid.)
+            # 1e-3 covers fewer modes of the grid.
             'orthonormal tangents': (
                 'gan',
                 'penalty=orthonormal penalty_weight=1e-4',
@@ -140,7 +144,8 @@ TABLES = {
         ('stacked_mnist',),
         {'non-saturating': ('gan', 'penalty=none'), 'R1': ('gan', '')},
         'stacked_modes',
-        # (The last is what sampling alone leaves of the one before.)
+        # sampling_kl is the reverse_kl that a perfect sampler would have, from
+        # the finite number of samples alone.
         ('modes', 'reverse_kl', 'sampling_kl'),
     ),
 }
@@ -184,7 +189,7 @@ def main() -> None:
 
 
 def _runs(table, rows, directory):
-    """(row, data set, seed, folder) of every run, seeds last."""
+    """Lists (row, data set, seed, folder) of every run, seed by seed."""
     return [
         (row, name, seed, directory / row.replace(' ', '_') / name / str(seed))
         for seed in range(flags.FLAGS.seeds)
@@ -194,17 +199,18 @@ def _runs(table, rows, directory):
 
 
 def _result(folder):
-    # (metrics.json is what evaluate.py says of the run.)
+    """Returns the file with the results of a run."""
+    # Not metrics.json, which scripts/evaluate.py writes.
     return folder / 'compared.json'
 
 
 def _start_jobs(table):
-    """This script once for each job, on a core each, to their end."""
+    """Runs this script once per job, one core each, and waits for all."""
     from tfgen import presets
     from tfgen.training import workdir
 
     for name in table.sets:
-        # Before there are several that would train one classifier.
+        # Trains the classifier here, or several jobs would train the same.
         preset = presets.get(f'gan_{name}')
         config, _ = workdir.Config.of(
             f'gan_{name}', preset, data_dir=flags.FLAGS.data_dir
@@ -227,7 +233,7 @@ def _start_jobs(table):
 
 
 def _run(table, row, name, seed, folder):
-    """Trains and metrics one run, if that has not been done."""
+    """Trains and evaluates one run, unless it is finished."""
     from tfgen import evaluation, presets, storage
     from tfgen.errors import NotFiniteError, UserError
     from tfgen.evaluation.base import Settings
@@ -243,7 +249,7 @@ def _run(table, row, name, seed, folder):
         f'{family}_{name}', preset, seed, data_dir=flags.FLAGS.data_dir
     )
     if _result(folder).exists():
-        # Of an older tfgen, it has the defaults of the fields it has not.
+        # A config of an older tfgen gets the defaults of newer fields.
         stored = workdir.read_config(folder)
         if (stored.preset, stored.seed) == (preset, seed):
             return
@@ -257,7 +263,7 @@ def _run(table, row, name, seed, folder):
         with stopping.Stop().on_signals() as stop:
             model = train(config, examples, folder, stop=stop)
     except NotFiniteError as error:
-        # That is a result.
+        # Divergence is a result, too.
         storage.write_json(_result(folder), {'failed': str(error)})
         return
     settings = Settings(num_draws=1, features=features)
@@ -269,7 +275,7 @@ def _run(table, row, name, seed, folder):
 
 
 def _features(table, config):
-    """In which images are compared; None of points."""
+    """Returns the features for comparing images; None for points."""
     from tfgen import evaluation
     from tfgen.evaluation import classifiers
 
@@ -279,7 +285,10 @@ def _features(table, config):
 
 
 def _data(table):
-    """The row of data itself, the ceiling: set -> figure -> values."""
+    """Returns the row of the data itself: set -> result -> values.
+
+    It is an upper limit for the models.
+    """
     import tensorflow as tf
 
     from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
@@ -299,7 +308,7 @@ def _data(table):
 
 
 def _write(table, values):
-    """The record; rows of an earlier one, of equal terms, stay."""
+    """Writes the record; rows of an earlier record with equal settings stay."""
     from tfgen import presets, storage
     from tfgen.evaluation import recording
 
@@ -314,7 +323,8 @@ def _write(table, values):
         'seeds': seeds,
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
-    # (The runs may be older: a table takes days.)
+    # Commit and date are those of the record. The runs may be older, since a
+    # table takes days.
     made = {
         'recorded': {
             'commit': recording.commit(),

@@ -1,11 +1,11 @@
-"""How many components a mixture should have, by what each more is worth.
+"""Compares Gaussian mixtures with different numbers of components.
 
     python scripts/experiments/components.py --workdir=runs/components --most=12
 
-Fits mixtures of 1, 2, ... components and prints, for each, nats per example of
-the training and of the test split, and the Bayesian information criterion,
--2 log L + p log N of p free parameters and N examples (Schwarz 1978); the
-lowest is marked. What is fitted is not fitted again.
+Fits mixtures of 1, 2, ... components. For each it prints the nats per example
+of the training and test splits, and the Bayesian information criterion,
+-2 log L + p log N for p free parameters and N examples (Schwarz 1978). The
+lowest criterion is marked. Finished fits are not repeated.
 """
 
 import math
@@ -21,7 +21,7 @@ flags.DEFINE_string('preset', 'gmm_two_moons', 'Of a mixture; all but M.')
 flags.DEFINE_string('dataset', None, 'Other data than those of the preset.')
 flags.DEFINE_integer('most', 10, 'The largest mixture.', 1)
 flags.DEFINE_integer('steps', None, "Of each; default: the preset's.", 1)
-_EXAMPLES = 20_000  # of a split, on which log L is estimated
+_EXAMPLES = 20_000  # of a split at most, to estimate log L
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
             given.append(f'{field}={flags.FLAGS[field].value}')
     if presets.get(name).model is not GMM:
         raise UserError(f'preset {name!r} is no mixture: use gmm_two_moons')
-    # What the largest lacks is said before any is fitted.
+    # Reports invalid settings of the largest mixture before any fit.
     largest = presets.get(name, [*given, f'num_components={flags.FLAGS.most}'])
     config, _ = workdir.Config.of(name, largest, data_dir=flags.FLAGS.data_dir)
     config.build()
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _nats(model, examples, split):
-    """-log p of an example, on average."""
+    """Returns the mean of -log p(x) over a split, in nats."""
     log_prob = tf.function(model.log_prob, reduce_retracing=True)
     key, total, count = examples.spec.key, 0.0, 0
     for batch in examples.evaluation(split, 1000, _EXAMPLES):

@@ -1,10 +1,11 @@
-"""The game of a GAN in one dimension, in four stages of a real run.
+"""Draws four stages of a one-dimensional GAN's training.
 
     python scripts/experiments/game.py --workdir=runs/gan_bells
 
-Trains the preset gan_bells and draws, after some steps, the density of the
-data, that of G(z), D(x), and below them where G puts equally spaced z: the
-notes' figure (Goodfellow et al. 2014, figure 1), to where D is 1/2 everywhere.
+Trains the preset gan_bells. At each stage it draws the density of the data,
+the density of G(z), and D(x). Arrows below lead from equally spaced z to G(z).
+This is the notes' figure (Goodfellow et al. 2014, figure 1), up to the stage
+where D is 1/2 everywhere.
 """
 
 import dataclasses
@@ -42,7 +43,7 @@ def main() -> None:
     _require_before(directory, stages[0])
     panels = []
     for steps in stages:
-        # (The schedule is constant: a longer run goes on from a shorter one.)
+        # The schedule is constant, so a longer run can continue a shorter one.
         preset = dataclasses.replace(presets.get(name), steps=steps)
         config, examples = workdir.Config.of(name, preset)
         model = train(config, examples, directory)
@@ -53,7 +54,7 @@ def main() -> None:
 
 
 def _require_before(directory, stage):
-    """Refuses a run that is already beyond the first stage."""
+    """Raises UserError if the run is already beyond the first stage."""
     from tfgen.errors import UserError
 
     steps = [
@@ -68,7 +69,7 @@ def _require_before(directory, stage):
 
 
 def _curves(model, spec):
-    """x, densities of data and of G, D(x); and z with G(z)."""
+    """Returns x, the densities of data and of G(z), D(x), z, and G(z)."""
     from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
     from tfgen.noise import BatchNoise
 
@@ -85,7 +86,7 @@ def _curves(model, spec):
 
 
 def _drawn(panels):
-    """The stages side by side, as a PNG file."""
+    """Plots the stages side by side; returns a PNG file."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3 * len(panels), 3.4), dpi=110, layout='tight')
@@ -99,7 +100,7 @@ def _drawn(panels):
         axes.plot(x, made, 'g', label='G(z)')
         axes.plot(x, judged, 'b--', label='D(x)')
         axes.axhline(0.5, color='0.85', linewidth=0.8, zorder=0)
-        # z, equally spaced, on the lower line; x on the upper.
+        # The lower line is the axis of z, the upper that of x.
         for start, end in zip(z * x[-1], to, strict=True):
             axes.plot([start, end], [-0.55, -0.08], color='0.6', linewidth=0.7)
         axes.axhline(-0.55, color='k', linewidth=0.8)

@@ -1,19 +1,19 @@
-"""The notes' demonstrations on the road to the VAE, each from a real run.
+"""Draws the notes' demonstrations on the way to the VAE from real runs.
 
     python scripts/experiments/lecture.py --workdir=runs/lecture \\
       --output=runs/lecture
 
-Draws, with what it trains in the workdir (a second call trains nothing):
+Trains the models in the workdir (a second call trains nothing) and draws:
   moon_phases.png    between a half and a full moon: truth, auto-encoder, VAE
   variance.png       the VAE's variance with the KL term, and without
-  penalty.png        exp(s) - (1 + s), least where the variance is 1
-  density.png        two moons: the data, a mixture, a VAE
-  sevens.png         two 7s that differ from one in a pixel
-  bound.png          the lower bound closes on log P(x) while q alone learns
-  codes.png          PCA, shallow and deep at as many numbers a code
-  map_deep_ae.png    codes of one digit lie together
-and writes what it measured to lecture.json. scripts/lecture.sh installs what
-is needed first.
+  penalty.png        exp(s) - (1 + s), lowest where the variance is 1
+  density.png        two moons: the data, two mixtures, a VAE
+  sevens.png         a 7, and two 7s that differ from it in one pixel
+  bound.png          the lower bound approaches log P(x) as q alone is trained
+  codes.png          PCA, shallow and deep auto-encoders of equal code size
+  map_deep_ae.png    codes of the same digit lie together
+The numbers are written to lecture.json. scripts/lecture.sh installs the
+requirements first.
 """
 
 import datetime
@@ -33,8 +33,8 @@ cli.data_flag()
 flags.DEFINE_string('output', 'runs/lecture', 'Folder of the pictures.')
 flags.DEFINE_list('only', None, 'Of the demonstrations, these alone.')
 flags.DEFINE_integer('seeds', 3, 'Runs of each model of moon phases.', 1)
-_SIZE = 8  # numbers of a code of digits
-_SILENT = 0.1  # nats: a number of z that says less
+_SIZE = 8  # latent_size of the auto-encoders of digits
+_SILENT = 0.1  # nats of KL below which a dimension of z is called silent
 _STAGES = (10, 30, 100, 300, 1000, 2000, 4000)
 
 
@@ -66,14 +66,14 @@ def main() -> None:
             'commit': recording.commit(),
             'date': datetime.date.today().isoformat(),
         }
-    # What --only leaves out stays as it was.
+    # Demonstrations that --only leaves out keep their earlier entries.
     earlier = json.loads(record.read_text()) if record.exists() else {}
     storage.write_json(record, earlier | report)
     print(record)
 
 
 def _trained(name, *settings, seed=0):
-    """A run of a preset in the workdir: model, config, data."""
+    """Trains a preset in the workdir; returns model, config and data."""
     from tfgen import presets
     from tfgen.training import workdir
     from tfgen.training.run import train
@@ -90,7 +90,7 @@ def _trained(name, *settings, seed=0):
 
 
 def _moon_phases():
-    """The decoded midpoint of an auto-encoder and of a VAE."""
+    """Interpolates between two moons with auto-encoder and VAE."""
     from tfgen import evaluation, plots
     from tfgen.data.embedded import moons
     from tfgen.evaluation.base import Settings
@@ -123,7 +123,7 @@ def _moon_phases():
 
 
 def _variance():
-    """The deviation of q(z|x), of each number of z, with KL and without."""
+    """Plots the deviation of q(z|x) per dimension, with and without KL."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.2), dpi=110, layout='tight')
@@ -135,8 +135,9 @@ def _variance():
     ):
         found[name] = {}
         for steps in _STAGES:
-            # (Each is a run of its own, so that a second call finds it; as the
-            # schedule is constant, the longer ones pass where the shorter end.)
+            # Each stage is a run of its own, so that a second call finds it.
+            # The schedule is constant, so a longer run passes through the
+            # results of the shorter ones.
             model, _, examples = _trained(
                 'cvae_digits', 'schedule=constant', *setting, f'steps={steps}'
             )
@@ -147,7 +148,7 @@ def _variance():
                 'deviation': np.exp(np.mean(logvar, axis=0) / 2).tolist(),
                 'nats': np.mean(rate, axis=0).tolist(),
             }
-        # By what each says at the end.
+        # Active or silent is decided after the last stage.
         active = np.array(found[name][str(steps)]['nats']) > _SILENT
         deviations = np.array([f['deviation'] for f in found[name].values()])
         for kind, colour, which in (
@@ -165,7 +166,7 @@ def _variance():
 
 
 def _penalty():
-    """The curve of the notes, with its minimum at s = 0."""
+    """Plots the notes' curve, with its minimum at s = 0."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.2), dpi=110, layout='tight')
@@ -180,7 +181,7 @@ def _penalty():
 
 
 def _density():
-    """Two moons as data, as mixtures of 2 and of 20, and as a VAE."""
+    """Draws the densities of two moons, of two mixtures and of a VAE."""
     from tfgen import plots
     from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
 
@@ -207,8 +208,11 @@ def _density():
 
 
 def _log_integral(vae, points, side=150):
-    """log P(x) of a VAE of two numbers, by the sum over a plane of z: the
-    notes' mixture of as many Gaussians as there are z."""
+    """Computes log P(x) of a VAE with a two-dimensional z, in nats.
+
+    The integral is a sum over a grid of side**2 values of z. It is the notes'
+    mixture of Gaussians, one for each z.
+    """
     u = (np.arange(side) + 0.5) / side
     u = np.stack(np.meshgrid(u, u), -1).reshape(-1, vae.latent_size)
     z = tf.math.ndtri(tf.constant(u, tf.float32))
@@ -226,18 +230,19 @@ def _log_integral(vae, points, side=150):
 
 
 def _sevens():
-    """7s, each with two that differ from it in one pixel."""
+    """Scores 7s and copies with one changed pixel, by VAE and by GAN."""
     from tfgen import plots
 
     vae, _, examples = _trained('cvae_digits')
-    # (Held by a penalty, a discriminator is surer of nothing.)
+    # A penalty would keep the discriminator's scores close to each other.
     gan, _, _ = _trained('dcgan_digits', 'penalty=none', 'ema=0')
     (batch,) = examples.evaluation('test', 1000)
     images = batch['image'].numpy()[batch['label'] == 7]
     triples = [t for t in map(_changed, images) if t is not None]
     shown = np.concatenate(triples)
     label = tf.fill([len(shown)], 7)
-    # Of all three of a triple against what the VAE makes of the first.
+    # Squared errors of all three images of a triple against the VAE's
+    # reconstruction of the first.
     z, _ = vae.encode(tf.constant(np.repeat(shown[::3], 3, axis=0)), label)
     off = shown - vae.to_example(vae.decode(z, label)).numpy()
     errors = (off**2).sum((1, 2, 3)).reshape(-1, 3)
@@ -259,7 +264,11 @@ def _sevens():
 
 
 def _changed(seven):
-    """It, it with a pixel where a stroke may go on, and one where none is."""
+    """Returns a 7 and two copies, each with one pixel set, [3, 8, 8, 1].
+
+    The pixel of the first copy touches a stroke, that of the second does not.
+    None if every white pixel touches a stroke.
+    """
     ink = np.pad(seven[..., 0] > 0.3, 1)
     near = ink[:-2, 1:-1] | ink[2:, 1:-1] | ink[1:-1, :-2] | ink[1:-1, 2:]
     white = seven[..., 0] == 0
@@ -273,7 +282,7 @@ def _changed(seven):
 
 
 def _bound():
-    """L_b rises to log P(x), which does not move, while q alone is trained."""
+    """Plots the lower bound rising to the fixed log P(x) as q is trained."""
     import keras
     from matplotlib.figure import Figure
 
@@ -283,7 +292,7 @@ def _bound():
     (batch,) = examples.evaluation('test', 500).take(1)
     points = batch['point']
     exact = float(np.mean(_log_integral(model, points)))
-    # Another q, that knows nothing.
+    # A copy of the model with an untrained q.
     fresh = type(model).from_config(model.get_config())
     fresh.decoder.set_weights(model.decoder.get_weights())
     fresh.image_logvar.assign(model.image_logvar)
@@ -314,7 +323,7 @@ def _bound():
 
 
 def _codes():
-    """Reconstructions at as many numbers a code; and where the codes lie."""
+    """Compares reconstructions at equal code size, and maps the codes."""
     from tfgen import evaluation, plots
     from tfgen.evaluation.base import Settings
     from tfgen.export import signatures
@@ -356,6 +365,7 @@ _DEMONSTRATIONS = {
 
 
 def _png(picture):
+    """Encodes a picture, uint8 [H, W, C], as a PNG file."""
     from PIL import Image
 
     stream = io.BytesIO()
@@ -364,6 +374,7 @@ def _png(picture):
 
 
 def _saved(figure):
+    """Encodes a matplotlib figure as a PNG file."""
     stream = io.BytesIO()
     figure.savefig(stream, format='png')
     return stream.getvalue()

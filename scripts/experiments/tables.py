@@ -1,9 +1,9 @@
-"""Makes the tables of the documents from results/, after a new record.
+"""Rewrites the tables of the documents from the records in results/.
 
     python scripts/experiments/tables.py
 
-A table is known in its document by its heading. What stands in prose is held
-to the records by tests/test_figures.py.
+A table is found in its document by its heading row. tests/test_figures.py
+compares the numbers in prose with the records.
 """
 
 import json
@@ -23,31 +23,35 @@ def main() -> None:
 
 
 def renewed(name: str) -> str:
-    """The text of a document with its tables as the records have them."""
+    """Returns the text of a document with its tables renewed."""
     text = (ROOT / name).read_text()
     for make in DOCUMENTS[name]:
         lines = make(text)
-        # (One table that begins so, or it is not known which.)
+        # Fails unless exactly one table has this heading.
         (old,) = re.findall(rf'^{re.escape(lines[0])}\n(?:\|.*\n)+', text, re.M)
         text = text.replace(old, '\n'.join([*lines, '']))
     return text
 
 
 def _of_presets(text):
-    """Of the README those that it names."""
+    """Returns the table of the presets that the text already lists."""
     shown = set(re.findall(r'^\| (`\w+`) \|', text, re.M))
     head, line, *rows = records.markdown()
     return [head, line, *(r for r in rows if r.split(' | ')[0][2:] in shown)]
 
 
 def _compared(name):
+    """Returns the function that makes the table of a comparison."""
     return lambda _: records.compared(
         {row: c['values'] for row, c in _result(name)['rows'].items()}
     )
 
 
 def _serving(_):
-    """Requests of one row a second, but for the twins that return files."""
+    """Returns the table of requests of one row per second.
+
+    Signatures that return files are left out.
+    """
     return [
         '| model | signature | 1 client | 16 clients |',
         '|---|---|---|---|',

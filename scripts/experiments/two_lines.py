@@ -1,13 +1,14 @@
-"""Two lines that do not overlap: what each distance says of how far they are.
+"""Compares two divergences of lines that do not overlap.
 
     python scripts/experiments/two_lines.py --output=runs/two_lines \\
       --record=results
 
-Data lie on the line x = 0, samples on x = distance, both with y uniform in
-(0, 1): the notes' example of why the first GAN does not learn. A discriminator
-is trained to its best on these two alone, once as in the first GAN, where it
-estimates the Jensen-Shannon divergence (log 2 at any distance but 0), and once
-as WGAN's critic, where it estimates the Wasserstein distance (the distance).
+The data lie on the line x = 0 and the samples on x = distance, both with y
+uniform in (0, 1). This is the notes' example of why the first GAN does not
+learn. A discriminator is trained on the two lines, without a generator. With
+the first GAN's loss it estimates the Jensen-Shannon divergence, which is log 2
+at every distance but 0. As WGAN's critic it estimates the Wasserstein
+distance, which is the distance of the lines.
 Source: Arjovsky et al. 2017, example 1.
 """
 
@@ -23,8 +24,8 @@ from absl import flags
 from tfgen.commands import cli
 
 _BATCH = 256
-# Of the gradient penalty. It is soft: where f gains w for every unit of slope,
-# its best slope is 1 + w / (2 weight).
+# Weight of the gradient penalty. The penalty is soft: if the loss gains w per
+# unit of slope, the best slope is 1 + w / (2 weight).
 _WEIGHT = 100.0
 
 flags.DEFINE_string('output', 'runs/two_lines', 'Folder of the picture.')
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def _row(distance):
-    """Both estimates at a distance, by new points."""
+    """Trains both discriminators for a distance; estimates on new points."""
     from tfgen.losses import adversarial
 
     found = {'distance': distance}
@@ -85,7 +86,7 @@ _NAMES = {'non_saturating': 'jensen_shannon', 'wasserstein': 'wasserstein'}
 
 
 def _lines(distance, step, rows=_BATCH):
-    """Points of both lines: [rows, 2] each."""
+    """Draws points of both lines, [rows, 2] each."""
     from tfgen.noise import BatchNoise
 
     seed = tf.stack([tf.constant(flags.FLAGS.seed, tf.int64), step])
@@ -98,7 +99,7 @@ def _lines(distance, step, rows=_BATCH):
 
 
 def _trained(name, distance):
-    """A discriminator that tells the lines apart as well as it may."""
+    """Trains a discriminator of the two lines, with the named loss."""
     from tfgen.gradients import with_gradients
     from tfgen.layers import networks
     from tfgen.losses import adversarial, penalties
@@ -141,7 +142,7 @@ def _trained(name, distance):
 
 
 def _drawn(rows):
-    """Both estimates against the distance, as a PNG file."""
+    """Plots both estimates against the distance; returns a PNG file."""
     import io
 
     from matplotlib.figure import Figure

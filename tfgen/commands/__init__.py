@@ -1,1 +1,1 @@
-"""What the console commands do; each file is one command."""
+"""The console commands; one file per command."""

@@ -1,4 +1,4 @@
-"""What the scripts share: flags, and one line for a user's mistake."""
+"""Helpers of all commands: shared flags and one-line error messages."""
 
 import importlib.util
 import logging
@@ -7,9 +7,9 @@ import pathlib
 import signal
 import sys
 
-# TensorFlow's C++ notes would hide our own lines.
+# TensorFlow's C++ log messages would hide our own lines.
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
-# Of a user without a home, Keras would make a folder here that is named ~.
+# Without a home folder, Keras would create a folder named ~ here.
 if os.path.expanduser('~') == '~':
     os.environ.setdefault('KERAS_HOME', os.devnull)
 
@@ -28,8 +28,8 @@ def run(main, module: str = '__main__', arguments: bool = False) -> None:
 
     Args:
       main: the command.
-      module: the name of its module, whose docstring and flags --help shows.
-      arguments: whether it takes what is no flag; main is then given these.
+      module: the name of its module; --help shows its docstring and flags.
+      arguments: whether to accept positional arguments; main receives them.
     """
     sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
     for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
@@ -38,7 +38,7 @@ def run(main, module: str = '__main__', arguments: bool = False) -> None:
     # Names that a terminal cannot show are escaped.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors='backslashreplace')
-    # Pillow logs what it then raises.
+    # Pillow logs errors that it also raises.
     logging.getLogger('PIL').setLevel(logging.CRITICAL)
     app.run(
         lambda given: _guarded(lambda: main(*given[1:])),
@@ -74,7 +74,7 @@ def cache_flag() -> None:
 
 
 def dataset_flag() -> None:
-    """Defines --dataset of the scripts that need it only for a moved folder."""
+    """Defines --dataset for scripts that need it only if a folder has moved."""
     flags.DEFINE_string(
         'dataset',
         None,
@@ -84,7 +84,11 @@ def dataset_flag() -> None:
 
 
 def required(name: str) -> str:
-    """The value of a flag that must be given."""
+    """Returns the value of a required flag.
+
+    Raises:
+      UserError: the flag is missing.
+    """
     value = flags.FLAGS[name].value
     if not value:
         raise UserError(f'--{name} is missing: pass --{name}=...')
@@ -92,23 +96,23 @@ def required(name: str) -> str:
 
 
 def workdir() -> pathlib.Path:
-    """The --workdir, as a path."""
+    """Returns --workdir as a path."""
     return path(required('workdir'))
 
 
 def cache() -> pathlib.Path | None:
-    """The --cache_dir, if there is one."""
+    """Returns --cache_dir as a path, or None."""
     given = flags.FLAGS.cache_dir
     return path(given) if given else None
 
 
 def path(text: str) -> pathlib.Path:
-    """A path that a user gave; see storage.local."""
+    """Converts a user's text to a local path; see storage.local."""
     return storage.local(text)
 
 
 def require_matplotlib() -> None:
-    """Raises UserError where the library that draws curves is not there."""
+    """Raises UserError if matplotlib is not installed."""
     if importlib.util.find_spec('matplotlib') is None:
         raise UserError(
             'matplotlib is missing, which draws the curves: pip install '
@@ -117,9 +121,10 @@ def require_matplotlib() -> None:
 
 
 def _open_streams():
-    """Gives a stream that was closed, as `>&-` does, to nobody.
+    """Opens closed standard streams, as after `>&-`, on the null device.
 
-    The next file that is opened would take its number, and its lines.
+    Otherwise the next opened file would take the stream's number and receive
+    its output.
     """
     for number in range(3):
         try:
@@ -131,6 +136,7 @@ def _open_streams():
 
 
 def _parse(given, arguments):
+    """Parses the flags; exits with one line for a mistake."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     absl_logging.get_absl_handler().setFormatter(None)
     try:
@@ -143,9 +149,11 @@ def _parse(given, arguments):
 
 
 def _refuse_addresses():
-    """Refuses an address in any flag, before work whose end would be lost.
+    """Raises UserError if any flag is an address such as gs://...
 
-    A data set names its own path, as in folder:PATH; data.sets refuses it.
+    Without this check, the work would be lost when its results are written.
+    --dataset is not checked here: its value may be folder:PATH, and data.sets
+    refuses addresses in it.
     """
     for name in set(flags.FLAGS) - {'dataset'}:
         value = flags.FLAGS[name].value
@@ -154,10 +162,11 @@ def _refuse_addresses():
 
 
 def _import_tensorflow():
-    """Imports TensorFlow without the banner that no setting silences.
+    """Imports TensorFlow without its banner.
 
-    Its C++ libraries write to file descriptor 2 before any log level counts.
-    A failing import still raises, with its traceback.
+    No setting silences the banner: the C++ libraries write it to file
+    descriptor 2 before any log level applies. A failing import still raises,
+    with its traceback.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -166,8 +175,8 @@ def _import_tensorflow():
     try:
         import tensorflow as tf
 
-        # Python notes on what we chose to do, such as exporting without
-        # gradients.
+        # Hides Python warnings about deliberate choices, such as exporting
+        # without gradients.
         tf.get_logger().setLevel('ERROR')
     finally:
         os.dup2(stderr, 2)
@@ -176,6 +185,7 @@ def _import_tensorflow():
 
 
 def _guarded(main):
+    """Runs main; user mistakes and known failures end with one line."""
     try:
         _refuse_addresses()
         _import_tensorflow()
@@ -183,8 +193,8 @@ def _guarded(main):
     except UserError as error:
         _fail(error)
     except BrokenPipeError:
-        # Who has read it is gone, as `| head` is; Python would complain of
-        # what is still to be written.
+        # The reader has closed the pipe, as `| head` does. Python would report
+        # an error when it flushes the remaining output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except Exception as error:
@@ -215,6 +225,7 @@ def _guarded(main):
 
 
 def _is_lost_worker(error):
+    """Whether the error says that another worker has ended."""
     import tensorflow as tf
 
     lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
@@ -226,12 +237,13 @@ def _is_memory_error(error):
 
     if isinstance(error, MemoryError):
         return True
-    # (A full disk is one of these as well.)
+    # A full disk raises ResourceExhaustedError as well.
     full = isinstance(error, tf.errors.ResourceExhaustedError)
     return full and not storage.is_disk_error(error)
 
 
 def _fail(error):
+    """Prints the error in one line and exits with status 2."""
     line = ' '.join(str(error).split())
     sys.stderr.write(f'error: {line}\n')
     sys.exit(2)

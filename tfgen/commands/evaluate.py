@@ -1,4 +1,4 @@
-"""Measures a trained model and writes metrics.json into its workdir.
+"""Evaluates a trained model and writes metrics.json into its workdir.
 
     tfgen-evaluate --workdir=runs/cvae_digits
 
@@ -83,6 +83,7 @@ def main() -> None:
 
 
 def _of_run(directory, settings):
+    """Evaluates the last checkpoint of a run and writes the results."""
     from tfgen import storage
     from tfgen.evaluation import recording
     from tfgen.training import workdir
@@ -100,7 +101,7 @@ def _of_run(directory, settings):
             flags.FLAGS.features,
         )
     metrics = _measured(model, config, step, examples, settings)
-    # Last: a full disk shall not cost the figures.
+    # Written after the figures are printed: a full disk must not lose them.
     storage.write_json(directory / 'metrics.json', metrics)
     if flags.FLAGS.record:
         file = cli.path(flags.FLAGS.record) / f'{config.name}.json'
@@ -109,7 +110,7 @@ def _of_run(directory, settings):
 
 
 def _of_export(source, settings):
-    """Measures what an export serves; writes nothing."""
+    """Evaluates an export from its signatures; writes nothing."""
     from tfgen.errors import UserError
     from tfgen.evaluation import exported
     from tfgen.export import pretrained
@@ -128,7 +129,7 @@ def _of_export(source, settings):
 
 
 def _measured(model, config, step, examples, settings):
-    """The figures, as metrics.json holds them; they are printed as well."""
+    """Computes and prints the metrics; returns the content of metrics.json."""
     from tfgen import evaluation
     from tfgen.evaluation import features
 
@@ -172,7 +173,7 @@ def _measured(model, config, step, examples, settings):
 
 
 def _features(config):
-    """The classifier in whose features images are compared."""
+    """Returns the classifier whose features compare images."""
     from tfgen.evaluation import classifiers
 
     return classifiers.features(
@@ -184,5 +185,5 @@ def _features(config):
 
 
 def run() -> None:
-    """The console command."""
+    """Runs the console command."""
     cli.run(main, __name__)

@@ -1,4 +1,4 @@
-"""Publishes a trained model as a SavedModel for TensorFlow Serving.
+"""Exports a trained model as a SavedModel for TensorFlow Serving.
 
     tfgen-export --workdir=runs/cvae_digits --model_dir=exports/cvae_digits
 
@@ -29,5 +29,5 @@ def main() -> None:
 
 
 def run() -> None:
-    """The command."""
+    """Runs the console command."""
     cli.run(main, __name__)

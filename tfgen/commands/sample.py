@@ -38,9 +38,9 @@ _NEED_DATA = {
     'map',
     'projector',
 }
-# Of codes: their range is that of examples, where there is no prior.
+# Pictures of codes. They need examples if the model has no prior.
 _IN_CODES = {'interpolation', 'traversal', 'manifold'}
-# Each row of these is a movement.
+# Pictures whose rows are also written as animations.
 _MOVING = {'interpolation', 'traversal'}
 cli.workdir_flag()
 cli.data_flag()
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def _of_examples(config):
-    """Whether codes are those of test examples: asked for, or no prior."""
+    """Whether codes come from test examples: by --given, or without prior."""
     from tfgen.pictures import latent_space
 
     given = flags.FLAGS.given
@@ -138,7 +138,7 @@ def _write_map(file, functions, config, examples):
 
 
 def _write_projector(folder, functions, config, examples):
-    """Files that `tensorboard --logdir=FOLDER` shows."""
+    """Writes files that `tensorboard --logdir=FOLDER` shows."""
     from tfgen import storage
     from tfgen.pictures import latent_space
 
@@ -148,7 +148,7 @@ def _write_projector(folder, functions, config, examples):
 
 
 def _write_moving(file, config, drawn, columns, titles):
-    """A GIF that goes along all rows at once, there and back."""
+    """Writes a GIF that moves along all rows at once, there and back."""
     from PIL import Image
 
     from tfgen import plots, storage
@@ -164,7 +164,7 @@ def _write_moving(file, config, drawn, columns, titles):
 
 
 def _write(file, functions, config, drawn, columns, titles):
-    """A picture; where the kind wants it, also a file of each example."""
+    """Writes the picture and, if the spec wants it, a file per example."""
     from tfgen import storage
     from tfgen.pictures import completion
 
@@ -185,16 +185,16 @@ def _write(file, functions, config, drawn, columns, titles):
         row, column = divmod(index, columns)
         name = f'row{row:02d}_column{column:02d}.{spec.ending}'
         made[folder / name] = content
-    # Picture and files are of one draw: all, or none.
+    # One call, so that picture and files always belong together.
     storage.write(made | {file: storage.encode_picture(file, picture)})
-    # Those of an earlier, larger grid.
+    # Remove the files of an earlier, larger grid.
     for old in folder.glob(f'row*_column*.{spec.ending}'):
         if old not in made:
             old.unlink()
 
 
 def _write_history(directory, strip):
-    """A strip and a GIF of the pictures that the training left."""
+    """Writes a strip and a GIF of the samples drawn during training."""
     from PIL import Image
 
     from tfgen import plots, storage
@@ -220,6 +220,7 @@ def _write_history(directory, strip):
 
 
 def _draw(kind, functions, config, labels, examples):
+    """Draws the examples, columns and titles of one --kind."""
     from tfgen.pictures import completion, latent_space
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed
@@ -265,6 +266,7 @@ def _draw(kind, functions, config, labels, examples):
 
 
 def _labels():
+    """Returns --labels as whole numbers, or None."""
     from tfgen.errors import UserError
 
     if flags.FLAGS.labels is None:
@@ -282,7 +284,7 @@ def _labels():
 
 
 def _open():
-    """The functions, the run's config, and the folder they came from."""
+    """Returns the served functions, the run's config, and their folder."""
     from tfgen.errors import UserError
     from tfgen.export import saved_model, signatures
     from tfgen.training import workdir
@@ -300,5 +302,5 @@ def _open():
 
 
 def run() -> None:
-    """The command."""
+    """Runs the console command."""
     cli.run(main, __name__)

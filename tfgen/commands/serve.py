@@ -2,8 +2,8 @@
 
     tfgen-serve --model_dir=exports
 
-In a clone, `python scripts/serve.py` is the same. --model_dir holds models, or
-is one; what is exported into it later is served as well.
+In a clone, `python scripts/serve.py` is the same. --model_dir contains models,
+or is one model. Versions that are exported into it later are served as well.
 """
 
 import concurrent.futures
@@ -19,7 +19,7 @@ from tfgen import lines
 from tfgen.commands import cli
 from tfgen.errors import UserError
 
-_GRACE = 5  # seconds beyond the limit of an answer
+_GRACE = 5  # seconds after the time limit of the last answer
 flags.DEFINE_string('model_dir', None, 'Folder of models, or of one.')
 flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
 flags.DEFINE_integer('port', 8501, 'To listen on; 0: a free one.', 0, 65535)
@@ -56,8 +56,8 @@ def main() -> None:
 
     given = flags.FLAGS
     folder = cli.path(cli.required('model_dir'))
-    # More than cores, so that what is slow leaves room for what is quick;
-    # TensorFlow has its own, which all share.
+    # More threads than cores, so that slow requests do not block quick ones.
+    # TensorFlow computes in its own threads, which all requests share.
     threads = concurrent.futures.ThreadPoolExecutor(4 * os.cpu_count())
     labels = _labels()
     models = Models(folder, labels, threads, given.max_batch_rows)
@@ -86,24 +86,27 @@ def main() -> None:
         log_level='warning',
         timeout_graceful_shutdown=math.ceil(given.timeout_seconds) + _GRACE,
     )
-    listener.listen(2048)  # what comes from now on waits
+    listener.listen(2048)  # connections wait from now on
     host = f'[{given.host}]' if ':' in given.host else given.host
     _say(f'listening on http://{host}:{listener.getsockname()[1]}')
     running = uvicorn.Server(config)
-    # (uvicorn ends what it is doing, and then sends itself the signal again.)
+    # uvicorn handles the signal, and after its shutdown raises it again. The
+    # second time must not stop the process here.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, running.handle_exit)
     running.run([listener])
     _say('stopped')
-    # What is computed for nobody would hold up the end, and no signal end it.
+    # Abandoned computations would delay a normal exit, and no signal would
+    # stop them.
     os._exit(0)
 
 
 def _hosts(address):
-    """Under which names it may be asked at an address.
+    """Returns the host names that requests may use at an address.
 
-    A page from elsewhere shall not reach this machine under a name of its own.
-    (Of '[::1]:8501' the middleware sees '[': a number, which is no name.)
+    This prevents DNS rebinding: a web page must not reach this machine through
+    a host name of its own. The middleware cuts '[::1]:8501' at the first
+    colon, so '[' stands for IPv6 addresses.
     """
     if ipaddress.ip_address(address).is_loopback:
         return (address, '127.0.0.1', 'localhost', '[')
@@ -111,6 +114,7 @@ def _hosts(address):
 
 
 def _stopped(*_):
+    """Ends the process at a signal, before the server runs."""
     _say('stopped')
     sys.exit(0)
 
@@ -120,6 +124,7 @@ def _say(line):
 
 
 def _labels():
+    """Parses --version_label: model -> label -> version number."""
     labels = {}
     for text in flags.FLAGS.version_label:
         model, _, rest = text.partition(':')
@@ -134,6 +139,7 @@ def _labels():
 
 
 def _bound(host, port):
+    """Returns a socket bound to the address; it does not listen yet."""
     import socket
 
     try:
@@ -151,5 +157,5 @@ def _bound(host, port):
 
 
 def run() -> None:
-    """The console command."""
+    """Runs the console command."""
     cli.run(main, __name__)

@@ -1,4 +1,4 @@
-"""Trains a preset, or continues a run that was stopped.
+"""Trains a preset, or resumes a run that was stopped.
 
     tfgen-train --preset=cvae_digits --workdir=runs/cvae_digits
 
@@ -64,7 +64,7 @@ def main() -> None:
     name = cli.required('preset')
     directory = cli.workdir()
     preset = presets.get(name, settings)
-    # Before anything else that TensorFlow does.
+    # First, because it configures TensorFlow's devices.
     strategy = strategies.make(
         flags.FLAGS.strategy,
         flags.FLAGS.replicas,
@@ -97,9 +97,9 @@ def main() -> None:
 
 
 def _measure(config, examples, strategy):
-    """What gives the figures of --metrics; None without.
+    """Returns the function model -> results of --metrics, or None.
 
-    Only the chief writes any.
+    None without --metrics, and for all workers but the chief.
     """
     from tfgen import evaluation
     from tfgen.evaluation import classifiers
@@ -123,5 +123,5 @@ def _measure(config, examples, strategy):
 
 
 def run() -> None:
-    """The console command."""
+    """Runs the console command."""
     cli.run(main, __name__)

@@ -1,1 +1,1 @@
-"""What is drawn from a trained model."""
+"""Pictures drawn from trained models."""

@@ -1,4 +1,4 @@
-"""Served functions called with NumPy, and what pictures of them share."""
+"""Calls served functions with NumPy arrays; helpers of all pictures."""
 
 from collections.abc import Callable
 
@@ -10,17 +10,22 @@ from tfgen.errors import UserError
 
 COLUMNS = 10
 Functions = dict[str, Callable]
-# Examples, the number of columns of their grid, titles; see plots.grid.
+# Examples, the number of columns of their grid, and titles; see plots.grid.
 Pictures = tuple[np.ndarray, int, list[str] | None]
 
 
 def call(functions, name, inputs):
+    """Calls a served function: name -> array, to name -> array."""
     outputs = functions[name](**{k: tf.constant(v) for k, v in inputs.items()})
     return {k: v.numpy() for k, v in outputs.items()}
 
 
 def decode(functions, config, z, labels):
-    """z [rows, columns, K], a label for each row -> examples."""
+    """Decodes z [rows, columns, K], with one label per row, to examples.
+
+    Returns:
+      [rows * columns, ...], row after row.
+    """
     inputs = {'z': z.reshape(-1, z.shape[-1]).astype(np.float32)}
     row_labels = labels_of(config, labels, len(z))
     inputs |= {k: np.repeat(v, z.shape[1]) for k, v in row_labels.items()}
@@ -28,7 +33,10 @@ def decode(functions, config, z, labels):
 
 
 def labels_of(config, labels, count):
-    """{'label': int32 [count]}, by default all classes in turn."""
+    """Returns {'label': int32 [count]}, or {} for unconditional models.
+
+    The labels repeat; by default they are all classes in turn.
+    """
     if not config.preset.conditional:
         if labels is not None:
             raise UserError(
@@ -44,11 +52,15 @@ def labels_of(config, labels, count):
 
 
 def titles_of(config, labels):
+    """Returns the class names of labels as titles."""
     return plots.titles(labels, config.spec.class_names)
 
 
 def real_examples(config, examples, count, repeat=True):
-    """The first `count` test examples; fewer are repeated, or less."""
+    """Returns a batch of the first `count` test examples.
+
+    If the split has fewer, they repeat; with repeat=False the batch is smaller.
+    """
     batch = next(iter(examples.evaluation('test', count)))
     batch = {k: v.numpy() for k, v in batch.items()}
     if not config.preset.conditional:
@@ -59,10 +71,12 @@ def real_examples(config, examples, count, repeat=True):
 
 
 def in_rows(examples, columns=COLUMNS):
+    """Reshapes [rows * columns, ...] to [rows, columns, ...]."""
     return examples.reshape(-1, columns, *examples.shape[1:])
 
 
 def require(functions, name, kind):
+    """Raises UserError unless the model serves a function."""
     if name not in functions:
         raise UserError(
             f'this model cannot draw {kind}: it serves '

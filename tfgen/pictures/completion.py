@@ -1,9 +1,10 @@
-"""What to draw, or to hear, from a model, by its served functions alone.
+"""Samples, reconstructions, completions and nearest neighbours of a model.
 
-A workdir and an exported model give the same pictures: each function takes
-`functions` of signatures.functions or export.load and the run's `config`, and
-returns examples float32 [N, ...], the number of columns of their grid, and
-the titles of its pictures where they show labels (see plots.grid).
+The functions here use only the model's served functions, so that a workdir and
+an exported model give the same pictures. Each takes the `functions` of
+signatures.functions or saved_model.load, and the run's `config`. Each returns
+examples float32 [N, ...], the number of columns of their grid, and the titles
+of the examples if they show labels (see plots.grid).
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from tfgen.pictures.calls import (
 )
 from tfgen.training.workdir import Config
 
-_TRAINING = 60_000  # images at most among which a neighbour is sought
+_TRAINING = 60_000  # training images to search for neighbours, at most
 
 
 def samples(
@@ -36,7 +37,7 @@ def samples(
     count: int,
     seed: int,
 ) -> Pictures:
-    """`count` samples of the seeds seed, seed + 1, ...; labels repeat."""
+    """Draws `count` samples with seeds seed, seed + 1, ...; labels repeat."""
     inputs = {'seed': np.arange(seed, seed + count, dtype=np.int64)}
     inputs |= labels_of(config, labels, count)
     (drawn,) = call(functions, 'sample', inputs).values()
@@ -46,7 +47,10 @@ def samples(
 
 
 def density(functions: Functions, config: Config) -> Callable | None:
-    """[N, *shape] -> log p [N], where the model says it without a label."""
+    """Returns the function [N, *shape] -> log p [N], in nats.
+
+    None if the model serves no log_prob, or is conditional.
+    """
     if 'log_prob' not in functions or config.preset.conditional:
         return None
 
@@ -58,7 +62,10 @@ def density(functions: Functions, config: Config) -> Callable | None:
 
 
 def score(functions: Functions, config: Config) -> Callable | None:
-    """[N, *shape] -> the discriminator's scores [N], without a label."""
+    """Returns the function [N, *shape] -> the discriminator's scores [N].
+
+    None if the model serves no score, or is conditional.
+    """
     if 'score' not in functions or config.preset.conditional:
         return None
 
@@ -71,7 +78,7 @@ def score(functions: Functions, config: Config) -> Callable | None:
 def reconstruction(
     functions: Functions, config: Config, examples: Data
 ) -> Pictures:
-    """Test images, each row above its reconstructions."""
+    """Draws rows of test images, each above the row of reconstructions."""
     require(functions, 'reconstruct', 'reconstruction')
     batch = real_examples(config, examples, 4 * COLUMNS)
     key = config.spec.key
@@ -88,10 +95,11 @@ def completion(
     tries: int,
     seed: int,
 ) -> Pictures:
-    """`count` rows of: an example, its first half, `tries` completions.
+    """Draws `count` rows: an example, its first half, `tries` completions.
 
     The first half is the upper half of an image or the beginning of a sound.
-    Examples are of the test split, or without `examples` the model's own.
+    The examples are from the test split. Without `examples`, they are samples
+    of the model.
     """
     require(functions, 'complete', 'completion')
     if examples is None:
@@ -106,7 +114,7 @@ def completion(
     batch['mask'][:, real.shape[1] // 2 :] = 0.0
     hidden = spec.hide(real, batch['mask'])
     inputs = {k: np.repeat(v, tries, axis=0) for k, v in batch.items()}
-    # Seeds that drew none of the examples.
+    # Seeds that no sampled example has used.
     inputs['seed'] = seed + count + np.arange(count * tries)
     drawn = call(functions, 'complete', inputs)[spec.key]
     drawn = drawn.reshape(len(real), tries, *real.shape[1:])
@@ -123,7 +131,7 @@ def completion(
 def neighbours(
     functions: Functions, config: Config, examples: Data, count: int, seed: int
 ) -> Pictures:
-    """`count` samples, each row above the training images nearest to them."""
+    """Draws rows of samples, each above a row of nearest training images."""
     drawn, _, _ = samples(functions, config, None, count, seed)
     key = config.spec.key
     training = np.concatenate(
@@ -131,7 +139,7 @@ def neighbours(
     )
     nearest, _ = distances.nearest(drawn, training)
     columns = min(COLUMNS, count)
-    rest = -count % columns  # whole rows
+    rest = -count % columns  # empty examples that complete the last row
     pairs = [
         np.concatenate([x, np.zeros([rest, *x.shape[1:]], x.dtype)])
         for x in (drawn, training[nearest])

@@ -1,7 +1,7 @@
-"""What the space of codes looks like, by a model's served functions alone.
+"""Pictures of a model's latent space, from its served functions alone.
 
-For every model that serves `decode`. See pictures.py for what the functions
-take and return; `Codes` says where in the space a model is at home.
+They apply to every model that serves `decode`. See completion.py for their
+arguments and results. `Codes` gives the range of a model's codes.
 """
 
 import dataclasses
@@ -28,19 +28,19 @@ from tfgen.pictures.calls import (
 )
 from tfgen.training.workdir import Config
 
-_MOST = 2000  # examples whose codes are looked at
-_TRAINING = 10_000  # among which neighbours are sought
-_NEIGHBOURS = 3  # for each unit of a perplexity
+_MOST = 2000  # examples to encode, at most
+_TRAINING = 10_000  # training examples to search for neighbours, at most
+_NEIGHBOURS = 3  # other examples that t-SNE needs per unit of perplexity
 
 
 @dataclasses.dataclass(frozen=True)
 class Codes:
-    """Quantiles of each number of a code.
+    """Quantiles of each dimension of the codes.
 
     Attributes:
-      sorted: those of examples, [N, K], each number by itself; None where
-        the prior is known.
-      config: of the run.
+      config: the config of the run.
+      sorted: [N, K], codes of examples, each dimension sorted by itself; None
+        if the model has a prior.
     """
 
     config: Config
@@ -50,7 +50,7 @@ class Codes:
     def of(
         functions: Functions, config: Config, examples: Data | None
     ) -> 'Codes':
-        """The prior's; or those of test examples where there is no prior."""
+        """Takes the quantiles of the prior, or else of test examples."""
         if has_prior(config):
             return Codes(config)
         require(functions, 'encode', 'codes')
@@ -64,7 +64,7 @@ class Codes:
         return Codes(config, codes)
 
     def quantiles(self, uniform: np.ndarray) -> np.ndarray:
-        """Uniform numbers in (0, 1), [..., K] -> codes."""
+        """Maps probabilities in (0, 1), [..., K], to codes [..., K]."""
         if self.sorted is None:
             preset = self.config.preset
             return preset.model.prior_quantiles(uniform, preset.settings)
@@ -76,12 +76,12 @@ class Codes:
 
 
 def has_prior(config: Config) -> bool:
-    """Whether codes of a run's model can be drawn, and need no examples."""
+    """Whether the model of a run has a prior from which codes are drawn."""
     return issubclass(config.preset.model, LatentVariableModel)
 
 
 def encode(functions: Functions, batch: dict) -> np.ndarray:
-    """The codes of a batch, [N, K]: z, or the mean of q(z|x)."""
+    """Returns the codes of a batch, [N, K]: z, or the mean of q(z|x)."""
     found = call(functions, 'encode', batch)
     return found['z'] if 'z' in found else found['mean']
 
@@ -94,13 +94,13 @@ def interpolation(
     examples: Data | None = None,
     spherical: bool = False,
 ) -> Pictures:
-    """Ten rows, each a way between two codes.
+    """Draws ten rows; each interpolates between two codes.
 
     Args:
-      examples: if given, the codes are of test examples, those of each row
-        next to each other; else drawn from the prior.
-      spherical: along the arc, on which lengths change evenly (White 2016,
-        section 2.1), and not along the straight line.
+      examples: if given, the codes are those of test examples, the first two
+        for the first row and so on. If not, they are drawn from the prior.
+      spherical: interpolate along the arc, on which the length of z changes
+        evenly (White 2016, section 2.1), instead of the straight line.
     """
     require(functions, 'interpolate', 'interpolation')
     if examples is None:
@@ -141,10 +141,10 @@ def traversal(
     labels: Sequence[int] | None,
     most: int = 20,
 ) -> Pictures:
-    """A row for each number of the code, which alone changes in it.
+    """Draws one row per dimension of the code; only that dimension varies.
 
-    From its first to its last quantile of 20; the others in the middle. The
-    first `most` numbers; one label.
+    It goes from its 5% quantile to its 95% quantile. The other dimensions are
+    at their medians. At most `most` dimensions are drawn, with one label.
     """
     require(functions, 'decode', 'traversal')
     size = _size(config)
@@ -166,10 +166,11 @@ def manifold(
     labels: Sequence[int] | None,
     size: int = 20,
 ) -> Pictures:
-    """The plane of the first two numbers, the others in the middle; one label.
+    """Draws the plane of the code's first two dimensions, with one label.
 
-    At quantiles, so that equal steps are equally probable (Kingma and Welling
-    2014, appendix A).
+    The other dimensions are at their medians. The grid is of quantiles, so
+    that equal steps have equal probability (Kingma and Welling 2014,
+    appendix A).
     """
     require(functions, 'decode', 'manifold')
     if _size(config) < 2:
@@ -183,9 +184,10 @@ def manifold(
 
 
 def styles(functions: Functions, config: Config, examples: Data) -> Pictures:
-    """A test image, then every label in its style (the notes' other digit).
+    """Draws test images, each followed by all labels in its style.
 
-    z is the code of the image and its label, decoded with each label.
+    z is the code of the image and its label. It is decoded with each label, as
+    in the notes' example of the other digit.
     """
     require(functions, 'encode', 'styles')
     if not config.preset.conditional:
@@ -211,14 +213,14 @@ def attributes(
     examples: Data,
     labels: Sequence[int] | None,
 ) -> Pictures:
-    """Test examples of one class on their way to another.
+    """Draws test examples of one class moving towards another class.
 
-    To the code of each 0 to 1.5 times the difference of the two classes' mean
-    codes is added (Radford et al. 2016, section 6.3.2; Larsen et al. 2016,
-    section 4.1).
+    The difference of the two classes' mean codes is added to the code of each
+    example, 0 to 1.5 times (Radford et al. 2016, section 6.3.2; Larsen et al.
+    2016, section 4.1).
 
     Args:
-      labels: from which class, and to which.
+      labels: the class of the examples, then the other; default 0 and 1.
     """
     require(functions, 'encode', 'attributes')
     if config.preset.conditional or config.spec.num_classes < 2:
@@ -251,8 +253,10 @@ def attributes(
 def code_neighbours(
     functions: Functions, config: Config, examples: Data, count: int
 ) -> Pictures:
-    """Rows of test examples, their nearest training examples by code, and by
-    value."""
+    """Draws test examples above their nearest training examples.
+
+    Below each row of test examples are the nearest by code, then by value.
+    """
     require(functions, 'encode', 'code neighbours')
     codes, _, real = _coded(functions, config, examples, 'test', count)
     known, _, training = _coded(functions, config, examples, 'train', _TRAINING)
@@ -273,32 +277,33 @@ def code_neighbours(
 def plane(
     functions: Functions, config: Config, examples: Data, method: str
 ) -> np.ndarray:
-    """A picture of the codes of test examples in two dimensions.
+    """Draws the codes of test examples as a scatter plot.
 
     Args:
-      method: 'pca', or 'tsne' (van der Maaten and Hinton 2008).
+      method: the projection to two dimensions, if codes have more: 'pca', or
+        'tsne' (van der Maaten and Hinton 2008).
 
     Returns:
-      uint8 [side, side, 3]; a colour for each label.
+      uint8 [side, side, 3]; one colour per label.
     """
     require(functions, 'encode', 'a map of codes')
     codes, labels, _ = _coded(functions, config, examples, 'test')
     codes = codes - codes.mean(0)
     if codes.shape[1] != 2:
         codes = _projected(codes, method)
-    # (Codes that are all alike lie in the middle.)
+    # If all codes are equal, the quantile is 0 and any extent will do.
     extent = 1.1 * float(np.quantile(np.abs(codes), 0.999)) or 1.0
     return plots.scatter(codes, extent, titles_of(config, labels))
 
 
 def _projected(codes, method):
-    """[N, K], whose mean is 0 -> [N, 2]."""
+    """Projects codes [N, K] with mean 0 to [N, 2]."""
     if method == 'pca' or codes.shape[1] < 2 or not codes.any():
         _, _, axes = np.linalg.svd(codes, full_matrices=False)
         places = codes @ axes[:2].T
-        # Of one number, or of one example, there is one axis.
+        # One dimension or one example gives a single axis.
         return np.pad(places, [[0, 0], [0, 2 - places.shape[1]]])
-    # (It takes seconds to load.)
+    # Imported here because it takes seconds to load.
     from sklearn.manifold import TSNE
 
     count = len(codes)
@@ -315,9 +320,10 @@ def _projected(codes, method):
 def projector(
     functions: Functions, config: Config, examples: Data
 ) -> dict[str, bytes]:
-    """Files for TensorBoard's embedding projector, by name.
+    """Returns the files for TensorBoard's embedding projector: name -> bytes.
 
-    The codes of test examples, their labels and, of images, their pictures.
+    They hold the codes of test examples, their labels and, for images, the
+    pictures.
     """
     require(functions, 'encode', 'a map of codes')
     codes, labels, real = _coded(functions, config, examples, 'test')
@@ -330,7 +336,7 @@ def projector(
         settings.append('metadata_path: "labels.tsv"')
     spec = config.spec
     if spec.ending == 'png':
-        # As the projector wants them: a square, row by row.
+        # The projector expects a square of sprites, row by row.
         side = int(np.ceil(np.sqrt(len(real))))
         height, width, channels = spec.shape
         filled = np.zeros([side * side, *spec.shape], np.float32)
@@ -348,7 +354,11 @@ def projector(
 
 
 def _coded(functions, config, examples, split, most=_MOST):
-    """Codes, labels (or None) and examples: the first of a split."""
+    """Encodes the first `most` examples of a split.
+
+    Returns:
+      Codes [N, K], labels [N] or None, and the examples [N, ...].
+    """
     codes, labels, real = [], [], []
     for batch in examples.evaluation(split, 500, most):
         batch = {k: v.numpy() for k, v in batch.items()}
@@ -362,11 +372,13 @@ def _coded(functions, config, examples, split, most=_MOST):
 
 
 def _size(config):
+    """Returns K, the number of dimensions of a code."""
     preset = config.preset
     return preset.model.code_size(preset.settings)
 
 
 def _one_label(config, labels):
+    """Returns the first label, by default 0; None for unconditional models."""
     if labels is None:
         return [0] if config.preset.conditional else None
     return labels[:1]

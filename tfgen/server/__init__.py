@@ -1,1 +1,1 @@
-"""The local server: REST, merged requests, and its page."""
+"""The local server: REST API, request batching, and the explorer page."""

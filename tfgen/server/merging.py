@@ -1,4 +1,4 @@
-"""Requests that wait for one function at the same time, computed together."""
+"""Merges concurrent requests for one function into one call."""
 
 import asyncio
 import collections
@@ -13,6 +13,15 @@ Arrays = dict[str, np.ndarray]
 
 @dataclasses.dataclass
 class _Request:
+    """A waiting request.
+
+    Attributes:
+      inputs: name -> array [rows, ...].
+      rows: their common number of rows, or -1 if they have none.
+      shapes: (name, shape of a row) of each input, sorted.
+      answer: the outputs, or the exception, once they are known.
+    """
+
     inputs: Arrays
     rows: int
     shapes: tuple
@@ -20,18 +29,20 @@ class _Request:
 
 
 class Merger:
-    """Calls a function of rows for many, as few times as it can.
+    """Answers many requests with as few calls of a function as possible.
 
-    Whatever has come while the function was busy is computed at once, so that
-    nothing waits for company that may not come. A refused row fails its own
-    request alone: what was merged with it is computed again, each by itself.
+    The requests that arrive during a call form the next call. No request waits
+    for others to join it. If a merged call fails, each of its requests is
+    computed again by itself, so a bad row fails only its own request.
 
     Args:
-      function: arrays of rows -> arrays of rows; of rows that do not depend
-        on each other. (Where an output has not as many rows, nothing is
-        merged.) It runs in a thread of `executor`, once at a time.
-      executor: see there.
-      max_rows: of what is merged. A request of more is computed by itself.
+      function: arrays of rows -> arrays of rows. The rows must not depend on
+        each other. If an output has another number of rows, the requests are
+        computed one by one. One call runs at a time, in a thread of
+        `executor`.
+      executor: provides the threads.
+      max_rows: the most rows in a merged call. A larger request is computed
+        by itself.
     """
 
     def __init__(
@@ -46,14 +57,14 @@ class Merger:
         self._worker = None
 
     async def __call__(self, inputs: Arrays) -> Arrays:
-        """The answer for the rows of `inputs`.
+        """Returns the function's outputs for the rows of `inputs`.
 
         Raises:
-          What the function raises for them.
+          Exception: the error of the function for these inputs.
         """
         loop = asyncio.get_running_loop()
         counts = {len(v) if v.ndim else -1 for v in inputs.values()}
-        # What has no common number of rows is for the function to refuse.
+        # The function reports inputs with different numbers of rows.
         rows = counts.pop() if len(counts) == 1 else -1
         shapes = tuple(sorted((k, v.shape[1:]) for k, v in inputs.items()))
         request = _Request(inputs, rows, shapes, loop.create_future())
@@ -63,6 +74,7 @@ class Merger:
         return await request.answer
 
     async def _work(self):
+        """Answers waiting requests until none is left."""
         loop = asyncio.get_running_loop()
         batch = []
         try:
@@ -73,15 +85,15 @@ class Merger:
                 for request, answer in zip(batch, answers, strict=True):
                     _settle(request, answer)
         finally:
-            # Whatever has happened, nobody waits for ever.
+            # After any failure, no request may wait for ever.
             for request in [*batch, *self._waiting]:
                 _settle(request, RuntimeError('the server is stopping'))
             self._waiting.clear()
             self._worker = None
 
     def _take(self):
-        """The first that waits, and what can be merged with it; or nothing."""
-        # Who has gone meanwhile wants no answer.
+        """Takes the first waiting request and those that merge with it."""
+        # Drop the requests of clients that have disconnected.
         self._waiting = collections.deque(
             r for r in self._waiting if not r.answer.done()
         )
@@ -101,7 +113,7 @@ class Merger:
         return batch
 
     def _answers(self, batch):
-        """An answer, or the exception in its place, for each."""
+        """Returns the outputs, or the exception, of each request."""
         try:
             if len(batch) == 1:
                 return [self._function(batch[0])]
@@ -112,6 +124,7 @@ class Merger:
             return [self._answers([inputs])[0] for inputs in batch]
 
     def _together(self, batch):
+        """Computes several requests in one call and splits the outputs."""
         merged = {
             name: np.concatenate([inputs[name] for inputs in batch])
             for name in batch[0]
@@ -128,7 +141,8 @@ class Merger:
 
 
 def _settle(request, answer):
-    if request.answer.done():  # it was answered, or the client has gone
+    """Gives a request its outputs or its exception."""
+    if request.answer.done():  # answered before, or the client disconnected
         return
     if isinstance(answer, Exception):
         request.answer.set_exception(answer)

@@ -1,13 +1,13 @@
-"""TensorFlow Serving's REST bodies: from JSON to arrays, and back.
+"""Converts TensorFlow Serving's REST bodies between JSON and arrays.
 
-Rows: {"instances": [{"seed": 1}, ...]} is answered {"predictions": [...]}.
-Columns: {"inputs": {"seed": [1, ...]}} is answered {"outputs": ...}. Where
-there is one input, or one output, its name may be, or is, left out. Bytes are
-{"b64": "..."}, both ways; on the way out only where the output's name ends in
-_bytes.
+Rows: the answer to {"instances": [{"seed": 1}, ...]} is
+{"predictions": [...]}. Columns: the answer to {"inputs": {"seed": [1, ...]}}
+is {"outputs": ...}. A request may omit the name of a single input, and an
+answer omits the name of a single output. Bytes are {"b64": "..."} in requests;
+in answers they are so only if the output's name ends in _bytes.
 
-Source: https://www.tensorflow.org/tfx/serving/api_rest, and what that server
-was seen to answer where the page is silent.
+Source: https://www.tensorflow.org/tfx/serving/api_rest. The behaviour of that
+server was observed where the page is silent.
 """
 
 import base64
@@ -21,32 +21,33 @@ from typing import Any
 
 import numpy as np
 
-_DEEPEST = 32  # lists in lists, that NumPy takes with others around
-_SHOWN = 256  # letters of a value in a message, about
+# Nesting of lists. NumPy arrays have a limited number of dimensions.
+_DEEPEST = 32
+_SHOWN = 256  # characters of a value in a message, about
 _REASONS = {
     'Expecting value': 'Invalid value.',
     'Expecting property name enclosed in double quotes': 'Missing a name for '
     'object member.',
 }
 ROWS, COLUMNS = 'instances', 'inputs'
-# Of NumPy's kinds: what numbers are called in messages.
+# NumPy's names of types -> TensorFlow Serving's names in messages.
 _NAMES = {'float32': 'float', 'float64': 'double', 'object': 'string'}
 
 
 class BadRequest(Exception):
-    """A request that is refused, with the message for the client."""
+    """An invalid request, with the message for the client."""
 
 
 def parse(body: bytes) -> tuple[str, Any, str]:
-    """The signature that a request asks for, its values, and their format.
+    """Parses the body of a predict request.
 
     Returns:
-      signature: '' if none is named.
-      values: of the member ROWS or COLUMNS.
+      signature: the signature's name, '' if the request names none.
+      values: the content of the member ROWS or COLUMNS.
       layout: ROWS or COLUMNS.
 
     Raises:
-      BadRequest: it is no such request.
+      BadRequest: the body is not a valid predict request.
     """
     request = _decode(body)
     if not isinstance(request, dict):
@@ -76,10 +77,10 @@ def parse(body: bytes) -> tuple[str, Any, str]:
 
 
 def count_rows(values: Any, layout: str) -> int:
-    """How many rows a request has at most, before any of it is looked at.
+    """Returns an upper bound of a request's rows, without checking them.
 
     Args:
-      values, layout: of `parse`.
+      values, layout: results of `parse`.
     """
     if layout == ROWS:
         return len(values)
@@ -90,14 +91,15 @@ def count_rows(values: Any, layout: str) -> int:
 def arrays(
     values: Any, layout: str, dtypes: Mapping[str, np.dtype]
 ) -> dict[str, np.ndarray]:
-    """The values of a request as one array of rows for each input.
+    """Converts the values of a request to one array of rows per input.
 
     Args:
-      values, layout: of `parse`.
+      values, layout: results of `parse`.
       dtypes: input -> type; object for bytes.
 
     Raises:
-      BadRequest: an input is missing, unknown, ragged, or of another type.
+      BadRequest: an input is missing or unknown, or its values are ragged or
+        of another type.
     """
     if layout == COLUMNS:
         return _columns(values, dtypes)
@@ -142,6 +144,7 @@ def arrays(
 
 
 def _columns(values, dtypes):
+    """Converts the values of a column request; see `arrays`."""
     if not isinstance(values, dict) or 'b64' in values:
         if len(dtypes) != 1:
             raise BadRequest(
@@ -163,17 +166,18 @@ def _columns(values, dtypes):
 
 
 def render(outputs: Mapping[str, np.ndarray], layout: str) -> str:
-    """The answer, as JSON.
+    """Formats the answer as JSON.
 
-    (Not finite numbers are written NaN and Infinity, as TensorFlow Serving
-    does; JSON itself has no word for them.)
+    Numbers that are not finite become NaN and Infinity, as in TensorFlow
+    Serving. Standard JSON cannot express them.
 
     Args:
-      outputs: arrays of rows.
-      layout: ROWS or COLUMNS, that of the request.
+      outputs: name -> array [rows, ...].
+      layout: the request's layout, ROWS or COLUMNS.
 
     Raises:
-      BadRequest: the outputs are no rows, which ROWS asks for.
+      BadRequest: layout is ROWS, but an output is a scalar or the outputs have
+        different numbers of rows.
     """
     if layout == ROWS:
         _require_rows(outputs)
@@ -192,6 +196,7 @@ def render(outputs: Mapping[str, np.ndarray], layout: str) -> str:
 
 
 def _require_rows(outputs):
+    """Raises BadRequest unless all outputs have the same number of rows."""
     count = None
     for name, value in outputs.items():
         if not value.ndim:
@@ -205,7 +210,10 @@ def _require_rows(outputs):
 
 
 def _values(name, array):
-    """An output as lists; floats with the nine digits that tell them apart."""
+    """Converts an output to lists.
+
+    Nine digits identify a float32.
+    """
     if array.dtype == object:
         as_bytes = name.endswith('_bytes')
         flat = [
@@ -224,7 +232,7 @@ def _values(name, array):
 
 
 def _pretty(value, level=0):
-    """A value as TensorFlow Serving lays it out."""
+    """Formats a value as JSON with TensorFlow Serving's layout."""
     pad = '    ' * (level + 1)
     if isinstance(value, dict):
         members = [
@@ -241,20 +249,23 @@ def _pretty(value, level=0):
 
 
 def _shown(value):
-    """A value in a message; where it is long, its beginning."""
+    """Formats a value for a message; of a long value, only the beginning."""
     if isinstance(value, float) and not math.isfinite(value):
         return ''
     try:
         text = _pretty(_beginning(value, [_SHOWN + 1]))
-    except RecursionError:  # within what json reads
+    except RecursionError:  # json reads deeper values than _pretty can format
         return '...'
-    # To the end of the number that is being written.
+    # Do not cut a number in two.
     end = re.compile(r'[^0-9.e+-]|$').search(text, _SHOWN)
     return text[: end.start()]
 
 
 def _beginning(value, left):
-    """Of a value no more than `left[0]` parts, each at least a letter long."""
+    """Cuts a value to its first `left[0]` parts.
+
+    Each part takes at least one character in a message.
+    """
     left[0] -= 1
     if isinstance(value, list):
         some = itertools.takewhile(lambda _: left[0] > 0, value)
@@ -266,6 +277,7 @@ def _beginning(value, left):
 
 
 def _decode(body):
+    """Parses JSON; raises BadRequest in TensorFlow Serving's words."""
     if not body.strip():
         raise BadRequest('JSON Parse error: The document is empty')
     try:
@@ -279,12 +291,12 @@ def _decode(body):
         raise BadRequest(
             f'JSON Parse error: Invalid value. at offset: {error.start}'
         ) from None
-    except (RecursionError, ValueError) as error:  # too deep, too long a number
+    except (RecursionError, ValueError) as error:  # deep lists, huge numbers
         raise BadRequest(f'JSON Parse error: {error}') from None
 
 
 def _array(value, dtype, where):
-    """Nested lists as an array, exactly; see `arrays`."""
+    """Converts nested lists to an array and checks type and shape."""
     leaves, shape = [], []
     level = [value]
     while level and isinstance(level[0], list):
@@ -310,6 +322,7 @@ def _array(value, dtype, where):
 
 
 def _fits(leaf, dtype):
+    """Whether a JSON value may become a number or string of a type."""
     if dtype.hasobject:
         return isinstance(leaf, str) or (
             isinstance(leaf, dict) and leaf.keys() == {'b64'}
@@ -321,13 +334,14 @@ def _fits(leaf, dtype):
     if np.issubdtype(dtype, np.integer):
         bounds = np.iinfo(dtype)
         return isinstance(leaf, int) and bounds.min <= leaf <= bounds.max
-    # (An integer beyond every float is no number to add up.)
+    # An integer near 2**1024 or beyond overflows a float.
     return isinstance(leaf, float) or (
         isinstance(leaf, int) and abs(leaf) < 2**1000
     )
 
 
 def _type(leaf):
+    """TensorFlow Serving's name of a JSON type."""
     if leaf is None:
         return 'Null'
     if isinstance(leaf, bool):
@@ -338,11 +352,12 @@ def _type(leaf):
 
 
 def _bytes(leaf, where):
+    """Converts a string or {"b64": ...} to bytes."""
     if isinstance(leaf, str):
         return leaf.encode(errors='surrogatepass')
     try:
-        text = ''.join(leaf['b64'].split())  # may be in lines
-        text += '=' * (-len(text) % 4)  # or without its end
+        text = ''.join(leaf['b64'].split())  # line breaks are allowed
+        text += '=' * (-len(text) % 4)  # missing padding is allowed
         return base64.b64decode(text, validate=True)
     except (binascii.Error, AttributeError, ValueError):
         raise BadRequest(

@@ -1,10 +1,10 @@
-"""The models of a folder, each in its newest version, as TensorFlow loads them.
+"""Loads and watches the exported models of a folder.
 
     FOLDER/<model>/<version>/saved_model.pb
 
-As TensorFlow Serving does: a version counts when its name is a number, the
-newest that can be loaded is served, and the old one goes when the new one
-answers. Labels keep other versions beside it.
+The rules are TensorFlow Serving's. The name of a version is a number. The
+newest version that loads is served, and the old one is unloaded when the new
+one is ready. Labels keep other versions loaded.
 """
 
 import contextlib
@@ -34,7 +34,8 @@ class Served:
 
     Attributes:
       dtypes: input -> type.
-      call: merges what it is asked; see merging.Merger.
+      call: computes the signature and merges concurrent requests; see
+        merging.Merger.
     """
 
     dtypes: Mapping[str, np.dtype]
@@ -46,10 +47,11 @@ class Version:
     """A loaded version of a model.
 
     Attributes:
-      number: of its folder.
-      signatures: name -> what it serves.
-      metadata: its signatures as the REST API describes them.
-      info: what the export says of itself, see export.public; {} of others'.
+      number: the version number, the name of its folder.
+      signatures: name -> Served.
+      metadata: the signatures in the REST API's format.
+      info: the facts that tfgen's export stores, see export.public; {} for
+        models of other programs.
     """
 
     number: int
@@ -60,7 +62,7 @@ class Version:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """Where a version stands: `name` is TensorFlow Serving's word for it."""
+    """The state of a version; `name` is TensorFlow Serving's state name."""
 
     name: str
     code: str = 'OK'
@@ -71,10 +73,10 @@ class Model:
     """The versions of one model.
 
     Attributes:
-      folder: that holds the versions.
-      labels: label -> number of a version that is kept for it.
+      folder: contains the versions.
+      labels: label -> version number; these versions stay loaded.
       loaded: number -> Version.
-      states: number -> State, of what was seen in the folder.
+      states: number -> State, for the versions loaded or tried.
     """
 
     def __init__(self, folder: pathlib.Path, labels: Mapping[str, int]):
@@ -84,21 +86,21 @@ class Model:
         self._failed: dict[int, float] = {}
 
     def version(self, number: int | None = None) -> Version | None:
-        """A loaded version, by number, or the newest."""
-        # (As it is now: it may change while this is asked.)
+        """Returns the loaded version of a number, or the newest."""
+        # A copy, because `refresh` runs in another thread.
         loaded = dict(self.loaded)
         if number is None:
             number = max(loaded, default=-1)
         return loaded.get(number)
 
     def refresh(self, load: Callable[[pathlib.Path, int], Version]) -> None:
-        """Loads what has come, and drops what is replaced or gone.
+        """Loads new versions and drops replaced or deleted ones.
 
-        What a request still uses lives until that is answered.
+        A dropped version stays in memory until its requests are answered.
         """
         found = storage.versions(self.folder)
         kept = {n for n in self.labels.values() if n in found}
-        # The newest that can be loaded, and until it is, the one that was.
+        # The newest version that loads. Older ones stay until it has loaded.
         for number in found:
             if self._load(found[number], number, load):
                 kept.add(number)
@@ -107,7 +109,7 @@ class Model:
             self._load(found[number], number, load)
         for number in [n for n in self.loaded if n not in kept]:
             del self.loaded[number]
-            gc.collect()  # a loaded model is full of circles
+            gc.collect()  # loaded models contain reference cycles
         self.states = {
             n: s
             for n, s in self.states.items()
@@ -115,7 +117,7 @@ class Model:
         }
 
     def _load(self, folder, number, load):
-        """Whether version `number` is loaded, now."""
+        """Loads version `number` if necessary; returns whether it is loaded."""
         if number in self.loaded:
             return True
         changed = _changed(folder)
@@ -124,9 +126,9 @@ class Model:
         self.states[number] = State('LOADING')
         try:
             version = load(folder, number)
-        # Whatever is wrong with it, the others go on.
+        # A broken version must not stop the others.
         except Exception as error:
-            if not _is_transient(error):  # else it is tried again
+            if not _is_transient(error):  # do not try these files again
                 self._failed[number] = changed
             missing = not os.path.exists(folder / 'saved_model.pb')
             self.states[number] = State(
@@ -142,15 +144,15 @@ class Model:
 
 
 class Models:
-    """All models of a folder, followed while they change.
+    """All models of a folder, which may change while they are served.
 
     Args:
-      folder: holds models, or is one.
-      labels: model -> label -> number.
+      folder: contains models, or is one model.
+      labels: model -> label -> version number.
       executor, max_rows: see merging.Merger.
 
     Raises:
-      UserError: there is no such folder.
+      UserError: the folder does not exist.
     """
 
     def __init__(self, folder, labels, executor, max_rows: int):
@@ -165,15 +167,15 @@ class Models:
         self._lock = threading.Lock()
 
     def get(self, name: str) -> Model | None:
-        """A model of the folder, whether it can answer or not."""
+        """Returns a model of the folder, even if no version is loaded."""
         return self._models.get(name)
 
     def names(self) -> list[str]:
-        """Of the models that can answer."""
+        """Returns the sorted names of models with a loaded version."""
         return sorted(n for n, m in dict(self._models).items() if m.loaded)
 
     def refresh(self) -> list[str]:
-        """Looks at the folder once; returns a line for each change."""
+        """Checks the folder once; returns one line of text per change."""
         with self._lock:
             before = {n: dict(m.states) for n, m in self._models.items()}
             for name, folder in self._found().items():
@@ -181,13 +183,14 @@ class Models:
                     labels = self._labels.get(name, {})
                     self._models[name] = Model(folder, labels)
             for model in self._models.values():
-                # What cannot be read now stays as it is.
+                # If the folder cannot be read now, the model stays unchanged.
                 with contextlib.suppress(OSError):
                     model.refresh(self._load)
             after = {n: dict(m.states) for n, m in self._models.items()}
         return _changes(before, after)
 
     def _found(self):
+        """Returns name -> folder of the models."""
         one = bool(storage.versions(self._folder))
         models = [self._folder] if one else _folders(self._folder)
         return {f.name: f for f in models if not f.name.startswith('.')}
@@ -197,20 +200,21 @@ class Models:
 
 
 def _is_transient(error):
-    """Whether it may be the machine that failed, and not the files."""
+    """Whether the machine may be the cause of an error, not the files."""
     if isinstance(error, OSError):
-        # (TensorFlow's own, of files that it cannot read, has no number.)
+        # TensorFlow's OSError for files that it cannot read has no errno.
         return error.errno not in (None, errno.ENOENT, errno.ENOTDIR)
     return isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError))
 
 
 @contextlib.contextmanager
 def _without_gradients():
-    """Takes back what a load registers so that gradients can be taken.
+    """Removes the gradient functions that a load registers.
 
-    TensorFlow keeps that for good, and with it the whole graph of every
-    version that ever was. A server takes no gradients. (There is no public
-    way; where this one is gone, memory grows by a graph for each version.)
+    TensorFlow never removes them, and each keeps the graph of its version in
+    memory. A server needs no gradients. This uses a private attribute, since
+    there is no public way. Without that attribute, memory grows by one graph
+    per version.
     """
     registry = getattr(ops.gradient_registry, '_registry', {})
     before = set(registry)
@@ -223,6 +227,7 @@ def _without_gradients():
 
 @_without_gradients()
 def _load(folder, number, executor, max_rows):
+    """Loads a version with TensorFlow and warms its signatures."""
     with storage.plain(folder) as place:
         content = (place / 'saved_model.pb').read_bytes()
         loaded = tf.saved_model.load(str(place))
@@ -239,8 +244,10 @@ def _load(folder, number, executor, max_rows):
 
 
 def _caller(loaded, name):
+    """Returns a signature as a function of NumPy arrays."""
+
     def call(inputs: Arrays) -> Arrays:
-        # Through `loaded`, which keeps the variables alive.
+        # The reference to `loaded` keeps the variables alive.
         function = loaded.signatures[name]
         outputs = function(**{k: tf.constant(v) for k, v in inputs.items()})
         return {k: v.numpy() for k, v in outputs.items()}
@@ -249,8 +256,8 @@ def _caller(loaded, name):
 
 
 def _warm(call, specs):
-    """Lets TensorFlow prepare a signature before anyone waits for it."""
-    # Zeros may be refused, or have no shape: it is served all the same.
+    """Calls a signature once, so that the first request need not wait."""
+    # The signature is served even if it rejects zeros or has unknown shapes.
     refused = (tf.errors.InvalidArgumentError, ValueError, TypeError)
     with contextlib.suppress(*refused):
         row = {
@@ -263,7 +270,7 @@ def _warm(call, specs):
 
 
 def _metadata(content):
-    """What GET .../metadata answers of a saved_model.pb."""
+    """Returns the signatures of a saved_model.pb as GET .../metadata does."""
     saved = saved_model_pb2.SavedModel.FromString(content)
     signatures = {
         name: json_format.MessageToDict(
@@ -277,6 +284,7 @@ def _metadata(content):
 
 
 def _info(folder):
+    """Returns the facts that tfgen's export stores, or {}."""
     try:
         return json.loads((folder / 'assets.extra/tfgen.json').read_text())
     except (OSError, ValueError):
@@ -284,6 +292,7 @@ def _info(folder):
 
 
 def _changes(before, after):
+    """Describes the changes between two states, one line each."""
     lines = []
     for name, states in after.items():
         for number, state in states.items():
@@ -296,14 +305,15 @@ def _changes(before, after):
 
 
 def _folders(path):
+    """Returns the folders in `path`, sorted."""
     try:
         return sorted(f for f in path.iterdir() if f.is_dir())
-    except (FileNotFoundError, NotADirectoryError):  # has just gone
+    except (FileNotFoundError, NotADirectoryError):  # deleted meanwhile
         return []
 
 
 def _changed(folder):
-    """When a version's files were last changed."""
+    """Returns the time of the last change to a version's files."""
     try:
         stats = [folder.stat(), *(f.stat() for f in folder.rglob('*'))]
     except OSError:

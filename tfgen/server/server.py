@@ -1,12 +1,12 @@
-"""A local server with TensorFlow Serving's REST API, for where there is none.
+"""A local server with the REST API of TensorFlow Serving.
 
     GET  /v1/models/NAME[/versions/N|/labels/L]            status
     GET  /v1/models/NAME[/versions/N|/labels/L]/metadata   signatures
-    POST /v1/models/NAME[/versions/N|/labels/L]:predict    an answer
+    POST /v1/models/NAME[/versions/N|/labels/L]:predict    outputs
     GET  /                                                 the explorer
 
-A client cannot tell it from TensorFlow Serving's, but for what docs/serve.md
-lists. It needs neither keras nor the models' code.
+It serves where TensorFlow Serving is not installed. docs/serve.md lists the
+differences that a client can see. It needs neither keras nor the models' code.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _PATH = re.compile(
     r'(?P<what>/metadata|:predict|:classify|:regress)?'
 )
 _EXPLORER = pathlib.Path(__file__).parent / 'explorer'
-_LOG = logging.getLogger('uvicorn.error')  # which the command shows
+_LOG = logging.getLogger('uvicorn.error')  # the serve command shows this log
 _METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
 _NOT_FOUND = """<HTML><HEAD>
 <TITLE>404 Not Found</TITLE>
@@ -44,7 +44,7 @@ _NOT_FOUND = """<HTML><HEAD>
 <H1>Not Found</H1>
 </BODY></HTML>
 """
-# HTTP statuses of TensorFlow's errors; all others are the server's fault.
+# HTTP statuses of TensorFlow's errors; all others give 500.
 _STATUS = {
     tf.errors.INVALID_ARGUMENT: 400,
     tf.errors.OUT_OF_RANGE: 400,
@@ -61,14 +61,14 @@ _STATUS = {
 
 @dataclasses.dataclass(frozen=True)
 class RequestLimits:
-    """What a server takes on.
+    """Limits of a server's requests.
 
     Attributes:
-      body: bytes of a request; a larger one is answered 413.
-      rows: of a request; more are answered 413.
-      waiting: requests that are being answered; another is answered 429.
-      seconds: in which a request must have come, and then be answered; later
-        is answered 408, and 504.
+      body: most bytes of a request; beyond it the status is 413.
+      rows: most rows of a request; beyond it the status is 413.
+      waiting: most requests in progress; beyond it the status is 429.
+      seconds: time for a request to arrive, else the status is 408; and again
+        for its answer, else the status is 504.
     """
 
     body: int = 32 * 2**20
@@ -78,7 +78,7 @@ class RequestLimits:
 
 
 class _Refusal(Exception):
-    """An answer other than 200."""
+    """An error response, with its HTTP status and headers."""
 
     def __init__(self, status: int, message: str, **headers: str):
         super().__init__(message)
@@ -92,14 +92,14 @@ def app(
     say: Callable[[str], None] = print,
     hosts: Sequence[str] = ('*',),
 ) -> Starlette:
-    """The ASGI application.
+    """Returns the ASGI application.
 
     Args:
-      models: what is served; they are looked for every `poll_seconds`.
-      limits: see there.
-      poll_seconds: see `models`.
-      say: is told of versions that come and go.
-      hosts: under which names it may be asked; see TrustedHostMiddleware.
+      models: the models to serve.
+      limits: the limits of requests.
+      poll_seconds: pause between two checks for new versions.
+      say: receives a line of text for each version loaded or unloaded.
+      hosts: the host names that requests may use; see TrustedHostMiddleware.
     """
     server = _Server(models, limits)
 
@@ -124,22 +124,24 @@ def app(
 
 
 async def _follow(models, seconds, say):
+    """Checks the models for new versions, for ever."""
     while True:
         await asyncio.sleep(seconds)
         try:
             for line in await asyncio.to_thread(models.refresh):
                 say(line)
-        except Exception as error:  # it looks again, whatever that was
+        except Exception as error:  # the next check may succeed
             with contextlib.suppress(OSError):
                 say(f'the models cannot be looked for ({error})')
 
 
 async def _nothing(_, error):
+    """Answers an unknown path as TensorFlow Serving does."""
     return HTMLResponse(_NOT_FOUND, error.status_code)
 
 
 class _Page(StaticFiles):
-    """The explorer, which loads nothing from elsewhere."""
+    """The explorer page; it loads nothing from other hosts."""
 
     def file_response(self, *arguments, **options) -> Response:
         response = super().file_response(*arguments, **options)
@@ -147,7 +149,7 @@ class _Page(StaticFiles):
             "default-src 'self'; img-src 'self' data:; media-src data:; "
             'connect-src *'
         )
-        # A newer tfgen has a newer page.
+        # After an update of tfgen, browsers must load the new page.
         response.headers['Cache-Control'] = 'no-cache'
         return response
 
@@ -160,6 +162,7 @@ class _Server:
         self._busy = 0
 
     async def answer(self, request: Request) -> Response:
+        """Answers a request; every error becomes a JSON response."""
         try:
             text = await self._dispatch(request)
             return Response(text, 200, media_type='application/json')
@@ -168,8 +171,8 @@ class _Server:
         except _Refusal as error:
             refusal = error
         except ClientDisconnect:
-            return Response(status_code=400)  # that nobody reads
-        except Exception:  # a fault of ours, told in the form of all others
+            return Response(status_code=400)  # the client has disconnected
+        except Exception:  # a defect of the server
             _LOG.exception('no answer to %s', request.scope['path'])
             refusal = _Refusal(500, 'the server failed: its log says how')
         content = {'error': str(refusal)}
@@ -182,7 +185,10 @@ class _Server:
         )
 
     async def list_models(self, _) -> Response:
-        """What TensorFlow Serving does not tell, for the explorer."""
+        """Lists names and facts of the models, for the explorer.
+
+        TensorFlow Serving has no such request.
+        """
         newest = {
             name: self._models.get(name).version()
             for name in self._models.names()
@@ -191,6 +197,7 @@ class _Server:
         return Response(json.dumps(named), media_type='application/json')
 
     async def _dispatch(self, request):
+        """Returns the JSON answer to a request under /v1/."""
         path = request.scope['path']
         found = _PATH.fullmatch(path)
         what = found and (found['what'] or '')
@@ -203,11 +210,12 @@ class _Server:
             return self._metadata(found)
         if what == '':
             return self._status(found)
-        # For tf.Examples, of which no model here has a signature.
+        # classify and regress take tf.Examples. No model here has such a
+        # signature.
         raise _Refusal(400, 'Expected one input Tensor.')
 
     async def _in_time(self, request, work):
-        """What `work` makes, unless it is late or the client has gone."""
+        """Awaits `work`, until the time limit or the client's disconnect."""
         working = asyncio.create_task(work)
         gone = asyncio.create_task(_gone(request))
         try:
@@ -230,7 +238,7 @@ class _Server:
             gone.cancel()
 
     def _asked(self, found) -> tuple[Model | None, int | None]:
-        """The model and the number of the version that a path names."""
+        """Returns the model and the version number that a path names."""
         name, label = found['model'], found['label']
         model = self._models.get(name)
         if model and label is not None:
@@ -244,6 +252,7 @@ class _Server:
         return model, int(found['number']) if found['number'] else None
 
     def _status(self, found):
+        """Answers GET /v1/models/NAME: the states of its versions."""
         model, number = self._asked(found)
         states = dict(model.states) if model else {}
         if number is not None:
@@ -268,6 +277,7 @@ class _Server:
         return json.dumps({'model_spec': spec, 'metadata': version.metadata})
 
     def _version(self, found) -> Version:
+        """Returns the loaded version that a path names, or refuses."""
         model, number = self._asked(found)
         version = model.version(number) if model else None
         if version is None:
@@ -298,8 +308,8 @@ class _Server:
             self._busy -= 1
 
     async def _made(self, version, body):
-        """The answer to a body."""
-        # In a thread: what is large would hold up all others.
+        """Computes the JSON answer to the body of a predict request."""
+        # Large bodies are parsed in a thread, so that others need not wait.
         signature, inputs, layout = await asyncio.to_thread(
             self._inputs, version, body
         )
@@ -307,6 +317,7 @@ class _Server:
         return await asyncio.to_thread(rest.render, outputs, layout)
 
     async def _body(self, request):
+        """Reads the body of a request, up to the limit of its size."""
         content, most = bytearray(), self._limits.body
         packed = request.headers.get('content-encoding', 'identity')
         if packed != 'identity':
@@ -322,6 +333,7 @@ class _Server:
         return bytes(content)
 
     def _inputs(self, version, body):
+        """Parses a body: signature name, input arrays, layout."""
         signature, values, layout = rest.parse(body)
         rows = rest.count_rows(values, layout)
         if rows > self._limits.rows:
@@ -341,12 +353,13 @@ class _Server:
 
 
 async def _gone(request):
-    """Ends when the client does not wait any more."""
+    """Returns when the client disconnects."""
     while (await request.receive())['type'] != 'http.disconnect':
         pass
 
 
 async def _called(served, inputs):
+    """Calls a signature; its errors become HTTP statuses."""
     try:
         return await served.call(inputs)
     except tf.errors.OpError as error:
@@ -359,7 +372,7 @@ async def _called(served, inputs):
 
 
 def _reason(error):
-    """What the graph said, without Python's account of where it stood."""
+    """Returns the graph's error message, without Python's stack traces."""
     text = error.message
     text = re.sub(
         r'(?s)^Graph execution error:.*?<stack traces.*?>\n', '', text
@@ -368,6 +381,7 @@ def _reason(error):
 
 
 def _described(number: int, state: State):
+    """Returns the state of a version in the REST API's format."""
     return {
         'version': str(number),
         'state': state.name,
