@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 
-_SCRIPTS = pathlib.Path(__file__).parent
+_SCRIPTS = pathlib.Path(__file__).parents[1]
 _SECONDS = 3.0
 # Numbers of clients. Each request has one row; the server merges those of
 # several clients.

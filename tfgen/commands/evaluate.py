@@ -41,7 +41,7 @@ flags.DEFINE_integer(
     'num_generated',
     None,
     'Samples of a set, where samples are measured; default: as many as the '
-    'protocol of the measure says, or as there are of data.',
+    'protocol of the metric says, or as there are of data.',
     upper_bound=_MOST,
 )
 flags.DEFINE_integer(
@@ -118,7 +118,7 @@ def _of_export(source, settings):
 
     if flags.FLAGS.workdir or flags.FLAGS.record:
         raise UserError(
-            '--model_dir metrics an export and records nothing: leave '
+            '--model_dir measures an export and records nothing: leave '
             '--workdir and --record out'
         )
     loaded = pretrained.load(source)

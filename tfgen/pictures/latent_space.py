@@ -118,7 +118,6 @@ def interpolation(
         batch = real_examples(config, examples, 2 * COLUMNS)
         ends = encode(functions, batch).reshape(COLUMNS, 2, -1).swapaxes(0, 1)
         shown = {k: v[::2] for k, v in batch.items() if k == 'label'}
-    np.linspace(0, 1, COLUMNS, dtype=np.float32)
     inputs = {
         'z': np.repeat(ends[0], COLUMNS, axis=0).astype(np.float32),
         'z_to': np.repeat(ends[1], COLUMNS, axis=0).astype(np.float32),
