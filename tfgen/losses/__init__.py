@@ -1,1 +1,1 @@
-"""Losses of a GAN, and penalties."""
+"""Losses and penalties of a GAN."""

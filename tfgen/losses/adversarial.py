@@ -1,13 +1,13 @@
 """GAN losses: pure functions of a discriminator's scores, one per example.
 
-A score is any real number, high for what is taken for data. What it means
-is the loss's business: the logit of D(x) = sigmoid(score), the probability
-that x is real; the value of Wasserstein's critic; minus an energy. -log D is
-computed as softplus(-score), which stays finite where sigmoid has already
-rounded to 0 or 1.
+A score is any real number, high for examples taken for data. The loss decides
+its meaning: the logit of D(x) = sigmoid(score), the probability that x is real;
+the value of Wasserstein's critic; or minus an energy. -log D is computed as
+softplus(-score), which stays finite where sigmoid has already rounded to 0 or
+1.
 
-Source: Goodfellow et al. 2014 as the notes derive it, and for the others the
-papers that are named at each. `LOSSES` has them by name.
+Source: Goodfellow et al. 2014 as the notes derive it; the other losses name
+their papers. `LOSSES` holds their names.
 """
 
 import dataclasses
@@ -16,19 +16,19 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-# Scores [B] -> what each adds to a loss that is minimised, [B].
+# Scores [B] -> the loss of each example, [B], which is minimised.
 PerExample = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """What the players of a GAN minimise, of scores.
+    """The losses that the networks of a GAN minimise, as functions of scores.
 
     Attributes:
-      real, fake: the discriminator's, of data and of samples.
-      generator: the generator's, of its samples.
-      encoder: an encoder's, of data that it has encoded: the generator's with
-        the labels exchanged (BiGAN).
+      real, fake: the discriminator's, on data and on samples.
+      generator: the generator's, on its samples.
+      encoder: an encoder's, on data that it has encoded: the generator's loss
+        with the labels exchanged (BiGAN).
       logits: whether a score is the logit of a probability.
     """
 
@@ -40,17 +40,17 @@ class Loss:
 
 
 def real_loss(real_logits: tf.Tensor) -> tf.Tensor:
-    """-log D(x), what a real example adds to -V(D, G): [B] -> [B]."""
+    """-log D(x), the term of a real example in -V(D, G): [B] -> [B]."""
     return tf.nn.softplus(-real_logits)
 
 
 def fake_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-log(1 - D(G(z))), what a fake adds to -V(D, G): [B] -> [B]."""
+    """-log(1 - D(G(z))), the term of a sample in -V(D, G): [B] -> [B]."""
     return tf.nn.softplus(fake_logits)
 
 
 def generator_minimax(fake_logits: tf.Tensor) -> tf.Tensor:
-    """log(1 - D(G(z))), the generator's share of V(D, G): [B] -> [B].
+    """log(1 - D(G(z))), the generator's term of V(D, G): [B] -> [B].
 
     Its gradient vanishes where the discriminator wins (D(G(z)) near 0).
     """
@@ -58,18 +58,19 @@ def generator_minimax(fake_logits: tf.Tensor) -> tf.Tensor:
 
 
 def encoder_minimax(real_logits: tf.Tensor) -> tf.Tensor:
-    """log D(x, E(x)), an encoder's share of V(D, E, G): [B] -> [B].
+    """log D(x, E(x)), the encoder's term of V(D, E, G): [B] -> [B].
 
-    Donahue et al. 2017, equation 2.
+    Source: Donahue et al. 2017, equation 2.
     """
     return -tf.nn.softplus(-real_logits)
 
 
 def generator_non_saturating(fake_logits: tf.Tensor) -> tf.Tensor:
-    """-log D(G(z)): same fixed point, strong gradient early: [B] -> [B].
+    """-log D(G(z)): [B] -> [B].
 
-    Its gradient, where D is optimal, is that of KL(pg || pdata) - 2 JS
-    (Arjovsky and Bottou 2017, theorem 2.5): it pulls two ways.
+    It has the fixed point of `generator_minimax` and a strong gradient early.
+    If D is optimal, the gradient is that of KL(pg || pdata) - 2 JS (Arjovsky
+    and Bottou 2017, theorem 2.5), whose two terms pull in opposite directions.
     """
     return tf.nn.softplus(-fake_logits)
 
@@ -77,31 +78,31 @@ def generator_non_saturating(fake_logits: tf.Tensor) -> tf.Tensor:
 def least_squares(target: float) -> PerExample:
     """(score - target)^2 / 2: [B] -> [B].
 
-    Mao et al. 2017, equation 9: the discriminator's target is 1 for data and
-    0 for samples, the generator's is 1.
+    Source: Mao et al. 2017, equation 9. The discriminator's target is 1 for
+    data and 0 for samples; the generator's is 1.
     """
     return lambda scores: 0.5 * tf.square(scores - target)
 
 
 def minus_score(scores: tf.Tensor) -> tf.Tensor:
-    """-score, for who wants it high: [B] -> [B].
+    """-score, the loss of a network that raises the score: [B] -> [B].
 
-    Arjovsky et al. 2017, equation 3: the critic maximises E f(x) - E f(G(z)),
-    the Wasserstein distance if f is 1-Lipschitz; that it is, is a penalty's
-    business.
+    Source: Arjovsky et al. 2017, equation 3. The critic maximises
+    E f(x) - E f(G(z)), the Wasserstein distance if f is 1-Lipschitz. A penalty
+    must keep f 1-Lipschitz.
     """
     return -scores
 
 
 def plus_score(scores: tf.Tensor) -> tf.Tensor:
-    """score, for who wants it low: [B] -> [B]."""
+    """score, the loss of a network that lowers the score: [B] -> [B]."""
     return tf.identity(scores)
 
 
 def hinge_real(scores: tf.Tensor) -> tf.Tensor:
     """max(0, 1 - score) of data: [B] -> [B].
 
-    Lim and Ye 2017; Miyato et al. 2018, equation 16.
+    Source: Lim and Ye 2017; Miyato et al. 2018, equation 16.
     """
     return tf.nn.relu(1.0 - scores)
 
@@ -112,9 +113,9 @@ def hinge_fake(scores: tf.Tensor) -> tf.Tensor:
 
 
 def energy(scores: tf.Tensor) -> tf.Tensor:
-    """max(0, -score): what EBGAN calls D(x), which is never below 0: [B].
+    """max(0, -score), which EBGAN calls D(x), never below 0: [B] -> [B].
 
-    Of an auto-encoder, whose score is minus its error, it is the error.
+    If the score is minus the error of an auto-encoder, this is the error.
     """
     return tf.nn.relu(-scores)
 
@@ -122,7 +123,8 @@ def energy(scores: tf.Tensor) -> tf.Tensor:
 def margin_fake(margin: float) -> PerExample:
     """max(0, m - D(G(z))) of a sample's energy D: [B] -> [B].
 
-    Zhao et al. 2017, equation 1; equation 2, the generator's, is the energy.
+    Source: Zhao et al. 2017, equation 1. The generator's loss, equation 2, is
+    the energy.
     """
     return lambda scores: tf.nn.relu(margin - energy(scores))
 
@@ -147,9 +149,10 @@ LOSSES = (*_LOSSES, 'margin')
 
 
 def loss(name: str, margin: float = 1.0) -> Loss:
-    """The loss of a name among LOSSES.
+    """The losses of a GAN, by their name in LOSSES.
 
     Args:
+      name: one of LOSSES.
       margin: m of 'margin', in the units of its energy.
     """
     if name == 'margin':
@@ -174,11 +177,11 @@ def value(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
 def jensen_shannon_estimate(
     real_logits: tf.Tensor, fake_logits: tf.Tensor
 ) -> tf.Tensor:
-    """(V + log 4) / 2 in nats, the share of each pair: [B], [B] -> [B].
+    """(V + log 4) / 2 in nats, as one share per pair: [B], [B] -> [B].
 
-    max_D V = 2 JS(data, generator) - log 4, so the mean estimates JS if D is
-    optimal, and a lower bound on it for any other D. At equilibrium (D = 1/2
-    everywhere) it is 0; it is never above log 2.
+    max_D V = 2 JS(data, generator) - log 4. So the mean estimates JS if D is
+    optimal, and a lower bound on JS for any other D. It is 0 at equilibrium
+    (D = 1/2 everywhere), and never above log 2.
     """
     return 0.5 * (value(real_logits, fake_logits) + math.log(4.0))
 
@@ -186,10 +189,10 @@ def jensen_shannon_estimate(
 def wasserstein_estimate(
     real_scores: tf.Tensor, fake_scores: tf.Tensor
 ) -> tf.Tensor:
-    """f(x) - f(G(z)), the share of each pair: [B], [B] -> [B].
+    """f(x) - f(G(z)), as one share per pair: [B], [B] -> [B].
 
-    Its mean estimates the Wasserstein distance from below, in the units of
-    the examples (as the network sees them), where f is 1-Lipschitz; with
-    clipped weights it is the distance times an unknown factor.
+    If f is 1-Lipschitz, the mean estimates the Wasserstein distance from below,
+    in the units of the examples as the network sees them. With clipped weights
+    it is the distance times an unknown factor.
     """
     return real_scores - fake_scores

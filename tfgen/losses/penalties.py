@@ -1,8 +1,8 @@
-"""Penalties of a GAN: what keeps a discriminator smooth, or a generator apart.
+"""Penalties of a GAN: for smooth discriminators, and for diverse samples.
 
-Pure functions of a network, which is given as a function of a list of tensors
-(a BiGAN's discriminator sees two), and of noise; each gives one number per
-example, without its weight.
+They are pure functions of a network and of noise. A discriminator is given as a
+function of a list of tensors, because that of a BiGAN takes two. Each penalty
+gives one number per example, without its weight.
 """
 
 import functools
@@ -17,13 +17,13 @@ from tfgen.noise import Noise
 
 # Tensors [B, ...] -> scores [B].
 Score = Callable[[Sequence[tf.Tensor]], tf.Tensor]
-# Under a square root, whose slope at 0 is infinite: of a row whose gradient is
-# 0 the penalty's own gradient would be NaN.
+# Added under a square root, whose slope at 0 is infinite. Without it, a row
+# whose gradient is 0 would give the penalty a gradient of NaN.
 _SAFE = 1e-12
 
 
 class ClipWeights(keras.constraints.Constraint):
-    """Every weight within [-c, c], after every update.
+    """Keeps every weight within [-c, c] after every update.
 
     Source: Arjovsky et al. 2017, algorithm 1 (WGAN), with c = 0.01.
 
@@ -46,8 +46,8 @@ class ClipWeights(keras.constraints.Constraint):
 def squared_slope(score: Score, tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     """||d score / d x||^2 of each row: [B].
 
-    A row's score must depend on its own row alone. It can be differentiated
-    again.
+    A row's score must depend on that row alone. The result can be
+    differentiated again.
     """
     tensors = [tf.identity(t) for t in tensors]
     _, slopes = with_gradients(
@@ -66,7 +66,7 @@ def gradient_penalty(
 ) -> tf.Tensor:
     """(||d score / d x|| - 1)^2 at a point between a real and a fake: [B].
 
-    The place on the line between the two is uniform, and each row's own.
+    The position on the line between the two is uniform and drawn for each row.
 
     Source: Gulrajani et al. 2017, equation 3 (WGAN-GP), weight 10.
     """
@@ -87,9 +87,9 @@ def dragan(score: Score, real: Sequence[tf.Tensor], noise: Noise) -> tf.Tensor:
     """(||d score / d x|| - 1)^2 near the data: [B].
 
     Source: Kodali et al. 2017, equation 1, weight 10: at x + delta, delta
-    normal. Departure: its deviation is half of the batch's own, over all
-    numbers, where the paper has a constant. (Code that is widely copied adds
-    half of the deviation times a uniform number.)
+    normal. Departure: the deviation of delta is half of the batch's own, over
+    all numbers; the paper uses a constant. (Widely copied code adds half of the
+    deviation times a uniform number.)
     """
     near = []
     for number, x in enumerate(real):
@@ -109,19 +109,20 @@ def orthonormal(
 ) -> tf.Tensor:
     """An unbiased estimate of ||J^T J - I||^2 (Frobenius), J = dG/dz: [B].
 
-    For independent standard normal v and w, E (v^T A w)^2 = ||A||^2; with
-    A = J^T J - I that takes J v and J w alone, by forward mode. The columns of
-    J are tangent vectors of the manifold of samples: it asks that they be
+    For independent standard normal v and w, E (v^T A w)^2 = ||A||^2. With
+    A = J^T J - I this needs J v and J w alone, by forward mode. The columns of
+    J are tangent vectors of the manifold of samples. The penalty makes them
     orthonormal, so that no direction of z is lost and none counts twice.
 
     Source: Qi 2018 (Global versus Localized GAN), equation 8. Departures: the
-    paper takes all of J, and at the codes of data with a second term that
-    keeps G near each of them; here J is estimated, at draws of the prior, and
-    there is no such term.
+    paper computes all of J, at the codes of data, and has a second term that
+    keeps G near each of them. Here J is estimated, at draws of the prior, and
+    that term is absent.
 
     Args:
-      generate: [B, K] -> [B, ...], a row of its own row alone.
-      z: where, [B, K].
+      generate: [B, K] -> [B, ...]; each row depends on its own z alone.
+      z: the points at which J is taken, [B, K].
+      noise: one row per point.
     """
     v, w = noise.normal('v', z.shape[1:]), noise.normal('w', z.shape[1:])
     across = _along(generate, z, v) * _along(generate, z, w)
@@ -129,9 +130,9 @@ def orthonormal(
 
 
 def pulling_away(features: tf.Tensor) -> tf.Tensor:
-    """Squared cosines between a row's features and those of all others: [B].
+    """Mean squared cosine of a row's features and those of other rows: [B].
 
-    Their mean over the OTHER rows of the global batch, without a loop over
+    The mean is over the OTHER rows of the global batch. It needs no loop over
     pairs: sum_j (s_i . s_j)^2 = s_i^T S s_i with S = sum_j s_j s_j^T.
 
     Source: Zhao et al. 2017, equation 4 (EBGAN-PT), weight 0.1.
@@ -145,26 +146,28 @@ def pulling_away(features: tf.Tensor) -> tf.Tensor:
     second = replicas.mean(tf.matmul(unit, unit, transpose_a=True) / rows)
     total = rows * replicas.count()
     pairs = total * tf.reduce_sum(tf.matmul(unit, second) * unit, axis=1)
-    # (A row alone has no others.)
+    # A single row has no others, and the divisor must not be 0.
     return (pairs - 1.0) / tf.maximum(total - 1.0, 1.0)
 
 
 def _at(a, b, share):
-    """a + share (b - a), a share for each row."""
+    """a + share (b - a), with share [B] for each row."""
     share = tf.reshape(share, [-1] + [1] * (a.shape.rank - 1))
     return a + share * (b - a)
 
 
 def _from_one(squares):
+    """(||slope|| - 1)^2 from squared norms: [B] -> [B]."""
     return tf.square(tf.sqrt(squares + _SAFE) - 1.0)
 
 
 def _row_sums(x):
+    """Sums over all axes but the first: [B, ...] -> [B]."""
     return tf.reduce_sum(x, axis=list(range(1, x.shape.rank)))
 
 
 def _along(function, z, direction):
-    """J v: the derivative of function(z) along v."""
+    """J v: the derivative of function(z) along v, which is `direction`."""
     with tf.autodiff.ForwardAccumulator(z, direction) as accumulator:
         made = function(z)
     return accumulator.jvp(made)

@@ -1,8 +1,8 @@
 """Auto-encoders: shallow, deep, convolutional, denoising.
 
 Source: Hinton and Salakhutdinov 2006 (Reducing the Dimensionality of Data with
-Neural Networks); Vincent et al. 2008 (denoising); the notes' road from PCA to
-the VAE, on which noise on the code is the step between the two.
+Neural Networks); Vincent et al. 2008 (denoising); the notes, where noise on
+the code is the step between PCA and the VAE.
 """
 
 from typing import Any, Literal
@@ -21,28 +21,28 @@ from tfgen.noise import Noise
 
 
 class AutoEncoder(LatentModel):
-    """x -> code of K numbers -> x, as near as it can.
+    """Encodes x as K numbers, and decodes these with the least error.
 
-    It says nothing of which codes are likely, and so draws no examples: what
-    lies between two codes may decode to anything.
+    The model has no distribution of codes, so it does not draw examples: a
+    point between two codes may decode to anything.
 
     Args:
       spec: of images, any size.
       network: 'dense' layers or 'convolutional' ones of stride 2.
       units: widths, or channels, of the encoder's hidden layers; the decoder
-        mirrors them. Without any, None, it is the shallow auto-encoder.
-      latent_size: K; the code is linear in the last hidden layer.
+        mirrors them. None, no hidden layers, gives the shallow auto-encoder.
+      latent_size: K. The code is linear in the last hidden layer.
       activation: of the hidden layers.
-      output: 'sigmoid' puts what is decoded into (0, 1); 'linear' leaves it.
-        Shallow, linear and at its best, it spans what PCA spans (Baldi and
-        Hornik 1989).
-      error: what is minimised, summed over an image: 'squared' or
-        'cross_entropy', for which a grey value is the probability of white.
-      input_noise, code_noise: deviation of normal noise that training adds to
-        the image, in [0, 1], and to the code.
-      layerwise_steps: in which each layer with its mirror learns as a
-        Boltzmann machine, before the whole descends; 0 for none. Of dense
-        sigmoid layers; see layerwise.py.
+      output: 'sigmoid' maps the decoder's output to (0, 1); 'linear' leaves it
+        unchanged. At its optimum, a shallow linear auto-encoder spans the same
+        space as PCA (Baldi and Hornik 1989).
+      error: the loss, summed over an image: 'squared', or 'cross_entropy',
+        which takes a grey value as the probability of white.
+      input_noise, code_noise: deviation of the normal noise that training adds
+        to the image, whose values are in [0, 1], and to the code.
+      layerwise_steps: steps in which each layer and its mirror are trained as
+        a Boltzmann machine, before the whole network is trained; 0 for none.
+        Only for dense sigmoid layers; see layerwise.py.
     """
 
     spec_types = (ImageSpec,)
@@ -118,7 +118,7 @@ class AutoEncoder(LatentModel):
         return self.encoder(image)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, K] -> logits (sigmoid), or values: [B, H, W, C]."""
+        """[B, K] -> [B, H, W, C]: logits if 'sigmoid', else values."""
         return self.decoder(z)
 
     def values(self, decoded: tf.Tensor) -> tf.Tensor:
@@ -126,7 +126,7 @@ class AutoEncoder(LatentModel):
         return tf.sigmoid(decoded) if self.squashed else decoded
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The error, summed over the image: [B]."""
+        """The reconstruction error, summed over the image: [B]."""
         image = batch['image']
         seen = image
         if self.input_noise:

@@ -1,7 +1,7 @@
 """A GAN with an encoder: the discriminator judges pairs of x and z.
 
-Source: Donahue et al. 2017 (BiGAN) and Dumoulin et al. 2017 (ALI), whose
-encoder is a distribution: ours as well.
+Source: Donahue et al. 2017 (BiGAN) and Dumoulin et al. 2017 (ALI). As in ALI,
+the encoder gives a distribution.
 """
 
 import tensorflow as tf
@@ -12,14 +12,14 @@ from tfgen.models.gan import GAN
 
 
 class BiGAN(GAN):
-    """Two players: G(z) with q(z|x), and a discriminator d(x, z).
+    """A generator G(z), an encoder q(z|x) and a discriminator d(x, z).
 
-    d tells pairs (x, z ~ q(z|x)) from pairs (G(z), z ~ p(z)). Where it cannot,
-    the two joint distributions are equal, and q(z|x) is the posterior of G:
-    the auxiliary network of the notes that predicts z from x, and without
-    which modes of the data may have no z. G and the encoder move together;
-    the encoder's loss is G's with the labels exchanged. It has the widths of
-    d.
+    d distinguishes pairs (x, z ~ q(z|x)) from pairs (G(z), z ~ p(z)). If it
+    cannot, the two joint distributions are equal, and q(z|x) is the posterior
+    of G. The encoder is the notes' auxiliary network that predicts z from x;
+    without it, some modes of the data may have no z. G and the encoder share
+    one update. The encoder's loss is G's with the labels exchanged. The encoder
+    has the widths of d.
 
     All settings are those of GAN.
     """
@@ -38,7 +38,7 @@ class BiGAN(GAN):
         return self.encoder(self._seen(example), self.one_hot(label))
 
     def _real(self, batch, noise):
-        """x and a draw of q(z|x), its mean without noise."""
+        """x and a draw of q(z|x); without noise, the mean of q(z|x)."""
         example = batch[self.spec.key]
         z, logvar = self.encode(example, batch.get('label'))
         if noise is not None:
@@ -52,7 +52,7 @@ class BiGAN(GAN):
         return [self._seen(self.generate(z, label, training=training)), z]
 
     def _generator_data_terms(self, judge, batch, noise) -> Terms:
-        """What the encoder minimises; unrolled, it is the data's share too."""
+        """The encoder's loss, [B]. If unrolled, it is also G's loss on data."""
         scores = judge(self._real(batch, noise), 'real')
         return {'encode': self._objective.encoder(scores)}
 

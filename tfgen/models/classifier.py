@@ -1,4 +1,4 @@
-"""A classifier of images, in whose features samples are compared with data."""
+"""A classifier of images; its features serve to compare samples with data."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ from tfgen.noise import Noise
 
 
 class Classifier(Model):
-    """p(label | image) by convolutions: LeNet's plan (LeCun et al. 1998).
+    """p(label | image) by convolutions, as in LeNet (LeCun et al. 1998).
 
-    After each pair of 3x3 convolutions the sides are halved; a dense layer,
-    whose values are the features, comes before the logits.
+    Each pair of 3x3 convolutions halves the sides. A dense layer, whose values
+    are the features, comes before the logits.
 
     Args:
       spec: of images with labels.
@@ -65,7 +65,7 @@ class Classifier(Model):
     def features(
         self, image: tf.Tensor, noise: Noise | None = None
     ) -> tf.Tensor:
-        """[B, H, W, C] in [0, 1] -> float32 [B, F], not negative."""
+        """[B, H, W, C] in [0, 1] -> features, float32 [B, F], not negative."""
         maps = self.convolutions(image * 2.0 - 1.0)
         if noise is not None:
             maps = dropout(maps, self.dropout, noise, 'maps')
@@ -85,7 +85,7 @@ class Classifier(Model):
         }
 
     def signatures(self) -> dict[str, Signature]:
-        """Also `features`, with the probabilities of classes."""
+        """Adds `features`, which also returns the class probabilities."""
         return super().signatures() | {
             'features': Signature(self._serve_features, (self.spec.key,))
         }

@@ -1,8 +1,8 @@
-"""The generative adversarial network: any loss, penalty and network.
+"""The generative adversarial network, with any loss, penalty and network.
 
 Source: Goodfellow et al. 2014 (the game), Radford et al. 2016 (DCGAN), Miyato
-and Koyama 2018 (how the label enters the discriminator); of each loss, penalty
-and network see adversarial, penalties and layers.networks.
+and Koyama 2018 (the label in the discriminator). The sources of each loss,
+penalty and network are in adversarial, penalties and layers.networks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +28,7 @@ from tfgen.models.contracts.updates import (
 )
 from tfgen.noise import Noise
 
-# Weights of the penalties in the papers that propose them; that of
+# Weights of the penalties in the papers that propose them; the weight of
 # 'orthonormal' is ours.
 _WEIGHTS = {
     'weight_clipping': 0.01,
@@ -38,53 +38,52 @@ _WEIGHTS = {
     'orthonormal': 1.0,
     'pulling_away': 0.1,
 }
-# Of these the rows of a batch need each other.
+# Penalties that use cross-example statistics.
 _TOGETHER = ('dragan', 'pulling_away')
 
 
 class GAN(LatentVariableModel):
-    """Two players: a generator G(z) and a discriminator d(x), whose score is
-    high where it takes x for data.
+    """A generator G(z) and a discriminator d(x), which scores data high.
 
-    Departures from Radford et al.: no batch norm in the discriminator, where
-    it lets one example's score depend on another's. From the papers of losses
-    and penalties: Adam throughout, where WGAN has RMSProp.
+    Departures from Radford et al.: no batch norm in the discriminator, because
+    it makes one example's score depend on the others. Departures from the
+    papers of losses and penalties: Adam throughout, where WGAN has RMSProp.
 
     Args:
       spec: of images or points.
-      network: 'dcgan', convolutions (of images), or 'mlp', the multi-layer
+      network: 'dcgan', convolutions (images only), or 'mlp', the multi-layer
         perceptrons of the first GAN.
-      generator_units: of each hidden layer of G, its channels or width; a
-        dcgan up-samples once after each.
-      discriminator_units: likewise of d, which a dcgan down-samples before
-        each.
+      generator_units: channels or widths of the hidden layers of G; a dcgan
+        up-samples once after each.
+      discriminator_units: the same for d; a dcgan down-samples before each.
       discriminator: 'score', a number; or 'energy', minus the error of an
         auto-encoder (EBGAN), whose code is the last of discriminator_units.
-      self_modulation: whether z (and what else goes into G) scales and shifts
-        each hidden layer of a dcgan's G. Without, a G of more than two
-        up-samplings may forget z: it then paints one picture.
+      self_modulation: whether z and all other inputs of G scale and shift each
+        hidden layer of a dcgan's G. Without it, a G of more than two
+        up-samplings may ignore z; all samples are then equal.
       latent_size: K.
-      prior: of z: 'normal', N(0, 1); 'uniform' in (-1, 1); 'mixture', of ten
-        normals of deviation 0.15 around places in (-1, 1) (Ben-Yosef and
-        Weinshall 2018), equally probable.
+      prior: of z: 'normal', N(0, 1); 'uniform' in (-1, 1); 'mixture', ten
+        equally probable normals of deviation 0.15, whose means lie in (-1, 1)
+        (Ben-Yosef and Weinshall 2018).
       loss: see adversarial.
       margin: m of loss 'margin'.
-      penalty: see penalties; of d but for 'orthonormal' and 'pulling_away',
-        which are of G.
-      penalty_weight: None for that of its paper (1 for 'orthonormal', which
-        has none); for 'weight_clipping' it is the largest weight.
-      unrolled_steps: k, of Unrolled GAN: G minimises the whole value, its data
-        term included, as it will be after k updates of d.
+      penalty: see penalties. 'orthonormal' and 'pulling_away' act on G, the
+        others on d.
+      penalty_weight: None for the weight in the penalty's paper (1 for
+        'orthonormal', which has none). For 'weight_clipping' it is the largest
+        absolute weight of d.
+      unrolled_steps: k of Unrolled GAN: G minimises the whole value, including
+        its data term, as it will be after k updates of d.
       spectral_norm: whether every layer of d has norm 1.
-      discriminator_updates: updates of d for one of G, each on new data.
-      discriminator_rate: learning rate of d; None for that of the run.
+      discriminator_updates: updates of d per update of G, each on new data.
+      discriminator_rate: learning rate of d; None for the rate of the run.
       dropout: rate after each hidden layer of d.
-      conditional: see Model. The label is concatenated to z, and
-        enters d as v_y . f(x).
+      conditional: see Model. The label is concatenated to z, and enters d as
+        v_y . f(x).
     """
 
     spec_types = (ImageSpec, PointSpec)
-    # Whether a dcgan's G has it.
+    # Whether a dcgan's G has batch norm.
     _batch_norm = True
 
     def __init__(
@@ -153,27 +152,28 @@ class GAN(LatentVariableModel):
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
-        """Batch norm in a dcgan's G, and what takes rows together."""
+        """Whether rows interact: by batch norm, unrolling or the penalty."""
         return bool(
             (settings['network'] == 'dcgan' and cls._batch_norm)
             or settings.get('unrolled_steps')
             or settings.get('penalty') in _TOGETHER
         )
 
-    # The networks. A variant says what else goes in.
+    # The networks. Variants of the GAN add their own networks and inputs.
 
     def _variant_networks(self, units: Sequence[int]) -> None:
-        """Makes what else there is; the widths are those of d."""
+        """Makes a variant's own networks; `units` are the widths of d."""
 
     def _context_size(self) -> int:
-        """Numbers that G takes beside z and label."""
+        """Number of inputs of G besides z and label."""
         return 0
 
     def _judged(self) -> tuple[Sequence[int], int]:
-        """What d takes: a shape, and how many numbers beside it."""
+        """The inputs of d: the shape of x, and the number of others."""
         return self.spec.shape, 0
 
     def _generator(self, num_features, units, shape=None, **options):
+        """A network [B, num_features] -> [B, *shape], of the chosen type."""
         shape = shape or self.spec.shape
         if self._network == 'mlp':
             options = {
@@ -190,6 +190,7 @@ class GAN(LatentVariableModel):
         )
 
     def _features(self, shape, extra, units, regularization):
+        """The hidden layers of d: x [B, *shape], [B, extra] -> [B, F]."""
         if self._network == 'mlp':
             return networks.DenseFeatures(shape, extra, units, regularization)
         return networks.ConvolutionalFeatures(
@@ -197,6 +198,7 @@ class GAN(LatentVariableModel):
         )
 
     def _discriminator(self, kind, units, regularization, energies):
+        """Makes d. With `energies` the loss takes scores for energies."""
         shape, extra = self._judged()
         features = self._features(shape, extra, units, regularization)
         if kind == 'score':
@@ -218,10 +220,10 @@ class GAN(LatentVariableModel):
             head = networks.Energy(decoder, not energies, regularization)
         return networks.Discriminator(features, head)
 
-    # What is made, and what is said of it.
+    # Samples and their scores.
 
     def draw_prior(self, noise: Noise) -> tf.Tensor:
-        """z: float32 [B, K]; see `prior`."""
+        """Draws z from `prior`: float32 [B, K]."""
         if self.prior == 'uniform':
             return 2.0 * noise.uniform('z', [self.latent_size]) - 1.0
         z = noise.normal('z', [self.latent_size])
@@ -235,8 +237,10 @@ class GAN(LatentVariableModel):
     def prior_quantiles(
         cls, uniform: np.ndarray, settings: Mapping[str, Any]
     ) -> np.ndarray:
-        """See LatentVariableModel. In a mixture the first number also chooses
-        the component."""
+        """See LatentVariableModel.
+
+        In a mixture the first number also chooses the component.
+        """
         prior = settings.get('prior', 'normal')
         if prior == 'uniform':
             return 2.0 * uniform - 1.0
@@ -250,9 +254,9 @@ class GAN(LatentVariableModel):
         return places[place.astype(int)] + _DEVIATION * offset
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """G(z): [B, K] -> [B, *spec.shape], in [0, 1] if images.
+        """G(z): [B, K] -> [B, *spec.shape], in [0, 1] for images.
 
-        A row depends on its own z alone.
+        Each row depends on its own z alone.
         """
         return self.generate(z, label)
 
@@ -263,10 +267,10 @@ class GAN(LatentVariableModel):
         context: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """G(z), and with `training` by the statistics of the batch.
+        """G(z): [B, K] -> [B, *spec.shape].
 
-        [B, K] -> [B, *spec.shape]. In training batch norm also updates its
-        averages.
+        With `training`, batch norm uses the statistics of the batch, and also
+        updates its averages.
         """
         features = concat_features(z, self.one_hot(label), context)
         made = self.generator(features, training=training)
@@ -288,25 +292,27 @@ class GAN(LatentVariableModel):
         return self._hidden(self._real(batch, None), batch, None)
 
     def _hidden(self, tensors, batch, noise):
+        """The last hidden layer of d: list of tensors -> float32 [B, F]."""
         x, extra = self._inputs(tensors, batch, noise)
         return tf.cast(self.discriminator.features(x, extra), tf.float32)
 
     @property
     def _images(self):
+        """Whether the examples are images."""
         return isinstance(self.spec, ImageSpec)
 
     def _seen(self, example):
         """An example as the networks see it: images in [-1, 1]."""
         return example * 2.0 - 1.0 if self._images else example
 
-    # The game. What d judges is a list of tensors; for a GAN of one.
+    # The game. d judges a list of tensors; for a plain GAN the list has one.
 
     def _real(self, batch, noise) -> list[tf.Tensor]:
-        """What d judges of data."""
+        """The list of tensors that d judges as data."""
         return [self._seen(batch[self.spec.key])]
 
     def _fake(self, batch, noise, training=True) -> list[tf.Tensor]:
-        """What d judges of G."""
+        """The list of tensors that d judges as samples of G."""
         z = self.draw_prior(noise)
         label = batch.get('label')
         return [self._seen(self.generate(z, label, training=training))]
@@ -316,6 +322,7 @@ class GAN(LatentVariableModel):
         one_hot = self.one_hot(batch.get('label'))
 
         def judge(tensors, name=None):
+            """Scores [B] of tensors; with a name, dropout by its noise."""
             drops = noise.scope(name) if name else None
             x, extra = self._inputs(tensors, batch, noise)
             return self.discriminator(x, extra, one_hot, noise=drops)
@@ -323,15 +330,15 @@ class GAN(LatentVariableModel):
         return judge
 
     def _inputs(self, tensors, batch, noise):
-        """What the network of d takes: an example, and numbers or None."""
+        """The arguments x and extra of Discriminator; extra may be None."""
         x, *extra = tensors
         return x, extra[0] if extra else None
 
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """What d minimises of data and of samples, and its penalty: [B].
+        """The losses of d on data and on samples, and its penalty: [B].
 
-        With the losses of logits -log D(x) and -log(1 - D(G(z))), whose sum
-        is -V(D, G).
+        If scores are logits, the losses are -log D(x) and -log(1 - D(G(z))),
+        whose sum is -V(D, G).
         """
         judge = self._judge(batch, noise)
         real, fake = self._real(batch, noise), self._fake(batch, noise)
@@ -350,7 +357,7 @@ class GAN(LatentVariableModel):
         return terms | {'penalty': self.penalty_weight * held}
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """What G minimises of samples and of data, and its penalty: [B]."""
+        """The losses of G on samples and on data, and its penalty: [B]."""
         judge = self._judge(batch, noise)
         fake = self._fake(batch, noise)
         terms = {'fool': self._objective.generator(judge(fake, 'fake'))}
@@ -368,11 +375,11 @@ class GAN(LatentVariableModel):
         return terms | {'penalty': self.penalty_weight * apart}
 
     def _generator_data_terms(self, judge, batch, noise) -> Terms:
-        """What G minimises of data: [B].
+        """The loss of G on data: [B].
 
         Unrolled, G minimises the whole value f(G, d) after d's updates
-        (Metz et al. 2017, equation 5). The share of the data, E log D(x),
-        depends on G through these updates; without them it does not.
+        (Metz et al. 2017, equation 5). The data term, E log D(x), depends on G
+        through these updates. Without them it does not, and is left out.
         """
         if not self.unrolled_steps:
             return {}
@@ -380,12 +387,13 @@ class GAN(LatentVariableModel):
         return {'real': -self._objective.real(real)}
 
     def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
-        """How the game stands, without dropout: [B].
+        """Diagnostics of the game, without dropout: [B].
 
-        Where scores are logits, D(x) and D(G(z)) in [0, 1], both 1/2 at the
+        If scores are logits: D(x) and D(G(z)) in [0, 1], both 1/2 at the
         equilibrium, and `jensen_shannon`, the share of each row in
-        adversarial.jensen_shannon_estimate. Else the scores; of Wasserstein's
-        loss also the share in adversarial.wasserstein_estimate.
+        adversarial.jensen_shannon_estimate. Otherwise the scores; with
+        Wasserstein's loss also the share of each row in
+        adversarial.wasserstein_estimate.
         """
         judge = self._judge(batch, noise)
         real = judge(self._real(batch, noise))
@@ -420,15 +428,17 @@ class GAN(LatentVariableModel):
         return (discriminator, generator, *self._upkeep())
 
     def _generator_variables(self):
+        """The variables that the update of G moves."""
         return self.generator.trainable_variables
 
     def _upkeep(self):
+        """Iterates the spectral norms after each step, if d has any."""
         layers = normalised.spectral_layers(self.discriminator)
         iterations = [layer.iterate for layer in layers]
         return (PostUpdate('norms', iterations),) if layers else ()
 
     def signatures(self) -> dict[str, Signature]:
-        """Also `score`, d of an example."""
+        """Adds `score`, the score d(x) of an example."""
         inputs = self.with_label(self.spec.key)
         score = Signature(self._serve_score, inputs)
         return super().signatures() | {'score': score}
@@ -437,10 +447,11 @@ class GAN(LatentVariableModel):
         return {'score': self.score(example, label)}
 
 
+# Standard deviation of each component of the prior 'mixture'.
 _DEVIATION = 0.15
 
 
 def _places(size: int, count: int = 10) -> np.ndarray:
-    """The means of the prior 'mixture': always the same, [count, K]."""
+    """The means of the prior 'mixture', always the same: [count, K]."""
     random = np.random.RandomState(1812)
     return random.uniform(-1.0, 1.0, [count, size]).astype(np.float32)

@@ -9,18 +9,18 @@ from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.updates import BatchUpdate, Update
 from tfgen.noise import Noise
 
-# Of a variance: of a few points on a line there is none across it.
+# Added to the variances: a few points on a line have no variance across it.
 _FLOOR = 1e-6
 
 
 class Gaussian(LikelihoodModel):
-    """N(mean, covariance) of points: the maximum of the likelihood.
+    """N(mean, covariance) of points, fitted by maximum likelihood.
 
-    The moments are averages over all batches so far, so that one pass over a
-    set is the whole training, and its order has no influence.
+    The moments are averages over all batches so far. One pass over a set is
+    therefore the whole training, and the order of the batches has no influence.
 
     Args:
-      spec: of points in D dimensions.
+      spec: of points with D numbers.
     """
 
     spec_types = (PointSpec,)
@@ -54,11 +54,13 @@ class Gaussian(LikelihoodModel):
         return (BatchUpdate('moments', self._statistics, self._assign),)
 
     def _statistics(self, batch, noise):
+        """The loss term [B], and the moments x [B, D] and x x^T [B, D, D]."""
         x = batch['point']
         shown = self.loss_terms(batch, noise)
         return shown | {'first': x, 'second': x[:, :, None] * x[:, None]}
 
     def _assign(self, means, step):
+        """Averages the moments over all batches so far."""
         share = 1.0 / (tf.cast(step, tf.float32) + 1.0)
         for moment in (self.first, self.second):
             mean = means[moment.name]

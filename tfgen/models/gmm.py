@@ -1,7 +1,7 @@
-"""Mixture of Gaussians, fitted by expectation and maximisation.
+"""Mixture of Gaussians, fitted by expectation maximisation (EM).
 
 Source: Dempster, Laird and Rubin 1977; Bishop 2006, section 9.2; the notes'
-mixture, whose discrete code the VAE turns into a distributed one.
+mixture, whose discrete code becomes a distributed one in the VAE.
 """
 
 import math
@@ -23,22 +23,22 @@ Covariance = Literal['full', 'tied', 'diagonal', 'spherical']
 class GMM(LikelihoodModel):
     """p(x) = sum over m of mixing_m N(x; mean_m, covariance_m).
 
-    An epoch is one iteration of EM, in batches of any size: it averages what
-    the M step needs over all examples, in float64, and never lowers the
-    likelihood of the training set. The first iteration starts from centres of
-    k-means++ (Arthur and Vassilvitskii 2007) among the first batch, with the
+    An epoch is one iteration of EM, in batches of any size. It averages the
+    sums of the M step over all examples, in float64, and never lowers the
+    likelihood of the training set. The first iteration starts from k-means++
+    centres (Arthur and Vassilvitskii 2007) among the first batch, with the
     covariance within their clusters.
 
     Args:
       spec: of images or points; D numbers an example. The density of images is
-        on [0, 1], of real values; what is drawn is clipped to it.
-      num_components: M, at most as many as there are training examples. Of
-        a first batch with fewer different examples some begin alike, and stay
-        so.
+        over real values on [0, 1]; samples are clipped to this range.
+      num_components: M, at most the number of training examples. If the first
+        batch has fewer different examples, some components start equal and
+        stay equal.
       covariance: of each component: 'full'; 'tied', full and the same for all;
         'diagonal'; 'spherical', one variance for all numbers.
-      variance_floor: least variance, in any direction. The M step is the best
-        one of those that keep to it.
+      variance_floor: least variance, in any direction. The M step is the
+        optimum under this constraint.
     """
 
     spec_types = (ImageSpec, PointSpec)
@@ -63,7 +63,7 @@ class GMM(LikelihoodModel):
         }
         self.mixing = self._weight([num_components], 'mixing')
         self.means = self._weight([num_components, size], 'means')
-        # The Cholesky factor of each covariance, or deviations.
+        # The Cholesky factor of each covariance, or standard deviations.
         self.scales = self._weight(shapes[covariance], 'scales')
         self.mixing.assign(tf.ones_like(self.mixing) / num_components)
         ones = tf.ones(shapes[covariance], tf.float64)
@@ -83,10 +83,12 @@ class GMM(LikelihoodModel):
             )
 
     def _weight(self, shape, name):
+        """A float64 weight that starts at zero."""
         return self.add_weight(shape, 'zeros', 'float64', name=name)
 
     @property
     def _matrices(self):
+        """Whether covariances are matrices."""
         return self.covariance in ('full', 'tied')
 
     @property
@@ -99,11 +101,12 @@ class GMM(LikelihoodModel):
         scales = tf.convert_to_tensor(self.scales)
         lengths = tf.linalg.diag_part(scales) if self._matrices else scales
         if self.covariance == 'tied':
-            # In coordinates in which all deviations are 1.
+            # Whitened coordinates, in which all deviations are 1.
             x, means = (_whitened(scales[0], rows) for rows in (x, means))
             scales = tf.ones_like(means)
 
         def distance(component):
+            """Squared distances in units of deviations: [B]."""
             mean, scale = component
             if self.covariance == 'full':
                 off = _whitened(scale, x - mean)
@@ -111,7 +114,7 @@ class GMM(LikelihoodModel):
                 off = (x - mean) / scale
             return tf.reduce_sum(tf.square(off), axis=1)
 
-        # One component after another: all at once may not fit the memory.
+        # One component at a time: all at once may not fit into memory.
         squares = tf.map_fn(
             distance, (means, scales), fn_output_signature=x.dtype
         )  # [M, B]
@@ -132,7 +135,7 @@ class GMM(LikelihoodModel):
         return tf.cast(tf.nn.softmax(self.log_joint(example)), tf.float32)
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """Draws a component by its weight, then from it."""
+        """Draws a component by its weight, then an example from it."""
         ends = tf.cumsum(tf.convert_to_tensor(self.mixing))
         u = tf.cast(noise.uniform('component', []), tf.float64) * ends[-1]
         chosen = tf.searchsorted(ends, u, side='right')
@@ -151,7 +154,7 @@ class GMM(LikelihoodModel):
         return self.spec.clip(tf.reshape(x, [-1, *self.spec.shape]))
 
     def num_free(self) -> int:
-        """Free parameters, as the Bayesian information criterion counts."""
+        """Number of free parameters, for the Bayesian information criterion."""
         count, size = self.num_components, self.spec.dimensions
         pairs = size * (size + 1) // 2
         shapes = {
@@ -165,7 +168,7 @@ class GMM(LikelihoodModel):
     # The fit.
 
     def initialize_from(self, batch: Batch, noise: Noise) -> None:
-        """Centres of k-means++, and what follows from the nearest one."""
+        """Starts from k-means++ centres, each with its nearest examples."""
         x = self._flat(batch[self.spec.key])
         u = tf.cast(noise.uniform('centre', [self.num_components])[0], x.dtype)
         centres = plus_plus(x, u)
@@ -173,7 +176,7 @@ class GMM(LikelihoodModel):
         shares = tf.one_hot(nearest, self.num_components, dtype=x.dtype)
         count = tf.reduce_sum(shares, axis=0)
         means = tf.matmul(shares, x, transpose_a=True) / count[:, None]
-        # (None is nearer to the second of two equal centres.)
+        # The second of two equal centres has no examples.
         means = tf.where(count[:, None] > 0, means, centres)
         off = x - tf.gather(means, nearest)
         rows = tf.cast(tf.shape(x)[0], x.dtype)
@@ -216,7 +219,7 @@ class GMM(LikelihoodModel):
         return shown, self._sums(x, shares)
 
     def _sums(self, x, shares):
-        """Of rows x [B, D] that belong to components by shares [B, M]."""
+        """Sums for the M step, from rows x [B, D] and weights [B, M]."""
         if self.covariance == 'full':
             second = tf.map_fn(
                 lambda share: tf.matmul(
@@ -238,7 +241,7 @@ class GMM(LikelihoodModel):
     def _solve(self, sums):
         """The M step: mixing, means and scales."""
         weight, second = sums['weight'], sums['second']
-        # A component that has lost all examples stays where it is.
+        # A component that has lost all examples keeps its parameters.
         alive = weight > _LOST
         share = tf.where(alive, weight, 1.0)[:, None]
         means = tf.where(alive[:, None], sums['first'] / share, self.means)
@@ -259,7 +262,7 @@ class GMM(LikelihoodModel):
         return [weight / tf.reduce_sum(weight), means, scales]
 
     def _scale(self, covariance):
-        """Cholesky factors or deviations, of what keeps to the floor."""
+        """Cholesky factors or deviations of covariances, after the floor."""
         if not self._matrices:
             return tf.sqrt(tf.maximum(covariance, self.variance_floor))
         values, vectors = tf.linalg.eigh(covariance)
@@ -269,38 +272,47 @@ class GMM(LikelihoodModel):
         )
 
     def _flat(self, example):
+        """[B, *spec.shape] -> float64 [B, D]."""
         x = tf.reshape(example, [-1, self.spec.dimensions])
         return tf.cast(x, tf.float64)
 
     def signatures(self) -> dict[str, Signature]:
-        """Also `responsibilities`."""
+        """Adds `responsibilities`."""
         return super().signatures() | {
             'responsibilities': Signature(self._serve_shares, (self.spec.key,))
         }
 
     def _serve_shares(self, example):
+        """The signature 'responsibilities'."""
         return {'responsibilities': self.responsibilities(example)}
 
 
-_LOST = 1e-12  # of all examples
+# A component with no more than this share of all examples has lost them.
+_LOST = 1e-12
 
 
 def _whitened(scale, rows):
-    """scale^-1 of each row, for a Cholesky factor: [D, D], [B, D] -> [B, D]."""
+    """scale^-1 x for each row x of `rows`: [D, D], [B, D] -> [B, D].
+
+    `scale` is a Cholesky factor.
+    """
     return tf.transpose(tf.linalg.triangular_solve(scale, tf.transpose(rows)))
 
 
 def plus_plus(points: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """Centres among points, each likely as its squared distance to the others.
+    """Chooses M of N points as centres, by k-means++.
+
+    The probability of a point is proportional to its squared distance to the
+    nearest centre so far; the first centre is uniform.
 
     Source: Arthur and Vassilvitskii 2007 (k-means++), section 2.2.
 
     Args:
       points: float64 [N, D].
-      uniform: float64 [M] in (0, 1); decides.
+      uniform: float64 [M] in (0, 1); decides the draws.
 
     Returns:
-      float64 [M, D]. Points that are all alike give equal centres.
+      float64 [M, D]. If all points are equal, so are the centres.
     """
     count = tf.shape(points)[0]
     likely = tf.ones([count], points.dtype)

@@ -18,27 +18,28 @@ from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import Noise
 
-_DRAWS = 64  # of the lower layer, for the mean of the upper one
+# Draws of the lower latent layer that estimate the mean of the upper one.
+_DRAWS = 64
 
 
 class HierarchicalVAE(VariationalAutoEncoder):
-    """p(x) = integral of p(top) p(low | top) p(x | low); q goes up: q(low | x)
-    q(top | low).
+    """A VAE with p(x) = integral of p(top) p(low | top) p(x | low).
 
-    All are normal but the last, of binary pixels. Each conditional is a network
-    of two dense layers.
+    Inference goes up: q(low, top | x) = q(low | x) q(top | low). All these
+    distributions are normal, except p(x | low), which is of binary pixels. Each
+    conditional is a network with two dense hidden layers.
 
-    To everyone else z is the K standard normal numbers that an example is made
-    of: those of `top`, then those of low = mean + deviation * z, given top. So
-    the prior is N(0, 1), and decoding draws nothing.
+    For other modules, z is the K standard normal numbers from which an example
+    is made: the numbers of `top`, then those of low = mean + deviation * z,
+    given top. So the prior of z is N(0, 1), and decoding draws nothing.
 
     Args:
       spec: of binary images, any size.
-      low_size, top_size: of the latent variables; K is their sum.
-      low_units, top_units: width of the dense layers between image and `low`,
+      low_size, top_size: sizes of the latent variables; K is their sum.
+      low_units, top_units: widths of the dense layers between image and `low`,
         and between `low` and `top`.
-      activation: of these.
-      importance_samples: see CVAE.
+      activation: of these layers.
+      importance_samples: see VariationalAutoEncoder.
     """
 
     spec_types = (ImageSpec,)
@@ -60,6 +61,7 @@ class HierarchicalVAE(VariationalAutoEncoder):
         wide, narrow = (low_units,) * 2, (top_units,) * 2
 
         def up(shape, units, size):
+            """An encoder that gives mean and logvar of `size` numbers."""
             return coders.encoder('dense', shape, units, 2 * size, activation)
 
         self.to_low = up(spec.shape, wide, low_size)
@@ -81,7 +83,7 @@ class HierarchicalVAE(VariationalAutoEncoder):
     def encode(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """q(z|x) along the means: [B, H, W, C] -> mean, logvar, [B, K]."""
+        """q(z|x) with `low` at its mean, as mean and logvar, each [B, K]."""
         low, low_logvar = coders.normal(self.to_low, image)
         top, top_logvar = coders.normal(self.to_top, low)
         expected, logvar = coders.normal(self.from_top, top)
@@ -94,10 +96,10 @@ class HierarchicalVAE(VariationalAutoEncoder):
     def posterior_means(
         self, image: tf.Tensor, label: tf.Tensor | None, noise: Noise
     ) -> tf.Tensor:
-        """E of `top` and of `low` under q: [B, H, W, C] -> [B, K].
+        """Means of `top` and `low` under q: [B, H, W, C] -> [B, K].
 
-        The mean of q(low | x) is exact, that of `top` an average over draws of
-        `low` (Burda et al. 2016, section 5.2).
+        The mean of q(low | x) is exact. The mean of `top` is an average over
+        draws of `low` (Burda et al. 2016, section 5.2).
         """
         mean, logvar = coders.normal(self.to_low, image)
         eps = noise.normal('low', [_DRAWS, self.low_size])
@@ -114,7 +116,7 @@ class HierarchicalVAE(VariationalAutoEncoder):
         return self.from_low(_drawn(*coders.normal(self.from_top, top), low))
 
     def values(self, decoded: tf.Tensor) -> tf.Tensor:
-        """P(x = 1)."""
+        """P(x = 1): [B, H, W, C]."""
         return tf.sigmoid(decoded)
 
     def log_likelihood(
@@ -127,12 +129,13 @@ class HierarchicalVAE(VariationalAutoEncoder):
         return probability.log_bernoulli(example, self.decode(z))
 
     def _terms(self, image, noise, count=1):
-        """log p(x | low), and log of q / p of what was drawn, each [B S].
+        """log p(x | low), and log of q / p at the drawn values, each [B S].
 
-        S = `count` draws of each image, side by side.
+        Each image has S = `count` draws, in adjacent rows.
         """
 
         def normal(name, size):
+            """Standard normal noise: [B S, size]."""
             return tf.reshape(noise.normal(name, [count, size]), [-1, size])
 
         image = tf.repeat(image, count, axis=0)
@@ -149,7 +152,10 @@ class HierarchicalVAE(VariationalAutoEncoder):
         return probability.log_bernoulli(image, self.from_low(low)), rate
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """-ELBO = distortion + rate in nats, or the bound of draws: [B]."""
+        """-ELBO = distortion + rate, or minus the bound, in nats: [B].
+
+        The importance weighted bound replaces the ELBO for several draws.
+        """
         image, count = batch['image'], self.importance_samples
         if count > 1:
             weights = self.log_weights(image, None, noise, count)
@@ -180,4 +186,5 @@ class HierarchicalVAE(VariationalAutoEncoder):
 
 
 def _drawn(mean, logvar, normal):
+    """A draw of N(mean, exp(logvar)), made of standard normal numbers."""
     return mean + normal * tf.exp(0.5 * logvar)

@@ -1,6 +1,6 @@
 """A conditional GAN whose condition is any visible part of the image.
 
-Source: the notes' shared model, which is given any sub-condition; Mirza and
+Source: the notes' shared model, whose condition is any sub-condition; Mirza and
 Osindero 2014 (conditional GAN), Pathak et al. 2016 (Context Encoder, section
 3.2, for the adversarial part; we have no other).
 """
@@ -16,23 +16,23 @@ from tfgen.noise import Noise
 
 
 class InpaintingGAN(GAN):
-    """Two players: G(z, what is visible), and d(x, what is visible).
+    """A generator G(z, visible part) and a discriminator d(x, visible part).
 
-    Mask and visible pixels go into both; what G paints over visible pixels is
-    thrown away. In training each image has a mask of its own: all is hidden
-    with probability 1/2; else a rectangle is, or all but a rectangle, or single
-    pixels are. Completing an image of which nothing is visible is sampling.
-    G reads what is visible through a network of the widths of d, and has no
-    batch norm.
+    Both networks take the mask and the visible pixels. The output of G at
+    visible pixels is discarded. In training each image has its own mask. It
+    hides everything with probability 1/2; otherwise it hides a rectangle, all
+    but a rectangle, or single pixels. Sampling is the completion of an image
+    with nothing visible. G reads the visible part through a network with the
+    widths of d, and has no batch norm.
 
     All settings are those of GAN.
     """
 
     spec_types = (ImageSpec,)
-    labels_last = False  # what G reads stands behind them
-    # It would scale z to nothing beside what G reads, which is the same for all
-    # rows that show nothing, and other in each place of the first map: all
-    # samples were one picture.
+    labels_last = False  # the context of G comes after labels
+    # Batch norm would drown z in the context, and all samples would be equal.
+    # The context is the same for all rows with nothing visible, and differs
+    # from place to place in the first map.
     _batch_norm = False
 
     def _variant_networks(self, units):
@@ -60,11 +60,11 @@ class InpaintingGAN(GAN):
         context: tf.Tensor | None = None,
         training: bool = False,
     ) -> tf.Tensor:
-        """What G paints: [B, K] -> [B, H, W, C].
+        """G(z, context): [B, K] -> [B, H, W, C].
 
         Args:
-          context: visible pixels and mask, [B, H, W, C + 1]; None where
-            nothing is visible.
+          context: visible pixels and mask, [B, H, W, C + 1]; None if nothing
+            is visible.
         """
         if context is None:
             context = self._nothing(z)
@@ -78,35 +78,38 @@ class InpaintingGAN(GAN):
         noise: Noise,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Draws all that `mask` hides at once; see Completing."""
+        """Draws all hidden pixels at once; see Completing."""
         context = self._context(example, mask)
         made = self.generate(self.draw_prior(noise), label, context)
         return tf.where(mask > 0.5, example, made)
 
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """See GAN; each image has a mask of its own."""
+        """See GAN; each image has its own mask."""
         return super().discriminator_loss_terms(
             self._masked(batch, noise), noise
         )
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """See GAN; each image has a mask of its own."""
+        """See GAN; each image has its own mask."""
         return super().generator_loss_terms(self._masked(batch, noise), noise)
 
     def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
-        """See GAN; each image has a mask of its own."""
+        """See GAN; each image has its own mask."""
         return super().diagnostics(self._masked(batch, noise), noise)
 
     # The game.
 
     def _context(self, example, mask):
+        """The visible pixels and the mask: [B, H, W, C + 1]."""
         return tf.concat([self._seen(example) * mask, mask], axis=-1)
 
     def _nothing(self, rows):
+        """The context with nothing visible: [B, H, W, C + 1]."""
         height, width, channels = self.spec.shape
         return tf.zeros([tf.shape(rows)[0], height, width, channels + 1])
 
     def _masked(self, batch, noise):
+        """The batch with a random mask and its context."""
         mask = random_mask(self.spec.height, self.spec.width, noise)
         context = self._context(batch['image'], mask)
         return batch | {'mask': mask, 'context': context}
@@ -118,6 +121,6 @@ class InpaintingGAN(GAN):
 
     def _inputs(self, tensors, batch, noise):
         (x,) = tensors
-        # (Who asks about an example alone was given nothing of it.)
+        # A score of an example alone takes it as drawn with nothing visible.
         context = batch['context'] if 'context' in batch else self._nothing(x)
         return tf.concat([x, context], axis=-1), None

@@ -1,8 +1,8 @@
 """A conditional VAE whose condition is any visible part of the image.
 
 Source: Sohn et al. 2015 (Learning Structured Output Representation using Deep
-Conditional Generative Models), equation 4: there, quadrants of a digit given
-the others.
+Conditional Generative Models), equation 4. Their model draws quadrants of a
+digit given the others.
 """
 
 from typing import Any, Literal
@@ -25,18 +25,18 @@ from tfgen.noise import Noise
 class InpaintingVAE(Model):
     """p(y | x) = integral of p(z | x) p(y | x, z): y is hidden, x visible.
 
-    Each network sees x and the mask; q(z | x, y) the whole image as well. Mask
-    and visible pixels go to the decoder beside z (departure: Sohn et al. let
-    it see the guess of a network without z).
+    Each network takes x and the mask; q(z | x, y) also takes the whole image.
+    Mask and visible pixels enter the decoder beside z (departure: Sohn et al.
+    give it the prediction of a network without z instead).
 
     Args:
       spec: of binary images, any size.
       latent_size: K.
       units: widths of the dense layers of each of the three networks.
-      activation: of these.
-      masks: of training: 'quadrants', any one to three of which are visible
-        (departure: Sohn et al. train one model for each of three masks); or
-        'any' of masks.random_mask, more than half of which hide all.
+      activation: of these layers.
+      masks: of training. 'quadrants' shows any one to three of the quadrants
+        (departure: Sohn et al. train one model for each of three masks). 'any'
+        draws from masks.random_mask, where more than half hide everything.
     """
 
     spec_types = (ImageSpec,)
@@ -55,6 +55,7 @@ class InpaintingVAE(Model):
         seen, whole = channels + 1, 2 * channels + 1
 
         def network(channels):
+            """A dense encoder that gives mean and logvar of z."""
             shape = (height, width, channels)
             size = 2 * latent_size
             return coders.encoder('dense', shape, units, size, activation)
@@ -80,7 +81,10 @@ class InpaintingVAE(Model):
         noise: Noise,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """z of p(z | x), and the mean of p(y | x, z); see Completing."""
+        """Draws z of p(z | x), and returns the mean of p(y | x, z).
+
+        Visible values stay as they are; see Completing.
+        """
         seen = _seen(example, mask)
         mean, logvar = coders.normal(self.prior, seen)
         z = mean + noise.normal('z', [self.latent_size]) * tf.exp(0.5 * logvar)
@@ -88,7 +92,7 @@ class InpaintingVAE(Model):
         return tf.where(mask > 0.5, example, made)
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """Completes what shows nothing."""
+        """Completes images with nothing visible: [B, H, W, C]."""
         rows = tf.shape(noise.uniform('rows', []))[0]
         nothing = tf.zeros([rows, *self.spec.shape])
         return self.complete(nothing, nothing[..., :1], noise)
@@ -112,7 +116,7 @@ class InpaintingVAE(Model):
         noise: Noise,
         num_samples: int,
     ) -> tf.Tensor:
-        """log p(y, z_s | x) - log q(z_s | x, y) of S draws: [S, B].
+        """log p(y, z_s | x) - log q(z_s | x, y) for S draws: [S, B].
 
         Their log-mean-exp bounds log p(y | x); see
         VariationalAutoEncoder.log_weights.
@@ -131,7 +135,7 @@ class InpaintingVAE(Model):
         return tf.transpose(tf.reshape(weights, [-1, num_samples]))
 
     def _inferred(self, image, mask):
-        """What is seen, p(z | x) and q(z | x, y)."""
+        """The visible part, and mean and logvar of p(z | x) and q(z | x, y)."""
         seen = _seen(image, mask)
         prior = coders.normal(self.prior, seen)
         posterior = coders.normal(
@@ -140,21 +144,24 @@ class InpaintingVAE(Model):
         return seen, prior, posterior
 
     def _mask(self, noise):
+        """Random masks: [B, H, W, 1]."""
         height, width = self.spec.height, self.spec.width
         if self.masks == 'any':
             return random_mask(height, width, noise)
         return random_quadrants(height, width, noise)
 
     def _decode(self, z, seen):
+        """The logits of p(y | x, z): [B, H, W, C]."""
         flat = tf.reshape(seen, [-1, seen.shape[1:].num_elements()])
         return self.decoder(tf.concat([z, flat], axis=1))
 
     def _log_hidden(self, image, mask, z, seen):
+        """log p(y | x, z) in nats, over the hidden pixels: [B]."""
         logits = self._decode(z, seen)
         each = image * logits - tf.nn.softplus(logits)
         return probability.sum_event((1.0 - mask) * each)
 
 
 def _seen(image, mask):
-    """What is visible, and where: [B, H, W, C + 1]."""
+    """The visible pixels and the mask: [B, H, W, C + 1]."""
     return tf.concat([image * mask, mask], axis=-1)

@@ -1,12 +1,13 @@
-"""The layer-wise start of a deep auto-encoder.
+"""Layer-wise training of a deep auto-encoder, before all layers are trained.
 
-Source: Hinton and Salakhutdinov 2006. A layer of the encoder and the one of the
-decoder that mirrors it are a Boltzmann machine (models/rbm.py), which learns by
-contrastive divergence what the layers below make of the data: each for some
-steps, one after the other, before the whole descends.
+Source: Hinton and Salakhutdinov 2006. A layer of the encoder and the decoder
+layer that mirrors it form a Boltzmann machine (models/rbm.py). It is trained by
+contrastive divergence on the outputs of the layers below. The machines are
+trained one after the other, each for some steps. Then gradient descent trains
+the whole network.
 
-Where we depart: Adam in place of momentum, and the two kernels of a machine,
-each other's transpose at first, are moved by the same slope rather than shared.
+Departures: Adam replaces momentum. The two kernels of a machine start as each
+other's transpose and get the same gradient, but are not shared.
 """
 
 import functools
@@ -22,7 +23,7 @@ from tfgen.noise import Noise
 def machines(
     encoder: keras.Sequential, decoder: keras.Sequential
 ) -> list[tuple[keras.layers.Dense, keras.layers.Dense]]:
-    """The two layers of each machine, from the data up."""
+    """The encoder layer and decoder layer of each machine, from the data up."""
     up, down = (
         [x for x in network.layers if isinstance(x, keras.layers.Dense)]
         for network in (encoder, decoder)
@@ -33,7 +34,7 @@ def machines(
 def initialize_from(
     encoder: keras.Sequential, decoder: keras.Sequential
 ) -> None:
-    """Gives every layer of the decoder the kernel of the one it mirrors."""
+    """Sets each decoder kernel to the transpose of the one that it mirrors."""
     for up, down in machines(encoder, decoder):
         down.kernel.assign(tf.transpose(up.kernel))
 
@@ -41,11 +42,12 @@ def initialize_from(
 def updates(
     encoder: keras.Sequential, decoder: keras.Sequential, key: str, steps: int
 ) -> list['Machine']:
-    """One for each machine, which moves for `steps` steps, after another.
+    """One update for each machine; each moves for `steps` steps in its turn.
 
     Args:
-      encoder, decoder: of sigmoid layers, the last one of each linear.
+      encoder, decoder: of sigmoid layers; the last layer of each is linear.
       key: of the data in a batch, [B, ...] in [0, 1].
+      steps: for which each machine is trained.
     """
     pairs = machines(encoder, decoder)
     return [
@@ -60,7 +62,7 @@ def updates(
 
 
 class Machine(GradientUpdate):
-    """A Boltzmann machine, which computes nothing when it does not move."""
+    """The update of one machine. Outside its window it computes nothing."""
 
     def compute(
         self, batch: Batch, noise: Noise, mean: Mean
@@ -84,11 +86,11 @@ class Machine(GradientUpdate):
 def _divergence(
     pairs: Sequence, number: int, key: str, batch: Batch, noise: Noise
 ) -> Terms:
-    """Energy of data less that of what CD-1 makes of it: [B].
+    """Energy of data minus the energy of their CD-1 reconstructions: [B].
 
-    Its value means little; its slope is that of contrastive divergence. Data
-    are what the layers below say, as probabilities. The hidden units of the
-    last machine are normal, with deviation 1.
+    Its value means little; its gradient is that of contrastive divergence. The
+    data of a machine are the probabilities that the layers below compute. The
+    hidden units of the last machine are normal, with deviation 1.
     """
     visible = tf.reshape(batch[key], [-1, pairs[0][0].kernel.shape[0]])
     for below, _ in pairs[:number]:
@@ -111,7 +113,11 @@ def _divergence(
 
 
 def _energy(up, down, visible, hidden):
-    """What of the energy hangs on the weights, half by each kernel: [B]."""
+    """The terms of the energy in the weights of both layers: [B].
+
+    Both kernels contribute the product of visible and hidden units, so each
+    gets the whole gradient.
+    """
     visible, hidden = tf.stop_gradient(visible), tf.stop_gradient(hidden)
     by_up = tf.matmul(visible, tf.convert_to_tensor(up.kernel)) + up.bias
     by_down = tf.matmul(hidden, tf.convert_to_tensor(down.kernel)) + down.bias

@@ -1,4 +1,4 @@
-"""Masks to train on: float32 [B, H, W, 1], 1 visible, 0 hidden."""
+"""Masks of images for training: float32 [B, H, W, 1], 1 visible, 0 hidden."""
 
 import tensorflow as tf
 
@@ -6,15 +6,16 @@ from tfgen.noise import Noise
 
 
 def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:
-    """Masks of four kinds, drawn for each row.
+    """Draws one of four types of masks for each row.
 
-    Half of the rows hide everything; a sixth each hides all but a rectangle,
-    a rectangle, or single pixels. A rectangle may hold no pixel, so 0.54 of
+    Half of the rows hide everything. A sixth each hides all but a rectangle, a
+    rectangle, or single pixels. A rectangle may contain no pixel, so 0.54 of
     8x8 images are wholly hidden.
     """
     u = noise.uniform('mask', [6])
 
     def within(size, a, b):
+        """1 for positions between a [B] and b [B]: [B, size]."""
         middle = (tf.range(size, dtype=tf.float32) + 0.5) / size
         first, last = tf.minimum(a, b), tf.maximum(a, b)
         inside = (middle >= first[:, None]) & (middle <= last[:, None])
@@ -33,14 +34,14 @@ def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:
             tf.cast(single < share, tf.float32),
         ]
     )
-    # Of six equal parts the first three hide all.
+    # The first three of six equal parts hide everything.
     kind = tf.maximum(tf.cast(u[:, 5] * 6.0, tf.int32) - 2, 0)
     chosen = tf.one_hot(kind, 4, axis=0)
     return tf.reduce_sum(kinds * chosen[..., None, None, None], axis=0)
 
 
 def random_quadrants(height: int, width: int, noise: Noise) -> tf.Tensor:
-    """One to three of the four quadrants visible, any of them."""
+    """Shows one to three random quadrants of each image."""
     u = noise.uniform('quadrants', [5])
     known = 1.0 + tf.floor(3.0 * u[:, 4:])
     place = u[:, :4]
@@ -50,10 +51,10 @@ def random_quadrants(height: int, width: int, noise: Noise) -> tf.Tensor:
 
 
 def quadrants(height: int, width: int, known: tf.Tensor) -> tf.Tensor:
-    """Masks by how many quadrants are visible: int [B], 0 to 3.
+    """Masks by the number of visible quadrants: int [B], 0 to 3.
 
-    As Sohn et al. 2015 show them: the lower left; the left half; all but the
-    upper right.
+    The visible quadrants are those of Sohn et al. 2015: the lower left; the
+    left half; all but the upper right.
     """
     visible = tf.constant(
         [[0, 0, 0, 0], [0, 0, 1, 0], [1, 0, 1, 0], [1, 0, 1, 1]], tf.float32
@@ -62,7 +63,7 @@ def quadrants(height: int, width: int, known: tf.Tensor) -> tf.Tensor:
 
 
 def _spread(height, width, visible):
-    """[B, 4] of the quadrants, row by row, -> [B, H, W, 1]."""
+    """Enlarges quadrants [B, 4], row by row, to masks [B, H, W, 1]."""
     mask = tf.reshape(visible, [-1, 2, 2, 1])
     for axis, size in ((1, height), (2, width)):
         half = tf.cast(tf.range(size) >= size // 2, tf.int32)

@@ -18,15 +18,15 @@ from tfgen.models.contracts.updates import EpochUpdate, Update
 class PCA(LatentModel):
     """The linear code of K numbers with the least squared error.
 
-    One epoch is the whole training, in batches of any size: it averages the
-    moments of all examples, in float64, and solves for the eigenvectors of
-    the covariance.
+    One epoch is the whole training, in batches of any size. It averages the
+    moments of all examples, in float64, and computes the eigenvectors of the
+    covariance.
 
     Args:
       spec: of images or points; D numbers an example.
-      latent_size: K, at most D, and less than the training examples, N, which
-        lie in a space of N - 1 dimensions. Where they lie in one of fewer,
-        the last components are any that are left, of variance 0.
+      latent_size: K, at most D, and less than N, the number of training
+        examples, which lie in a space of N - 1 dimensions. If they lie in a
+        smaller space, the last components are arbitrary, with variance 0.
     """
 
     spec_types = (ImageSpec, PointSpec)
@@ -37,13 +37,14 @@ class PCA(LatentModel):
         self.latent_size = latent_size
         size = spec.dimensions
         self.mean = self._weight([size], 'mean')
-        # Rows of length 1, the widest first; each one's sign makes its largest
-        # number positive.
+        # Rows of length 1, the one with the largest variance first. The sign of
+        # a row makes its largest number positive.
         self.components = self._weight([latent_size, size], 'components')
-        # Along each, with N - 1 as the divisor.
+        # Variance along each component, with N - 1 as the divisor.
         self.variances = self._weight([latent_size], 'variances')
 
     def _weight(self, shape, name):
+        """A weight that starts at zero."""
         return self.add_weight(shape, 'zeros', name=name)
 
     @classmethod
@@ -88,7 +89,7 @@ class PCA(LatentModel):
         )
 
     def _statistics(self, batch, noise):
-        """The error of the code as it is, and moments; see EpochUpdate."""
+        """The error of the current code, and moments; see EpochUpdate."""
         example = batch[self.spec.key]
         off = self.decode(self.encode(example)) - example
         error = probability.sum_event(tf.square(off))
@@ -102,10 +103,11 @@ class PCA(LatentModel):
         return {'error': error * batch['weight']}, sums
 
     def _solve(self, means):
+        """Mean, components and variances from the moments of all examples."""
         mean, count = means['first'], self.spec.split_sizes.get('train', 1)
         covariance = means['second'] - mean[:, None] * mean
         values, vectors = tf.linalg.eigh(covariance)
-        # (Rising.)
+        # The eigenvalues are in ascending order.
         values = values[::-1][: self.latent_size]
         rows = tf.transpose(vectors)[::-1][: self.latent_size]
         places = tf.argmax(tf.abs(rows), axis=1)

@@ -1,21 +1,21 @@
-"""PixelRNN and PixelCNN: an image as a sequence of pixels, exactly.
+"""PixelRNN and PixelCNN: exact autoregressive models of images.
 
-p(x) = product over t of p(x_t | x_1 .. x_(t-1)), pixels in raster order and
-within a pixel R, then G, then B. One network in five variants:
+p(x) = product over t of p(x_t | x_1 .. x_(t-1)). Pixels are in raster order;
+within a pixel the order is R, G, B. One network has five variants:
 
   lstm, gru         the notes' recurrence over the pixels in raster order
   row_lstm          a convolutional LSTM from row to row
   diagonal_bilstm   two LSTMs along the diagonals, which see all rows above
   pixelcnn          masked convolutions; `gated` for the gated PixelCNN
 
-Training sees whole images at once; sampling and completion are one in-graph
-loop that computes for each pixel only what is new (see pixel_layers.py).
+Training sees whole images at once. Sampling and completion are one in-graph
+loop, which computes only the new values for each pixel (see pixel_layers.py).
 
 Source: van den Oord et al. 2016, "Pixel recurrent neural networks"; 2016b,
 "Conditional image generation with PixelCNN decoders", for the gated PixelCNN.
-Departures: every variant knows the position of a pixel (a learned vector for
-its row and its column is added after the first layer); the label, if any,
-enters there as well. Grey values enter as numbers.
+Departures: every variant knows the position of a pixel, because a learned
+vector for its row and one for its column are added after the first layer. The
+label, if any, is added there as well. Grey values enter as numbers.
 """
 
 from collections.abc import Mapping
@@ -48,28 +48,30 @@ Cell = Literal['lstm', 'gru', 'row_lstm', 'diagonal_bilstm', 'pixelcnn']
 class PixelRNN(Autoregressive):
     """An autoregressive model of images with an exact log-likelihood.
 
-    A masked convolution, residual layers of one kind, then two 1x1
-    convolutions to a softmax over the levels of each channel (Table 1 of the
-    paper; for two levels the softmax is its sigmoid).
+    The network is a masked convolution, residual layers of one type, then two
+    1x1 convolutions to a softmax over the levels of each channel (Table 1 of
+    the paper; for two levels the softmax equals its sigmoid).
 
-    The levels of a palette enter as learned vectors, and its pictures are
-    drawn in colour.
+    The levels of a palette enter as learned vectors, and pictures show them in
+    colour.
 
     Args:
-      spec: of images, or of images whose values name colours.
+      spec: of images, or of images whose values are indices of a palette.
       levels: N, values per channel; 0 takes those of the data. A value v in
         [0, 1] means level round(v * (N - 1)); images with more levels are
         rounded to these.
-      cell: one of CELLS, the kind of the residual layers.
+      cell: type of the residual layers, one of CELLS.
       units: K, width of each layer; the maps between layers have 2 K features
         (the paper's h and 2h).
-      num_layers: residual layers.
+      num_layers: number of residual layers.
       kernel_size: of the first convolution, odd.
-      gated: the gated PixelCNN in two stacks (2016b); pixelcnn only.
-      embedding_size: of the vector that each level of a palette is given.
-      dropout: rate on what each layer adds (`gated`: on what all add together)
-        and on the features before the last two convolutions, in training; one
-        mask per image, the same at every pixel (Gal and Ghahramani 2016).
+      gated: whether to use the gated PixelCNN with two stacks (2016b); only
+        with cell 'pixelcnn'.
+      embedding_size: size of the learned vector of each palette level.
+      dropout: rate, in training, on the output of each residual layer
+        (`gated`: on the summed output of all) and on the features before the
+        last two convolutions. Each image has one mask, the same at every pixel
+        (Gal and Ghahramani 2016).
       conditional: see Model.
     """
 
@@ -132,6 +134,7 @@ class PixelRNN(Autoregressive):
         )
 
     def _residual_layers(self, cell, gated, units, num_layers):
+        """The residual layers; gated ones form a single block."""
         sizes = 2 * units, units, self.spec.channels
         if gated:
             return [pixel_convolutions.GatedStacks(*sizes, num_layers)]
@@ -141,12 +144,13 @@ class PixelRNN(Autoregressive):
     def jit_on_cpu(cls, settings: Mapping[str, Any]) -> bool:
         return settings['cell'] != 'pixelcnn'
 
-    # The whole network.
+    # The network over whole images.
 
     def _values(self, level):
-        """Levels [..., C] -> what the network sees, [..., C * E].
+        """Levels [..., C] -> inputs of the network, [..., C * E].
 
-        Numbers in [-1, 1], or learned vectors; 0 beyond the border.
+        Inputs are numbers in [-1, 1], or learned vectors. They are 0 beyond the
+        border.
         """
         if not self.palette:
             return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
@@ -166,24 +170,24 @@ class PixelRNN(Autoregressive):
         return tf.reshape(logits, [-1, *self.spec.shape, self.levels])
 
     def _dropped(self, x, noise, name):
-        """Dropout, with one mask for the whole image."""
+        """Dropout with one mask for the whole image: [B, H, W, F]."""
         if noise is None:
             return x
         ones = tf.ones([1, 1, 1, x.shape[-1]])
         return x * dropout(ones, self.dropout, noise, name)
 
     def _context(self, label):
-        """What does not depend on pixels: [1 or B, H, W, F]."""
+        """Features that do not depend on pixels: [1 or B, H, W, F]."""
         context = (self.rows + self.columns)[None]
         one_hot = self.one_hot(label)
         if one_hot is None:
             return context
         return context + self.embed_label(one_hot)[:, None, None, :]
 
-    # The loops of sampling.
+    # The sampling loops.
 
     def _generate(self, noise, label, given):
-        """The loop over rows."""
+        """The loop over rows: int32 [B, H, W, C]."""
         height, width, _ = self.spec.shape
         uniforms = self.uniforms(noise)
         batch = tf.shape(uniforms)[0]
@@ -200,6 +204,7 @@ class PixelRNN(Autoregressive):
         head = self._head_weights(batch)
 
         def next_row(y, memories, rows):
+            """Draws row y of all images."""
             row, memories = self._draw_row(
                 step_weights, head, [p[y] for p in pixels], memories
             )
@@ -229,6 +234,7 @@ class PixelRNN(Autoregressive):
         arrays = _arrays((aboves, pixels))
 
         def next_pixel(x, lefts, records, levels):
+            """Draws pixel x of the row."""
             above, pixel = tf.nest.map_structure(
                 lambda array: array.read(x), arrays
             )
@@ -263,7 +269,7 @@ class PixelRNN(Autoregressive):
         return levels.stack(), memories
 
     def _head_weights(self, batch):
-        """Weights of the 1x1 convolutions, the last one's by channel."""
+        """Weights of the two 1x1 convolutions, the second split by channel."""
         readouts = (
             tf.split(weights, self.spec.shape[-1], axis=1)
             for weights in self.readout.step_weights(batch)
@@ -273,10 +279,10 @@ class PixelRNN(Autoregressive):
         )
 
     def _draw_pixel(self, step_weights, head, pixel, aboves, lefts):
-        """One pixel, channel after channel: int32 [B, C], lefts, records."""
+        """Draws a pixel channel by channel: int32 [B, C], lefts, records."""
         uniforms, *given, context = pixel
         hidden, readouts = head
-        # What has not been drawn yet reaches nothing that is used.
+        # Channels not yet drawn are 0; masks keep them out of used results.
         levels = [tf.zeros_like(uniforms[:, 0], tf.int32)] * len(readouts)
         for c, (kernel, bias) in enumerate(readouts):
             values = self._values(tf.stack(levels, axis=-1))
@@ -313,7 +319,7 @@ class PixelRNN(Autoregressive):
 
 
 def _check(channels, levels, cell, units, kernel_size, gated):
-    """Raises UserError where an argument of PixelRNN cannot be."""
+    """Raises UserError for an invalid argument of PixelRNN."""
     if not 2 <= levels <= 256:
         raise UserError(f'levels is {levels}: use 2 to 256')
     if kernel_size < 3 or kernel_size % 2 == 0:
@@ -330,7 +336,7 @@ def _check(channels, levels, cell, units, kernel_size, gated):
 
 
 def _arrays(values):
-    """A nest of tensors [W, ...] -> of arrays, read by their first index."""
+    """A nest of tensors [W, ...] -> of TensorArrays over their first index."""
     return tf.nest.map_structure(
         lambda v: tf.TensorArray(
             v.dtype, v.shape[0], clear_after_read=False

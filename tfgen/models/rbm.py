@@ -1,7 +1,7 @@
 """Restricted Boltzmann machine.
 
 Source: Smolensky 1986; Hinton 2002 (contrastive divergence); Tieleman 2008
-(persistent chains); Salakhutdinov and Murray 2008 (its partition function by
+(persistent chains); Salakhutdinov and Murray 2008 (the partition function by
 annealed importance sampling).
 """
 
@@ -22,28 +22,29 @@ from tfgen.models.contracts.model import (
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.noise import BatchNoise, IndexNoise, Noise
 
-# Hidden units whose states can be enumerated.
+# Largest number of hidden units whose states are enumerated.
 MOST_EXACT = 16
-_START = 0.01  # deviation of the first weights (Hinton 2010, section 8)
+# Standard deviation of the initial weights (Hinton 2010, section 8).
+_START = 0.01
 
 
 class RBM(LatentModel):
-    """p(v, h) = exp(v^T W h + b^T v + c^T h) / Z, all of v and h binary.
+    """p(v, h) = exp(v^T W h + b^T v + c^T h) / Z, with binary v and h.
 
-    Given one layer the units of the other are independent. Training lowers the
-    free energy of data and raises that of the end of a Gibbs chain, whose
-    difference has the gradient of contrastive divergence.
+    Given one layer, the units of the other are independent. Training lowers the
+    free energy of data and raises the free energy at the end of a Gibbs chain.
+    The difference has the gradient of contrastive divergence.
 
-    Its code is p(h = 1 | v), and decoding gives p(v = 1 | h).
+    The code is p(h = 1 | v), and decoding gives p(v = 1 | h).
 
     Args:
       spec: of binary images; D pixels.
       hidden_size: K units. With at most 16, `exact_log_partition` enumerates
         their states.
-      gibbs_steps: k of CD-k, or steps of the persistent chains an update.
-      persistent: whether a chain goes on from where the last update left it
-        (PCD), one for each row of a batch; else it starts from data.
-      sampling_steps: of the chain that draws a sample, from noise.
+      gibbs_steps: k of CD-k, or steps of the persistent chains per update.
+      persistent: whether chains continue from the last update (PCD), with one
+        chain for each row of a batch; otherwise each chain starts from data.
+      sampling_steps: steps of the chain that draws a sample.
     """
 
     spec_types = (ImageSpec,)
@@ -70,7 +71,7 @@ class RBM(LatentModel):
         self.hidden_bias = self.add_weight(
             [hidden_size], 'zeros', name='hidden'
         )
-        # The log-odds of each pixel in data: where b and annealing begin.
+        # The log-odds of each pixel in data: the start of b and of annealing.
         self.marginal = self.add_weight(
             [size], 'zeros', name='marginal', trainable=False
         )
@@ -111,29 +112,30 @@ class RBM(LatentModel):
         u = noise.uniform('visible', [self.spec.dimensions])
         return _drawn(self.visible_logits(hidden), u)
 
-    # The contracts.
+    # Methods of the contracts.
 
     def encode(
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """p(h = 1 | v)."""
+        """p(h = 1 | v): [B, H, W, C] -> [B, K]."""
         return tf.sigmoid(self.hidden_logits(self._flat(example)))
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """h, or probabilities: [B, K] -> logits of v, [B, H, W, C]."""
+        """States or probabilities of h, [B, K] -> logits of v, [B, H, W, C]."""
         return self._shaped(self.visible_logits(z))
 
     def values(self, decoded: tf.Tensor) -> tf.Tensor:
-        """p(v = 1 | h)."""
+        """p(v = 1 | h): [B, H, W, C]."""
         return tf.sigmoid(decoded)
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """The end of a Gibbs chain from pixels drawn by themselves."""
+        """The end of a Gibbs chain that starts from independent pixels."""
         visible = _drawn(
             tf.convert_to_tensor(self.marginal),
             noise.uniform('start', [self.spec.dimensions]),
         )
-        # A row's counter, of 63 random bits: noise of each step.
+        # Each row has a counter that starts at 63 random bits. Each step of the
+        # chain takes its noise from the next number.
         bits = tf.cast(noise.bits('chain', [2]), tf.uint64)
         first = tf.bitwise.left_shift(bits[:, 0], 31) + bits[:, 1]
 
@@ -147,19 +149,19 @@ class RBM(LatentModel):
         return self._shaped(visible)
 
     def initialize_from(self, batch: Batch, noise: Noise) -> None:
-        """Biases of v as if its pixels were independent (Hinton 2010, 8.1)."""
+        """Sets the biases of v for independent pixels (Hinton 2010, 8.1)."""
         visible = self._flat(batch['image'])
-        # (One of each more, that none is certain.)
+        # One more white and one more black: no pixel has probability 0 or 1.
         share = (tf.reduce_sum(visible, axis=0) + 1.0) / (len(visible) + 2.0)
         logits = tf.math.log(share) - tf.math.log1p(-share)
         self.marginal.assign(logits)
         self.visible_bias.assign(logits)
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """Free energy of data less that of the end of a chain: [B].
+        """Free energy of data minus that of the end of a chain: [B].
 
-        Their values mean little; it is their slope that is that of -log p, but
-        for the chain's lag. `batch` may hold the end of the chain.
+        The value means little. The gradient is that of -log p, except for the
+        lag of the chain. `batch` may hold the end of the chain, as 'chain'.
         """
         data, chain = self._flat(batch['image']), batch.get('chain')
         if chain is None:
@@ -170,7 +172,7 @@ class RBM(LatentModel):
         }
 
     def chain(self, visible: tf.Tensor, noise: Noise) -> tf.Tensor:
-        """Where k steps of Gibbs sampling lead: [B, D] -> [B, D]."""
+        """The state after k steps of Gibbs sampling: [B, D] -> [B, D]."""
         for number in range(self.gibbs_steps):
             visible = self.gibbs(visible, noise.scope(f'gibbs{number}'))
         return tf.stop_gradient(visible)
@@ -181,7 +183,7 @@ class RBM(LatentModel):
         return (Persistent(self),)
 
     def signatures(self) -> dict[str, Signature]:
-        """Also `score`: log p(v) but for the constant log Z."""
+        """Adds `score`: log p(v) up to the constant log Z."""
         score = Signature(self._serve_score, (self.spec.key,))
         return super().signatures() | {'score': score}
 
@@ -189,15 +191,17 @@ class RBM(LatentModel):
         return {'score': -self.free_energy(self._flat(example))}
 
     def _flat(self, image):
+        """[B, H, W, C] -> [B, D]."""
         return tf.reshape(image, [-1, self.spec.dimensions])
 
     def _shaped(self, visible):
+        """[B, D] -> [B, H, W, C]."""
         return tf.reshape(visible, [-1, *self.spec.shape])
 
     # The partition function.
 
     def exact_log_partition(self) -> float:
-        """log Z in nats, by the sum over all states of h.
+        """log Z in nats, summed over all states of h.
 
         Raises:
           ValueError: h has more than 16 units.
@@ -217,11 +221,15 @@ class RBM(LatentModel):
     def annealed_log_partition(
         self, chains: int = 100, temperatures: int = 10_000, seed: int = 0
     ) -> tuple[float, float]:
-        """log Z in nats by annealed importance sampling, and its error.
+        """Estimates log Z in nats by annealed importance sampling.
 
-        From independent pixels, t = 0, to this machine, t = 1 (Salakhutdinov
-        and Murray 2008, section 3). The weights are unbiased for Z, and the
-        error is that of log of their mean, to first order.
+        The annealing goes from independent pixels, t = 0, to this machine, t =
+        1 (Salakhutdinov and Murray 2008, section 3). The weights are unbiased
+        for Z.
+
+        Returns:
+          log Z, and its standard error: that of the log of the mean weight, to
+          first order.
         """
         weights = tf.function(self._log_weights, autograph=False)(
             chains, temperatures, seed
@@ -233,17 +241,19 @@ class RBM(LatentModel):
         return float(log_mean), float(error)
 
     def _log_weights(self, chains, temperatures, seed):
+        """Log importance weights of the chains: [chains]."""
         base = tf.convert_to_tensor(self.marginal)
         betas = tf.linspace(0.0, 1.0, temperatures + 1)
 
         def log_weight(visible, beta):
-            """log of the unnormalised p of a temperature."""
+            """Log of the unnormalised p(v) at a temperature: [chains]."""
             hidden = tf.nn.softplus(beta * self.hidden_logits(visible))
             bias = (1.0 - beta) * base + beta * self.visible_bias
             linear = tf.linalg.matvec(visible, bias)
             return linear + tf.reduce_sum(hidden, axis=1)
 
         def body(number, visible, weights):
+            """Updates the weights, then moves the chains to the next beta."""
             weights += log_weight(visible, betas[number + 1])
             weights -= log_weight(visible, betas[number])
             key = tf.stack([tf.constant(seed), number + 1])
@@ -267,7 +277,7 @@ class RBM(LatentModel):
 
 
 class Persistent(GradientUpdate):
-    """The descent of an RBM whose chains go on from update to update."""
+    """The update of an RBM whose chains continue from update to update."""
 
     def __init__(self, model: RBM):
         super().__init__('model', model.loss_terms, model.trainable_variables)
@@ -275,8 +285,8 @@ class Persistent(GradientUpdate):
 
     def build(self, run) -> None:
         super().build(run)
-        # Chains for all rows of the global batch, on every replica. All start
-        # at zeros, which a few steps of Gibbs sampling forget.
+        # One chain per row of the global batch, on every replica. The chains
+        # start at zeros, which a few steps of Gibbs sampling forget.
         self._chains = tf.Variable(
             tf.zeros([run.batch_size, self._model.spec.dimensions]),
             trainable=False,
@@ -302,5 +312,5 @@ class Persistent(GradientUpdate):
 
 
 def _drawn(logits, uniform):
-    """0 or 1, by log-odds."""
+    """Draws 0 or 1 from log-odds, by uniform numbers of the same shape."""
     return tf.cast(uniform < tf.sigmoid(logits), tf.float32)

@@ -24,19 +24,20 @@ from tfgen.noise import Noise
 
 
 class SemiSupervisedGAN(LatentVariableModel):
-    """Two players: a generator, and a discriminator that knows K classes.
+    """A generator G, and a discriminator that also classifies.
 
-    The discriminator has a logit l_k for each class of data; that of the class
-    of samples is fixed at 0, so that D(x) = Z / (Z + 1) with Z = sum_k
-    exp(l_k): log Z is the logit of D. Images without labels teach it what is
-    data, the few with labels what is what.
+    The discriminator has a logit l_k for each class of data. The logit of the
+    class of samples is fixed at 0, so D(x) = Z / (Z + 1) with Z = sum_k
+    exp(l_k), and log Z is the logit of D. Images without labels teach it to
+    distinguish data from samples; the few with labels teach it the classes.
 
-    The generator matches features: it draws the means of the discriminator's
-    last hidden layer, over samples and over data, together.
+    The generator matches features: it minimises the distance between the means
+    of the discriminator's last hidden layer over samples and over data.
 
-    All hidden layers are ReLU. G's are batch normalised; the discriminator's
-    have kernels whose columns keep their length, so that its noise, which is
-    what keeps it from learning the few labels by heart, stays as loud.
+    All hidden layers are ReLU. G's layers have batch norm. The columns of the
+    discriminator's hidden kernels have fixed lengths, so the strength of its
+    noise relative to its features stays the same. This noise keeps the
+    discriminator from memorising the few labels.
 
     Departures from the authors' code: G's hidden layers are ReLU, there
     softplus; G's last layer has no weight norm; both networks see the same
@@ -44,11 +45,12 @@ class SemiSupervisedGAN(LatentVariableModel):
     fixed, there learned.
 
     Args:
-      spec: of images of which few have labels.
+      spec: of images, a few of which have labels.
       generator_units, discriminator_units: widths of dense layers.
-      latent_size: K of z, uniform in (0, 1).
-      input_noise, hidden_noise: deviation of normal noise on the image, in
-        [0, 1], and on each hidden layer of the discriminator.
+      latent_size: size of z, which is uniform in (0, 1).
+      input_noise, hidden_noise: deviation of the normal noise on the image,
+        whose values are in [0, 1], and on each hidden layer of the
+        discriminator.
     """
 
     spec_types = (PartlyLabelledSpec,)
@@ -71,7 +73,7 @@ class SemiSupervisedGAN(LatentVariableModel):
         self.hidden, size = [], spec.dimensions
         variance = _PIXELS + input_noise**2
         for width in discriminator_units:
-            # A length that is learned would grow until the noise is nothing.
+            # A learned length would grow until the noise is negligible.
             layer = WeightNormDense(width, variance**-0.5, learned=False)
             layer.build([None, size])
             self.hidden.append(layer)
@@ -84,7 +86,7 @@ class SemiSupervisedGAN(LatentVariableModel):
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
-        """Batch norm in G, and means of features."""
+        """Always: G has batch norm, and the loss has means of features."""
         return True
 
     def draw_prior(self, noise: Noise) -> tf.Tensor:
@@ -102,7 +104,10 @@ class SemiSupervisedGAN(LatentVariableModel):
         return self.generate(z)
 
     def generate(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """G(z), with `training` by the statistics of the batch."""
+        """G(z): [B, K] -> [B, H, W, C] in [0, 1].
+
+        With `training`, batch norm uses the statistics of the batch.
+        """
         return tf.sigmoid(self.generator(z, training=training))
 
     def features(
@@ -136,7 +141,10 @@ class SemiSupervisedGAN(LatentVariableModel):
         return _log_sum(self.class_logits(example))
 
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """-log p(label | x, data) of the few; -log D and -log(1 - D): [B]."""
+        """-log p(label | x, data), and half of -log D and of -log(1 - D): [B].
+
+        The first is of the few images with labels.
+        """
         known = self.class_logits(batch['labelled_image'], noise.scope('known'))
         real = self.class_logits(batch['image'], noise.scope('real'))
         made = self.generate(self.draw_prior(noise), training=True)
@@ -150,7 +158,7 @@ class SemiSupervisedGAN(LatentVariableModel):
         }
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The mean square of the difference of mean features: the same, [B]."""
+        """Mean squared difference of mean features, equal in all rows: [B]."""
         made = self.generate(self.draw_prior(noise), training=True)
         off = replicas.mean(
             tf.reduce_mean(self.features(made, noise.scope('fake')), axis=0)
@@ -180,7 +188,7 @@ class SemiSupervisedGAN(LatentVariableModel):
         )
 
     def signatures(self) -> dict[str, Signature]:
-        """Also `score`."""
+        """Adds `score`, the logit of D."""
         score = Signature(self._serve_score, (self.spec.key,))
         return super().signatures() | {'score': score}
 
@@ -189,10 +197,11 @@ class SemiSupervisedGAN(LatentVariableModel):
 
 
 def _log_sum(logits):
+    """log Z: [B, classes] -> [B]."""
     return tf.reduce_logsumexp(logits, axis=1)
 
 
-# Variances: of a pixel of a handwritten digit, and of max(0, x) for a standard
+# Variances of a pixel of a handwritten digit, and of max(0, x) for a standard
 # normal x.
 _PIXELS = 0.07
 _RECTIFIED = 0.5 - 0.5 / math.pi

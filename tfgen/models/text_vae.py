@@ -1,9 +1,9 @@
 """A VAE of lines of text, with convolutions along the line.
 
 Source: the notes' link to a VAE that writes poems with a CNN; Semeniuta et al.
-2017 (A Hybrid Convolutional Variational Autoencoder for Text Generation), of
-which this is the part without a recurrence: all letters are decoded at once,
-each by itself given z, so that z cannot fall silent.
+2017 (A Hybrid Convolutional Variational Autoencoder for Text Generation), here
+without the recurrent part. All letters are decoded at once, independently given
+z, so the posterior of z cannot collapse.
 """
 
 from typing import Literal
@@ -22,10 +22,10 @@ from tfgen.models.contracts.variational import VariationalAutoEncoder
 class TextVAE(VariationalAutoEncoder):
     """p(x) = integral of p(z) prod over t of p(x_t | z), of letters x_t.
 
-    What is drawn, or reconstructed, is the likeliest letter at each place.
+    Samples and reconstructions have the likeliest letter at each place.
 
     Args:
-      spec: of rows of symbols; N of them, T a row.
+      spec: of rows of symbols; N different symbols, T in a row.
       latent_size: K.
       filters: channels of the encoder's convolutions of width 5 and stride 2;
         the decoder mirrors them.
@@ -63,7 +63,7 @@ class TextVAE(VariationalAutoEncoder):
             ]
         )
         scale = 2 ** len(filters)
-        # Rounded up, and cut off at the end: any length will do.
+        # Rounded up, and cropped at the end, so that any length works.
         short = -(-length // scale)
         self.decoder = keras.Sequential(
             [

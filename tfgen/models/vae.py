@@ -18,29 +18,29 @@ from tfgen.layers import coders
 from tfgen.models.contracts.model import concat_features
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 
-# A Gaussian density grows without bound as its width shrinks onto the grey
-# levels; it may not become narrower than one level of a byte.
+# Least log variance, the width of one level of a byte. A Gaussian density would
+# otherwise grow without bound as its width shrinks onto the grey levels.
 _MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
 
 
 class CVAE(VariationalAutoEncoder):
-    """p(x) = integral of p(z) p(x|z), with q(z|x) to bound it.
+    """A VAE: p(x) = integral of p(z) p(x|z), bounded by means of q(z|x).
 
-    The same class is the notes' convolutional VAE and, if `conditional`,
-    their conditional VAE: the label enters the encoder as constant feature
-    maps and the decoder beside z, so that z is left to say the style.
+    This is the notes' convolutional VAE and, if `conditional`, their
+    conditional VAE. The label enters the encoder as constant feature maps, and
+    the decoder beside z. So z need only describe the style.
 
     Args:
       spec: of images, any size, or points.
       latent_size: K.
       filters: channels of the encoder's stride-2 convolutions; the decoder
         mirrors them.
-      units: widths of the encoder's dense layers, which then are there instead
-        of convolutions, as they must be for points.
+      units: widths of the encoder's dense layers. They replace the
+        convolutions; points require them.
       activation: of the hidden layers.
       likelihood: 'bernoulli' for binary images: P(x = 1) = sigmoid(logits);
-        'gaussian' for real values: x ~ N(logits, s^2) with one learned s (the
-        decoder's output is then the mean, and the likelihood a density).
+        'gaussian' for real values: x ~ N(logits, s^2) with one learned s. The
+        decoder's output is then the mean, and the likelihood a density.
       kl, beta, importance_samples, free_bits, kl_warmup: see
         VariationalAutoEncoder.
       conditional: see Model.
@@ -109,7 +109,7 @@ class CVAE(VariationalAutoEncoder):
                 '--set likelihood=gaussian'
             )
 
-    # The notes' functions; `reparameterize` is that of every VAE.
+    # The notes' functions; all VAEs share `reparameterize`.
 
     def encode(
         self, example: tf.Tensor, label: tf.Tensor | None = None

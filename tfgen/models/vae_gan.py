@@ -1,4 +1,4 @@
-"""A VAE whose reconstruction error is measured by a discriminator.
+"""A VAE that computes its reconstruction error in a discriminator's features.
 
 Source: Larsen et al. 2016 (Autoencoding beyond pixels), algorithm 1.
 """
@@ -17,11 +17,12 @@ from tfgen.noise import Noise
 
 
 class VAEGAN(GAN):
-    """Three players: encoder q(z|x), decoder (and generator) G, discriminator.
+    """An encoder q(z|x), a decoder (and generator) G, and a discriminator d.
 
-    The discriminator tells data from reconstructions and from samples of the
-    prior. Encoder and decoder see the error not in pixels but in its features:
-    half the squared distance, a normal likelihood of the last hidden layer.
+    The discriminator distinguishes data from reconstructions and from samples
+    of the prior. The reconstruction error of encoder and decoder is not in
+    pixels but in features of d: half the squared distance, as for a normal
+    likelihood of the last hidden layer.
 
     Departures: the decoder's adversarial loss is -log D, not log(1 - D); the
     encoder has the widths of d.
@@ -30,8 +31,8 @@ class VAEGAN(GAN):
       spec: of images or points.
       network, generator_units, discriminator_units, latent_size,
         discriminator_rate, conditional: see GAN.
-      feature_weight: gamma, of the error against the adversarial loss in what
-        moves the decoder.
+      feature_weight: gamma, the weight of the error against the adversarial
+        loss in the decoder's update.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class VAEGAN(GAN):
         return self.encoder(self._seen(example), self.one_hot(label))
 
     def _reconstructed(self, batch, noise):
-        """What d sees of x~ ~ p(x|z), z ~ q(z|x); and mean and logvar."""
+        """x~ ~ p(x|z), z ~ q(z|x), scaled for d; and mean and logvar of q."""
         label = batch.get('label')
         mean, logvar = self.encode(batch[self.spec.key], label)
         eps = noise.normal('eps', [self.latent_size])
@@ -76,7 +77,7 @@ class VAEGAN(GAN):
         return self._seen(made), mean, logvar
 
     def _feature_error(self, batch, reconstructed):
-        """-log p(f(x)|z) but for a constant: [B]."""
+        """-log p(f(x)|z) up to a constant: [B]."""
         (real,) = self._real(batch, None)
         off = self.discriminator.features(
             reconstructed
@@ -84,7 +85,7 @@ class VAEGAN(GAN):
         return 0.5 * tf.reduce_sum(tf.square(tf.cast(off, tf.float32)), axis=1)
 
     def encoder_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """KL(q(z|x) || p(z)) and the error in features: [B]."""
+        """KL(q(z|x) || p(z)) and the feature error: [B]."""
         reconstructed, mean, logvar = self._reconstructed(batch, noise)
         return {
             'rate': probability.kl_normal(mean, logvar),
@@ -92,7 +93,7 @@ class VAEGAN(GAN):
         }
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """The error in features, and -log D of x~ and of samples: [B]."""
+        """The feature error, and -log D of x~ and of samples: [B]."""
         reconstructed, _, _ = self._reconstructed(batch, noise)
         judge = self._judge(batch, noise)
         error = self._feature_error(batch, reconstructed)
@@ -103,7 +104,7 @@ class VAEGAN(GAN):
         }
 
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """-log D(x), -log(1 - D) of samples and of reconstructions: [B]."""
+        """-log D(x), and -log(1 - D) of samples and reconstructions: [B]."""
         reconstructed, _, _ = self._reconstructed(batch, noise)
         scores = self._judge(batch, noise)([reconstructed], 'reconstructed')
         return super().discriminator_loss_terms(batch, noise) | {

@@ -1,13 +1,14 @@
-"""WaveNet: a sound as a sequence of samples, exactly.
+"""WaveNet: an exact autoregressive model of sound, sample by sample.
 
 p(x) = product over t of p(x_t | x_1 .. x_(t-1)), where x_t is one of 256
-levels of the mu-law scale. Causal convolutions whose dilation doubles from
-layer to layer see far back; drawing a sample costs one step of each layer,
-because every layer keeps what it computed in a queue as long as its dilation.
+levels of the mu-law scale. Causal convolutions see far back, because their
+dilation doubles from layer to layer. Drawing a sample costs one step of each
+layer, because every layer keeps its past inputs in a queue as long as its
+dilation.
 
 Source: van den Oord et al. 2016, "WaveNet: a generative model for raw audio";
 Le Paine et al. 2016, "Fast WaveNet generation algorithm", for the queues.
-Departure: the first layer is a table of vectors, one per level, which is a
+Departure: the first layer is a table of vectors, one per level. It equals a
 causal convolution of width 1 over one-hot samples.
 """
 
@@ -30,9 +31,11 @@ _MU = LEVELS - 1
 
 
 def mu_law_levels(audio: tf.Tensor) -> tf.Tensor:
-    """[-1, 1] -> int32 0 .. 255 (ITU-T G.711, mu = 255; paper, section 2.2).
+    """Audio in [-1, 1] -> int32 levels 0 .. 255.
 
     f(x) = sign(x) log(1 + mu |x|) / log(1 + mu), rounded to 256 steps.
+
+    Source: ITU-T G.711, mu = 255; the paper, section 2.2.
     """
     magnitude = tf.math.log1p(_MU * tf.abs(audio)) / math.log1p(_MU)
     return tf.cast(
@@ -41,9 +44,9 @@ def mu_law_levels(audio: tf.Tensor) -> tf.Tensor:
 
 
 def mu_law_audio(levels: tf.Tensor) -> tf.Tensor:
-    """int32 0 .. 255 -> [-1, 1], the inverse of `mu_law_levels`."""
-    # (A table: powers that are computed differ in the last bit with their
-    # place in a vector, and so with the number of rows.)
+    """int32 levels 0 .. 255 -> [-1, 1], the inverse of `mu_law_levels`."""
+    # A table, because the last bit of a computed power depends on its place in
+    # a vector, and so on the number of rows.
     value = np.arange(LEVELS) * (2.0 / _MU) - 1.0
     magnitude = np.expm1(np.abs(value) * math.log1p(_MU)) / _MU
     return tf.gather((np.sign(value) * magnitude).astype(np.float32), levels)
@@ -56,16 +59,18 @@ class WaveNet(Autoregressive):
 
       z = tanh(W_f * x + V_f y) . sigmoid(W_g * x + V_g y)
 
-    (equations 2 and 3; * is a causal convolution of width 2, y the label),
-    adds a 1x1 convolution of z to its input and another to the skip
-    connections, of which two 1x1 convolutions make the logits (section 2.4).
+    (equations 2 and 3; * is a causal convolution of width 2, y the label). It
+    adds a 1x1 convolution of z to its input, and another to the skip
+    connections. Two 1x1 convolutions map the sum of the skip connections to
+    logits (section 2.4).
 
     Args:
       spec: of sounds.
       units: K, residual channels.
       skip_units: channels of the skip connections.
-      num_stacks: how often the dilations 1, 2, .. begin anew.
-      layers_per_stack: dilations of a stack, up to 2^(layers_per_stack - 1).
+      num_stacks: stacks of layers; in each, the dilations start again at 1.
+      layers_per_stack: layers of a stack; the last one has dilation
+        2^(layers_per_stack - 1).
       conditional: see Model.
     """
 
@@ -107,7 +112,7 @@ class WaveNet(Autoregressive):
 
     @property
     def receptive_field(self) -> int:
-        """Samples that the distribution of the next one depends on."""
+        """The number of past samples on which a sample depends."""
         return sum(self.dilations) + 1
 
     def to_levels(self, example: tf.Tensor) -> tf.Tensor:
@@ -118,10 +123,9 @@ class WaveNet(Autoregressive):
 
     def _logits(self, levels, label, noise):
         one_hot = self.one_hot(label)
-        # Sample t is predicted from those before it; before the first there
-        # is nothing, which is 0.
-        # (A product with one-hot samples: the gradient of a gather adds rows in
-        # no fixed order.)
+        # Sample t is predicted from earlier samples, and the first from zeros.
+        # The table is multiplied by one-hot samples, because the gradient of a
+        # gather adds rows in no fixed order.
         x = tf.one_hot(levels[:, :-1], LEVELS)
         x = tf.tensordot(x, self.levels_table, 1)
         x = tf.pad(x, [[0, 0], [1, 0], [0, 0]])
@@ -132,6 +136,7 @@ class WaveNet(Autoregressive):
         return self.readout(tf.nn.relu(self.hidden(tf.nn.relu(skip))))
 
     def _generate(self, noise, label, given):
+        """The loop over samples: int32 [B, T]; see Autoregressive."""
         uniforms = tf.transpose(self.uniforms(noise))
         length = self.spec.length
         batch = tf.shape(uniforms)[1]
@@ -139,7 +144,7 @@ class WaveNet(Autoregressive):
             given = tf.transpose(given)
         one_hot = self.one_hot(label)
         step_weights = [
-            # A row of each: see Linear.step_weights.
+            # One row per example: see Linear.step_weights.
             (
                 block.condition(one_hot) + tf.zeros([batch, 1]),
                 *block.step_weights(batch),
@@ -151,12 +156,13 @@ class WaveNet(Autoregressive):
         table = tf.convert_to_tensor(self.levels_table)
 
         def step(t, x, queues, drawn):
+            """Draws sample t of all rows; x [B, K] is the input of block 1."""
             skip, after = 0.0, []
             for block, queue, weights in zip(
                 self.blocks, queues, step_weights, strict=True
             ):
-                # The slot holds the input of `dilation` steps ago; a queue
-                # is no longer than the sound, before which there is nothing.
+                # The slot holds the input of `dilation` steps ago. A queue is
+                # no longer than the sound; before the sound, inputs are 0.
                 slot = t % queue.size()
                 past = queue.read(slot)
                 after.append(queue.write(slot, x))
@@ -186,9 +192,9 @@ class WaveNet(Autoregressive):
 
 
 class Block(keras.layers.Layer):
-    """One layer: [B, T, K] -> the next layer's input, and a share of skip.
+    """One layer: [B, T, K] -> the next layer's input, and a skip term.
 
-    The last one has no next.
+    The last layer has no next one, so it has no residual convolution.
     """
 
     def __init__(
@@ -202,7 +208,8 @@ class Block(keras.layers.Layer):
         super().__init__(dtype='float32')
         self.built = True  # the weights below need no input shape
         self.dilation = dilation
-        # Taps: the sample `dilation` ago, the sample itself; filter and gate.
+        # The taps are the sample `dilation` ago and the current one. The
+        # outputs are filter and gate.
         self.gates = Linear(units, 2 * units, leading=[2])
         self.residual = None if last else Linear(units, units)
         self.skip = Linear(units, skip_units)
@@ -210,12 +217,12 @@ class Block(keras.layers.Layer):
             self.label = LabelEmbedding(num_classes, 2 * units)
 
     def condition(self, one_hot: tf.Tensor | None) -> tf.Tensor:
-        """The label's share of the gates, and the bias: [B or 1, 2K]."""
+        """The label's term of the gates, plus the bias: [B or 1, 2K]."""
         bias = tf.convert_to_tensor(self.gates.bias)[None]
         return bias if one_hot is None else self.label(one_hot) + bias
 
     def call(self, x: tf.Tensor, condition: tf.Tensor) -> tuple:
-        now = tf.identity(x)  # sums in the order of earlier runs
+        now = tf.identity(x)  # adds gradients in the order of earlier runs
         ago = min(self.dilation, x.shape[1])
         past = tf.pad(now[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
         of_past, of_now = tf.unstack(self.gates.kernel)
@@ -226,7 +233,7 @@ class Block(keras.layers.Layer):
         return x, self.skip(z)
 
     def step_weights(self, batch: int | tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The weights of `step`, put together, as plain tensors."""
+        """The weights of `step`, concatenated, as plain tensors."""
         gates = tf.reshape(self.gates.kernel, [-1, self.gates.kernel.shape[-1]])
         outputs = [self.skip.step_weights(batch)]
         if self.residual is not None:
@@ -243,7 +250,11 @@ class Block(keras.layers.Layer):
         outputs: tf.Tensor,
         bias: tf.Tensor,
     ) -> tuple:
-        """One sample: [B, K], and the input of `dilation` samples ago."""
+        """One sample: x and the input `dilation` samples ago, each [B, K].
+
+        Returns:
+          The next layer's input, and a skip term.
+        """
         z = gated(tf.concat([past, x], axis=1) @ gates + condition)
         y = z @ outputs + bias
         if self.residual is None:

@@ -1,1 +1,1 @@
-"""What models promise, and how they are trained."""
+"""Base classes of models, and the updates that train them."""

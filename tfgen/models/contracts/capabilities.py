@@ -1,8 +1,8 @@
-"""Capabilities: what a model can do, known by the methods that it has.
+"""Capabilities: protocols for what a model can do.
 
-They are protocols, so a model need not inherit them: `isinstance(model,
-GenerativeModel)` asks whether it has `sample`. Signatures, metrics and
-pictures ask so. Shape letters: see model.py.
+A model has a capability if it has the method; it need not inherit the
+protocol. `isinstance(model, GenerativeModel)` asks whether it has `sample`.
+Signatures, metrics and pictures ask this way. Shape letters: see model.py.
 """
 
 from typing import Protocol, runtime_checkable
@@ -17,12 +17,15 @@ class GenerativeModel(Protocol):
     """A model that draws examples."""
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, *spec.shape] in the data's range; B is the noise's."""
+        """Draws examples: [B, *spec.shape] in the data's range.
+
+        B is the number of rows of `noise`.
+        """
 
 
 @runtime_checkable
 class Completing(Protocol):
-    """A model that draws the hidden part of an example, given the rest."""
+    """A model that draws hidden values of an example given the visible ones."""
 
     def complete(
         self,
@@ -31,23 +34,24 @@ class Completing(Protocol):
         noise: Noise,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Draws what `mask` hides.
+        """Draws the values that `mask` hides.
 
         Args:
           example: [B, *spec.shape].
-          mask: [B, *spec.mask_shape], 1 where known, 0 where drawn.
-          noise: one row per example; equal to that of `sample`, so that an
-            empty mask gives `sample`.
+          mask: [B, *spec.mask_shape], 1 for a known value, 0 for a value to
+            draw.
+          noise: one row per example. `sample` uses the noise in the same way,
+            so a mask of zeros gives the result of `sample`.
           label: [B] if the model is conditional.
 
         Returns:
-          [B, *spec.shape]; known values are those of `example`, bit for bit.
+          [B, *spec.shape]. Known values equal those of `example` bit for bit.
         """
 
 
 @runtime_checkable
 class Encoding(Protocol):
-    """A model that finds the z of an example: its code, or q(z|x)."""
+    """A model that encodes an example as a code, or as q(z|x)."""
 
     def encode(self, example: tf.Tensor, label: tf.Tensor | None = None):
         """[B, *spec.shape] -> code [B, K], or mean and logvar of q(z|x)."""
@@ -55,7 +59,7 @@ class Encoding(Protocol):
 
 @runtime_checkable
 class Classifying(Protocol):
-    """A model that says which class an example belongs to."""
+    """A model that classifies examples."""
 
     def class_logits(self, example: tf.Tensor) -> tf.Tensor:
         """log p(class | example) up to a constant: float32 [B, classes]."""

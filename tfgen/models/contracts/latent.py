@@ -1,4 +1,4 @@
-"""Models with a latent vector z: from z to an example, and back."""
+"""Models with a latent vector z: decoding, encoding and interpolation."""
 
 import abc
 from collections.abc import Mapping
@@ -13,38 +13,42 @@ from tfgen.noise import Noise
 
 
 class LatentModel(Model):
-    """A model that makes an example of a latent vector z in K dimensions.
+    """A model that decodes an example from a latent vector z of size K.
 
-    A subclass gives `decode`, and `values` if the decoder's output is not the
-    example itself. One that also gives `encode` can reconstruct.
+    A subclass defines `decode`. It also defines `values` if the decoder's
+    output is not the example itself. It can reconstruct examples if it also
+    defines `encode`.
     """
 
-    # K.
+    # K, the size of z.
     latent_size: int
 
     @abc.abstractmethod
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, K] -> what the network says of the example."""
+        """The decoder's output for a latent vector: [B, K] -> [B, ...]."""
 
     @classmethod
     def code_size(cls, settings: Mapping[str, Any]) -> int:
-        """K, of a model of these settings."""
+        """K for a model with these settings."""
         return settings['latent_size']
 
     def values(self, decoded: tf.Tensor) -> tf.Tensor:
-        """What was decoded, on the scale of the data: [B, *spec.shape]."""
+        """The decoder's output on the data's scale: [B, *spec.shape]."""
         return decoded
 
     def to_example(self, decoded: tf.Tensor) -> tf.Tensor:
-        """What was decoded, as an example: [B, *spec.shape]."""
+        """The decoder's output as an example: [B, *spec.shape].
+
+        Values are clipped to the data's range.
+        """
         return self.spec.clip(self.values(decoded))
 
     def code(
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """z of an example: [B, *spec.shape] -> float32 [B, K].
+        """The code z of an example: [B, *spec.shape] -> float32 [B, K].
 
-        The mean of q(z|x) where `encode` gives a distribution.
+        If `encode` gives a distribution q(z|x), the code is its mean.
         """
         found = self.encode(example, label)
         return found[0] if isinstance(found, tuple) else found
@@ -52,16 +56,16 @@ class LatentModel(Model):
     def reconstruct(
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Decodes the code: [B, *spec.shape] -> the same."""
+        """Encodes and decodes: [B, *spec.shape] -> the same shape."""
         z = self.code(example, label)
         return self.to_example(self.decode(z, label))
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """Also
+        """Adds the inputs that hold latent vectors.
 
         z, z_to    latent vectors.
-        weight     in [0, 1]: how far on the way from z to z_to.
-        spherical  1 along the arc, 0 along the straight line.
+        weight     in [0, 1]: the position on the way from z to z_to.
+        spherical  1 for the arc, 0 for the straight line.
         """
         shape = [None, self.latent_size]
         return super().request_specs() | {
@@ -91,6 +95,7 @@ class LatentModel(Model):
         return {self.spec.key: self.to_example(self.decode(z, label))}
 
     def _serve_between(self, z, z_to, weight, spherical, label=None):
+        """The signature 'interpolate'."""
         way = between(z, z_to, weight, spherical)
         return {self.spec.key: self.to_example(self.decode(way, label))}
 
@@ -102,9 +107,9 @@ class LatentModel(Model):
 
 
 class LatentVariableModel(LatentModel):
-    """A latent model whose z has a prior, by default N(0, 1).
+    """A latent model whose z has a prior, N(0, 1) by default.
 
-    `encode`, if there is one, gives mean and logvar of q(z|x).
+    If a subclass defines `encode`, it returns mean and logvar of q(z|x).
     """
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
@@ -112,28 +117,34 @@ class LatentVariableModel(LatentModel):
         return self.to_example(self.decode(self.draw_prior(noise), label))
 
     def draw_prior(self, noise: Noise) -> tf.Tensor:
-        """z: float32 [B, K]."""
+        """Draws z from its prior: float32 [B, K]."""
         return noise.normal('z', [self.latent_size])
 
     @classmethod
     def prior_quantiles(
         cls, uniform: np.ndarray, settings: Mapping[str, Any]
     ) -> np.ndarray:
-        """Uniform numbers in (0, 1), [..., K], as z of the prior.
+        """Maps uniform numbers to quantiles of the prior of z.
 
-        Each number by itself and rising, where the prior's are independent.
+        If the numbers of z are independent under the prior, each number is
+        mapped separately by an increasing function.
 
         Args:
+          uniform: [..., K] in (0, 1).
           settings: of the model.
+
+        Returns:
+          z, [..., K].
         """
         return tf.math.ndtri(uniform).numpy()
 
     def posterior_means(
         self, example: tf.Tensor, label: tf.Tensor | None, noise: Noise
     ) -> tf.Tensor:
-        """E of each latent variable under q(z|x): float32 [B, K].
+        """Means of the latent variables under q(z|x): float32 [B, K].
 
-        `noise` is for a model of several layers, which has to draw.
+        `noise` is for models with several latent layers, which must draw
+        samples to estimate a mean.
         """
         return self.code(example, label)
 
@@ -145,12 +156,12 @@ class LatentVariableModel(LatentModel):
 def between(
     first: tf.Tensor, last: tf.Tensor, weight: tf.Tensor, spherical: tf.Tensor
 ) -> tf.Tensor:
-    """A place on the way between two codes: [B, K].
+    """Interpolates between two codes: [B, K].
 
-    Along the arc directions turn and lengths change evenly (White 2016,
-    section 2.1), so that the middle of two draws of a normal prior is as long
-    as they are. Between codes in one
-    line, and from 0, it is the straight line.
+    On the arc, the direction turns and the length changes at a constant rate
+    (White 2016, section 2.1). The midpoint of two draws of a normal prior is
+    then as long as the draws. The straight line replaces the arc if the codes
+    are collinear or one of them is 0.
 
     Args:
       first, last: [B, K].
@@ -175,4 +186,5 @@ def between(
     return tf.where(curved, arc, straight)
 
 
-_FLAT = 1e-4  # sine of an angle at which an arc is a line
+# If the sine of the angle is not above this, the arc is a straight line.
+_FLAT = 1e-4

@@ -1,4 +1,4 @@
-"""Models with an exact likelihood, and those that draw value after value."""
+"""Models with an exact likelihood, autoregressive models among them."""
 
 import abc
 import dataclasses
@@ -12,15 +12,18 @@ from tfgen.noise import Noise
 
 
 class LikelihoodModel(Model):
-    """A model that says log p(x) exactly, and is trained to raise it.
+    """A model that computes log p(x) exactly and is trained to maximise it.
 
-    A subclass gives `log_prob` and `sample`; one that is not trained by
-    gradients gives its own `updates` as well.
+    A subclass defines `log_prob` and `sample`. It also defines `updates` if it
+    is not trained by gradients.
     """
 
     @abc.abstractmethod
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """[B, *spec.shape] in the data's range; B is the noise's."""
+        """Draws examples: [B, *spec.shape] in the data's range.
+
+        B is the number of rows of `noise`.
+        """
 
     @abc.abstractmethod
     def log_prob(
@@ -28,14 +31,17 @@ class LikelihoodModel(Model):
     ) -> tf.Tensor:
         """log p(example | label) in nats, exact: [B, *spec.shape] -> [B].
 
-        A probability, and so <= 0, where the examples have levels; else a
-        density.
+        If the examples have levels and `is_density` is False, p is a
+        probability, so the result is <= 0. Otherwise p is a density.
         """
 
     @property
     def is_density(self) -> bool:
-        """Whether p is a density on the data's range although these have
-        levels, so that bits count the width of one."""
+        """Whether p is a density although the examples have levels.
+
+        The density is on the data's range. Bits per dimension then include
+        the width of a level.
+        """
         return False
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
@@ -55,22 +61,22 @@ class LikelihoodModel(Model):
 
 
 class Autoregressive(LikelihoodModel):
-    """p(x) = product over t of p(x_t | earlier values), values of N levels.
+    """p(x) = product over t of p(x_t | earlier values), each of N levels.
 
-    A subclass gives one network for whole examples (`_logits`) and, if it can
-    draw at a smaller cost than that of the network for each value, a loop that
-    does (`_generate`); all else is made of these here.
+    A subclass defines one network for whole examples (`_logits`). It may also
+    define a sampling loop (`_generate`) that costs less than running the
+    network for each value. This class derives everything else from these two.
     """
 
-    # N; a subclass may take fewer than the data have.
+    # N. A subclass may use fewer levels than the data have.
     levels: int
-    # The name of the noise that decides the draws.
+    # Name of the noise from which values are drawn.
     draws = 'values'
 
-    # What a subclass gives.
+    # Methods that a subclass defines or overrides.
 
     def to_levels(self, example: tf.Tensor) -> tf.Tensor:
-        """[B, *spec.shape] -> int32, the same shape, in 0 .. N - 1."""
+        """[B, *spec.shape] -> int32 levels of the same shape, 0 .. N - 1."""
         return self.spec.to_levels(example, self.levels)
 
     def to_example(self, levels: tf.Tensor) -> tf.Tensor:
@@ -83,9 +89,15 @@ class Autoregressive(LikelihoodModel):
     ) -> tf.Tensor:
         """log p of each level given the earlier values, up to a constant.
 
-        int32 [B, *spec.shape] -> float32 [B, *spec.shape, N]; with `noise`
-        under dropout. The logits of a value must not depend on it, nor on any
-        later one.
+        The logits of a value must not depend on that value or on later ones.
+
+        Args:
+          levels: int32 [B, *spec.shape].
+          label: [B] if the model is conditional.
+          noise: for dropout; None for no dropout.
+
+        Returns:
+          float32 [B, *spec.shape, N].
         """
 
     def _generate(
@@ -93,10 +105,10 @@ class Autoregressive(LikelihoodModel):
     ) -> tf.Tensor:
         """Draws value after value: int32 [B, *spec.shape].
 
-        Here the whole network runs for each value; a subclass that can
-        compute only what is new overrides this. Each value is
-        probability.categorical of its logits and of its own number of
-        `uniforms(noise)`. `given`, of the same shape, holds the known levels
+        This version runs the whole network for each value. A subclass that can
+        compute only the new values overrides it. Each value is drawn by
+        probability.categorical from its logits and its own number of
+        `uniforms(noise)`. `given`, of the same shape, holds the known levels,
         and -1 elsewhere.
         """
         shape, size = [-1, *self.spec.shape], self.spec.dimensions
@@ -106,6 +118,7 @@ class Autoregressive(LikelihoodModel):
         given = tf.reshape(given, [-1, size])
 
         def next_value(t, levels):
+            """Draws value t of all rows; `levels` is int32 [B, values]."""
             logits = self._logits(tf.reshape(levels, shape), label, None)
             logits = tf.reshape(logits, [-1, size, logits.shape[-1]])[:, t]
             level = probability.categorical(logits, uniforms[:, t])
@@ -120,22 +133,22 @@ class Autoregressive(LikelihoodModel):
         )
         return tf.reshape(levels, shape)
 
-    # What follows.
+    # Methods that follow from these.
 
     def signatures(self) -> dict[str, Signature]:
-        # A sample is a completion of which nothing is known.
+        # A sample is a completion with nothing known, so they share a graph.
         found = super().signatures()
         sample = dataclasses.replace(found['sample'], derived_from='complete')
         return found | {'sample': sample}
 
     def uniforms(self, noise: Noise) -> tf.Tensor:
-        """What decides the draws: [B, *spec.shape] in (0, 1)."""
+        """The numbers in (0, 1) that decide the draws: [B, *spec.shape]."""
         return noise.uniform(self.draws, self.spec.shape)
 
     def _log_prob(
         self, levels: tf.Tensor, label: tf.Tensor | None, noise: Noise | None
     ) -> tf.Tensor:
-        """log p(levels | label) in nats: [B]; with `noise` under dropout."""
+        """log p(levels | label) in nats: [B]; dropout if `noise` is given."""
         return probability.log_categorical(
             levels, self._logits(levels, label, noise)
         )
@@ -161,7 +174,7 @@ class Autoregressive(LikelihoodModel):
         return {'negative_log_likelihood': -log_prob}
 
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
-        """One draw per row, each value at one of the levels."""
+        """Draws one example per row; each value is that of a level."""
         return self.to_example(self._generate(noise, label, None))
 
     def complete(
@@ -171,10 +184,11 @@ class Autoregressive(LikelihoodModel):
         noise: Noise,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """Draws what `mask` hides, each value given all earlier ones.
+        """Draws the values that `mask` hides, each given all earlier values.
 
-        A known value behind a hidden one cannot influence it: the model
-        offers no tractable p(x_t | future). Else see Completing.
+        A known value after a hidden one cannot influence it, because
+        p(x_t | later values) is not tractable. For the arguments see
+        Completing.
         """
         given = tf.where(mask > 0.5, self.to_levels(example), -1)
         drawn = self._generate(noise, label, given)

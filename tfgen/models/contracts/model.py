@@ -1,4 +1,4 @@
-"""The contract that every model fulfils, and nothing else.
+"""The contract that every model implements.
 
 Shape letters, used everywhere:
   B  examples in a batch      H, W, C  image height, width, channels
@@ -30,18 +30,18 @@ from tfgen.noise import Noise
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """One function that an exported model serves.
+    """A function that an exported model serves.
 
     Attributes:
-      function: takes the tensors of `inputs` by name ('seed' arrives as
-        `noise`, one seed per row, the example as `example`) and returns named
-        tensors; all have the batch as first dimension.
-      inputs: names of `Model.request_specs`, which says what they
-        hold.
-      makes: whether the result has an example. Where its kind has a file
-        format, export then adds a twin that returns files (`*_png`, `*_wav`).
-      derived_from: another signature, which answers the same if all inputs that
-        this one lacks are 0; an export then holds its graph once.
+      function: takes the tensors of `inputs` by name and returns named
+        tensors, all with the batch as first dimension. 'seed' arrives as
+        `noise` (one seed per row), and the example as `example`.
+      inputs: names of inputs; `Model.request_specs` describes them.
+      makes: whether the result contains an example. If its spec has a file
+        format, export adds a twin signature that returns files (`*_png`,
+        `*_wav`).
+      derived_from: another signature that gives the same answer if all inputs
+        that this one lacks are 0. An export then stores its graph once.
     """
 
     function: Callable[..., dict[str, tf.Tensor]]
@@ -51,29 +51,29 @@ class Signature:
 
 
 class Model(keras.Model, abc.ABC):
-    """What is trained, measured and exported; every concrete class is final.
+    """Base class of all models; every concrete class is final.
 
-    A subclass names its settings, with types, defaults and limits, in its
+    A subclass declares its settings, with types, defaults and limits, in its
     constructor and nowhere else: `__init__(self, spec, *, setting: type =
-    default, ..., conditional: bool = False)`. Presets and command line read
-    them there, and their values are checked before it runs.
+    default, ..., conditional: bool = False)`. Presets and the command line read
+    the settings there. Their values are checked before the constructor runs.
 
     Args:
-      spec: the kind of example, and what is known of the set of them.
-      conditional: whether this is p(x | label); the model then requires a
+      spec: the type of the examples, and facts about their data set.
+      conditional: whether this is p(x | label). The model then requires a
         label everywhere.
 
     Attributes:
-      settings: the constructor's arguments but for `spec`.
-      num_classes: 0 for p(x), or the number of labels.
+      settings: the constructor's arguments except `spec`.
+      num_classes: the number of labels; 0 for p(x).
     """
 
-    # The kinds of examples it can model.
+    # Classes of specs that the model accepts.
     spec_types: ClassVar[tuple[type[Spec], ...]]
-    # Whether a label stands last where it is concatenated to other numbers
-    # (symbols stand first): by this training.naming finds the weights of each.
+    # Whether labels come last where they are concatenated to other numbers
+    # (symbols come first). training.naming uses this to find a label's weights.
     labels_last: ClassVar[bool] = True
-    # Whether every epoch must begin with a batch; see Data.train.
+    # Whether each epoch must start with a new batch; see Data.train.
     whole_epochs: ClassVar[bool] = False
 
     def __new__(cls, *given, **named):
@@ -91,29 +91,29 @@ class Model(keras.Model, abc.ABC):
             )
         arguments.check_for(cls.__init__, **settings)
         cls.check(spec, **settings)
-        # (Keras would wrap lists and dicts, and track them.)
+        # Keras's own setattr would wrap lists and dicts, and track them.
         object.__setattr__(model, 'settings', settings)
         return model
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        # A `.keras` file is then read where the model's module is imported.
+        # `.keras` files can then be read wherever the module is imported.
         keras.saving.register_keras_serializable('tfgen')(cls)
 
     def __init__(self, spec: Spec, conditional: bool = False):
         super().__init__()
-        self.built = True  # subclasses make their weights when constructed
+        self.built = True  # subclasses make their weights in the constructor
         self.spec = spec
         self.num_classes = spec.num_classes if conditional else 0
 
     @classmethod
     def check(cls, spec: Spec, **settings: Any) -> None:
-        """Checks that the model can take examples of `spec`.
+        """Checks that the model supports `spec` and these settings.
 
-        A subclass adds its own demands.
+        A subclass adds its own checks.
 
         Raises:
-          UserError: it cannot; one line, with the remedy.
+          UserError: they are not supported; one line, with the remedy.
         """
         if type(spec) not in cls.spec_types:
             wanted = ' or '.join(kind.noun for kind in cls.spec_types)
@@ -129,46 +129,46 @@ class Model(keras.Model, abc.ABC):
 
     @classmethod
     def jit_on_cpu(cls, settings: Mapping[str, Any]) -> bool:
-        """Whether it is faster with XLA on a CPU: loops, many small steps."""
+        """Whether XLA is faster on a CPU, as for loops of many small steps."""
         del settings
         return False
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
-        """Whether the loss of one replica needs the others: batch statistics.
+        """Whether one replica's loss needs the others, as batch statistics do.
 
-        Over several replicas such a loss cannot be compiled by XLA alone.
+        With several replicas, XLA cannot compile such a loss by itself.
         """
         del settings
         return False
 
     def get_config(self) -> dict:
-        """What `from_config` makes an equal model of, as JSON has it."""
+        """The arguments of `from_config` for an equal model, as JSON values."""
         dtype = self.dtype_policy.name
         return {'spec': self.spec.as_dict(), 'dtype': dtype, **self.settings}
 
     @classmethod
     def from_config(cls, config: dict) -> 'Model':
-        """The inverse of `get_config`; weights are new."""
+        """Makes a model from the result of `get_config`, with new weights."""
         named = dict(config)
         spec, dtype = spec_from_dict(named.pop('spec')), named.pop('dtype')
         with precision(dtype):
             return cls(spec, **named)
 
     def fit(self, *_, **__):
-        """Not this way."""
+        """Always raises UserError: use tfgen.training.run.train."""
         raise UserError(
             f'{type(self).__name__} is not trained by fit, which cannot '
             'resume exactly and fails on several replicas: use '
             'tfgen.training.run.train or scripts/train.py'
         )
 
-    # What a subclass gives.
+    # Methods that a subclass defines or overrides.
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """Named float32 [B] terms, whose sum is minimised.
+        """Named float32 [B] terms; training minimises their sum.
 
-        A model with other updates than this one gives `updates` instead.
+        A model with other updates than this one defines `updates` instead.
         """
         raise NotImplementedError(
             f'{type(self).__name__} gives neither loss_terms nor updates'
@@ -181,17 +181,17 @@ class Model(keras.Model, abc.ABC):
         )
 
     def initialize_from(self, batch: Batch, noise: Noise) -> None:
-        """Starts from data: assigns, once, before the first step.
+        """Assigns variables from data, once, before the first step.
 
         Args:
-          batch: the first of the training stream, all its rows.
-          noise: a row for each.
+          batch: the first of the training stream, with all its rows.
+          noise: one row per example.
         """
 
     def signatures(self) -> dict[str, Signature]:
         """The served functions, by name; the first is the default.
 
-        Here those of the capabilities; a subclass adds its own.
+        These are the signatures of the capabilities. A subclass adds its own.
         """
         found = {}
         if isinstance(self, GenerativeModel):
@@ -210,15 +210,15 @@ class Model(keras.Model, abc.ABC):
             )
         return found
 
-    # For all models.
+    # Methods of all models.
 
     def request_specs(self) -> dict[str, tf.TensorSpec]:
-        """What each input of a signature holds.
+        """Shape and type of each input that a signature may have.
 
-        seed   any integer; decides its row's noise, alone.
+        seed   any integer; it alone decides the noise of its row.
         label  0 .. num_classes - 1.
-        mask   1 where a value is known, 0 where it is asked for.
-        And an example, under its key; see its Spec.
+        mask   1 for a known value, 0 for a value to draw.
+        An example is named by the key of its spec; see Spec.
         """
         spec = self.spec
         mask_shape = [None, *spec.mask_shape]
@@ -251,7 +251,7 @@ class Model(keras.Model, abc.ABC):
         return tf.one_hot(label, self.num_classes)
 
     def num_parameters(self) -> int:
-        """Trainable numbers."""
+        """The number of trainable parameters."""
         return sum(v.shape.num_elements() for v in self.trainable_variables)
 
     def _serve_sample(self, noise, label=None):
@@ -271,7 +271,7 @@ class Model(keras.Model, abc.ABC):
 
 @contextlib.contextmanager
 def precision(policy: str):
-    """Keras's dtype policy of the layers that are made meanwhile."""
+    """Sets Keras's dtype policy for layers made inside this context."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -281,7 +281,7 @@ def precision(policy: str):
 
 
 def require_binary(model: type[Model], spec: Spec) -> None:
-    """Raises UserError for examples whose values are not 0 or 1."""
+    """Raises UserError unless every value of the examples is 0 or 1."""
     if spec.levels != 2:
         raise UserError(
             f'{model.__name__} needs binary images, {spec.name!r} has '

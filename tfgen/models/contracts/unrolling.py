@@ -1,4 +1,4 @@
-"""Look-ahead: a loss as it will be after another player's next updates.
+"""Unrolling: a loss as it will be after the next steps of another update.
 
 Source: Metz et al. 2017 (Unrolled GAN), equations 7 and 8.
 """
@@ -14,28 +14,30 @@ from tfgen.gradients import with_gradients
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms
 from tfgen.noise import Noise
 
-# Under Adam's square root, whose slope at 0 is infinite.
+# Added under Adam's square root, whose slope at 0 is infinite.
 _SAFE = 1e-16
 LossTerms = Callable[[Batch, Noise], Terms]
 
 
 def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
-    """`terms` with the variables of `other` as they will be `steps` later.
+    """The loss `terms` as it will be after `steps` more steps of `other`.
 
-    Each step is one of Adam, from the moments that the other's optimizer has
-    now, on the same batch and noise, and is differentiated: the gradient of
-    the result knows how the other answers. Nothing is assigned, statistics of
-    batch norm included: these move where the other does.
+    Each step is one of Adam, on the same batch and noise. The first one starts
+    from the current moments of the other update's optimizer. The steps are
+    differentiated, so the gradient of the result includes the response of
+    `other`. Nothing is assigned, not even statistics of batch norm: these move
+    when `other` itself runs.
 
-    (The paper's equations have plain gradient steps; its experiments, Adam's.)
+    The paper's equations have plain gradient steps; its experiments use Adam.
 
     Args:
-      terms: (batch, noise) -> per-example terms, of one player.
-      other: built; its own terms may depend on this player's variables.
+      terms: (batch, noise) -> per-example terms of one update.
+      other: built; its own terms may depend on the variables of this update.
       steps: K.
     """
 
     def looked_ahead(batch, noise):
+        """`terms` at the variables that `other` will have."""
         adam, variables = other.optimizer, list(other.variables)
         index = [adam._get_variable_index(v) for v in variables]
         values = [tf.convert_to_tensor(v) for v in variables]
@@ -48,7 +50,7 @@ def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
             first = _mixed(first, slopes, adam.beta_1)
             second = _mixed(second, map(tf.square, slopes), adam.beta_2)
             time = done + number
-            # Kingma and Ba 2015, the form of the end of section 2.
+            # Kingma and Ba 2015, the form at the end of section 2.
             scale = rate * tf.sqrt(1.0 - tf.pow(adam.beta_2, time))
             scale /= 1.0 - tf.pow(adam.beta_1, time)
             values = [
@@ -66,7 +68,7 @@ def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
 
 
 def _slopes(player, variables, values, batch, noise):
-    """The gradient of the player's mean loss over the global batch."""
+    """Gradients of the mean loss of `player` over the global batch."""
 
     def total():
         with _instead(variables, values):
@@ -78,13 +80,14 @@ def _slopes(player, variables, values, batch, noise):
 
 
 def _mixed(old, new, share):
+    """share * old + (1 - share) * new, for each pair of tensors."""
     return [
         share * a + (1.0 - share) * b for a, b in zip(old, new, strict=True)
     ]
 
 
 def _instead(variables, values):
-    """Tensors stand in for variables meanwhile."""
+    """A scope in which `values` replace `variables`."""
     return keras.StatelessScope(
         state_mapping=list(zip(variables, values, strict=True))
     )

@@ -6,8 +6,8 @@ over the global batch, so adding them over streams and replicas completes them.
 Then the update is applied (`apply`): an optimizer takes a step, or variables
 are assigned.
 
-A model makes its updates anew at each call of `updates()`; the training loop
-keeps one set of them.
+Each call of a model's `updates()` makes new updates. The training loop keeps
+one set of them.
 """
 
 import abc
@@ -48,19 +48,19 @@ class Update(abc.ABC):
 
     Attributes:
       name: 'generator', 'discriminator'; 'model' if it is the only one.
-      repeats: how often per step, each time on a new batch. 0: once, without a
-        batch, after all other updates.
+      repeats: how often it runs per step, each time on a new batch. 0 means
+        once, without a batch, after all other updates.
     """
 
     name: str
     repeats: int = 1
 
     def build(self, run: Run) -> None:
-        """Makes optimizers and variables; called in the strategy's scope."""
+        """Makes optimizers and variables, in the strategy's scope."""
         del run
 
     def saved(self) -> dict:
-        """What a checkpoint must hold beside the model, by name."""
+        """State that a checkpoint must hold besides the model, by name."""
         return {}
 
     @abc.abstractmethod
@@ -73,9 +73,9 @@ class Update(abc.ABC):
         statistics of its layers.
 
         Args:
-          batch: of this replica, or of a half of its rows.
+          batch: the rows of this replica, or of one of its streams.
           noise: one row per example.
-          mean: makes all results, or they are linear in what it makes.
+          mean: every result comes from `mean`, or is linear in its results.
 
         Returns:
           Scalar terms to report, by name, and a nest of tensors for `apply`.
@@ -98,10 +98,11 @@ class GradientUpdate(Update):
 
     Attributes:
       loss_terms: (batch, noise) -> named float32 [B] terms.
-      variables: to be moved.
-      learning_rate, beta_1: its own; None takes the run's.
-      window: the first step in which it moves, and the first in which it does
-        so no longer; None is the run's end. A schedule covers the window.
+      variables: the variables to move.
+      learning_rate, beta_1: of this update; None takes those of the run.
+      window: the first step in which it moves, and the first step in which it
+        no longer does; None is the end of the run. The learning rate schedule
+        covers the window.
     """
 
     name: str
@@ -138,25 +139,25 @@ class GradientUpdate(Update):
     def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
-        """The terms, and the gradients of their sum."""
+        """Computes the terms, and the gradients of their sum."""
 
         def total():
             terms = {
                 name: mean(values)
                 for name, values in self.loss_terms(batch, noise).items()
             }
-            # (tf.add_n adds in no fixed order.)
+            # tf.add_n would add in no fixed order.
             return functools.reduce(tf.add, terms.values()), terms
 
         return with_gradients(total, self.variables)
 
     def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
-        # (Adds over the replicas.)
+        # The optimizer adds over the replicas.
         self.optimizer.apply(totals, self.variables)
 
 
 class _Window(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate for `count` steps from `first` on, and 0 elsewhere."""
+    """A learning rate for `count` steps from step `first` on; else 0."""
 
     def __init__(self, rate, first: int, count: int):
         self._rate, self._first, self._count = rate, first, count
@@ -170,17 +171,17 @@ class _Window(keras.optimizers.schedules.LearningRateSchedule):
 
 @dataclasses.dataclass
 class EpochUpdate(Update):
-    """Assigns values that follow from means over all examples, once an epoch.
+    """Assigns values computed from means over all examples, once an epoch.
 
     For models with `whole_epochs`; see data.stream.
 
     Attributes:
-      examples: in an epoch.
+      examples: the number of examples in an epoch.
       shapes: of the means, by name.
-      statistics: (batch, noise) -> named [B] terms to report, and the float64
-        sums over the rows that are to be averaged, by the names of `shapes`.
-        Each row must count as batch['weight'] says.
-      variables: to be assigned.
+      statistics: (batch, noise) -> named [B] terms to report, and float64 sums
+        over the rows, by the names of `shapes`. Each row is weighted by
+        batch['weight']. The update turns the sums into means over an epoch.
+      variables: the variables to assign.
       solve: means over an epoch, by name -> new values of `variables`.
     """
 
@@ -198,7 +199,7 @@ class EpochUpdate(Update):
             tf.Variable(
                 tf.zeros(shape, tf.float64),
                 trainable=False,
-                # All replicas add the same.
+                # All replicas add the same numbers.
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
             for shape in self.shapes.values()
@@ -225,7 +226,7 @@ class EpochUpdate(Update):
             for mean, total in zip(self._means, totals, strict=True)
         ]
         last = (step + 1) % self._parts == 0
-        # (Replicas cannot meet inside a branch, so no branch assigns.)
+        # Replicas cannot synchronise inside a branch, so no branch assigns.
         values = tf.cond(
             last,
             lambda: self.solve(dict(zip(self.shapes, means, strict=True))),
@@ -239,12 +240,13 @@ class EpochUpdate(Update):
 
 @dataclasses.dataclass
 class BatchUpdate(Update):
-    """Assigns values that follow from means over a batch, such as moments.
+    """Assigns values computed from means over a batch, such as moments.
 
     Attributes:
       statistics: (batch, noise) -> named [B, ...]; those of shape [B] are
-        reported as terms.
-      assign: (means over the global batch by name, step) -> None; assigns.
+        also reported as terms.
+      assign: a function of (means over the global batch by name, step) that
+        assigns the variables.
     """
 
     name: str
@@ -269,10 +271,10 @@ class BatchUpdate(Update):
 
 
 class PostUpdate(Update):
-    """Assigns after all other updates, to follow the weights.
+    """Assigns after all other updates, for values that follow the weights.
 
     Args:
-      functions: assign, in the replica context.
+      functions: they assign, in the replica context.
     """
 
     repeats = 0

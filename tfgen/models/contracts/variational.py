@@ -1,4 +1,4 @@
-"""Variational auto-encoders: an ELBO, and the objectives made of it.
+"""Variational auto-encoders: the ELBO, and the objectives based on it.
 
 Source: Kingma and Welling 2014; the notes' CVAE code; Burda et al. 2016 for
 several draws (IWAE).
@@ -23,8 +23,8 @@ from tfgen.models.contracts.updates import (
 )
 from tfgen.noise import Noise
 
-# The settings of the objective, and their values without effect. A model has
-# those among them that its constructor takes.
+# The settings of the objective, and the values at which they have no effect. A
+# model has those settings that its constructor takes.
 _PLAIN = {
     'kl': 'analytic',
     'beta': 1.0,
@@ -37,25 +37,27 @@ _PLAIN = {
 class VariationalAutoEncoder(LatentVariableModel):
     """Bounds log p(x) from below by draws of q(z|x), and raises the bound.
 
-    p(z) is N(0, 1), and q(z|x) normal with independent numbers. A subclass
-    gives `encode`, `decode`, `log_likelihood` and `is_density`. One with
-    another q (HierarchicalVAE) gives `elbo`, `log_weights` and `loss_terms` as
-    well. These are settings of the objective, if the constructor takes them:
+    p(z) is N(0, 1), and q(z|x) is normal with independent numbers. A subclass
+    defines `encode`, `decode`, `log_likelihood` and `is_density`. A subclass
+    with another q (HierarchicalVAE) also defines `elbo`, `log_weights` and
+    `loss_terms`. The objective has these settings, if the constructor takes
+    them:
 
       kl: 'analytic' uses the closed form of KL(q(z|x) || p(z)),
         'monte_carlo' the notes' estimate log q(z|x) - log p(z) at the drawn
-        z; both have the same expectation.
+        z. Both have the same expectation.
       beta: weight of the rate (Higgins et al. 2017); 0 leaves an auto-encoder.
-      importance_samples: k draws of z for each example. Above 1 training
+      importance_samples: k, draws of z for each example. With k > 1, training
         maximises the importance weighted bound log (1/k) sum of w, w = p(x, z)
-        / q(z|x) (Burda et al. 2016, equation 8), and the others have no
-        meaning.
-      free_bits: nats that each number of z may say at no cost, which keeps it
-        from falling silent: sum over z of max(free_bits, mean of KL over the
-        batch) (Kingma et al. 2016, equation 15).
-      kl_warmup: steps over which the weight of the rate rises from 0
-        in a run (Bowman et al. 2016, section 3.1; Sonderby et al. 2016); 0
-        for none.
+        / q(z|x) (Burda et al. 2016, equation 8). The other settings then have
+        no meaning.
+      free_bits: nats of rate that each number of z may use at no cost, which
+        prevents posterior collapse: the rate becomes the sum over z of
+        max(free_bits, mean of KL over the batch) (Kingma et al. 2016,
+        equation 15).
+      kl_warmup: steps over which the weight of the rate rises from 0 in a
+        training run (Bowman et al. 2016, section 3.1; Sonderby et al. 2016);
+        0 for none.
     """
 
     @classmethod
@@ -89,12 +91,15 @@ class VariationalAutoEncoder(LatentVariableModel):
     @property
     @abc.abstractmethod
     def is_density(self) -> bool:
-        """Whether p(x|z) is a density on the data's range, no probability."""
+        """Whether p(x|z) is a density and not a probability.
+
+        The density is on the data's range.
+        """
 
     def reparameterize(
         self, mean: tf.Tensor, logvar: tf.Tensor, noise: Noise
     ) -> tf.Tensor:
-        """z = eps * exp(logvar / 2) + mean: [B, K]."""
+        """Draws z = eps * exp(logvar / 2) + mean: [B, K]."""
         eps = noise.normal('eps', [self.latent_size])
         return eps * tf.exp(logvar * 0.5) + mean
 
@@ -105,9 +110,10 @@ class VariationalAutoEncoder(LatentVariableModel):
         return tf.reduce_sum(self._rates(mean, logvar, z), axis=1)
 
     def _rates(self, mean, logvar, z):
-        """The same of each number of z: [B, K]."""
+        """The rate of each number of z, in nats: [B, K]."""
 
         def flat(numbers):
+            """[B, K] -> [B K, 1]."""
             return tf.reshape(numbers, [-1, 1])
 
         shape, mean, logvar = tf.shape(mean), flat(mean), flat(logvar)
@@ -119,7 +125,7 @@ class VariationalAutoEncoder(LatentVariableModel):
         return tf.reshape(rates, shape)
 
     def _terms(self, example, label, noise):
-        """log p(x|z) in nats, [B], and the rate of each number, [B, K]."""
+        """log p(x|z) in nats, [B], and the rate of each number of z, [B, K]."""
         mean, logvar = self.encode(example, label)
         z = self.reparameterize(mean, logvar, noise)
         rates = self._rates(mean, logvar, z)
@@ -128,8 +134,9 @@ class VariationalAutoEncoder(LatentVariableModel):
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """-ELBO = distortion + rate, each in nats: [B].
 
-        The rate as `beta` and `free_bits` have it, and in a run `kl_warmup`.
-        With several draws the importance weighted bound, alone.
+        `beta` and `free_bits` modify the rate; in a run, `kl_warmup` does too.
+        With several draws, the only term is minus the importance weighted
+        bound.
         """
         example, label = batch[self.spec.key], batch.get('label')
         settings = self.objective
@@ -140,7 +147,7 @@ class VariationalAutoEncoder(LatentVariableModel):
             return {'bound': -probability.log_mean_exp(weights)}
         log_likelihood, rates = self._terms(example, label, noise)
         if settings['free_bits']:
-            # (Where it is free its gradient is 0.)
+            # A free rate is constant, so its gradient is 0.
             means = replicas.mean(tf.reduce_mean(rates, axis=0))
             free = settings['free_bits']
             rates = tf.where(means > free, rates, free)
@@ -149,7 +156,7 @@ class VariationalAutoEncoder(LatentVariableModel):
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
-        """The means of `free_bits`."""
+        """Whether `free_bits` needs means over the global batch."""
         return (_PLAIN | dict(settings))['free_bits'] > 0.0
 
     def updates(self) -> tuple[Update, ...]:
@@ -157,7 +164,7 @@ class VariationalAutoEncoder(LatentVariableModel):
             return super().updates()
 
         def loss_terms(batch, noise):
-            """The loss, with the weight that the rate has at this step: [B]."""
+            """The loss, with this step's weight of the rate: [B]."""
             step = tf.convert_to_tensor(update.optimizer.iterations)
             weight = tf.cast(step, tf.float32) / self.objective['kl_warmup']
             terms = self.loss_terms(batch, noise)
@@ -182,16 +189,18 @@ class VariationalAutoEncoder(LatentVariableModel):
     ) -> tf.Tensor:
         """log p(x, z_s) - log q(z_s|x) for S draws of q: [S, B].
 
-        Their mean estimates the ELBO, their log-mean-exp the tighter
+        Their mean estimates the ELBO. Their log-mean-exp estimates the tighter
         importance weighted bound (Burda et al. 2016, equation 8).
         """
         mean, logvar = self.encode(example, label)
         eps = noise.normal('eps', [num_samples, self.latent_size])
 
         def repeated(x):
+            """Repeats each row S times: [B, ...] -> [B S, ...]."""
             return None if x is None else tf.repeat(x, num_samples, axis=0)
 
         def flat(x):
+            """[..., K] -> [B S, K]."""
             return tf.reshape(x, [-1, self.latent_size])
 
         z = flat(eps * tf.exp(logvar * 0.5)[:, None] + mean[:, None])
