@@ -41,8 +41,8 @@ class SemiSupervisedGAN(LatentVariableModel):
 
     Departures from the authors' code: G's hidden layers are ReLU, there
     softplus; G's last layer has no weight norm; both networks see the same
-    images in a step, there different ones; the lengths of d's columns are
-    fixed, there learned.
+    images in a step, there different ones; the lengths of d's hidden columns
+    are fixed, there learned.
 
     Args:
       spec: of images, a few of which have labels.

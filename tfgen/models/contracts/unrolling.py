@@ -67,12 +67,12 @@ def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
     return looked_ahead
 
 
-def _slopes(player, variables, values, batch, noise):
-    """Gradients of the mean loss of `player` over the global batch."""
+def _slopes(update, variables, values, batch, noise):
+    """Gradients of the mean loss of `update` over the global batch."""
 
     def total():
         with _instead(variables, values):
-            terms = player.loss_terms(batch, noise).values()
+            terms = update.loss_terms(batch, noise).values()
         return functools.reduce(tf.add, map(tf.reduce_mean, terms)), None
 
     _, slopes = with_gradients(total, values)
