@@ -206,7 +206,8 @@ def _lecture():
         f'reconstruction are {errors[1]} and {errors[2]}, and {errors[0]} for '
         f'the 7 itself, on average over {sevens["sevens"]} test digits',
         f'd is {d[0]}, {d[1]} and {d[2]}, and the longer stroke scores above '
-        f'the speck in {100 * sevens["stroke_above_speck"]:.0f} % of them',
+        f'the speck in {100 * sevens["stroke_above_speck"]:.0f} % of the '
+        'digits',
     ]
 
 
