@@ -118,13 +118,15 @@ def _readme():
     stopped = _stopped()
     ratio = max(c['ratio'] for c in _result('benchmark')['sampling'].values())
     return [
-        f'of one layer reaches {nats["diagonal_bilstm_mnist"]} nats (van den '
-        f'Oord et al. 2016: {one.value}, with half the units) and that of '
-        f'seven {nats["diagonal_bilstm7_mnist"]} ({seven.value})',
-        f'a bound of {nats["cvae_mnist"]} (Burda et al. 2016: {iwae.value} for '
-        f'IWAE and, from memory, {vae.value} for a VAE, both of dense layers)',
-        f'Killed or told to stop {stopped} times in '
-        f'{_result("reliability")["minutes"]:.0f} minutes',
+        f'the Diagonal BiLSTM reaches {nats["diagonal_bilstm_mnist"]} nats '
+        f'with one layer (van den Oord et al. 2016: {one.value}, with half '
+        f'the units) and {nats["diagonal_bilstm7_mnist"]} nats with seven '
+        f'({seven.value})',
+        f'a bound of {nats["cvae_mnist"]} nats (Burda et al. 2016: '
+        f'{iwae.value} for IWAE and, from memory, {vae.value} for a VAE, both '
+        'with dense layers)',
+        f'In {_result("reliability")["minutes"]:.0f} minutes of fault '
+        f'injection runs were killed or told to stop {stopped} times',
         f'up to {ratio // 100 * 100:.0f} times faster',
     ]
 
@@ -174,7 +176,7 @@ def _lecture():
         return f'{100 * mean:.1f} %'
 
     return [
-        f'squared error {pca["squared_error"]:.2f}, '
+        f'squared error of {pca["squared_error"]:.2f}, '
         f'{shallow["squared_error"]:.2f} and {deep8["squared_error"]:.2f}.',
         f'{mnist("deep_ae_mnist")} by the code of `deep_ae_mnist`, '
         f'{mnist("pca_mnist")} by that of `pca_mnist`, '
@@ -182,29 +184,30 @@ def _lecture():
         'right',
         f'{percent(deep8)} by the deep code, {percent(pca)} by PCA, '
         f'{percent(shallow)} by the shallow one, '
-        f'{100 * deep8["value_accuracy"]:.1f} % by pixels. The notes are not',
+        f'{100 * deep8["value_accuracy"]:.1f} % by pixels. The notes are wrong',
         f'is {statistics.fmean(deep["midpoint_error"]):.1f} for the '
         f'auto-encoder ({lowest(deep["midpoint_error"])} over three seeds) and '
         f'{statistics.fmean(vae["midpoint_error"]):.1f} for the VAE '
-        f'({lowest(vae["midpoint_error"])}), whose own ends cost '
-        f'{statistics.fmean(vae["end_error"]):.2f}',
+        f"({lowest(vae['midpoint_error'])}); the VAE's error at the two "
+        f'ends is {statistics.fmean(vae["end_error"]):.2f}',
         "worse than the auto-encoder's ("
         f'{statistics.fmean(moons["VAE, beta 1"]["midpoint_error"]):.1f})',
         f'deviation is {statistics.fmean(without["deviation"]):.4f} after '
         '4,000 steps',
-        'Of the eight numbers seven are active after 4,000 steps',
-        f'they say {min(said):.1f} to {max(said):.1f} nats each, and their '
+        'Seven of the eight dimensions are active after 4,000 steps',
+        f'they carry {min(said):.1f} to {max(said):.1f} nats each, and their '
         f'deviations, {min(spread):.2f} to {max(spread):.2f}, still fall',
-        f'it says {nothing:.2f} nats, and its deviation is {still:.2f}',
+        f'it carries {nothing:.2f} nats, and its deviation is {still:.2f}',
         f'the data {density["data"]} nats), mixtures of 2 '
         f'{density["mixture of 2"]}) and of 20 {density["mixture of 20"]}), '
-        f'and a VAE of two numbers {density["VAE"]})',
+        f'and a VAE with two latent dimensions {density["VAE"]})',
         f'rises from {bound["first"]:.0f} to within '
         f'{bound["exact"] - bound["last"]:.2f} nats of log P(x)',
-        f'reconstruction {errors[1]} and {errors[2]}, where the 7 itself has '
-        f'{errors[0]}, on average over {sevens["sevens"]} test digits',
-        f'd is {d[0]}, {d[1]} and {d[2]}, and the longer stroke is above the '
-        f'speck in {100 * sevens["stroke_above_speck"]:.0f} % of them',
+        f'reconstruction are {errors[1]} and {errors[2]}, and {errors[0]} for '
+        f'the 7 itself, on average over {sevens["sevens"]} test digits',
+        f'd is {d[0]}, {d[1]} and {d[2]}, and the longer stroke scores above '
+        f'the speck in {100 * sevens["stroke_above_speck"]:.0f} % of the '
+        'digits',
     ]
 
 
@@ -268,18 +271,18 @@ def _gan():
             f'{_result(name)["batch_size"]}, one seed'
             for name in ('stacked', 'images')
         ),
-        'with five seeds, and goes on',
+        'with five seeds, and resumes',
         f'All rows share steps ({table["steps"]:,} of {table["batch_size"]})',
         f'clipping at {weight("WGAN")} (of 0.02, 0.03, 0.05 and 0.1), WGAN-GP '
-        f"{weight('WGAN-GP')} (as in its authors' code for such worlds), "
+        f"{weight('WGAN-GP')} (as in its authors' code for such problems), "
         f'DRAGAN {weight("DRAGAN")} (of 0.1, 1 and 10), R1 '
         f'{presets.PRESETS["gan_ring"].penalty_weight:.0f}, orthonormal '
         f'tangents {weight("orthonormal tangents")} (of',
         'papers have 0.01 for clipping and 10 for',
         f'5,000, 10,000, 15,000 and {table["steps"]:,} steps, seed 0',
-        f'Every mode with every seed is covered by {ended(whole)};',
-        'These rows have a mean quality above 95 % in both worlds',
-        f'the lowest of a run is {ended(lowest)}.',
+        f'{ended(whole)} cover every mode with every seed;',
+        'These three rows have a mean quality above 95 % on both data sets',
+        f'the lowest quality of a run is {ended(lowest)}.',
         f'from {slow[0]} to {seeing[0]} modes of the ring, and from {slow[1]} '
         f'to {seeing[1]} of the grid',
         f'uniform {modes("uniform z", "grid")}, normal '
@@ -316,12 +319,12 @@ def _train():
         f'{trials["kills"]} trainings of six models were killed or told to '
         f'stop {_stopped()} times',
         f'{faults["bit flipped"] + faults["truncated"]:,} checkpoint files '
-        'damaged',
-        f'{faults["disk: status 2"]} disks too small',
-        f'{trials["two_at_once"]} second trainings begun',
+        'were damaged',
+        f'{faults["disk: status 2"]} disks were too small',
+        f'{trials["two_at_once"]} second trainings were started',
         f'{faults["requests"]:,} requests',
         f'All {len(compiled)} presets compile',
-        f'the largest, `{largest}`, wants {memory[largest] / 2**30:.1f} GiB',
+        f'The largest, `{largest}`, needs {memory[largest] / 2**30:.1f} GiB',
     ]
 
 
@@ -472,7 +475,7 @@ def test_a_figure_beside_a_preset_is_in_its_record(document):
 
 def test_what_is_said_to_be_ahead_and_behind_is():
     text = (tiny.ROOT / 'docs' / 'results.md').read_text()
-    text = text[text.index('Beside the best of each row') :]
+    text = text[text.index('Compared with the best published figure') :]
     said = dict(
         re.findall(
             r'^- (Ahead|Level|Behind)(.*?)(?=^- |\n\n)', text, re.M | re.S
