@@ -85,7 +85,7 @@ def test_chunks_of_samples_make_one_mean():
         def evaluation(self, *_):
             return [{'image': tf.zeros([2, 1, 1, 1])}]
 
-    figures = Bounds().figures(Constant(), Two(), Settings(num_samples=3001))
+    figures = Bounds().compute(Constant(), Two(), Settings(num_samples=3001))
     for figure in figures.values():
         assert figure.value == pytest.approx(7.0, rel=1e-5)
 
@@ -175,9 +175,9 @@ def test_measures_are_asked_whether_they_apply(made):
 def test_active_units_are_those_whose_means_differ(made):
     model, examples = made('cvae')
     mean = model.encode
-    model.encode = lambda x, label: [
+    model.encode = lambda x, label: tuple(
         v * [100.0, 0.0, 1e-4] for v in mean(x, label)
-    ]
+    )
     figures = _figures(model, examples, ['active_units'])
     assert figures['active_units'] == {
         'mean': 1,

@@ -393,7 +393,7 @@ def test_an_old_run_is_told_what_it_sees_otherwise(tmp_path):
 
 
 def test_a_name_that_is_too_long_is_one_line(tmp_path):
-    with pytest.raises(UserError, match='does not exist'):
+    with pytest.raises(UserError, match='File name too long'):
         _open(tmp_path / ('x' * 300))
     with pytest.raises(UserError, match='does not exist'):
         _open('~nobody-of-that-name/x')
