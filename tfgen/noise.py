@@ -78,7 +78,7 @@ class BatchNoise(Noise):
       size: rows in the global batch.
       start: first row of this replica; an int or an integer tensor.
       count: rows of this replica; None for all.
-      prefix: of all names; see `scope`.
+      prefix: put before every name; see `scope`.
     """
 
     def __init__(
@@ -148,7 +148,7 @@ class RowNoise(Noise):
 
     Args:
       seeds: integer [B]. Equal seeds give equal rows.
-      prefix: of all names; see `scope`.
+      prefix: put before every name; see `scope`.
 
     Attributes:
       seeds: the same as int64.
@@ -165,6 +165,7 @@ class RowNoise(Noise):
         tag = tf.constant(self._tag(name), tf.int64)
 
         def row(seed):
+            """One row of bits: uint32 [*shape]."""
             return tf.random.stateless_uniform(
                 list(shape),
                 tf.stack([seed, tag]),
@@ -191,7 +192,7 @@ class IndexNoise(Noise):
 
     Args:
       indices: integer [B]. Equal indices give equal rows.
-      prefix: of all names.
+      prefix: put before every name.
     """
 
     def __init__(self, indices: tf.Tensor, prefix: str = ''):

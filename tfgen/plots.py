@@ -69,10 +69,10 @@ def grid(
 
 
 def label_columns(labels: Sequence[int] | None, default: int) -> int:
-    """Columns of a grid whose labels repeat in turn: one label each, if it can.
+    """Chooses the columns of a grid so that each has one label, if possible.
 
     Args:
-      labels: of the pictures in order; None without labels.
+      labels: of the pictures, all labels in turn; None without labels.
       default: number of columns without labels, or with too many of them.
     """
     kinds = len(set(labels)) if labels is not None else 0
@@ -189,7 +189,7 @@ def scatter(
 
 
 def plane(extent: float, side: int = 480) -> np.ndarray:
-    """The point at the middle of each `scatter` pixel: [side, side, 2]."""
+    """The middle of each pixel of a `scatter`: float32 [side, side, 2]."""
     line = ((np.arange(side) + 0.5) / side * 2 - 1) * extent
     x, y = np.meshgrid(line, -line)
     return np.stack([x, y], axis=-1).astype(np.float32)

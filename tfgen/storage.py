@@ -192,7 +192,7 @@ def encode_picture(file: pathlib.Path, image: np.ndarray) -> bytes:
 
 @contextlib.contextmanager
 def plain(directory: pathlib.Path):
-    """The folder, by a path that TensorFlow does not read as a pattern."""
+    """A path to the folder that TensorFlow does not read as a pattern."""
     if PATTERN.isdisjoint(str(directory)):
         yield directory
         return

@@ -13,7 +13,7 @@ class BatchNorm(keras.layers.Layer):
     the moving averages are therefore those of one large batch.
     keras.layers.BatchNormalization(synchronized=True) computes the same with
     three all-reduces. It also sums three gradients at one tensor; TensorFlow
-    does not fix the order of this sum, and so not its last bit.
+    does not fix the order of this sum, so its last bit can differ.
 
     Args:
       momentum: weight of the old value in each moving average.

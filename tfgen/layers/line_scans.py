@@ -1,7 +1,7 @@
 """Recurrences from line to line of an image, with gradients written by hand.
 
-A line is a row or a diagonal. scans.py says why the gradients are written by
-hand.
+A line is a row or a diagonal. scans.py explains why the gradients are written
+by hand.
 
 Shape letters: L lines, D networks side by side, F features, K units, N
 positions times batch.

@@ -69,11 +69,11 @@ class Linear(keras.layers.Layer):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """The masked kernel, and the bias tiled over rows: [batch, outputs].
 
-        The loops of samplers use them. TensorFlow fuses a product and the
+        The loops of samplers use both. TensorFlow fuses a product and the
         addition of a vector into one oneDNN operation, which takes longer to
         start than a small product takes to run. It does not fuse the addition
         of a matrix. TensorFlow 2.21 also fails to optimize the whole loop where
-        a residual sum and a rectifier follow the fused operation.
+        a residual sum and a rectifier follow the product and the addition.
         """
         bias = tf.convert_to_tensor(self.bias)
         return self.kernel, tf.tile(bias[None], [batch, 1])

@@ -281,8 +281,9 @@ class Score(keras.layers.Layer):
 class Energy(keras.layers.Layer):
     """The auto-encoder head: features -> minus the reconstruction error, [B].
 
-    The error is the mean of the squares over an example's numbers. The decoder
-    also receives the label. Source: Zhao et al. 2017 (EBGAN), section 2.3.
+    The error is the mean squared difference over an example's numbers. The
+    decoder also receives the label. Source: Zhao et al. 2017 (EBGAN), section
+    2.3.
 
     Args:
       decoder: a generator from features (and one-hot labels) to an example.

@@ -148,6 +148,7 @@ class GatedStacks(PixelLayer):
 
     def step_weights(self, batch):
         def flat(kernel):
+            """[..., inputs, outputs] -> [taps * inputs, outputs]."""
             return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
         of_rows, of_pixels = [], []

@@ -1,9 +1,9 @@
 """Recurrences over many steps, with gradients written by hand.
 
-They are much faster on a CPU than XLA's own gradient of a loop. Everything that
-does not depend on later steps is computed for all steps at once, or kept from
-the forward pass. The backward loop computes only the rest. Only first-order
-gradients are supported.
+These gradients are much faster on a CPU than XLA's own gradient of a loop.
+Everything that does not depend on later steps is computed for all steps at
+once, or kept from the forward pass. The backward loop computes only the rest.
+Only first-order gradients are supported.
 
 Shape letters: T steps, B batch, K units.
 """
@@ -212,11 +212,11 @@ def entries(
 ) -> list[tf.Tensor]:
     """Entry t of each array; beyond the ends, the nearest entry.
 
-    A loop reads with it what the arithmetic of its next step needs, and carries
-    the result. If the loop read an entry in the step that uses it, XLA would
-    fuse the read and the arithmetic. On a CPU it would then compute the address
-    of every single number, without vector instructions. XLA never fuses
-    products and copies, so their operands can be read where they are used.
+    A loop uses it to read the operands of its next step ahead, and carries
+    them. If it read them in the step that uses them, XLA would fuse the read
+    and the arithmetic. On a CPU it would then compute the address of every
+    single number, without vector instructions. XLA never fuses products and
+    copies, so their operands can be read where they are used.
     """
     return [a.read(tf.clip_by_value(t, 0, a.size() - 1)) for a in arrays]
 

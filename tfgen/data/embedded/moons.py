@@ -1,7 +1,7 @@
 """The embedded set of rendered moons: the notes' phases from new to full.
 
-The true images between two phases are known. They show how wrong the images are
-that a model decodes from codes between two codes.
+The true images between two phases are known. They can be compared with the
+images that a model decodes from between two codes.
 """
 
 import math

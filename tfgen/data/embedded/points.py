@@ -125,12 +125,14 @@ class TwoLines(ToyDistribution):
 
 
 def _ring(radius, deviation):
+    """Eight Gaussians on a circle."""
     angles = 2.0 * math.pi * np.arange(8) / 8
     places = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return Mixture(places, deviation)
 
 
 def _grid(spacing, deviation):
+    """25 Gaussians on a square grid."""
     line = spacing * np.arange(-2, 3)
     return Mixture([(x, y) for x in line for y in line], deviation)
 

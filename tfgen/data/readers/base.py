@@ -63,7 +63,7 @@ class Source:
     sample_rate: int = 0
 
     def gather(self, split: str, indices: tf.Tensor):
-        """Values [B, *shape], labels int32 [B] or None, at int64 `indices`."""
+        """Integers [B, *shape], labels int32 [B] or None, at int64 indices."""
         return self.splits[split].gather(indices)
 
 

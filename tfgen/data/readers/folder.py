@@ -166,7 +166,7 @@ def _refuse_splits_inside(folders):
 
 
 def _one_of(path, folders, *alternatives):
-    """The folder with a name in the first of `alternatives` that has one."""
+    """The folder named in the first of `alternatives` that names one."""
     for names in alternatives:
         found = [f for f in folders if f.name.lower() in names]
         if len(found) > 1:
@@ -197,6 +197,7 @@ def _pictures(entry):
     pictures, rest, seen = [], [], set()
 
     def walk(entry):
+        """Sorts an entry, and all entries below it, into the two lists."""
         if not entry.is_dir():
             (pictures if _is_picture(entry) else rest).append(entry)
             return

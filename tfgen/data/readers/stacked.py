@@ -31,6 +31,7 @@ class _Stacked:
         return SIZES[self._split]
 
     def gather(self, indices):
+        """Stacks [B, H, W, 3] and labels [B]; see Source.gather."""
         noise = IndexNoise(indices, f'{self._split}/')
         rows = noise.uniform('rows', [3]) * len(self._base)
         images, labels = self._base.gather(

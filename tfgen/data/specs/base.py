@@ -78,8 +78,8 @@ class Spec(abc.ABC):
     def level_width(self) -> float | None:
         """-log of the width of a level, in nats per example.
 
-        Added to -log of a density it gives -log of a probability of levels,
-        for `rates`. None if values have no levels.
+        Adding it to -log of a density gives -log of a probability of levels,
+        which `rates` converts. None if values have no levels.
         """
         return None
 
@@ -127,7 +127,7 @@ class Spec(abc.ABC):
         """
 
     def hide(self, examples: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """Blanks the values that `mask` hides, so that `draw` shows it."""
+        """Blanks the values that `mask` hides, in a form that `draw` shows."""
         return np.where(mask == 1, examples, np.zeros([], examples.dtype))
 
     def as_dict(self) -> dict:
