@@ -54,6 +54,7 @@ class _Spectral(_Normalised):
 
     @property
     def kernel(self):
+        """The kernel divided by its norm."""
         kernel = tf.convert_to_tensor(self._kernel)
         return kernel / tf.cast(self._norm(kernel), kernel.dtype)
 
@@ -119,6 +120,7 @@ class WeightNormDense(_Normalised, keras.layers.Dense):
 
     @property
     def kernel(self):
+        """The kernel g v / ||v||: [inputs, units]."""
         kernel = tf.convert_to_tensor(self._kernel)
         squares = tf.reduce_sum(tf.square(kernel), axis=0)
         length = tf.convert_to_tensor(self._length)
