@@ -4,7 +4,7 @@ __version__ = '0.1.0'
 
 
 def load(source: str):
-    """A trained model, by name or by path; see tfgen.export.pretrained.load."""
+    """Loads a trained model by name or path; see export.pretrained.load."""
     from tfgen.export import pretrained
 
     return pretrained.load(source)

@@ -1,7 +1,7 @@
-"""What may be given to a function, read from its own signature.
+"""Types, defaults and limits of arguments, read from a function's signature.
 
-A constructor says the name, type, default and limits of its arguments once;
-presets, flags, stored configurations and the checks of values read them here.
+A constructor states the name, type, default and limits of its arguments once.
+Presets, flags, stored configurations and checks of values read them here.
 
     def __init__(self, spec, units: Size = 32, dropout: Share = 0.0,
                  cell: Literal['lstm', 'gru'] = 'lstm'): ...
@@ -17,13 +17,13 @@ from typing import Annotated, Any, Literal
 
 from tfgen.errors import UserError
 
-_LARGEST_INT = 2**31  # of TensorFlow's sizes
+_LARGEST_INT = 2**31  # limit of sizes in TensorFlow
 _LARGEST_FLOAT = 1e38
 
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """What a number must be: a test, and the remedy where it fails."""
+    """A condition on a number, and the remedy where it fails."""
 
     holds: Callable[[float], bool]
     remedy: str
@@ -50,10 +50,10 @@ NotNegative = Annotated[
 
 @functools.cache
 def of(function: Callable) -> dict[str, tuple[Any, Any]]:
-    """Name -> (type, default) of the arguments that have a default.
+    """The arguments that have a default: name -> (type, default).
 
-    Types are int, float, bool, str, Literal, tuples of these, each also
-    Annotated with a Limit, and `| None`.
+    Types are int, float, bool, str, Literal and tuples of these. Each may be
+    Annotated with a Limit, and may be `| None`.
     """
     hints = typing.get_type_hints(function, include_extras=True)
     return {
@@ -64,11 +64,11 @@ def of(function: Callable) -> dict[str, tuple[Any, Any]]:
 
 
 def check(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Raises UserError for the first value that may not be; see `of`.
+    """Raises UserError for the first value that its type does not allow.
 
     Args:
-      hints: name -> type.
-      values: by name.
+      hints: name -> type; see `of`.
+      values: name -> value.
     """
     for name, hint in hints.items():
         value = values[name]
@@ -80,13 +80,13 @@ def check(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
 
 
 def check_for(function: Callable, **values: Any) -> None:
-    """The same for arguments of a function, by its own signature."""
+    """Checks arguments of a function by its own signature; see `check`."""
     hints = of(function)
     check({name: hints[name][0] for name in values}, values)
 
 
 def fits(hint: Any, value: Any) -> bool:
-    """Whether a value is of type `hint`; its limits are for `check`."""
+    """Whether a value is of type `hint`; `check` tests the limits."""
     one, *others = _options(hint)
     if others:
         return any(fits(h, value) for h in (one, *others))
@@ -106,10 +106,10 @@ def fits(hint: Any, value: Any) -> bool:
 
 
 def parse(name: str, text: str, hint: Any) -> Any:
-    """The value of type `hint` that `name=text` means.
+    """Parses `text`, given as `name=text`, as a value of type `hint`.
 
     Raises:
-      UserError: it is none.
+      UserError: `text` is no such value.
     """
     options = _options(hint)
     if type(None) in options and text.lower() == 'none':
@@ -128,13 +128,14 @@ def parse(name: str, text: str, hint: Any) -> Any:
 
 
 def words(hint: Any) -> str:
-    """A type, for people."""
+    """A type in words, for messages."""
     shown = [_word(h) for h in _options(hint) if h is not type(None)]
     none = ['none'] if type(None) in _options(hint) else []
     return ' or '.join(shown + none)
 
 
 def _word(hint):
+    """A type that is no union, in words."""
     plain, members = _plain(hint), typing.get_args(_plain(hint))
     if typing.get_origin(plain) is Literal:
         return '|'.join(map(str, members))
@@ -146,6 +147,7 @@ def _word(hint):
 
 
 def _parse(hint, text):
+    """Parses `text`; raises ValueError or KeyError if it cannot."""
     plain, members = _plain(hint), typing.get_args(_plain(hint))
     if plain is bool:
         return {'true': True, 'false': False}[text.lower()]
@@ -179,7 +181,7 @@ def _check(name, hint, value, whole):
 
 
 def _members(plain, values):
-    """The type of each member of a tuple; too few where `values` are more."""
+    """The type of each member of a tuple; may be fewer than `values`."""
     members = typing.get_args(plain)
     if Ellipsis in members:
         return (members[0],) * len(values)
@@ -187,7 +189,7 @@ def _members(plain, values):
 
 
 def _options(hint):
-    """The members of a union, or the type alone."""
+    """The members of a union; for any other type, only itself."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     return typing.get_args(hint) if union else (hint,)
 

@@ -1,13 +1,13 @@
-"""The one exception that a user's mistake raises."""
+"""The exceptions for mistakes of users."""
 
 
 class UserError(ValueError):
-    """A mistake that its reader can mend: one line, value and remedy.
+    """A mistake that the user can correct: one line with value and remedy.
 
-    Scripts print the line and exit with status 2; in a notebook it is an
+    Scripts print the line and exit with status 2. In a notebook it is an
     ordinary ValueError.
     """
 
 
 class NotFiniteError(UserError):
-    """A loss or a weight has become infinite, or no number."""
+    """A loss or a weight has become infinite or NaN."""

@@ -1,4 +1,4 @@
-"""Gradients that are added two at a time."""
+"""Gradients that are added in pairs, in a fixed order."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,27 +10,27 @@ import tensorflow as tf
 def with_gradients(
     function: Callable[[], tuple[tf.Tensor, Any]], variables: Sequence
 ) -> tuple[Any, list[tf.Tensor | None]]:
-    """What `function` gives beside its total, and the total's gradients.
+    """Differentiates the total that `function` returns, reproducibly.
 
     Where three or more gradients meet at one tensor, a tape adds them in one
-    operation, whose CPU kernel takes them in the order in which buffers become
-    free: the last bit differs from run to run. In a graph they are added here
-    one after the other, in an order that the graph fixes, at no cost. (In
-    eager mode there is only the tape.) A loss that differentiates inside
-    itself, as a gradient penalty does, does that with this function as well.
+    operation. On a CPU this operation adds them in the order in which buffers
+    become free, so the last bit differs from run to run. In a graph, this
+    function adds them in pairs, in an order that the graph fixes, at no cost.
+    (Eager mode has only the tape.) A loss that contains a gradient, such as a
+    gradient penalty, computes it with this function as well.
 
-    (Some layers pass their input through tf.identity: where gradients were not
-    added here it made pairs. It now decides which two are added first, and so
-    the last bit, which stays that of earlier runs.)
+    Some layers pass their input through tf.identity. It made pairs before this
+    function existed. Now it decides which two gradients are added first, and
+    thereby keeps the last bit of earlier runs.
 
     Args:
-      function: takes nothing; gives a total, which is differentiated, and
-        anything else. It is called once.
+      function: takes no arguments. It returns a total, which is differentiated,
+        and any other result. It is called once.
       variables: variables, or tensors that `function` uses.
 
     Returns:
-      The anything else, and one gradient for each of `variables`; None where
-      it has no influence.
+      The other result, and one gradient for each of `variables`: None for one
+      that has no influence.
     """
     sources = [
         v.value if isinstance(v, keras.Variable) else v for v in variables
@@ -46,5 +46,6 @@ def with_gradients(
         sources,
         aggregation_method=tf.AggregationMethod.EXPERIMENTAL_TREE,
     )
-    # (Several workers want to know the device of what they add.)
+    # tf.identity gives each gradient a device, which several workers need to
+    # add them.
     return rest, [None if g is None else tf.identity(g) for g in gradients]

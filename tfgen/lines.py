@@ -1,4 +1,4 @@
-"""Lines for people, whom no training waits for."""
+"""Lines of text for people, written without making training wait."""
 
 import contextlib
 import errno
@@ -8,15 +8,15 @@ from typing import TextIO
 
 
 def write(text: str, stream: TextIO) -> None:
-    """Writes `text` at once, or not at all.
+    """Writes `text` at once, or drops it.
 
-    A pipe that nobody reads is full after a while, and Ctrl-S holds a terminal.
-    Who waited there would never come to where it is told to stop. So text for
-    which there is no room is left out, and all of it once the reader is gone.
+    A pipe that nobody reads fills up, and Ctrl-S holds a terminal. A process
+    that waited there would not notice that it is told to stop. So text without
+    room is dropped. Once the reader is gone, all text is dropped.
 
     Args:
-      text: at most 4096 bytes, the room that there is in a pipe that is ready.
-      stream: where to.
+      text: at most 4096 bytes, the room in a pipe that is ready.
+      stream: where to write.
     """
     if not _is_ready(stream):
         return
@@ -24,13 +24,14 @@ def write(text: str, stream: TextIO) -> None:
         stream.write(text)
         stream.flush()
     except OSError as error:
-        # Who has read it has ended, or was a terminal that is gone.
+        # The reader has ended, or the terminal is gone.
         if not isinstance(error, BrokenPipeError) and error.errno != errno.EIO:
             raise
         _silence(stream)
 
 
 def _is_ready(stream):
+    """Whether `stream` takes text without waiting."""
     try:
         handle = stream.fileno()
         waiting = select.poll()  # not on Windows
@@ -41,7 +42,7 @@ def _is_ready(stream):
 
 
 def _silence(stream):
-    """Lest Python complain, as it ends, of what is still to be written."""
+    """Discards unwritten text, so that Python does not complain at exit."""
     with contextlib.suppress(OSError):  # in memory
         nowhere = os.open(os.devnull, os.O_WRONLY)
         try:

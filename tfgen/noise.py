@@ -1,20 +1,20 @@
-"""Reproducible noise: it is handed to a model, never drawn inside one.
+"""Reproducible noise that models receive as an argument.
 
 A model asks for noise by name, `noise.normal('eps', [K])`, and receives one
 row per example. The name is folded into the seed, so the same request always
-gives the same numbers, in eager mode, in a graph, under XLA and on another
-device. Who seeds the rows is not the model's business:
+gives the same numbers: in eager mode, in a graph, under XLA and on another
+device. The caller decides how the rows are seeded:
 
-  BatchNoise  rows of one draw for the global batch, for training: 1, 2 or 8
+  BatchNoise  Rows of one draw for the global batch, for training. 1, 2 or 8
               replicas that each hold a slice follow the same trajectory.
-  RowNoise    one integer seed per row, for serving and evaluation: a row's
+  RowNoise    One integer seed per row, for serving and evaluation. A row's
               numbers do not depend on its neighbours in the batch.
-  IndexNoise  the same, many rows at a time, for examples that are made by
+  IndexNoise  The same for many rows at a time, for examples that are made from
               their index.
 
-Floats are made here from integer bits, because TensorFlow's own stateless
-floats differ between XLA and the other kernels (their bits do not): uniforms
-are then equal bit for bit and normals to within 2e-6.
+Floats are made here from integer bits. TensorFlow's own stateless floats differ
+between XLA and other kernels, but the bits do not. Uniforms are therefore equal
+bit for bit, and normals to within 2e-6.
 """
 
 import math
@@ -23,12 +23,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-# Philox is the one generator that every device, XLA included, implements.
+# Philox is the only generator that every device and XLA implement.
 _ALGORITHM = 'philox'
 
 
 class Noise:
-    """BatchSplit of named random numbers; see BatchNoise and RowNoise."""
+    """Named random numbers, one row per example: the base class."""
 
     def __init__(self, prefix: str = ''):
         self._prefix = prefix
@@ -36,35 +36,37 @@ class Noise:
     def scope(self, name: str) -> 'Noise':
         """The same rows under another name: `scope('real').normal('eps', s)`.
 
-        A network that runs twice in one loss must not see the same dropout
-        mask twice.
+        Use it for a network that runs twice in one loss, which must not see the
+        same dropout mask twice.
         """
         raise NotImplementedError
 
     def bits(self, name: str, shape: Sequence[int]) -> tf.Tensor:
-        """uint32 [B, *shape], every value equally likely."""
+        """Random bits: uint32 [B, *shape], every value equally likely."""
         raise NotImplementedError
 
     def uniform(self, name: str, shape: Sequence[int]) -> tf.Tensor:
-        """float32 [B, *shape] in the open interval (0, 1): 2^23 values.
+        """Uniform float32 [B, *shape] in the open interval (0, 1).
 
-        Neither 0 nor 1 occurs, so that log(u) and log(1 - u) are finite.
+        There are 2^23 values. 0 and 1 never occur, so log(u) and log(1 - u)
+        are finite.
         """
         mantissa = tf.bitwise.right_shift(self.bits(name, shape), 9)
         return (tf.cast(mantissa, tf.float32) + 0.5) * 2.0**-23
 
     def normal(self, name: str, shape: Sequence[int]) -> tf.Tensor:
-        """float32 [B, *shape], standard normal, within +-5.8.
+        """Standard normal float32 [B, *shape], within +-5.8.
 
-        Box and Muller 1958, from two uniforms: inverting the distribution
-        function would need one, but XLA's and TensorFlow's inverses differ
-        by 1e-5 in the tails.
+        Source: Box and Muller 1958, from two uniforms. Inverting the
+        distribution function would need only one, but the inverses of XLA and
+        TensorFlow differ by 1e-5 in the tails.
         """
         u = self.uniform(name, [2, *shape])
         radius = tf.sqrt(-2.0 * tf.math.log(u[:, 0]))
         return radius * tf.cos(2.0 * math.pi * u[:, 1])
 
     def _tag(self, name: str) -> int:
+        """The number that stands for a name: 31 bits."""
         return zlib.crc32((self._prefix + name).encode()) & 0x7FFFFFFF
 
 
@@ -76,6 +78,7 @@ class BatchNoise(Noise):
       size: rows in the global batch.
       start: first row of this replica; an int or an integer tensor.
       count: rows of this replica; None for all.
+      prefix: put before every name; see `scope`.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class BatchNoise(Noise):
         shape = list(shape)
         rows = tf.random.stateless_uniform(
             [self._size, *shape],
-            # Without `alg` a TPU would take another generator.
+            # Without `alg` a TPU would use another generator.
             tf.random.experimental.stateless_fold_in(
                 self._seed, self._tag(name), alg=_ALGORITHM
             ),
@@ -117,7 +120,7 @@ class BatchNoise(Noise):
         return self.own(rows)
 
     def own(self, values: tf.Tensor) -> tf.Tensor:
-        """This replica's rows of what has a row for each of the global batch.
+        """This replica's rows of `values`, which has all rows of the batch.
 
         [global batch, ...] -> [rows, ...].
         """
@@ -128,9 +131,9 @@ class BatchNoise(Noise):
         return tf.slice(values, begin, [self._count, *values.shape[1:]])
 
     def placed(self, values: tf.Tensor) -> tf.Tensor:
-        """The inverse: 0 in the rows of others, so that a sum has all.
+        """The inverse of `own`, with 0 in the rows of other replicas.
 
-        [rows, ...] -> [global batch, ...].
+        [rows, ...] -> [global batch, ...]. The sum over replicas has all rows.
         """
         if self._count is None:
             return values
@@ -145,9 +148,10 @@ class RowNoise(Noise):
 
     Args:
       seeds: integer [B]. Equal seeds give equal rows.
+      prefix: put before every name; see `scope`.
 
     Attributes:
-      seeds: the same, int64.
+      seeds: the same as int64.
     """
 
     def __init__(self, seeds: tf.Tensor, prefix: str = ''):
@@ -161,6 +165,7 @@ class RowNoise(Noise):
         tag = tf.constant(self._tag(name), tf.int64)
 
         def row(seed):
+            """One row of bits: uint32 [*shape]."""
             return tf.random.stateless_uniform(
                 list(shape),
                 tf.stack([seed, tag]),
@@ -170,8 +175,8 @@ class RowNoise(Noise):
                 alg=_ALGORITHM,
             )
 
-        # A map costs about 15 us a row; drawing all rows from one seed would
-        # make a sample depend on its place in the batch.
+        # The map costs about 15 us per row. With one seed for all rows, a
+        # sample would depend on its place in the batch.
         return tf.map_fn(
             row,
             self.seeds,
@@ -180,10 +185,14 @@ class RowNoise(Noise):
 
 
 class IndexNoise(Noise):
-    """Noise whose row is a function of an index; many rows at a time.
+    """Noise whose row is a function of an index, for many rows at a time.
 
-    SplitMix64 (Steele et al. 2014) of a counter. RowNoise means the same at
-    15 us a row, too slow for batches of points.
+    Source: SplitMix64 (Steele et al. 2014) of a counter. RowNoise would serve
+    the same purpose, but takes 15 us per row, too slow for batches of points.
+
+    Args:
+      indices: integer [B]. Equal indices give equal rows.
+      prefix: put before every name.
     """
 
     def __init__(self, indices: tf.Tensor, prefix: str = ''):

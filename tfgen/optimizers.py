@@ -5,15 +5,15 @@ import tensorflow as tf
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras's Adam in one operation per variable, where Keras makes a dozen.
+    """Keras's Adam with one operation per variable instead of a dozen.
 
-    The same formula, state and checkpoint (Kingma and Ba 2015, the form of
-    the end of section 2). Each of Keras's operations is a pass over memory,
-    which costs a small model on a CPU a tenth of its step.
+    Formula, state and checkpoint are the same (Kingma and Ba 2015, the form at
+    the end of section 2). Each of Keras's operations is a pass over memory. On
+    a CPU this costs a small model a tenth of its step.
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        """Moves `variable` and its two moments."""
+        """Updates `variable` and its two moments."""
         index = self._get_variable_index(variable)
         step = tf.cast(tf.convert_to_tensor(self.iterations) + 1, tf.float32)
         tf.raw_ops.ResourceApplyAdam(

@@ -1,4 +1,4 @@
-"""Grids of pictures, and spectrograms of sounds, as arrays."""
+"""Pictures of examples as arrays: grids, spectrograms, points and text."""
 
 import io
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
-_TARGET = 64  # at least so many screen pixels per picture side
-_GUTTER = 0.08  # of a picture's side
-_BACKGROUND = 64  # a grey that neither ink nor paper has
+_TARGET = 64  # screen pixels per picture side, at least
+_GUTTER = 0.08  # share of a picture's side
+_BACKGROUND = 64  # a grey that differs from ink and paper
 _TEXT = 16  # height of a line of titles
 _RING = (150, 150, 60)  # around a mode
 _SIDE = 88  # width of titles beside rows
@@ -20,17 +20,17 @@ def grid(
     columns: int,
     titles: Sequence[str] | None = None,
 ) -> np.ndarray:
-    """Pictures in rows with gutters, magnified: a uint8 image.
+    """Draws magnified pictures in rows with gutters.
 
     Args:
       images: uint8 [N, H, W, C], C = 1 or 3.
       columns: pictures per row.
-      titles: one per picture. Where all pictures of each column have one
-        title it stands at the head of the column, likewise of rows, else
-        above each picture.
+      titles: one per picture. If the pictures of each column share a title, it
+        stands at the head of the column. If those of each row do, it stands
+        beside the row. Otherwise titles stand above the pictures.
 
     Returns:
-      uint8 [height, width, C]. Every pixel is a square of equal size.
+      uint8 [height, width, C]. All pixels become squares of the same size.
     """
     count, height, width, channels = images.shape
     scale = max(1, -(-_TARGET // max(height, width)))
@@ -69,7 +69,12 @@ def grid(
 
 
 def label_columns(labels: Sequence[int] | None, default: int) -> int:
-    """Columns of a grid of `labels` in turn: one label down each, if it can."""
+    """Chooses the columns of a grid so that each has one label, if possible.
+
+    Args:
+      labels: of the pictures, all labels in turn; None without labels.
+      default: number of columns without labels, or with too many of them.
+    """
     kinds = len(set(labels)) if labels is not None else 0
     if not kinds or kinds > 2 * default:
         return default
@@ -79,14 +84,14 @@ def label_columns(labels: Sequence[int] | None, default: int) -> int:
 def titles(
     labels: Sequence[int] | None, names: Sequence[str]
 ) -> list[str] | None:
-    """The class of each label in words; None without labels."""
+    """The class name of each label; None without labels."""
     if labels is None:
         return None
     return [' '.join(names[i].split()) if names else str(i) for i in labels]
 
 
 def _place(titles, columns):
-    """'columns', 'rows' or 'each'; '' without titles."""
+    """Where titles stand: 'columns', 'rows' or 'each'; '' without titles."""
     if not titles:
         return ''
     if all(t == titles[i % columns] for i, t in enumerate(titles)):
@@ -97,7 +102,7 @@ def _place(titles, columns):
 
 
 def _write(canvas, written):
-    """`canvas` with texts, each (text, left, top, width)."""
+    """Writes texts, each (text, left, top, width), on `canvas`."""
     font = ImageFont.load_default(_TEXT - 4)
     image = Image.fromarray(np.broadcast_to(canvas, (*canvas.shape[:2], 3)))
     draw = ImageDraw.Draw(image)
@@ -111,10 +116,10 @@ def _write(canvas, written):
 
 
 def spectrograms(audio: np.ndarray) -> np.ndarray:
-    """Short-time spectra of sounds as pictures.
+    """Computes short-time spectra of sounds as pictures.
 
-    Hann windows of 256 samples, one every 32; 70 dB below the loudest point is
-    black. Time runs to the right, frequency upwards from 0
+    The Hann windows have 256 samples and start every 32 samples. 70 dB below
+    the loudest point is black. Time runs to the right, frequency upwards from 0
     to half the sample rate.
 
     Args:
@@ -145,16 +150,17 @@ def scatter(
     rings: tuple[np.ndarray, float] | None = None,
     side: int = 480,
 ) -> np.ndarray:
-    """Points of the plane as dots: uint8 [side, side, 3].
+    """Draws points of the plane as dots: uint8 [side, side, 3].
 
     Args:
-      points: [N, 2]; x runs to the right, y upwards. Those outside are not
-        drawn.
-      extent: half the side of the square, about 0, that is shown; it is
-        written into a corner.
-      titles: one per point; each kind has its colour, and is named by it.
-      rings: places [M, 2] that a ring of a radius is drawn around.
-      side: pixels.
+      points: [N, 2]; x runs to the right, y upwards. Points outside the square
+        are not drawn.
+      extent: half the side of the square around 0 that is shown. It is written
+        into a corner.
+      titles: one per point. Every title has its own colour, and is written in
+        it at the top.
+      rings: places [M, 2] and a radius; a ring is drawn around each place.
+      side: width and height in pixels.
     """
     image = Image.new('RGB', (side, side), (_BACKGROUND,) * 3)
     draw = ImageDraw.Draw(image)
@@ -190,9 +196,9 @@ def plane(extent: float, side: int = 480) -> np.ndarray:
 
 
 def density(logs: np.ndarray) -> np.ndarray:
-    """log p at the places of `plane` as grey: uint8 [side, side, 3].
+    """Draws log p at the points of `plane` in grey: uint8 [side, side, 3].
 
-    White is the densest place, black e^-8 of it or less.
+    White is the largest density; black is e^-8 of it or less.
     """
     shade = np.clip(1.0 + (logs - logs.max()) / 8.0, 0.0, 1.0)
     grey = np.round(255 * shade).astype(np.uint8)
@@ -200,9 +206,10 @@ def density(logs: np.ndarray) -> np.ndarray:
 
 
 def surface(scores: np.ndarray) -> np.ndarray:
-    """Scores at the places of `plane`: uint8 [side, side, 3].
+    """Draws scores at the points of `plane`: uint8 [side, side, 3].
 
-    Red where they are above their median, blue below, the darker the nearer.
+    Scores above the median are red, those below it blue. Scores near the median
+    are dark.
     """
     off = scores - np.median(scores)
     off = off / (np.abs(off).max() or 1.0)
@@ -215,7 +222,7 @@ def surface(scores: np.ndarray) -> np.ndarray:
 def histogram(
     numbers: np.ndarray, extent: float, side: int = 480
 ) -> np.ndarray:
-    """How often numbers in (-extent, extent) occur: uint8 [side, side, 3]."""
+    """A histogram of numbers in (-extent, extent): uint8 [side, side, 3]."""
     counts, _ = np.histogram(numbers, bins=side // 4, range=(-extent, extent))
     heights = np.round(counts / max(1, counts.max()) * (side - _TEXT))
     image = np.full([side, side, 3], _BACKGROUND, np.uint8)
@@ -227,7 +234,7 @@ def histogram(
 def text(
     lines: Sequence[str], titles: Sequence[str] | None = None
 ) -> np.ndarray:
-    """Lines of text, each after its title: uint8 [height, width, 1]."""
+    """Draws lines of text, each after its title: uint8 [height, width, 1]."""
     font = ImageFont.load_default(_TEXT - 2)
     shown = [repr(line)[1:-1] for line in lines]
     measure = ImageDraw.Draw(Image.new('L', (1, 1)))
@@ -246,14 +253,14 @@ def text(
 
 
 def strip(frames: Sequence[Image.Image], most: int = 8) -> np.ndarray:
-    """Pictures side by side, spread evenly over all: uint8 [H, W, C]."""
+    """At most `most` frames side by side, evenly spread: uint8 [H, W, C]."""
     places = np.linspace(0, len(frames) - 1, min(most, len(frames)))
     chosen = [frames[round(place)] for place in places]
     return np.concatenate([np.atleast_3d(f) for f in chosen], axis=1)
 
 
 def moving(frames: Sequence[Image.Image], seconds: float = 0.4) -> bytes:
-    """A GIF of pictures one after the other, the last for longer."""
+    """A GIF that shows each frame for `seconds` and the last one longer."""
     stream = io.BytesIO()
     times = [round(1000 * seconds)] * (len(frames) - 1) + [2000]
     first, *others = (frame.convert('RGB') for frame in frames)

@@ -1,7 +1,7 @@
 """Densities, divergences and bounds: pure functions, in nats.
 
-Every density of a batch returns one number per example: the event dimensions
-are those after the first. Discrete distributions stand in the last dimension.
+Every density returns one number per example of a batch. The event dimensions
+are those after the first. Discrete distributions lie along the last dimension.
 """
 
 import math
@@ -22,8 +22,8 @@ def log_normal_pdf(
 ) -> tf.Tensor:
     """log N(sample; mean, exp(logvar)), summed over the event: [B, ...] -> [B].
 
-    Source: the notes' `log_normal_pdf`. They add over axis 1; here all event
-    dimensions are added, so that images work as well as vectors.
+    Source: the notes' `log_normal_pdf`. The notes sum over axis 1. Here all
+    event dimensions are summed, so that images work as well as vectors.
 
     Args:
       sample: float [B, ...].
@@ -38,7 +38,7 @@ def kl_normal(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     """KL(N(mean, exp(logvar)) || N(0, 1)) in nats: [B, ...] -> [B].
 
     Source: Kingma and Welling 2014, appendix B; the notes'
-    (-log s^2 + m^2 + s^2 - 1) / 2, added over the dimensions.
+    (-log s^2 + m^2 + s^2 - 1) / 2, summed over the dimensions.
     """
     return 0.5 * sum_event(tf.square(mean) + tf.exp(logvar) - 1.0 - logvar)
 
@@ -49,9 +49,10 @@ def kl_normals(
     prior_mean: tf.Tensor,
     prior_logvar: tf.Tensor,
 ) -> tf.Tensor:
-    """KL(N(mean, exp(logvar)) || the same of the prior): [B, ...] -> [B].
+    """KL between two normals, q || prior, in nats: [B, ...] -> [B].
 
-    In nats. With a prior N(0, 1) it is `kl_normal`.
+    q is N(mean, exp(logvar)), the prior N(prior_mean, exp(prior_logvar)). With
+    a prior N(0, 1) this is `kl_normal`.
     """
     scaled = tf.square(mean - prior_mean) * tf.exp(-prior_logvar)
     ratio = logvar - prior_logvar
@@ -61,8 +62,9 @@ def kl_normals(
 def expected_log_prior(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     """E log p(z) for z ~ N(mean, exp(logvar)), p = N(0, 1): [B, ...] -> [B].
 
-    -(log 2 pi + m^2 + s^2) / 2 per dimension. The notes print this under
-    E log q(z|x) and the other way round; the difference is the same.
+    -(log 2 pi + m^2 + s^2) / 2 per dimension. The notes exchange the two
+    formulas: they print this one under E log q(z|x). The difference of the two
+    is the same.
     """
     return -0.5 * sum_event(_LOG_2PI + tf.square(mean) + tf.exp(logvar))
 
@@ -76,11 +78,11 @@ def expected_log_posterior(logvar: tf.Tensor) -> tf.Tensor:
 
 
 def log_bernoulli(image: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """log P(image | logits) for independent binary values: [B, ...] -> [B].
+    """log P(image | logits) of independent binary values: [B, ...] -> [B].
 
     Args:
-      image: float [B, ...], each value 0 or 1. For values in between this is
-        the notes' cross-entropy, which is no longer a log-probability.
+      image: float [B, ...], each value 0 or 1. For values in between the result
+        is the notes' cross-entropy and no longer a log-probability.
       logits: float [B, ...], log-odds of a 1.
     """
     # log sigmoid(l) = l - softplus(l) and log(1 - sigmoid(l)) = -softplus(l).
@@ -92,7 +94,7 @@ def log_categorical(level: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
     Args:
       level: integers [B, ...] in 0 .. N - 1.
-      logits: float [B, ..., N], up to a constant for each value.
+      logits: float [B, ..., N], each value's up to a constant.
     """
     return -sum_event(
         tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits)
@@ -102,8 +104,8 @@ def log_categorical(level: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
     """log of the mean of exp(values) along `axis`, without overflow.
 
-    Over log-weights log p(x, z_s) - log q(z_s | x) this is the importance
-    weighted bound on log p(x) (Burda et al. 2016, equation 8).
+    For log-weights log p(x, z_s) - log q(z_s | x) it is the importance weighted
+    bound on log p(x) (Burda et al. 2016, equation 8).
     """
     count = tf.cast(tf.shape(values)[axis], values.dtype)
     return tf.reduce_logsumexp(values, axis=axis) - tf.math.log(count)
@@ -112,15 +114,14 @@ def log_mean_exp(values: tf.Tensor, axis: int = 0) -> tf.Tensor:
 def categorical(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     """Draws by inverting the distribution function: [B, N], [B] -> int32 [B].
 
-    One uniform in (0, 1) per draw, so that equal uniforms give equal draws,
-    but for rounding at a bound. A logit may be -inf, not all of them.
+    Each draw uses one uniform in (0, 1). Equal uniforms give equal draws,
+    except for rounding at a bound. Some logits may be -inf, but not all.
     """
-    # Not tf.nn.softmax: the start of its oneDNN kernel takes 70 microseconds,
-    # as long as all else at a pixel.
+    # Not tf.nn.softmax: its oneDNN kernel takes 70 microseconds to start, as
+    # long as everything else at a pixel.
     weights = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
     cumulative = tf.cumsum(weights, axis=-1)
-    # Leaving the last bound out keeps N - 1 the largest answer, whatever is
-    # rounded.
+    # Without the last bound the answer is at most N - 1, however it is rounded.
     below = cumulative[:, :-1] <= uniforms[:, None] * cumulative[:, -1:]
     return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
 
@@ -146,8 +147,8 @@ def kl_discrete(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
 def jensen_shannon(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
     """JS(P, Q) = (KL(P || M) + KL(Q || M)) / 2 with M = (P + Q) / 2.
 
-    Symmetric, 0 for P = Q and at most log 2, where the supports are disjoint.
-    [..., N] -> [...].
+    [..., N] -> [...]. It is symmetric, 0 for P = Q, and at most log 2, which it
+    reaches for disjoint supports.
     """
     mixture = 0.5 * (p + q)
     return 0.5 * (kl_discrete(p, mixture) + kl_discrete(q, mixture))

@@ -1,4 +1,4 @@
-"""Means over the global batch, inside a replica."""
+"""Means over all replicas, computed inside a replica."""
 
 import tensorflow as tf
 
@@ -6,9 +6,9 @@ import tensorflow as tf
 def mean(values: tf.Tensor) -> tf.Tensor:
     """The mean of `values` over the replicas; gradients pass through it.
 
-    Of one replica, and outside of any strategy, `values` itself. A mean over
-    a replica's rows becomes that over the global batch, for every replica has
-    as many rows.
+    All replicas have equally many rows, so a mean over a replica's rows becomes
+    the mean over the global batch. With one replica, and outside any strategy,
+    it returns `values`.
     """
     replica = tf.distribute.get_replica_context()
     if replica is None or replica.num_replicas_in_sync == 1:
@@ -17,6 +17,6 @@ def mean(values: tf.Tensor) -> tf.Tensor:
 
 
 def count() -> int:
-    """How many replicas there are; 1 outside of any strategy."""
+    """The number of replicas; 1 outside any strategy."""
     replica = tf.distribute.get_replica_context()
     return 1 if replica is None else replica.num_replicas_in_sync

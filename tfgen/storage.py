@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and what a failing disk says."""
+"""Writes files whole or not at all, and explains the errors of disks."""
 
 import contextlib
 import errno
@@ -16,9 +16,9 @@ from PIL import Image
 
 from tfgen.errors import UserError
 
-# TensorFlow reads these in the paths of checkpoints as a pattern.
+# In the paths of checkpoints, TensorFlow reads these letters as a pattern.
 PATTERN = frozenset('*?[]\\')
-# What is in the way of a file or folder.
+# Errors of a path that something else occupies.
 _TAKEN = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _DISK = (
     errno.ENOSPC,
@@ -32,24 +32,25 @@ _DISK = (
 )
 # Letters that names of files may add to the path of a folder.
 _ROOM = 200
-# 'gs://bucket/run', also after a way through pathlib. (One letter is a drive.)
+# 'gs://bucket/run', also after pathlib has removed a slash. A single letter
+# would be a drive.
 _ADDRESS = re.compile(r'\s*[A-Za-z][A-Za-z0-9+.-]+:/')
 
 
 def local(
     path: str | os.PathLike, utf8: bool = True, remedy: str = ''
 ) -> pathlib.Path:
-    """A path that a user gave, ~ expanded; of this machine, and usable.
+    """Checks that a path is local and usable, and expands ~.
 
-    Whatever takes a path from a user passes it through here.
+    Every path that a user gives passes through here.
 
     Args:
-      path: it need not exist.
-      utf8: whether TensorFlow shall use it, which takes UTF-8 alone.
-      remedy: what to do where there is no home for ~.
+      path: need not exist.
+      utf8: whether TensorFlow will use the path; it accepts only UTF-8.
+      remedy: advice for a user who has no home for ~.
 
     Raises:
-      UserError: it is an address, or no file can be there.
+      UserError: the path is an address, or no file can be there.
     """
     text = os.fsdecode(path)
     if is_address(text):
@@ -58,7 +59,7 @@ def local(
             'machine alone: name a local path, or mount the storage and name '
             'where it is'
         )
-    # (Where the user after a ~ is unknown, it is a name.)
+    # ~ before an unknown user stays, as part of an ordinary name.
     place = os.path.expanduser(text)
     if place == '~' or place.startswith('~/'):
         remedy = remedy or 'write the whole path'
@@ -79,12 +80,12 @@ def local(
 
 
 def is_address(text: str) -> bool:
-    """Whether it says by itself that it is of no file system here."""
+    """Whether `text` is an address such as gs://..., not a local path."""
     return bool(_ADDRESS.match(text))
 
 
 def _require_encoding(path, utf8):
-    """Refuses a name that Python, or TensorFlow, would write otherwise."""
+    """Refuses a path that Python or TensorFlow would encode differently."""
     try:
         stored = os.fsencode(path)
         wanted = path.encode(errors='surrogatepass') if utf8 else stored
@@ -106,7 +107,7 @@ def _require_encoding(path, utf8):
 def require_writable(folder: pathlib.Path, flag: str) -> None:
     """Raises UserError, with the remedy, for a folder that cannot be written.
 
-    It need not exist, and is not there afterwards if it was not before.
+    The folder need not exist. If it does not, it does not exist afterwards.
     """
     new = [f for f in (folder, *folder.parents) if not f.exists()]
     try:
@@ -119,17 +120,17 @@ def require_writable(folder: pathlib.Path, flag: str) -> None:
         ) from None
     finally:
         for made in new:
-            with contextlib.suppress(OSError):  # is not there
+            with contextlib.suppress(OSError):  # does not exist
                 made.rmdir()
 
 
 def write(contents: Mapping[pathlib.Path, bytes]) -> None:
-    """Writes every file, or, where one fails, none.
+    """Writes all files, or none if one cannot be written.
 
-    Folders are made if need be.
+    Folders are made if needed.
 
     Raises:
-      UserError: one cannot be written; all are as they were.
+      UserError: a file cannot be written; all files are as they were.
     """
     made, new = {}, []
     try:
@@ -154,12 +155,12 @@ def write(contents: Mapping[pathlib.Path, bytes]) -> None:
         for temporary in made:
             os.unlink(temporary)
         for folder in new:
-            with contextlib.suppress(OSError):  # is not empty, or not there
+            with contextlib.suppress(OSError):  # not empty, or does not exist
                 folder.rmdir()
 
 
 def write_json(file: pathlib.Path, content: dict) -> None:
-    """Writes `file` whole or not at all."""
+    """Writes `content` as JSON, whole or not at all."""
     text = json.dumps(content, indent=2, allow_nan=False) + '\n'
     write({file: text.encode()})
 
@@ -170,7 +171,7 @@ def write_picture(file: pathlib.Path, image: np.ndarray) -> None:
 
 
 def encode_picture(file: pathlib.Path, image: np.ndarray) -> bytes:
-    """A uint8 [H, W, C] picture in the format of the file's ending."""
+    """Encodes a uint8 [H, W, C] picture in the format of the file's ending."""
     ending = file.suffix.lower()
     known = Image.registered_extensions().get(ending)
     if known not in Image.SAVE:
@@ -191,11 +192,11 @@ def encode_picture(file: pathlib.Path, image: np.ndarray) -> bytes:
 
 @contextlib.contextmanager
 def plain(directory: pathlib.Path):
-    """The folder under a path that TensorFlow does not read as a pattern."""
+    """A path to the folder that TensorFlow does not read as a pattern."""
     if PATTERN.isdisjoint(str(directory)):
         yield directory
         return
-    # (TMPDIR may be such a path itself.)
+    # TMPDIR itself may be a path that TensorFlow reads as a pattern.
     places = (tempfile.gettempdir(), '/tmp', '/var/tmp', os.getcwd())
     usable = (
         p for p in places if PATTERN.isdisjoint(p) and os.access(p, os.W_OK)
@@ -211,7 +212,7 @@ def plain(directory: pathlib.Path):
 def versions(folder: pathlib.Path) -> dict[int, pathlib.Path]:
     """The folders in `folder` whose names are numbers, newest first.
 
-    None where there is no such folder.
+    Empty if `folder` does not exist.
     """
     try:
         found = [f for f in folder.iterdir() if is_number(f.name)]
@@ -222,22 +223,22 @@ def versions(folder: pathlib.Path) -> dict[int, pathlib.Path]:
 
 
 def is_number(name: str) -> bool:
-    """Whether a server takes a folder of this name for a version."""
+    """Whether a server treats a folder of this name as a version."""
     return name.isascii() and name.isdecimal()
 
 
 def packaged(name: str) -> pathlib.Path:
-    """A folder beside the code: of a clone, or of an installed tfgen."""
+    """A folder that comes with the code, in a clone or installed."""
     package = pathlib.Path(__file__).parent
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
 
 
 def reason(error: Exception) -> str:
-    """What a failed operation says, in a few words."""
+    """The reason of a failed operation, in a few words."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    # TensorFlow's own: "PATH; No space left on device".
+    # TensorFlow's own errors read "PATH; No space left on device".
     text = ' '.join(str(error).split())
     for number in (*_DISK, *_TAKEN):
         if os.strerror(number) in text:
@@ -246,14 +247,14 @@ def reason(error: Exception) -> str:
 
 
 def remedy(error: Exception, otherwise: str) -> str:
-    """What to do about a failed write."""
+    """The remedy for a failed write; `otherwise` if the path is free."""
     if reason(error) in map(os.strerror, _TAKEN):
         return 'move away what is in its place'
     return otherwise
 
 
 def is_disk_error(error: Exception) -> bool:
-    """Whether a disk is full, failing, or may not be written."""
+    """Whether the cause is a disk that is full, failing or not writable."""
     if isinstance(error, OSError):
         return error.errno in _DISK
     return reason(error) in map(os.strerror, _DISK)

@@ -1,4 +1,4 @@
-"""Data sets by name; see data.sets and data.kinds."""
+"""Data sets by name; see data.sets and data.specs."""
 
 from tfgen.data.sets import (
     absolute,

@@ -1,8 +1,8 @@
-"""A data set by name: its spec, and its batches.
+"""Opens a data set by name: its spec and its batches.
 
-A batch is `{'image': float32 [B, H, W, C] in [0, 1], 'label': int32 [B]}`, or
-has another kind of example under the key of its Spec (data.kinds); `label` is
-there only where the set has one.
+A batch is `{'image': float32 [B, H, W, C] in [0, 1], 'label': int32 [B]}`.
+Another kind of example has the key of its Spec (data.specs). A set without
+labels has no 'label'.
 """
 
 import math
@@ -43,24 +43,26 @@ def load(
     """Opens a set of images.
 
     Args:
-      name: 'digits' (embedded), any TFDS image set ('mnist',
-        'cifar10', 'cats_vs_dogs', 'builder/config'), 'stacked_mnist' (or of
+      name: 'digits' (embedded), any TFDS image set ('mnist', 'cifar10',
+        'cats_vs_dogs', 'builder/config'), 'stacked_mnist' (or 'stacked_' with
         another grey set, see data/readers/stacked.py), 'folder:PATH', or
         'palette:PATH' (see data/readers/palette.py).
-      data_dir: where TFDS keeps prepared sets; its own default if None.
-      binarization: 'none' leaves the values as they are;
-        'static' requires a set that is binary already (binarized_mnist);
-        'dynamic' draws each value as Bernoulli(value), afresh every time in
-        training and once and for all in evaluation;
+      data_dir: where TFDS keeps prepared sets; None for its default.
+      binarization: 'none' leaves the values unchanged;
+        'static' requires a set that is already binary (binarized_mnist);
+        'dynamic' draws each value as Bernoulli(value): every time anew in
+        training, only once in evaluation;
         'threshold' is 1 where the value is above 0.5.
         Likelihoods under different binarizations cannot be compared.
-      image_size: (H, W) to which images are resized, after the largest
-        centred crop of that shape. Required where a set's images differ.
-      edition: see readers.base.EDITION; only old runs want another.
+      image_size: (H, W). Images are cropped to its proportions, centred and as
+        large as possible, and then resized. Required where the images of a set
+        differ in size.
+      edition: see readers.base.EDITION; only old runs need another.
 
     Raises:
-      UserError: unknown name, set not prepared and not downloadable, images
-        that cannot be read, an impossible binarization.
+      UserError: the name is unknown, the set is not prepared and cannot be
+        downloaded, its images cannot be read, or the binarization is
+        impossible.
     """
     arguments.check_for(load, binarization=binarization, image_size=image_size)
     if image_size and math.prod(image_size) > _MOST_PIXELS:
@@ -85,7 +87,7 @@ def load(
 
 
 def _require_meaning(name, binarization, source):
-    """Refuses a binarization that means nothing for the values of a set."""
+    """Refuses a binarization that is meaningless for the values of a set."""
     if source.palette and binarization != 'none':
         raise UserError(
             f'binarization={binarization} of a palette has no meaning: use none'
@@ -106,15 +108,15 @@ def load_partly_labelled(
     num_labels: Size = 100,
     edition: int = EDITION,
 ) -> Data:
-    """Opens a set of images, of whose labels training sees a few.
+    """Opens a set of images of which training sees only a few labels.
 
     Args:
       name, data_dir, binarization, image_size, edition: see `load`.
-      num_labels: how many; a multiple of the number of classes. Which, is
-        the same for every run.
+      num_labels: number of labelled images, a multiple of the number of
+        classes. They are the same in every run.
 
     Raises:
-      UserError: see `load`; too few examples of a class.
+      UserError: see `load`; also if a class has too few examples.
     """
     arguments.check_for(load_partly_labelled, num_labels=num_labels)
     whole = load(name, data_dir, binarization, image_size, edition)
@@ -146,7 +148,7 @@ def load_audio(
       name: 'tones' (embedded) or any TFDS set of 8- or 16-bit sounds
         ('spoken_digit').
       data_dir, edition: see `load`.
-      audio_length: T; a longer sound is cut, a shorter one ends in silence.
+      audio_length: T; a longer sound is cut, a shorter one padded with silence.
 
     Raises:
       UserError: see `load`.
@@ -167,7 +169,7 @@ def load_points(
     """Opens one of points.TOY_DISTRIBUTIONS.
 
     Raises:
-      UserError: `name` is none of them.
+      UserError: no toy distribution has this name.
     """
     if name not in points.TOY_DISTRIBUTIONS:
         raise UserError(
@@ -190,13 +192,13 @@ def load_text(
     text_length: Size = 64,
     edition: int = EDITION,
 ) -> Data:
-    """Opens rows of letters; see readers.text.
+    """Opens a set of rows of letters; see readers.text.
 
     Args:
-      name: text:PATH, a file cut into rows; lines:PATH, a file of lines; or
+      name: 'text:PATH', a file cut into rows; 'lines:PATH', a file of lines; or
         'numerals' (embedded), the names of numbers.
       data_dir, edition: not used.
-      text_length: T, letters of a row or, at most, of a line.
+      text_length: T, letters of a row; the most letters of a line.
 
     Raises:
       UserError: see `load`.
@@ -231,7 +233,7 @@ _LOADERS = {
 
 
 def arguments_of(kinds: Sequence[type[Spec]]) -> dict[str, tuple[Any, Any]]:
-    """Name -> (type, default) of the settings of sets of these kinds."""
+    """Settings of data sets of these kinds: name -> (type, default)."""
     return {
         name: argument
         for kind in kinds
@@ -247,17 +249,17 @@ def load_any(
     edition: int,
     **settings: Any,
 ) -> Data:
-    """Opens a set for a model of examples of `kinds`.
+    """Opens a data set for a model of examples of `kinds`.
 
-    A name that says what it is of (a world of points, a text) is opened as
-    that, and it is for the model to refuse it; any other is opened as the
-    first of `kinds`.
+    The name of a toy distribution or of a text is opened as such, even if the
+    model takes other kinds; the model then refuses it. Any other name is opened
+    as the first of `kinds`.
     """
     if not name:
         raise UserError("data set '' has no name: use --dataset=NAME")
     loader, prefix = _LOADERS[kinds[0]], name.partition(':')[0]
     if '://' in name and prefix not in (*readers.PATHS, *_TEXTS):
-        storage.local(name)  # which refuses it
+        storage.local(name)  # raises UserError for an address
     if name in points.TOY_DISTRIBUTIONS:
         loader = load_points
     elif name == 'numerals' or prefix in _TEXTS:
@@ -268,7 +270,7 @@ def load_any(
 
 
 def _common(name, source):
-    """What the spec of every kind takes from its source."""
+    """Fields that every spec takes from its source."""
     return {
         'name': name,
         'num_classes': len(source.class_names),
@@ -279,7 +281,7 @@ def _common(name, source):
 
 
 def absolute(name: str) -> str | None:
-    """The name of a set with its path from the root; None without a path."""
+    """A data set's name with an absolute path; None for a name without path."""
     prefix, _, path = name.partition(':')
     if prefix not in (*readers.PATHS, *_TEXTS):
         return None

@@ -1,9 +1,9 @@
-"""The batches of a data set, in an order that is a formula.
+"""The batches of a data set, in an order given by a formula.
 
 The example at position p of the training stream is a pure function of
-(seed, p): every epoch is its own pseudo-random permutation of the indices.
-Nothing of the pipeline needs saving, a run resumes at any step at no cost,
-and the order is the same for 1 or 8 replicas.
+(seed, p). Every epoch is its own pseudo-random permutation of the indices. The
+pipeline has no state to save, a run resumes at any step at no cost, and the
+order is the same for 1 or 8 replicas.
 """
 
 import numpy as np
@@ -14,20 +14,20 @@ from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
 
-# Third word of the seed, so that no other draw shares the order's numbers.
+# A word of the seed of the order, so that no other draw shares its numbers.
 _ORDER = 0x07DE7
-_LABELLED = 0x1ABE1  # and of that of the labelled examples
+_LABELLED = 0x1ABE1  # changes the seed for the order of labelled examples
 _CHUNK = 1000  # labels read at a time
-_SHOWN = 12  # so many classes are named in a line
+_SHOWN = 12  # classes that a line names at most
 
 
 class Data:
     """The batches of one data set; made by the loaders of data.sets.
 
     Args:
-      spec, source: of the set.
-      labelled: rows of the training split whose labels alone training sees;
-        None for all. See PartlyLabelledSpec.
+      spec, source: of the data set.
+      labelled: rows of the training split whose labels training sees; None if
+        it sees all labels. See PartlyLabelledSpec.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Data:
         context: tf.distribute.InputContext | None = None,
         whole_epochs: bool = False,
     ) -> tf.data.Dataset:
-        """The endless training stream from batch number `start` on.
+        """The endless training stream, starting with batch number `start`.
 
         Args:
           seed: decides the order and the draws of dynamic binarization.
@@ -53,10 +53,10 @@ class Data:
           start: number of the first global batch.
           context: of tf.distribute. With R replicas each element holds
             batch_size / R rows, dealt to the replicas in order.
-          whole_epochs: whether every epoch begins with a batch, for models
-            that compute something of all examples. Each batch then has
-            'weight', float32 [rows], which is 0 for the rows that fill up the
-            last of an epoch; its mean over an epoch is 1.
+          whole_epochs: whether every epoch starts with a new batch, for models
+            that compute statistics of all examples. Each batch then has
+            'weight', float32 [rows]. It is 0 for rows that only fill up the
+            last batch of an epoch. Its mean over an epoch is 1.
 
         Returns:
           A data set of batches with static shapes.
@@ -68,6 +68,7 @@ class Data:
         parts = batches_of(size, batch_size)
 
         def element(index):
+            """One replica's rows of one global batch."""
             number = index // local
             replica = context.input_pipeline_id * local + index % local
             first = replica * rows
@@ -107,14 +108,14 @@ class Data:
         batch_size: int,
         limit: int | None = None,
     ) -> tf.data.Dataset:
-        """Every example of a split once, in the set's own order.
+        """Every example of a split once, in the order of the data set.
+
+        Dynamic binarization draws one fixed image per example here.
 
         Args:
           split: 'train' or 'test'.
-          batch_size: rows of a batch; the last may be smaller.
-          limit: only the first `limit` examples.
-
-        Dynamic binarization draws one fixed image per example here.
+          batch_size: rows of a batch; the last batch may be smaller.
+          limit: reads only the first `limit` examples; None for all.
         """
         count = self.count(split, limit)
 
@@ -125,10 +126,10 @@ class Data:
         return indices.map(element).prefetch(2)
 
     def count(self, split: str, limit: int | None = None) -> int:
-        """How many examples `evaluation` has.
+        """Number of examples in `evaluation`.
 
         Raises:
-          UserError: there is no such split.
+          UserError: the data set has no such split.
         """
         sizes = self.spec.split_sizes
         if split not in sizes:
@@ -139,19 +140,20 @@ class Data:
         return sizes[split] if limit is None else min(sizes[split], limit)
 
     def num_trained_classes(self) -> int:
-        """Classes of which the training split has an example.
+        """Number of classes with an example in the training split.
 
-        All, where that would have to be counted.
+        If the split does not know the sizes of its classes, all count.
         """
         classes = self.spec.num_classes
         sizes = self.source.splits['train'].class_sizes(classes)
         return np.count_nonzero(sizes) if classes and sizes else classes
 
     def describe(self) -> list[str]:
-        """What was found, in one line, and what is to be said of it, in more.
+        """Describes the data set in one line, followed by the reader's notes.
 
-        Size and kind of the examples, how many each split holds of each
-        class, where the test split comes from; then what was left out.
+        The line states the size and kind of the examples, their number in each
+        split and class, and the origin of the test split. The notes say what
+        was left out.
         """
         spec, source = self.spec, self.source
         parts = []
@@ -171,6 +173,7 @@ class Data:
         return [line, *(f'data {spec.name}: {n}' for n in source.notes)]
 
     def _batch(self, split, indices, noise):
+        """Reads the examples at `indices`, int64 [B], as a batch."""
         stored, labels = self.source.gather(split, indices)
         example = self.spec.scale(stored, self.source.levels, noise)
         batch = {self.spec.key: example}
@@ -178,12 +181,12 @@ class Data:
 
 
 def batches_of(size: int, batch_size: int) -> int:
-    """How many batches `size` examples fill."""
+    """Number of batches that hold `size` examples."""
     return -(-size // batch_size)
 
 
 def _class_sizes(names, sizes):
-    """'cat: 9, dog: 9', or what many classes have in common."""
+    """'cat: 9, dog: 9', or the smallest and largest size of many classes."""
     if len(names) > _SHOWN:
         return f'{min(sizes)} to {max(sizes)} of each class'
     each = zip(names, sizes, strict=True)
@@ -192,15 +195,20 @@ def _class_sizes(names, sizes):
 
 
 def _shortened(names):
+    """Class names in one line; of many, the first ones and the last."""
     if len(names) > _SHOWN:
         names = [*names[: _SHOWN - 2], '...', names[-1]]
     return ' '.join(', '.join(names).split())
 
 
 def labelled_rows(source: Source, num_classes: int, count: int) -> np.ndarray:
-    """BatchSplit of the training split whose labels are known: int64 [count].
+    """Chooses the training rows whose labels are known: int64 [count].
 
-    As many of each class, the first in an order that a fixed seed decides.
+    Each class has equally many: the first rows in an order that a fixed seed
+    decides.
+
+    Raises:
+      UserError: a class has too few rows.
     """
     size = len(source.splits['train'])
     order = np.random.RandomState(_LABELLED).permutation(size)
@@ -241,8 +249,8 @@ def shuffled(positions: tf.Tensor, size: int, seed: int) -> tf.Tensor:
         [tf.fill(tf.shape(epochs), x) for x in (seed, _ORDER)], axis=-1
     )
     seeds = tf.concat([seeds, tf.cast(epochs, tf.int32)[:, None]], axis=-1)
-    # tf.random.experimental.index_shuffle takes one seed for all rows; a batch
-    # that crosses the end of an epoch needs two.
+    # tf.random.experimental.index_shuffle takes one seed for all rows, but a
+    # batch that crosses the end of an epoch needs two.
     return tf.raw_ops.RandomIndexShuffle(
         index=positions % size, seed=seeds, max_index=size - 1, rounds=4
     )

@@ -1,1 +1,1 @@
-"""Layers that Keras does not have; one kind in each file."""
+"""Layers that Keras lacks, one kind per file."""

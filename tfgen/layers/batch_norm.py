@@ -1,4 +1,4 @@
-"""Batch normalisation that means the same on one replica and on many."""
+"""Batch normalisation that does not depend on the number of replicas."""
 
 import keras
 import tensorflow as tf
@@ -9,14 +9,14 @@ from tfgen import replicas
 class BatchNorm(keras.layers.Layer):
     """Batch normalisation over the GLOBAL batch (Ioffe and Szegedy 2015).
 
-    With several replicas the statistics are averaged over all of them by one
-    all-reduce, so that a replica's gradient and the moving averages are those
-    of one large batch. (keras.layers.BatchNormalization(synchronized=True)
-    means the same, with three all-reduces, and sums three gradients at one
-    tensor, whose order, and so the last bit, TensorFlow does not fix.)
+    One all-reduce averages the statistics over all replicas. The gradients and
+    the moving averages are therefore those of one large batch.
+    keras.layers.BatchNormalization(synchronized=True) computes the same with
+    three all-reduces. It also sums three gradients at one tensor; TensorFlow
+    does not fix the order of this sum, so its last bit can differ.
 
     Args:
-      momentum: share of the old value in each moving average.
+      momentum: weight of the old value in each moving average.
       epsilon: added to the variance.
     """
 
@@ -40,7 +40,7 @@ class BatchNorm(keras.layers.Layer):
         self.moving_variance = weight('moving_variance', 'ones', False)
 
     def call(self, x: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """[B, ..., C] -> float32 [B, ..., C]."""
+        """Normalises each channel: [B, ..., C] -> float32 [B, ..., C]."""
         if training:
             mean, variance = self._batch_statistics(x)
         else:
@@ -50,8 +50,9 @@ class BatchNorm(keras.layers.Layer):
         return (x - mean) * scale + self.beta
 
     def _batch_statistics(self, x):
+        """Mean and variance of the global batch, [C]; moves the averages."""
         axes = list(range(len(x.shape) - 1))
-        x = tf.identity(x)  # sums in the order of earlier runs
+        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         moments = tf.stack(
             [tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)]
         )

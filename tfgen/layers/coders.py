@@ -1,5 +1,7 @@
-"""Networks from an example to a code, and back, of dense layers or
-convolutions; the decoder mirrors the encoder."""
+"""Encoders and decoders of dense layers or convolutions.
+
+The decoder mirrors the encoder.
+"""
 
 import math
 from collections.abc import Sequence
@@ -21,12 +23,14 @@ def encoder(
     size: int,
     activation: Activation = 'relu',
 ) -> keras.Sequential:
-    """[B, *shape] -> float32 [B, size].
+    """Builds an encoder: [B, *shape] -> float32 [B, size].
 
     Args:
-      kind: of its layers. Convolutions have stride 2.
+      kind: type of the hidden layers. Convolutions have stride 2.
+      shape: shape of an example.
       units: channels or widths of the hidden layers.
-      activation: of these; the last layer is linear.
+      size: numbers in a code.
+      activation: of the hidden layers; the last layer is linear.
     """
     if kind == 'dense':
         hidden = [keras.layers.Flatten()] + [
@@ -48,7 +52,10 @@ def decoder(
     shape: Sequence[int],
     activation: Activation = 'relu',
 ) -> keras.Sequential:
-    """[B, size] -> float32 [B, *shape]: `encoder` of `units`, backwards."""
+    """Builds the mirror image of `encoder`: [B, size] -> float32 [B, *shape].
+
+    The arguments are those of `encoder`; `units` are used in reverse order.
+    """
     if kind == 'dense':
         layers = [
             keras.layers.Dense(width, activation=activation)
@@ -65,15 +72,16 @@ def decoder(
 def normal(
     network: keras.Sequential, x: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """The mean and logvar that an encoder of 2 K numbers says: [B, K] each."""
+    """Splits the output of an encoder of size 2K: mean, logvar, [B, K] each."""
     mean, logvar = tf.split(network(x), 2, axis=1)
     return mean, logvar
 
 
 def _up_samplings(units, shape, activation):
+    """Layers of a convolutional decoder: [B, size] -> [B, *shape]."""
     height, width, channels = shape
     scale = 2 ** len(units)
-    # Rounded up, and cropped at the end: any image size will do.
+    # The grid is rounded up and the result cropped, so any image size works.
     grid = (-(-height // scale), -(-width // scale), units[-1])
     rows, columns = grid[0] * scale - height, grid[1] * scale - width
     crop = (

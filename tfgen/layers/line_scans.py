@@ -1,9 +1,10 @@
 """Recurrences from line to line of an image, with gradients written by hand.
 
-See scans.py, whose reasons these share. A line is a row or a diagonal.
+A line is a row or a diagonal. scans.py explains why the gradients are written
+by hand.
 
-Shape letters: L lines, D networks side by side, K units, N positions times
-batch.
+Shape letters: L lines, D networks side by side, F features, K units, N
+positions times batch.
 """
 
 import functools
@@ -30,48 +31,51 @@ def line_lstm_scan(
     the cell state stays at its position. A line is a row of an image (Row
     LSTM) or a diagonal (Diagonal BiLSTM).
 
-    The products with `inputs` and `outputs` could stand outside the loop.
-    Inside, x and y, [N, F], are turned into the [K, N] of the states while
-    they are in the cache: there, gates are split and stacked as blocks of
-    memory, and one product serves x and the states before.
+    The products with `inputs` and `outputs` could stand outside the loop. They
+    stand inside because x and y, [N, F], are then transposed to the layout of
+    the states, [K, N], while they are in the cache. In this layout, gates are
+    split and stacked as blocks of memory, and one product serves x and the
+    previous states.
 
     Source: van den Oord et al. 2016, equation 3.
 
     Args:
-      x: float32 [L, D, N, F]; N is positions times `stride`. D networks with
-        weights of their own run side by side.
+      x: float32 [L, D, N, F]; N is positions times `stride`. The D networks run
+        side by side, each with its own weights.
       inputs: float32 [D, F, 4K], gates in the order of `line_lstm_cell`.
       bias: float32 [D, 4K].
       states: float32 [D, taps, K, 4K].
       outputs: float32 [D, K, F'].
-      shifts: of each tap: position p reads position p - shift, or 0 beyond the
+      shifts: one per tap. Position p reads position p - shift, or 0 beyond the
         border.
       stride: examples per position.
       keep: float32 [L, 1, N], 0 where a position starts afresh: there the cell
-        state and the tap of shift 0 read 0. None: nowhere.
+        state and the tap of shift 0 read 0. With None no position does.
 
     Returns:
       float32 [L, D, N, F'], the hidden states times `outputs`.
     """
     if keep is None:
         keep = tf.ones([x.shape[0], 1, 1])
-    # Exports take batches of any size; training knows the size of its own.
+    # `stride` is an int in training and a tensor in exports, whose batches may
+    # have any size.
     scan = _scan if isinstance(stride, int) else _shared_scan
     return scan(x, inputs, bias, states, outputs, shifts, stride, keep)
 
 
 def _scan(x, inputs, bias, states, outputs, shifts, stride, keep):
-    """See `line_lstm_scan`."""
+    """Computes `line_lstm_scan`, which describes the arguments."""
 
     def taps(h, keep_t):
-        """[D, K, N] -> [D, taps * K, N]."""
+        """The states that each tap reads: [D, K, N] -> [D, taps * K, N]."""
         return tf.concat(
             [_shift(h, s, stride) if s else h * keep_t for s in shifts], axis=1
         )
 
     def taps_transposed(d_taps, keep_t):
+        """The gradient of `taps`: [D, taps * K, N] -> [D, K, N]."""
         d_shifted = tf.split(d_taps, len(shifts), axis=1)
-        # Two at a time: tf.add_n adds in no fixed order.
+        # Pairs are added, because tf.add_n adds in no fixed order.
         return functools.reduce(
             tf.add,
             [
@@ -91,7 +95,7 @@ def _scan(x, inputs, bias, states, outputs, shifts, stride, keep):
         ones = tf.ones([count, size, 1])
 
         def forward(t, h, c, reads, cs, gates, ys):
-            # (To read x and `keep` ahead is no faster here.)
+            # Reading x and `keep` ahead, as scans.py does, is no faster here.
             x_t = tf.linalg.matrix_transpose(lines.read(t))
             read = tf.concat([x_t, taps(h, keep[t])], axis=1)
             c = c * keep[t]
@@ -111,12 +115,13 @@ def _scan(x, inputs, bias, states, outputs, shifts, stride, keep):
             (0, zeros, zeros, *(array(num_lines) for _ in range(4))),
             maximum_iterations=num_lines,
         )
-        # By line: what its gates read, the cell state before it, its gates.
+        # For each line: the inputs of its gates, the cell state before it, and
+        # its gates.
         reads, cs, gates = reads.stack(), cs.stack(), gates.stack()
 
         def gradient(d_ys):
-            # Arrays of its own: a SavedModel cannot hold a gradient that reads
-            # those of the forward function.
+            # The gradient has its own arrays: a SavedModel cannot hold a
+            # gradient that reads the arrays of the forward function.
             all_reads, d_lines = unstack(reads), unstack(d_ys)
             arrays = [unstack(values) for values in (gates, cs, keep)]
 
@@ -145,7 +150,7 @@ def _scan(x, inputs, bias, states, outputs, shifts, stride, keep):
                     taps_transposed(d_taps, keep_t),
                     dc * f * keep_t,
                     d_weights + tf.matmul(read, d_gates, transpose_b=True),
-                    # (A product, for XLA's sums along rows are slow.)
+                    # A product with ones, because XLA's row sums are slow.
                     d_bias + d_gates @ ones,
                     d_outputs + tf.matmul(o * tanh_c, d_y),
                     d_xs.write(t, tf.linalg.matrix_transpose(d_x)),
@@ -172,23 +177,24 @@ def _scan(x, inputs, bias, states, outputs, shifts, stride, keep):
     return scan(x, inputs, bias, states, outputs)
 
 
-# In an export the layers of one shape share one graph of this function and its
-# gradient. Training must not share it: `stride` would reach XLA as an argument
-# that must be constant, and every batch would be compiled anew.
+# In an export, layers of the same shape share one graph of this function and
+# its gradient. Training must not share it: XLA would receive `stride` as an
+# argument that must be constant, and would compile every batch anew.
 _shared_scan = tf.function(_scan, autograph=False)
 
 
 def line_lstm_cell(
     gates: tf.Tensor, c: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """One position of `line_lstm_scan`: [B, 4K], [B, K] -> h, c.
+    """Computes one position of `line_lstm_scan`: [B, 4K], [B, K] -> h, c.
 
-    Gates in the order input, forget, output, candidate.
+    The gates are in the order input, forget, output, candidate.
     """
     return _line_outputs(_line_activations(gates, axis=-1), c, axis=-1)
 
 
 def _line_activations(gates, axis):
+    """Sigmoids of the first three gates, tanh of the candidate."""
     sigmoids, candidate = tf.split(
         gates, [gates.shape[axis] // 4 * 3, gates.shape[axis] // 4], axis
     )
@@ -196,13 +202,14 @@ def _line_activations(gates, axis):
 
 
 def _line_outputs(activations, c, axis):
+    """The next h and c, from activated gates and the previous c."""
     i, f, o, g = tf.split(activations, 4, axis)
     c = f * c + i * g
     return o * tf.tanh(c), c
 
 
 def _shift(h, positions, stride):
-    """[D, K, N]: position p takes position p - `positions`, or 0 beyond."""
+    """Shifts [D, K, N]: p takes p - `positions`, or 0 beyond the border."""
     count, size = abs(positions) * stride, tf.shape(h)[2]
     if positions > 0:
         return tf.pad(h[:, :, : size - count], [[0, 0], [0, 0], [count, 0]])

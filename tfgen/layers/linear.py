@@ -1,4 +1,4 @@
-"""Masked products, gates, and dropout that is repeatable on many replicas."""
+"""Masked linear layers, gated units, and dropout that replicas can repeat."""
 
 import math
 
@@ -9,10 +9,10 @@ from tfgen.noise import Noise
 
 
 def dropout(x: tf.Tensor, rate: float, noise: Noise, name: str) -> tf.Tensor:
-    """Inverted dropout with its mask from `noise`: [B, ...] -> [B, ...].
+    """Inverted dropout with a mask from `noise`: [B, ...] -> [B, ...].
 
-    Keras's own layer draws the same mask on every replica and keeps a state
-    that a checkpoint does not save.
+    keras.layers.Dropout draws the same mask on every replica. It also keeps a
+    state that a checkpoint does not save.
     """
     if rate == 0.0:
         return x
@@ -27,12 +27,13 @@ def gated(x: tf.Tensor) -> tf.Tensor:
 
 
 class Linear(keras.layers.Layer):
-    """A dense layer, or the taps of a convolution, under a mask.
+    """A masked dense layer, or the masked taps of a convolution.
 
     Args:
-      inputs, outputs: features.
-      mask: broadcastable to the kernel, or None.
-      leading: dimensions before these two, such as taps.
+      inputs, outputs: numbers of features.
+      mask: broadcastable to the kernel; None masks nothing.
+      leading: dimensions of the kernel before [inputs, outputs], such as taps.
+      bias: whether the layer has a bias.
     """
 
     def __init__(self, inputs, outputs, mask=None, leading=(), bias=True):
@@ -43,7 +44,7 @@ class Linear(keras.layers.Layer):
             shape = [*leading, inputs, outputs]
             open_share = tf.reduce_mean(tf.broadcast_to(mask, shape))
             fan_in = max(1.0, fan_in * float(open_share))
-        # Glorot and Bengio 2010, by the connections that are there.
+        # Glorot and Bengio 2010; the fan-in counts unmasked connections only.
         limit = math.sqrt(6.0 / (fan_in + outputs))
         self._kernel = self.add_weight(
             shape=[*leading, inputs, outputs],
@@ -66,18 +67,19 @@ class Linear(keras.layers.Layer):
     def step_weights(
         self, batch: int | tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """The masked kernel, and the bias for each row: [batch, outputs].
+        """The masked kernel, and the bias tiled over rows: [batch, outputs].
 
-        For the loops of samplers. TensorFlow fuses a product and the addition
-        of a vector into one oneDNN operation, whose start takes longer than a
-        small product; of a matrix it does not. (2.21 also fails to optimize
-        the whole loop where a residual sum and a rectifier follow the two.)
+        The loops of samplers use both. TensorFlow fuses a product and the
+        addition of a vector into one oneDNN operation, which takes longer to
+        start than a small product takes to run. It does not fuse the addition
+        of a matrix. TensorFlow 2.21 also fails to optimize the whole loop where
+        a residual sum and a rectifier follow the product and the addition.
         """
         bias = tf.convert_to_tensor(self.bias)
         return self.kernel, tf.tile(bias[None], [batch, 1])
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[..., inputs] -> [..., outputs]."""
+        """Applies the masked kernel: [..., inputs] -> [..., outputs]."""
         y = tf.tensordot(x, self.kernel, 1)
         return y if self.bias is None else y + self.bias
 
@@ -85,7 +87,8 @@ class Linear(keras.layers.Layer):
 class LabelEmbedding(Linear):
     """A learned vector for each label: one-hot [B, classes] -> [B, outputs].
 
-    A product, for the gradient of a gather adds rows in no fixed order.
+    The layer multiplies instead of gathering rows, because the gradient of a
+    gather adds rows in no fixed order.
     """
 
     def __init__(self, num_classes: int, outputs: int):

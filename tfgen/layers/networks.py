@@ -1,9 +1,9 @@
-"""Networks of generators and discriminators, of dense layers or convolutions.
+"""Generators, discriminators and encoders of dense layers or convolutions.
 
 A generator maps features [B, n] to numbers of an example's shape. A
-discriminator is a network of features, example -> [B, F], under a head:
-`Score`, or `Energy`, whose score is minus the error of an auto-encoder. Any of
-each goes with any of the others.
+discriminator is a feature network, example -> [B, F], and a head. The head is
+`Score`, or `Energy`, whose score is minus the error of an auto-encoder. All
+generators, feature networks and heads can be combined.
 """
 
 import dataclasses
@@ -22,11 +22,12 @@ from tfgen.noise import Noise
 
 @dataclasses.dataclass(frozen=True)
 class Regularization:
-    """What holds a discriminator's layers back.
+    """Restrictions on the layers of a discriminator.
 
     Attributes:
-      spectral_norm: each layer's norm is 1; see layers.normalised.
-      clip: largest weight; None for none.
+      spectral_norm: whether dense layers and convolutions have norm 1; see
+        layers.normalised. Transposed convolutions never do.
+      clip: largest absolute value of a weight; None for no limit.
       dropout: rate after each hidden layer.
     """
 
@@ -35,20 +36,24 @@ class Regularization:
     dropout: float = 0.0
 
     def dense(self, width: int, **options) -> keras.layers.Dense:
+        """A dense layer under these restrictions."""
         kind = SpectralDense if self.spectral_norm else keras.layers.Dense
         return kind(width, **self._constraints(), **options)
 
     def convolution(self, channels: int) -> keras.layers.Conv2D:
+        """A 4x4 convolution of stride 2 under these restrictions."""
         kind = SpectralConv2D if self.spectral_norm else keras.layers.Conv2D
         options = self._constraints() | {'kernel_initializer': _initializer()}
         return kind(channels, 4, 2, 'same', **options)
 
     def transposed(self, channels: int, **options):
+        """A 4x4 transposed convolution of stride 2, with clipping only."""
         options |= {'kernel_initializer': _initializer()} | self._constraints()
         return keras.layers.Conv2DTranspose(channels, 4, 2, 'same', **options)
 
     @property
     def constraint(self) -> ClipWeights | None:
+        """The constraint that clips weights; None without `clip`."""
         return None if self.clip is None else ClipWeights(self.clip)
 
     def _constraints(self):
@@ -57,10 +62,14 @@ class Regularization:
 
 
 class DenseGenerator(keras.layers.Layer):
-    """[B, n] -> float32 [B, *shape], by ReLU layers of `units`.
+    """A generator of dense ReLU layers: [B, n] -> float32 [B, *shape].
 
     Args:
-      batch_norm: whether each of these is normalised over the batch.
+      num_features: n.
+      units: widths of the hidden layers.
+      shape: shape of an example.
+      batch_norm: whether each hidden layer is normalised over the batch.
+      regularization: of all dense layers.
     """
 
     def __init__(
@@ -91,16 +100,21 @@ class DenseGenerator(keras.layers.Layer):
 
 
 class ConvolutionalGenerator(keras.layers.Layer):
-    """[B, n] -> float32 [B, H, W, C], by len(filters) up-samplings.
+    """A generator of transposed convolutions: [B, n] -> float32 [B, H, W, C].
 
-    Each doubles the sides; the first works on H / 2^n x W / 2^n, rounded up,
-    and what is too much is cut off at the end, so that any size will do.
+    Each of the U = len(filters) up-samplings doubles the sides. The first
+    starts from a grid of H / 2^U x W / 2^U, rounded up. The result is cropped
+    to H x W, so any size works.
 
     Args:
+      num_features: n.
+      filters: channels of the hidden layers.
+      shape: (H, W, C).
       batch_norm: whether each hidden layer is normalised over the batch.
-      modulated: whether the features also scale and shift each hidden layer,
-        (1 + s(features)) h + t(features) for each channel, s and t linear
-        (Chen et al. 2019, equation 3, which has a hidden layer in s and t).
+      modulated: whether the features also scale and shift each hidden layer:
+        (1 + s(features)) h + t(features) for each channel, s and t linear.
+        Source: Chen et al. 2019, equation 3, where s and t have a hidden layer.
+      regularization: of all layers.
     """
 
     def __init__(
@@ -133,8 +147,8 @@ class ConvolutionalGenerator(keras.layers.Layer):
         self.paint.build(maps)
         self.modulations = []
         for f in filters if modulated else ():
-            # Glorot's deviation, Dense's default, makes s and t as large as h:
-            # of small ones nothing is left where G has learned one picture.
+            # Dense's default, Glorot's deviation, makes s and t as large as h.
+            # Small ones vanish where G has learned a single picture.
             self.modulations.append(regularization.dense(2 * f))
             self.modulations[-1].build([None, num_features])
 
@@ -152,6 +166,7 @@ class ConvolutionalGenerator(keras.layers.Layer):
         return x[:, top : top + height, left : left + width]
 
     def _hidden(self, x, number, features, training):
+        """Normalises, modulates and rectifies the maps of layer `number`."""
         if self.norms:
             x = self.norms[number](x, training=training)
         if self.modulations:
@@ -162,7 +177,14 @@ class ConvolutionalGenerator(keras.layers.Layer):
 
 
 class DenseFeatures(keras.layers.Layer):
-    """An example [B, ...], and numbers [B, extra] or None -> [B, units[-1]]."""
+    """A dense feature network: example [B, *shape] -> [B, units[-1]].
+
+    Args:
+      shape: shape of an example.
+      extra: how many more numbers, [B, extra], it takes; 0 for none.
+      units: widths of the layers.
+      regularization: of all layers.
+    """
 
     def __init__(self, shape, extra, units, regularization):
         super().__init__()
@@ -182,9 +204,14 @@ class DenseFeatures(keras.layers.Layer):
 
 
 class ConvolutionalFeatures(keras.layers.Layer):
-    """An image [B, H, W, C] -> [B, F], by convolutions of stride 2.
+    """A network of convolutions of stride 2: image [B, H, W, C] -> [B, F].
 
-    With `extra` numbers [B, extra] also a dense layer that joins them to it.
+    Args:
+      shape: (H, W, C).
+      extra: how many more numbers, [B, extra], it takes; 0 for none. A dense
+        layer joins them to the features.
+      filters: channels of the convolutions.
+      regularization: of all layers.
     """
 
     def __init__(self, shape, extra, filters, regularization):
@@ -217,12 +244,16 @@ class ConvolutionalFeatures(keras.layers.Layer):
 
 
 class Score(keras.layers.Layer):
-    """Features -> scores [B]: w . f(x), and v_y . f(x) for a label y.
+    """The linear head: features f(x) -> scores [B], w . f(x).
 
-    So a label reaches every score (Miyato and Koyama 2018).
+    A label y adds v_y . f(x), so it affects every score. Source: Miyato and
+    Koyama 2018.
 
     Args:
-      bounded: whether scores are held below 0, smoothly, for a loss of
+      size: F.
+      num_classes: 0 without labels.
+      regularization: of w and of v.
+      bounded: whether scores are kept below 0, smoothly, for a loss of
         energies.
     """
 
@@ -233,7 +264,8 @@ class Score(keras.layers.Layer):
         self.dense.build([None, size])
         self.labels = None
         if num_classes:
-            # A layer of its own: spectral norm bounds w and v_y apart.
+            # A separate layer, so that spectral norm bounds w and v_y
+            # separately.
             self.labels = regularization.dense(num_classes, dtype='float32')
             self.labels.build([None, size])
 
@@ -247,15 +279,17 @@ class Score(keras.layers.Layer):
 
 
 class Energy(keras.layers.Layer):
-    """Features -> minus the squared error of what they decode to: [B].
+    """The auto-encoder head: features -> minus the reconstruction error, [B].
 
-    The mean over an example's numbers. A label is told to the decoder.
-    Source: Zhao et al. 2017 (EBGAN), section 2.3.
+    The error is the mean squared difference over an example's numbers. The
+    decoder also receives the label. Source: Zhao et al. 2017 (EBGAN), section
+    2.3.
 
     Args:
-      decoder: a generator of features (and labels).
-      offset: whether a learned number is added, for losses for which 0 lies
-        between data and samples.
+      decoder: a generator from features (and one-hot labels) to an example.
+      offset: whether a learned number is added to the score, for losses for
+        which 0 lies between data and samples.
+      regularization: of the offset.
     """
 
     def __init__(self, decoder, offset, regularization):
@@ -276,10 +310,12 @@ class Energy(keras.layers.Layer):
 
 
 class Encoder(keras.layers.Layer):
-    """An example -> mean and logvar of a normal of z, each float32 [B, K].
+    """An encoder: example -> mean and logvar of q(z|x), float32 [B, K] each.
 
     Args:
-      features: a network, DenseFeatures or ConvolutionalFeatures.
+      features: a DenseFeatures or ConvolutionalFeatures network.
+      latent_size: K.
+      num_classes: 0 without labels.
     """
 
     def __init__(self, features, latent_size, num_classes):
@@ -298,7 +334,7 @@ class Encoder(keras.layers.Layer):
 
 
 class Discriminator(keras.layers.Layer):
-    """A network of features under a head."""
+    """A feature network and a head: example -> score."""
 
     def __init__(self, features, head):
         super().__init__()
@@ -312,12 +348,20 @@ class Discriminator(keras.layers.Layer):
         one_hot: tf.Tensor | None = None,
         noise: Noise | None = None,
     ) -> tf.Tensor:
-        """[B, ...] -> scores float32 [B]; `noise` is for dropout."""
+        """Scores examples: [B, ...] -> float32 [B].
+
+        Args:
+          x: examples.
+          extra: numbers [B, extra] for the feature network.
+          one_hot: labels [B, classes] for the head.
+          noise: for dropout; None for no dropout.
+        """
         features = self.features(x, extra, noise=noise)
         return self.head(features, one_hot, x)
 
 
 def _stack(size, units: Sequence[int], dense) -> list:
+    """Dense layers of widths `units`, built for inputs of width `size`."""
     layers = []
     for width in units:
         layers.append(dense(width))
@@ -327,6 +371,7 @@ def _stack(size, units: Sequence[int], dense) -> list:
 
 
 def _hidden(x, regularization, noise, name):
+    """Leaky ReLU, then dropout if there is `noise`."""
     x = tf.nn.leaky_relu(x, 0.2)
     return (
         x if noise is None else dropout(x, regularization.dropout, noise, name)
@@ -334,5 +379,5 @@ def _hidden(x, regularization, noise, name):
 
 
 def _initializer():
-    # Radford et al. 2016, section 4.
+    """Normal with deviation 0.02 (Radford et al. 2016, section 4)."""
     return keras.initializers.RandomNormal(stddev=0.02)

@@ -1,15 +1,16 @@
-"""Layers whose kernel is normalised: by its columns, or by its norm.
+"""Layers with spectral normalisation or weight normalisation.
 
-Spectral normalisation divides a kernel, as a matrix, by its norm (Miyato et
-al. 2018, section 2.1 and algorithm 1). The norm is estimated by power
-iteration, whose vectors are weights that no gradient moves: within a step they
-are constants, so that streams, replicas and compiled code compute the same;
-`iterate` moves them between steps. (Algorithm 1 iterates at each update of the
-discriminator, which is the same where it has one update a step.)
+Spectral normalisation divides a kernel, seen as a matrix, by its norm (Miyato
+et al. 2018, section 2.1 and algorithm 1). Power iteration estimates the norm.
+Its vectors are weights without gradients. Within a step they are constant, so
+streams, replicas and compiled code compute the same; `iterate` changes them
+between steps. Algorithm 1 iterates at each update of the discriminator. This is
+the same if the discriminator has one update per step.
 
-Weight normalisation learns the length of a kernel's columns apart from their
-direction (Salimans and Kingma 2016, equation 2). Departure: the lengths begin
-as the caller says, who knows what comes in, not by a batch of data.
+Weight normalisation learns the length of each kernel column separately from its
+direction (Salimans and Kingma 2016, equation 2). Departure: the caller, who
+knows the inputs, gives the initial lengths. The paper takes them from a batch
+of data.
 """
 
 import keras
@@ -17,12 +18,13 @@ import tensorflow as tf
 
 _FIRST = 100  # iterations before training begins
 _SMALL = 1e-12
-# Deviation of v: long against a step of Adam, or directions would jump.
+# Initial deviation of v. It is large compared with a step of Adam; otherwise
+# directions would jump.
 _DIRECTION = 0.1
 
 
 class _Normalised:
-    """A Keras layer with more weights than Keras knows it to have."""
+    """Makes a Keras layer save and load the weights that are added here."""
 
     def save_own_variables(self, store):
         keras.layers.Layer.save_own_variables(self, store)
@@ -32,7 +34,7 @@ class _Normalised:
 
 
 class _Spectral(_Normalised):
-    """Divides a layer's kernel by its norm, as a matrix [-1, outputs]."""
+    """Divides a layer's kernel by its norm as a matrix, [-1, outputs]."""
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -52,11 +54,12 @@ class _Spectral(_Normalised):
 
     @property
     def kernel(self):
+        """The kernel divided by its norm."""
         kernel = tf.convert_to_tensor(self._kernel)
         return kernel / tf.cast(self._norm(kernel), kernel.dtype)
 
     def iterate(self) -> None:
-        """One step of power iteration on the kernel as it is."""
+        """Runs one step of power iteration on the current kernel."""
         matrix = self._matrix(self._kernel)
         right = tf.convert_to_tensor(self._right)
         left = _unit(tf.linalg.matvec(matrix, right))
@@ -66,8 +69,9 @@ class _Spectral(_Normalised):
         )
 
     def _norm(self, kernel):
-        """left^T W right: the gradient passes through W alone."""
-        # (An average of vectors over steps is shorter than they are.)
+        """The norm, left^T W right; the gradient passes through W only."""
+        # Weights may be averaged over steps, and an average of unit vectors is
+        # shorter than 1.
         left, right = (
             _unit(tf.convert_to_tensor(v)) for v in (self._left, self._right)
         )
@@ -76,12 +80,13 @@ class _Spectral(_Normalised):
 
     @staticmethod
     def _matrix(kernel):
+        """The kernel as a matrix: float32 [-1, outputs]."""
         kernel = tf.cast(tf.convert_to_tensor(kernel), tf.float32)
         return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
 
 class SpectralDense(_Spectral, keras.layers.Dense):
-    """A dense layer of norm 1."""
+    """A dense layer whose kernel has norm 1."""
 
 
 class SpectralConv2D(_Spectral, keras.layers.Conv2D):
@@ -89,16 +94,17 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
 
 
 class WeightNormDense(_Normalised, keras.layers.Dense):
-    """A dense layer with kernel g v / ||v||, g for each output.
+    """A dense layer with kernel g v / ||v||, one g per output.
 
     Args:
-      length: what each g begins as. 1 / sqrt(mean variance of an input) gives
-        outputs of variance 1.
-      learned: whether g is trained; else it stays.
+      units: number of outputs.
+      length: initial value of every g. 1 / sqrt(mean variance of an input)
+        gives outputs of variance 1.
+      learned: whether g is trained; otherwise it stays constant.
     """
 
     def __init__(self, units, length=1.0, learned=True, **kwargs):
-        # (Made here: it takes its seed from that of the run.)
+        # Made here, so that its seed comes from the seed of the run.
         direction = keras.initializers.RandomNormal(stddev=_DIRECTION)
         super().__init__(units, kernel_initializer=direction, **kwargs)
         self._first, self._learned = length, learned
@@ -114,6 +120,7 @@ class WeightNormDense(_Normalised, keras.layers.Dense):
 
     @property
     def kernel(self):
+        """The kernel g v / ||v||: [inputs, units]."""
         kernel = tf.convert_to_tensor(self._kernel)
         squares = tf.reduce_sum(tf.square(kernel), axis=0)
         length = tf.convert_to_tensor(self._length)
@@ -121,10 +128,11 @@ class WeightNormDense(_Normalised, keras.layers.Dense):
 
 
 def spectral_layers(layer: keras.layers.Layer) -> list:
-    """All spectral layers within a layer."""
+    """All layers with spectral normalisation within `layer`."""
     parts = layer._flatten_layers()
     return [part for part in parts if isinstance(part, _Spectral)]
 
 
 def _unit(vector):
+    """`vector` scaled to length 1."""
     return vector * tf.math.rsqrt(tf.reduce_sum(tf.square(vector)) + _SMALL)

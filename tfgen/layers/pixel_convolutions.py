@@ -1,4 +1,4 @@
-"""The convolutional layers of PixelRNN; pixel_layers.py has their interface.
+"""Convolutional layers of PixelRNN; pixel_layers.py has their interface.
 
 Source: van den Oord et al. 2016 (table 1) for the PixelCNN; 2016b, "Conditional
 image generation with PixelCNN decoders", for the gated one.
@@ -17,10 +17,10 @@ from tfgen.layers.pixel_layers import (
 
 
 class ResidualConv(PixelLayer):
-    """PixelCNN's residual block: 1x1, masked 3x3, 1x1 convolutions.
+    """PixelCNN's residual block: 1x1, masked 3x3 and 1x1 convolutions.
 
-    Pixels to the upper right, beyond the windows' reach, stay unseen (the
-    blind spot).
+    Pixels to the upper right, beyond the reach of the windows, are never seen
+    (the blind spot).
     """
 
     num_records = 1
@@ -80,15 +80,16 @@ class ResidualConv(PixelLayer):
 class GatedStacks(PixelLayer):
     """All layers of the gated PixelCNN (2016b, figure 2).
 
-    A vertical stack reads the rows above, a column more to either side with
-    each layer. Each layer hands on what it found to the horizontal stack, which
-    reads the row itself: pixels to the upper right are no blind spot. Units
-    are tanh(a) * sigmoid(b) (equation 2).
+    The vertical stack reads the rows above; each layer widens its view by one
+    column on either side. Each layer passes its result to the horizontal
+    stack, which reads the pixel's own row. Pixels to the upper right are
+    therefore seen: there is no blind spot. Units are tanh(a) * sigmoid(b)
+    (equation 2).
 
-    Departures: windows of 2x3 and 1x2 pixels; the vertical stack begins with
-    the features of the row above, in place of its values, so that a row's last
-    pixel is seen from the next row through the first convolution alone, as in
-    the other layers; the label enters once (see PixelRNN).
+    Departures: The windows have 2x3 and 1x2 pixels. The vertical stack starts
+    from the features of the row above, not from its values. As in the other
+    layers, the next row then sees a row's last pixel only through the first
+    convolution. The label enters once (see PixelRNN).
     """
 
     num_records = 1
@@ -116,7 +117,7 @@ class GatedStacks(PixelLayer):
             )
 
     def call(self, x):
-        x = tf.identity(x)  # sums in the order of earlier runs
+        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         v = tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
         h, added = x, 0.0
         for vertical, link, horizontal, outputs in self._parts():
@@ -132,6 +133,7 @@ class GatedStacks(PixelLayer):
         return added
 
     def _parts(self):
+        """The four linear maps of each layer."""
         return zip(
             self.vertical,
             self.links,
@@ -146,6 +148,7 @@ class GatedStacks(PixelLayer):
 
     def step_weights(self, batch):
         def flat(kernel):
+            """[..., inputs, outputs] -> [taps * inputs, outputs]."""
             return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
         of_rows, of_pixels = [], []
@@ -179,11 +182,11 @@ class GatedStacks(PixelLayer):
         return self._next_row(weights, inputs, records[0])
 
     def _next_row(self, weights, inputs, v):
-        """The vertical stack, from a row's features to what the next one gets.
+        """Runs the vertical stack for the next row.
 
-        `inputs` are those of its layers at the row, `v` the features there:
-        [W, B, F]. Returns what is added to all gates, [W, B, layers * 2 K],
-        and the inputs at the next row.
+        `inputs` are the inputs of its layers at the finished row, `v` the
+        features there, [W, B, F]. Returns the terms that are added to all gates
+        of the next row, [W, B, layers * 2K], and the layers' inputs there.
         """
         of_rows, _ = weights
         above, next_inputs = [], []

@@ -1,20 +1,20 @@
-"""Layers over pixels: a whole image at once, or one pixel at a time.
+"""Layers over pixels: they process a whole image, or one pixel at a time.
 
 Every layer is one branch of a residual network: it maps features [B, H, W, F]
-to what is added to them. Pixel (y, x) depends on the rows above, on the pixels
-to its left and on itself, and within a pixel, features of a colour channel on
-those of the same and of earlier channels alone (mask B).
+to the features that are added to them. Pixel (y, x) depends on the rows above,
+on the pixels to its left and on itself. Within a pixel, the features of a
+colour channel depend only on the same and earlier channels (mask B).
 
-For sampling a layer works pixel by pixel and computes only what is new. What
-it needs of the past lies in three places:
+For sampling, a layer works pixel by pixel and computes only what is new. It
+keeps the past in three places:
 
-  memory  what the finished rows leave; made by `memory`, then by `finish`.
-  above   what the rows above give to each pixel of a row, for the whole row;
-          given by `row` at its start.
-  left    what the pixels to the left in the same row give; `step` hands it on.
+  memory  the results of finished rows; made by `memory`, then by `finish`.
+  above   what the rows above contribute to each pixel of a row, for the whole
+          row; computed by `row` at its start.
+  left    what the pixels to the left in the same row contribute; each `step`
+          returns it for the next pixel.
 
-Its weights, masked and put together, are made once, before the loops, by
-`step_weights`.
+`step_weights` masks and joins the weights once, before the loops.
 
 Source: van den Oord et al. 2016, sections 2 and 3.
 
@@ -33,11 +33,11 @@ from tfgen.layers.linear import Linear
 def earlier_channels(
     inputs: int, outputs: int, channels: int, strict: bool = False
 ) -> tf.Tensor | None:
-    """Which input feature may reach which output: [inputs, outputs] of 0, 1.
+    """The mask from input to output features: [inputs, outputs] of 0 and 1.
 
-    Features are dealt to the C colour channels in equal shares, R first. Mask
-    B lets a channel see itself and the earlier ones, mask A (`strict`) the
-    earlier ones alone. None where nothing is masked.
+    The C colour channels get equal shares of the features, R first. Mask B lets
+    a channel see itself and earlier channels. Mask A (`strict`) lets it see
+    earlier channels only. The mask is None where nothing is masked.
     """
     if channels == 1 and not strict:
         return None
@@ -50,16 +50,17 @@ def earlier_channels(
 def gate_mask(
     inputs: int, units: int, channels: int, gates: int
 ) -> tf.Tensor | None:
-    """Mask B for several gates of `units` side by side."""
+    """Mask B for gates side by side, or None: [inputs, gates * units]."""
     mask = earlier_channels(inputs, units, channels)
     return None if mask is None else tf.tile(mask, [1, gates])
 
 
 def windows(row: tf.Tensor, radius: int) -> tf.Tensor:
-    """The 2 r + 1 pixels about each of a row, side by side, 0 beyond its ends.
+    """The 2r + 1 pixels around each pixel of a row, 0 beyond its ends.
 
-    [W, B, F] -> [W, B, (2 r + 1) F]. For the convolutions of samplers, whose
-    rows are too short for tf.nn.conv2d and two transpositions to pay.
+    [W, B, F] -> [W, B, (2r + 1) F], r the radius. Samplers use this for their
+    convolutions: a row is too short for tf.nn.conv2d and its two transpositions
+    to pay off.
     """
     width = row.shape[0]
     row = tf.pad(row, [[radius, radius], [0, 0], [0, 0]])
@@ -68,9 +69,9 @@ def windows(row: tf.Tensor, radius: int) -> tf.Tensor:
 
 
 class PixelLayer(keras.layers.Layer, abc.ABC):
-    """What `PixelRNN` stacks; see the head of this file."""
+    """The layers that `PixelRNN` stacks; see the docstring of this file."""
 
-    # Tensors [B, ...] that each pixel leaves for `finish`.
+    # How many tensors [B, ...] each pixel records for `finish`.
     num_records = 0
 
     def __init__(self):
@@ -79,15 +80,15 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """The whole map: [B, H, W, F] -> [B, H, W, F]."""
+        """Processes a whole image: [B, H, W, F] -> [B, H, W, F]."""
 
     @abc.abstractmethod
     def memory(self, weights, width: int, batch: int | tf.Tensor):
-        """What rows of nothing, above the first one, leave."""
+        """The memory before the first row: the result of empty rows above."""
 
     @abc.abstractmethod
     def step_weights(self, batch: int | tf.Tensor):
-        """The weights of the following functions, as plain tensors."""
+        """The weights that the following methods use, as plain tensors."""
 
     @abc.abstractmethod
     def row(self, weights, memory):
@@ -95,20 +96,26 @@ class PixelLayer(keras.layers.Layer, abc.ABC):
 
     @abc.abstractmethod
     def step(self, weights, x: tf.Tensor, above, left):
-        """One pixel: [B, F] -> [B, F], the next pixel's left, records."""
+        """One pixel: [B, F] -> ([B, F], the next pixel's left, records)."""
 
     @abc.abstractmethod
     def finish(self, weights, memory, records, left):
-        """Ends a row: the pixels' records, each [W, B, ...] -> memory."""
+        """Ends a row: records of its pixels, each [W, B, ...] -> memory."""
 
 
 class InputConv(keras.layers.Layer):
     """The first layer, mask A: pixel values [B, H, W, C * E] -> [B, H, W, F].
 
-    E numbers stand for the value of each channel. Pixel (y, x) sees the values
-    of earlier pixels in a k x k window and the earlier channels of its own.
-    Pixel by pixel it works as a PixelLayer, but its `step` may run before all
-    channels are known; `move` ends the pixel.
+    E numbers represent the value of each channel. Pixel (y, x) sees the earlier
+    pixels in a k x k window and the earlier channels of its own pixel. In
+    sampling it works like a PixelLayer, but `step` may run before all channels
+    are known; `move` ends the pixel.
+
+    Args:
+      channels: C.
+      value_size: E.
+      features: F.
+      size: k.
     """
 
     num_records = 1
@@ -142,7 +149,8 @@ class InputConv(keras.layers.Layer):
     def step_weights(self, batch):
         kernel, bias = self.window.step_weights(batch)
         r = self.radius
-        # Rows above; pixels to the left and the pixel itself.
+        # `above` reads the rows above, `beside` the pixels to the left and the
+        # pixel itself.
         above = tf.transpose(kernel[:r], [1, 0, 2, 3])
         beside = kernel[r, : r + 1]
         above, beside = (
@@ -156,12 +164,12 @@ class InputConv(keras.layers.Layer):
         return above, tf.zeros_like(memory[0])
 
     def step(self, weights, x, above, left):
-        """Values [B, C * E], of which the earlier channels count: [B, F]."""
+        """Values [B, C * E] -> [B, F]; a channel sees only earlier channels."""
         _, beside, _ = weights
         return above + tf.concat([left, x], axis=1) @ beside
 
     def move(self, x, left):
-        """The pixel's values [B, C * E] -> left of the next one."""
+        """Ends a pixel of values [B, C * E]: the `left` of the next pixel."""
         return tf.concat([left[:, x.shape[1] :], x], axis=1)
 
     def finish(self, weights, memory, records, left):

@@ -1,4 +1,4 @@
-"""The recurrent layers of PixelRNN; see pixel_layers.py for their interface.
+"""Recurrent layers of PixelRNN; pixel_layers.py has their interface.
 
 Source: van den Oord et al. 2016, section 3; the notes for the plain LSTM.
 """
@@ -17,17 +17,17 @@ from tfgen.layers.pixel_layers import (
     windows,
 )
 
-# Diagonal BiLSTM: so many images stand side by side in one skewed map.
+# Diagonal BiLSTM: images that stand side by side in one skewed map.
 _IMAGES_PER_STREAM = 4
 
 
 class RasterLSTM(PixelLayer):
-    """The notes' LSTM, over the pixels in raster order.
+    """The notes' LSTM over the pixels in raster order.
 
-    The state goes on from the end of a row to the beginning of the next. The
-    value of a row's last pixel does not: it enters with the next pixel's
-    features, and the first pixel of a row has no left neighbour. Later rows
-    see it through the first convolution's window alone.
+    The state passes from the end of a row to the start of the next. The value
+    of a row's last pixel does not: a value enters with the features of the next
+    pixel, and the first pixel of a row has no left neighbour. Later rows see
+    that value only through the window of the first convolution.
     """
 
     gates = 4
@@ -88,7 +88,7 @@ class RasterLSTM(PixelLayer):
 
 
 class RasterGRU(RasterLSTM):
-    """`RasterLSTM` with a GRU in place of the LSTM."""
+    """`RasterLSTM` with a GRU instead of the LSTM."""
 
     gates = 3
 
@@ -129,11 +129,11 @@ class RasterGRU(RasterLSTM):
 
 
 class RowLSTM(PixelLayer):
-    """A convolutional LSTM from row to row (section 3.1).
+    """A convolutional LSTM that runs from row to row (section 3.1).
 
-    A row reads the one above through a state-to-state convolution of width 3
-    and, through the masked input-to-state convolution, its own pixel and the
-    one to the left. The context of a pixel is a triangle above it.
+    A state-to-state convolution of width 3 reads the row above. The masked
+    input-to-state convolution reads the pixel and its left neighbour. The
+    context of a pixel is a triangle above it.
     """
 
     num_records = 2
@@ -152,7 +152,7 @@ class RowLSTM(PixelLayer):
     def call(self, x):
         batch, height, width, features = x.shape
         batch = tf.shape(x)[0] if batch is None else batch
-        x = tf.identity(x)  # sums in the order of earlier runs
+        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
         both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
         y = line_scans.line_lstm_scan(
@@ -200,10 +200,11 @@ class RowLSTM(PixelLayer):
 class DiagonalBiLSTM(PixelLayer):
     """Two LSTMs along the diagonals (section 3.2).
 
-    The left-to-right LSTM reads the states of the pixels to the left and
-    above; the right-to-left one those to the right and above, and its map is
-    then shifted down by a row. Together they see every earlier pixel (a row's
-    last one from the next row through the first convolution alone).
+    The left-to-right LSTM reads the states of the pixels to the left and above.
+    The right-to-left LSTM reads those to the right and above; its map is then
+    shifted down by one row. Together they see every earlier pixel. One pixel is
+    an exception: the next row sees a row's last pixel only through the first
+    convolution.
     """
 
     num_records = 2
@@ -217,14 +218,14 @@ class DiagonalBiLSTM(PixelLayer):
             inputs = Linear(features, 4 * units, mask)
             inputs.bias.assign(_open_forget_gate(units))
             self.inputs.append(inputs)
-            # Taps: the pixel beside, the pixel above.
+            # The two taps are the neighbour in the row and the pixel above.
             self.states.append(
                 Linear(units, 4 * units, leading=[2], bias=False)
             )
         self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
-        x = tf.identity(x)  # sums in the order of earlier runs
+        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         y = _diagonal_scan(
             tf.stack([x, tf.reverse(x, [2])]),
             tf.stack([i.kernel for i in self.inputs]),
@@ -264,7 +265,7 @@ class DiagonalBiLSTM(PixelLayer):
         return (h + from_right) @ outputs, (h, c), (h, x)
 
     def finish(self, weights, memory, records, left):
-        """The right-to-left pass over the row, now that it is known."""
+        """Runs the right-to-left LSTM over the finished row."""
         _, (inputs, beside, from_above, bias), _ = weights
         _, above = memory
         h, x = records
@@ -291,21 +292,23 @@ class DiagonalBiLSTM(PixelLayer):
 
 
 def _outputs(units, features, channels, bias=True):
+    """The linear map from units to features, under mask B."""
     mask = earlier_channels(units, features, channels)
     return Linear(units, features, mask, bias=bias)
 
 
 def _open_forget_gate(units):
-    """The second of four gates starts open (Jozefowicz et al. 2015)."""
+    """The bias that opens the second of four gates (Jozefowicz et al. 2015)."""
     return np.repeat([0.0, 1.0, 0.0, 0.0], units)
 
 
 def _diagonal_scan(x, inputs, bias, states, outputs):
-    """[D, B, H, W, F] -> the same, from the upper left to the lower right.
+    """Runs D LSTMs from the upper left to the lower right.
 
-    The map is skewed, so that a column holds what does not depend on each
-    other. Several images stand side by side in one map: the triangles at its
-    ends, which hold no pixel, are then paid once for all of them.
+    [D, B, H, W, F] -> [D, B, H, W, F]. The map is skewed, so that a column
+    holds pixels that do not depend on each other. The triangles at the ends of
+    a skewed map hold no pixels. Several images stand side by side in one map,
+    so that they share the cost of these triangles.
     """
     count, batch, height, width, features = x.shape
     images = 1 if batch is None else math.gcd(batch, _IMAGES_PER_STREAM)
@@ -318,7 +321,8 @@ def _diagonal_scan(x, inputs, bias, states, outputs):
     x = tf.transpose(_skewed(x), [2, 0, 1, 3])
     x = tf.reshape(x, [lines, count, height * streams, features])
 
-    # The left neighbour of an image's first pixel is another image's last.
+    # Left of an image's first column stands the last column of another image,
+    # which the LSTM must not read.
     column = np.arange(lines)[:, None] - np.arange(height)
     keep = tf.constant(column % width != 0, tf.float32)[:, None, :, None]
     keep = tf.broadcast_to(keep, [lines, 1, height, streams])
@@ -337,7 +341,8 @@ def _diagonal_scan(x, inputs, bias, states, outputs):
 def _skewed(x):
     """Row y moves right by y: [D, H, W, F] -> [D, H, W + H - 1, F].
 
-    Rows are made one longer than that and then read as if they were not.
+    Each row is padded to W + H, one more than the result has. All rows are then
+    joined and cut into rows of W + H - 1.
     """
     count, height, width, _ = x.shape
     size = tf.shape(x)[3]

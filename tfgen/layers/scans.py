@@ -1,9 +1,9 @@
 """Recurrences over many steps, with gradients written by hand.
 
-XLA's own gradient of a loop is much slower on a CPU than these: what does not
-depend on the later steps is computed for all steps at once or kept from the
-forward pass, and the backward loop does the rest alone. First order gradients
-only.
+These gradients are much faster on a CPU than XLA's own gradient of a loop.
+Everything that does not depend on later steps is computed for all steps at
+once, or kept from the forward pass. The backward loop computes only the rest.
+Only first-order gradients are supported.
 
 Shape letters: T steps, B batch, K units.
 """
@@ -17,15 +17,15 @@ import tensorflow as tf
 def lstm_scan(inputs: tf.Tensor, recurrent_kernel: tf.Tensor) -> tf.Tensor:
     """Runs an LSTM over T steps from a zero state.
 
-    Source: Hochreiter and Schmidhuber 1997 with the forget gate of Gers 2000;
-    gates in the order input, forget, candidate, output.
+    Source: Hochreiter and Schmidhuber 1997 with the forget gate of Gers 2000.
+    The gates are in the order input, forget, candidate, output.
 
     Args:
-      inputs: float32 [T, B, 4K], the input's share of the gates, with bias.
+      inputs: float32 [T, B, 4K], the input's part of the gates, with bias.
       recurrent_kernel: float32 [K, 4K].
 
     Returns:
-      float32 [T, B, K], the hidden states. First order gradients only.
+      float32 [T, B, K], the hidden states. First-order gradients only.
     """
     num_steps, batch, units = _scan_sizes(inputs, recurrent_kernel)
     steps = unstack(inputs)
@@ -98,17 +98,17 @@ def gru_scan(
 ) -> tf.Tensor:
     """Runs a GRU over T steps from a zero state; gradient as in `lstm_scan`.
 
-    Source: Cho et al. 2014 with the reset gate applied after the recurrent
-    product, as cuDNN and Keras do; gates in the order update, reset,
+    Source: Cho et al. 2014, but the reset gate is applied after the recurrent
+    product, as in cuDNN and Keras. The gates are in the order update, reset,
     candidate.
 
     Args:
-      inputs: float32 [T, B, 3K], the input's share of the gates, with bias.
+      inputs: float32 [T, B, 3K], the input's part of the gates, with bias.
       recurrent_kernel: float32 [K, 3K].
       recurrent_bias: float32 [3K].
 
     Returns:
-      float32 [T, B, K], the hidden states. First order gradients only.
+      float32 [T, B, K], the hidden states. First-order gradients only.
     """
     num_steps, batch, units = _scan_sizes(inputs, recurrent_kernel)
     steps = unstack(inputs)
@@ -168,13 +168,14 @@ def gru_scan(
 
 
 def lstm_cell(gates: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """One step of `lstm_scan`: [B, 4K], [B, K] -> h, c."""
+    """Computes one step of `lstm_scan`: [B, 4K], [B, K] -> h, c."""
     i, f, g, o = tf.split(gates, 4, axis=-1)
     c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
     return tf.sigmoid(o) * tf.tanh(c), c
 
 
 def _gru_gates(inputs, recurrent):
+    """Update z, reset r, candidate n, and the recurrent part of n."""
     input_z, input_r, input_n = tf.split(inputs, 3, axis=-1)
     recurrent_z, recurrent_r, recurrent_n = tf.split(recurrent, 3, axis=-1)
     z = tf.sigmoid(input_z + recurrent_z)
@@ -185,39 +186,41 @@ def _gru_gates(inputs, recurrent):
 def gru_cell(
     inputs: tf.Tensor, recurrent: tf.Tensor, h: tf.Tensor
 ) -> tf.Tensor:
-    """One step of `gru_scan`: [B, 3K], [B, 3K], [B, K] -> h."""
+    """Computes one step of `gru_scan`: [B, 3K], [B, 3K], [B, K] -> h."""
     z, _, n, _ = _gru_gates(inputs, recurrent)
     return z * h + (1.0 - z) * n
 
 
 def _scan_sizes(inputs, recurrent_kernel):
+    """T, B and K."""
     num_steps = inputs.shape[0]
     return num_steps, tf.shape(inputs)[1], recurrent_kernel.shape[0]
 
 
 def array(size: int) -> tf.TensorArray:
-    """For `size` tensors."""
+    """An array of `size` float32 tensors that can be read repeatedly."""
     return tf.TensorArray(tf.float32, size, clear_after_read=False)
 
 
 def unstack(values: tf.Tensor) -> tf.TensorArray:
-    """The entries along the first axis."""
+    """An array of the entries of `values` along the first axis."""
     return array(values.shape[0]).unstack(values)
 
 
 def entries(
     arrays: Sequence[tf.TensorArray], t: int | tf.Tensor
 ) -> list[tf.Tensor]:
-    """Entry t of each array, or the nearest one.
+    """Entry t of each array; beyond the ends, the nearest entry.
 
-    For loops that carry what the arithmetic of their next step reads. Were it
-    read where it is used, XLA would fuse the two, and on a CPU work out the
-    place of every single number, without vector instructions. (A product or a
-    copy is never fused; its operand can be read where it is used.)
+    A loop uses it to read the operands of its next step ahead, and carries
+    them. If it read them in the step that uses them, XLA would fuse the read
+    and the arithmetic. On a CPU it would then compute the address of every
+    single number, without vector instructions. XLA never fuses products and
+    copies, so their operands can be read where they are used.
     """
     return [a.read(tf.clip_by_value(t, 0, a.size() - 1)) for a in arrays]
 
 
 def _shifted(states):
-    """The states before each step: zero first, the last left out."""
+    """The state before each step: zero, then all states but the last."""
     return tf.concat([tf.zeros_like(states[:1]), states[:-1]], axis=0)

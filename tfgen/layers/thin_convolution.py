@@ -1,4 +1,4 @@
-"""A convolution to few channels, fast on a CPU."""
+"""A convolution to few channels that is fast on a CPU."""
 
 import functools
 
@@ -9,22 +9,22 @@ import tensorflow as tf
 class ThinConv2D(keras.layers.Conv2D):
     """A convolution to few channels: odd kernel, stride 1, same size.
 
-    The same weights and values as keras.layers.Conv2D. On a CPU the library's
-    kernels are made for many channels and take a third of a VAE's training
-    step to make one. Here each tap is a row of one matrix product, whose rows
-    are then shifted and added; the gradients are a product each as well.
+    Weights and values are those of keras.layers.Conv2D. TensorFlow's CPU
+    kernels are made for many channels: computing one channel takes them a third
+    of a VAE's training step. Here one matrix product has a row for each tap;
+    the rows are then shifted and added. Each gradient is one product as well.
 
     Args:
-      filters: C, few.
+      filters: C, a small number.
       kernel_size: odd.
-      options: of keras.layers.Conv2D.
+      options: arguments of keras.layers.Conv2D.
     """
 
     def __init__(self, filters: int, kernel_size: int, **options):
         super().__init__(filters, kernel_size, padding='same', **options)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """[B, H, W, F] -> [B, H, W, C]."""
+        """Convolves [B, H, W, F] -> [B, H, W, C]."""
         return _thin_convolution(x, tf.convert_to_tensor(self.kernel)) + (
             tf.convert_to_tensor(self.bias)
         )
@@ -32,7 +32,7 @@ class ThinConv2D(keras.layers.Conv2D):
 
 @tf.custom_gradient
 def _thin_convolution(x, kernel):
-    """[B, H, W, F], [k, k, F, C] -> [B, H, W, C]."""
+    """Convolves without a bias: [B, H, W, F], [k, k, F, C] -> [B, H, W, C]."""
     height, width = x.shape[1:3]
     size, _, features, channels = kernel.shape
     taps = [(i, j) for i in range(size) for j in range(size)]
@@ -45,13 +45,14 @@ def _thin_convolution(x, kernel):
     def shifted(y, i, j):
         return y[..., i : i + height, j : j + width]
 
-    # Channels lead, [taps, C, B, H, W], so that what is shifted is contiguous.
+    # Channels come first, [taps, C, B, H, W], so that each shifted block is
+    # contiguous.
     shares = tf.reshape(
         tf.matmul(rows, flat, transpose_b=True),
         [len(taps), channels, -1, height, width],
     )
     shares = tf.unstack(tf.pad(shares, [[0, 0]] * 3 + edge))
-    # One by one: tf.add_n adds in no fixed order.
+    # Pairs are added, because tf.add_n adds in no fixed order.
     y = functools.reduce(
         tf.add, [shifted(s, *tap) for s, tap in zip(shares, taps, strict=True)]
     )

@@ -1,1 +1,1 @@
-"""Sets that come with tfgen, or are made by it."""
+"""Data sets that come with tfgen or that tfgen generates."""

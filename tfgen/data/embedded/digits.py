@@ -1,8 +1,8 @@
 """The embedded data set: 1,797 real handwritten digits of 8x8 pixels.
 
-scikit-learn ships them (the test part of the UCI "Optical Recognition of
-Handwritten Digits" set, Alpaydin and Kaynak 1998, CC BY 4.0), so a model can
-be trained and measured without any download.
+scikit-learn ships them, so a model can be trained and evaluated without any
+download. They are the test part of the UCI "Optical Recognition of Handwritten
+Digits" set (Alpaydin and Kaynak 1998, CC BY 4.0).
 """
 
 import numpy as np
@@ -15,8 +15,8 @@ NUM_TRAIN = 1500
 class Digits(tfds.core.GeneratorBasedBuilder):
     """TFDS builder of `digits`: uint8 [8, 8, 1] in 0..16, label 0..9.
 
-    The last 297 examples, in the source's order, are the test split: the
-    source names no split of its own.
+    The source has no splits. The last 297 examples, in its order, are the test
+    split.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -38,7 +38,8 @@ class Digits(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager):
         del dl_manager  # nothing to fetch
-        # Imported here because it costs a second that other sets need not pay.
+        # Imported here, because the import takes a second and other sets do not
+        # need it.
         from sklearn import datasets
 
         digits = datasets.load_digits()

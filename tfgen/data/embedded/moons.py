@@ -1,7 +1,7 @@
 """The embedded set of rendered moons: the notes' phases from new to full.
 
-What lies between two phases is known, so that it can be said how wrong what a
-model decodes from between their codes is.
+The true images between two phases are known. They can be compared with the
+images that a model decodes from between two codes.
 """
 
 import math
@@ -16,9 +16,10 @@ _RADIUS = 0.85  # of half the side
 
 
 class MoonPhases(tfds.core.GeneratorBasedBuilder):
-    """TFDS builder of `moon_phases`: uint8 [16, 16, 1], label by the half.
+    """TFDS builder of `moon_phases`: uint8 [16, 16, 1] with a label.
 
-    Phases are evenly distributed over (0, pi), new to full.
+    Phases are uniform over (0, pi), from new to full. The label says whether
+    the phase is above pi / 2.
     """
 
     VERSION = tfds.core.Version('1.0.0')
@@ -56,10 +57,10 @@ class MoonPhases(tfds.core.GeneratorBasedBuilder):
 
 
 def moon(phase: float | np.ndarray) -> np.ndarray:
-    """A sunlit sphere: phase in [0, pi], [N] or one -> [N, 16, 16, 1].
+    """Renders a sunlit sphere: phase in [0, pi], one or [N] -> [N, 16, 16, 1].
 
-    0 is new, pi / 2 half, pi full; the light comes from the right. Values in
-    [0, 1], a pixel's the lit share of it.
+    Phase 0 is new, pi / 2 half, pi full. The light comes from the right. The
+    value of a pixel is its lit share, in [0, 1].
     """
     phase = np.atleast_1d(phase)[:, None, None]
     line = (np.arange(SIDE * _FINE) + 0.5) / (SIDE * _FINE) * 2 - 1

@@ -1,7 +1,7 @@
 """The embedded set of lines: names of the numbers below 10,000.
 
-In English and in Chinese, which are the two labels. Whether a line is one of
-them is known, and which number it names.
+The names are in English and in Chinese, the two labels. For any line it is
+known whether it is such a name, and of which number.
 """
 
 import functools
@@ -45,7 +45,7 @@ _PLACES = ('', '十', '百', '千')
 
 
 def english(number: int) -> str:
-    """'four thousand two hundred seven'; 0 to 9,999."""
+    """A name such as 'four thousand two hundred seven', for 0 to 9,999."""
     for size, name in ((1000, 'thousand'), (100, 'hundred')):
         if number >= size:
             head = f'{english(number // size)} {name}'
@@ -58,7 +58,7 @@ def english(number: int) -> str:
 
 
 def chinese(number: int) -> str:
-    """'四千二百零七'; 0 to 9,999."""
+    """A name such as '四千二百零七', for 0 to 9,999."""
     if number == 0:
         return _DIGITS[0]
     text, gap = '', False
@@ -68,12 +68,12 @@ def chinese(number: int) -> str:
             text += _DIGITS[0] * (gap and bool(text))
             text += _DIGITS[digit] + _PLACES[place]
         gap = not digit
-    # Ten to nineteen need no one.
+    # The names of ten to nineteen do not start with "one".
     return text[1:] if 10 <= number < 20 else text
 
 
 @functools.cache
 def meanings() -> dict[str, int]:
-    """Every line -> its number."""
+    """Maps every line to its number."""
     numbers = range(LARGEST + 1)
     return {english(n): n for n in numbers} | {chinese(n): n for n in numbers}

@@ -1,21 +1,21 @@
-"""Worlds of points, in the plane or on a line, whose truth is known.
+"""Toy distributions of points in the plane or on a line, known exactly.
 
-Points are made on the fly: point i of a split is a function of i alone, so that
-nothing is stored and every replica and machine sees the same ones.
+Points are made on the fly. Point i of a split is a function of i alone, so
+nothing is stored, and every replica and machine sees the same points.
 
-  ring, grid                  Gaussians around 8 places of a circle of radius
-                              1 (sd 0.01), around 25 of a square, -4 to 4 by
-                              2 (sd 0.05): the scale of PacGAN (Lin et al.
-                              2018), VEEGAN and Unrolled GAN.
-  ring/wgan_gp, grid/wgan_gp  the same figures at the scale of WGAN-GP's toy
+  ring, grid                  Gaussians around 8 places on a circle of radius
+                              1 (sd 0.01), and around 25 places in a square,
+                              -4 to 4 by 2 (sd 0.05). The scale is that of
+                              PacGAN (Lin et al. 2018), VEEGAN and Unrolled GAN.
+  ring/wgan_gp, grid/wgan_gp  The same shapes at the scale of WGAN-GP's toy
                               problems (Gulrajani et al. 2017): radius 2,
                               sd 0.02, divided by 1.414; spacing 2, sd 0.05,
                               divided by 2.828.
-  bells                       on a line: Gaussians at -1 and 1, sd 0.3, for
-                              the figure of the game in one dimension.
-  two_moons                   two half circles that interlock, sd 0.1, as
-                              scikit-learn's make_moons has them.
-  two_lines                   the notes' example of supports that do not
+  bells                       Gaussians on a line at -1 and 1, sd 0.3, for the
+                              figure of the game in one dimension.
+  two_moons                   Two interlocking half circles, sd 0.1, as in
+                              scikit-learn's make_moons.
+  two_lines                   The notes' example of supports that do not
                               overlap: the lines x = 0 and x = 1, y uniform in
                               (0, 1). A line has no density in the plane.
 
@@ -33,15 +33,15 @@ from tfgen.data.readers.base import Source
 from tfgen.noise import IndexNoise, Noise
 
 SIZES = {'train': 1_000_000, 'test': 10_000}
-_ARC = 400  # places that stand for a half circle in the density of a moon
+_ARC = 400  # quadrature points on each half circle of two_moons
 
 
 class ToyDistribution(abc.ABC):
     """A distribution of labelled points.
 
     Attributes:
-      class_names: of the labels.
-      extent: half the side of a square about 0 that holds it.
+      class_names: by label.
+      extent: half the side of a square around 0 that holds the points.
       size: D, numbers of a point.
     """
 
@@ -51,19 +51,20 @@ class ToyDistribution(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
-        """Points float32 [B, D] and labels int32 [B]; B is the noise's."""
+        """Draws points float32 [B, D], labels int32 [B]; B is the noise's."""
 
     def log_prob(self, point: tf.Tensor) -> tf.Tensor | None:
         """log p(point) in nats: [B, D] -> [B]; None without a density."""
         del point
 
     def _label(self, noise):
+        """Labels of equal probability: int32 [B]."""
         u = noise.uniform('label', [])
         return tf.cast(u * len(self.class_names), tf.int32)
 
 
 class Mixture(ToyDistribution):
-    """Equally probable Gaussians around places, [M, D], of one width."""
+    """Equally probable Gaussians of the same width around places, [M, D]."""
 
     def __init__(self, places: np.ndarray, deviation: float):
         self.places = np.asarray(places, np.float32)
@@ -84,7 +85,7 @@ class Mixture(ToyDistribution):
 
 
 class TwoMoons(ToyDistribution):
-    """Half circles of radius 1 about (0, 0) and (1, 1/2), centred here."""
+    """Half circles of radius 1 around (0, 0) and (1, 1/2), then centred."""
 
     deviation = 0.1
     class_names = ('upper', 'lower')
@@ -96,13 +97,14 @@ class TwoMoons(ToyDistribution):
         return arc + self.deviation * noise.normal('offset', [2]), label
 
     def log_prob(self, point: tf.Tensor) -> tf.Tensor:
-        """By quadrature over the arcs, exact to float32."""
+        """log p(point) by quadrature over the arcs, exact to float32."""
         u = tf.tile((tf.range(_ARC, dtype=tf.float32) + 0.5) / _ARC, [2])
         arcs = self._arc(u, tf.repeat([0, 1], _ARC))
         return _log_mixture(point, arcs, self.deviation)
 
     @staticmethod
     def _arc(u, label):
+        """The point at fraction u of a half circle: [B], [B] -> [B, 2]."""
         angle = math.pi * u
         x, y = tf.cos(angle), tf.sin(angle)
         lower = label == 1
@@ -111,7 +113,7 @@ class TwoMoons(ToyDistribution):
 
 
 class TwoLines(ToyDistribution):
-    """x = 0 and x = 1."""
+    """The lines x = 0 and x = 1, y uniform in (0, 1)."""
 
     class_names = ('left', 'right')
     extent = 1.5
@@ -123,12 +125,14 @@ class TwoLines(ToyDistribution):
 
 
 def _ring(radius, deviation):
+    """Eight Gaussians on a circle."""
     angles = 2.0 * math.pi * np.arange(8) / 8
     places = radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     return Mixture(places, deviation)
 
 
 def _grid(spacing, deviation):
+    """25 Gaussians on a square grid."""
     line = spacing * np.arange(-2, 3)
     return Mixture([(x, y) for x in line for y in line], deviation)
 
@@ -145,7 +149,7 @@ TOY_DISTRIBUTIONS = {
 
 
 class _Points:
-    """A split of a world, by index."""
+    """A split of a toy distribution, by index."""
 
     def __init__(self, world, split):
         self._world, self._split = world, split
@@ -157,11 +161,11 @@ class _Points:
         return self._world.draw(IndexNoise(indices, f'{self._split}/'))
 
     def class_sizes(self, num_classes: int) -> None:
-        """Not counted: each is drawn with equal probability."""
+        """None: classes are not counted, but drawn with equal probability."""
 
 
 def open_toy_distribution(name: str) -> Source:
-    """One of TOY_DISTRIBUTIONS, as the readers give a set."""
+    """Opens one of TOY_DISTRIBUTIONS as a Source, like a reader."""
     world = TOY_DISTRIBUTIONS[name]
     return Source(
         shape=(world.size,),
@@ -174,7 +178,7 @@ def open_toy_distribution(name: str) -> Source:
 
 
 def _log_mixture(point, places, deviation):
-    """Equal shares of N(place, deviation^2): [B, D] -> [B]."""
+    """log p of equal shares of N(place, deviation^2): [B, D] -> [B]."""
     offset = (point[:, None] - places) / deviation
     logs = -0.5 * tf.reduce_sum(tf.square(offset), axis=-1)
     size = point.shape[1]

@@ -1,8 +1,8 @@
 """The embedded set of sounds: tones with harmonics.
 
-Ten classes are ten pitches; loudness, timbre, phase and decay differ from
-sound to sound. Computed from a fixed seed, so that a model of sounds can be
-trained anywhere.
+The ten classes are ten pitches. Loudness, timbre, phase and decay differ from
+sound to sound. The sounds are computed from a fixed seed, so a model of sounds
+can be trained anywhere.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow_datasets as tfds
 SAMPLE_RATE = 8000
 LENGTH = 2048
 NUM_TRAIN, NUM_TEST = 900, 100
-# C major from middle C up to E, in Hz, equal temperament.
+# C major from middle C up to E, in equal temperament, in Hz.
 _SEMITONES = (0, 2, 4, 5, 7, 9, 11, 12, 14, 16)
 _PITCHES = tuple(261.63 * 2 ** (n / 12) for n in _SEMITONES)
 _HARMONICS = 5
@@ -51,7 +51,7 @@ class Tones(tfds.core.GeneratorBasedBuilder):
 
 
 def tone(label: int, seed: int) -> np.ndarray:
-    """One sound: int64 [LENGTH] within 16 bits."""
+    """Computes one sound: int64 [LENGTH] within 16 bits."""
     random = np.random.default_rng([0x70E5, seed])
     time = np.arange(LENGTH) / SAMPLE_RATE
     harmonics = np.arange(1, _HARMONICS + 1)

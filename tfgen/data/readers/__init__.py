@@ -1,8 +1,8 @@
-"""Where examples come from: TFDS sets, the embedded ones, folders.
+"""Readers of examples from TFDS sets, embedded sets and folders.
 
 `open_images` and `audio.open_audio` turn a name into a Source, which gathers
-integers by index. A set that fits is decoded once into memory (gathering from
-memory is 100 times faster than decoding); a larger one of images is read by
+integers by index. A set that fits into memory is decoded once: gathering from
+memory is 100 times faster than decoding. A larger set of images is read by
 random access.
 """
 
@@ -22,7 +22,7 @@ def open_images(
     memory_limit: int = MEMORY_LIMIT,
     edition: int = EDITION,
 ) -> Source:
-    """A set by its name; see data.load."""
+    """Opens a set of images by its name; see data.load."""
     prefix, _, path = name.partition(':')
     if prefix in PATHS and not path:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Sounds of the TFDS catalog, and the embedded tones."""
+"""Reads sounds of TFDS sets, and the embedded tones."""
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -23,8 +23,8 @@ from tfgen.data.readers.prepared import (
 from tfgen.errors import UserError
 
 _LEVELS = 1 << 16  # 16 bits
-# What makes 16 bits of each type: (added, then multiplied). TFDS stores
-# 16-bit sounds as int64 if it is not told otherwise.
+# Converts each stored type to 16 bits: (number to add, then factor). By
+# default, TFDS stores 16-bit sounds as int64.
 _SCALES = {
     'int16': (0, 1),
     'int64': (0, 1),
@@ -44,9 +44,9 @@ def open_audio(
 ) -> Source:
     """Opens 'tones' or a TFDS set of 8- or 16-bit sounds, in memory.
 
-    Every sound is cut after `length` samples, or filled up with silence;
-    sounds without any sample are left out. The type of the set's feature
-    decides what a value means, never the values.
+    Every sound is cut after `length` samples or padded with silence. Sounds
+    without samples are left out. The type of the set's feature decides the
+    meaning of a value; the values themselves never do.
     """
     if name.partition(':')[0] in PATHS:
         raise UserError(
@@ -95,7 +95,7 @@ def open_audio(
 
 
 def _format(name, builder, key):
-    """The stored type of a sample, and how many there are in a second."""
+    """The stored type of a sample, and the samples per second."""
     feature = builder.info.features[key]
     dtype = np.dtype(feature.np_dtype).name
     if dtype not in _SCALES or len(feature.shape) > 1:
@@ -114,7 +114,7 @@ def _format(name, builder, key):
 
 
 def _audio_key(name, info, edition):
-    """The key of the sound, and notes."""
+    """The key of the sound to read, and notes."""
     own = info.supervised_keys[0] if info.supervised_keys else None
     usual = () if edition == 1 else (own, 'audio')
     keys = example_keys(info, tfds.features.Audio, usual)
@@ -129,6 +129,10 @@ def _audio_key(name, info, edition):
 
 
 def _decode(name, builder, split, keys, length, fingerprint, empty):
+    """Reads a stored split: sounds int16 [N, length], labels int64 [N].
+
+    Adds to `fingerprint`, and counts sounds without samples in `empty`.
+    """
     key, label = keys
     dtype = np.dtype(builder.info.features[key].np_dtype)
     added, factor = _SCALES[dtype.name]

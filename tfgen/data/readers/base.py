@@ -1,4 +1,4 @@
-"""What every reader makes: examples by index, in two splits."""
+"""The result of every reader: examples by index, in two splits."""
 
 import codecs
 import dataclasses
@@ -11,13 +11,13 @@ import tensorflow as tf
 
 from tfgen.errors import UserError
 
-# Kinds of sets that are named by a path, as kind:PATH.
+# Prefixes of names with a path, such as folder:PATH.
 PATHS = ('folder', 'palette')
 MEMORY_LIMIT = 4 << 30  # bytes of decoded examples
-# How a set is opened. 1, of runs that began before there was a 2: every tenth
-# example is held out, class folders are in alphabetical order.
+# How a set is opened. Edition 1 is for runs that began before edition 2: every
+# tenth example is held out, and class folders are in alphabetical order.
 EDITION = 2
-# Names of splits, in any case; the test split is the first that there is.
+# Names of splits, in lower or upper case. The first one that exists is used.
 _ENDINGS = ('', '_set', '_images', '_data')
 TRAIN, TEST, VALIDATION = (
     tuple(f'{name}{ending}' for name in names for ending in _ENDINGS)
@@ -27,29 +27,29 @@ TRAIN, TEST, VALIDATION = (
         ('validation', 'val', 'valid', 'dev'),
     )
 )
-# Where a set has no test split, a tenth of it becomes one.
+# A tenth of a set without a test split becomes its test split.
 _HOLD_OUT = 10
 _SEED = 1812
-_SAMPLE = 64  # examples whose values stand for a set too large to read
+_SAMPLE = 64  # examples that represent a set too large to read
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Images, or sounds, by index.
+    """Examples by index.
 
     Attributes:
-      shape: of every example: (H, W, C) or (T,).
-      levels: values: integers 0 .. levels - 1, of sounds -levels / 2 ..
-        levels / 2 - 1.
+      shape: shape of every example, such as (H, W, C) or (T,).
+      levels: number of values: integers 0 .. levels - 1, in sounds
+        -levels / 2 .. levels / 2 - 1.
       class_names: by label; empty without labels.
       splits: 'train' and 'test' -> their examples.
-      fingerprint: equal if the set is the same, bit for bit; of a set that is
-        not in memory, if its sizes and a sample of it are.
+      fingerprint: equal if the data set is equal, bit for bit. For a set that
+        is not in memory: equal if its sizes and a sample are equal.
       origin: where the test split comes from.
-      notes: what was left out, or read in another way than its reader may
-        expect; a line each.
-      palette: RGB bytes of each value, where values are names of colours.
-      sample_rate: of sounds, samples per second.
+      notes: what was left out, or read differently from what a user may
+        expect; one line each.
+      palette: RGB bytes of each value, if values are indices of colours.
+      sample_rate: samples per second of sounds.
     """
 
     shape: tuple[int, ...]
@@ -63,15 +63,15 @@ class Source:
     sample_rate: int = 0
 
     def gather(self, split: str, indices: tf.Tensor):
-        """Integers [B, *shape], int32 [B] (or None) of int64 `indices`."""
+        """Integers [B, *shape], labels int32 [B] or None, at int64 indices."""
         return self.splits[split].gather(indices)
 
 
 class InMemory:
-    """A split that was decoded into arrays."""
+    """A split that is decoded into arrays."""
 
     def __init__(self, examples: np.ndarray, labels: np.ndarray | None):
-        # On the host: an accelerator's memory is for the model.
+        # Kept on the host, because an accelerator's memory is for the model.
         with tf.device('CPU'):
             self._examples = tf.constant(examples)
             self._labels = (
@@ -88,14 +88,14 @@ class InMemory:
         return examples, tf.gather(self._labels, indices)
 
     def class_sizes(self, num_classes: int) -> list[int] | None:
-        """Examples of each class."""
+        """Number of examples of each class; None without labels."""
         if self._labels is None:
             return None
         return np.bincount(self._labels, minlength=num_classes).tolist()
 
 
 class RandomAccess:
-    """A split that is decoded when it is asked for."""
+    """A split whose examples are decoded on request."""
 
     def __init__(self, source, rows: Sequence[int], keys, size, image_shape):
         self._source = source
@@ -116,9 +116,10 @@ class RandomAccess:
         return images, None if self._label_key is None else labels
 
     def class_sizes(self, num_classes: int) -> None:
-        """Not known: counting would read the whole set."""
+        """None: counting would read the whole set."""
 
     def _read(self, indices):
+        """Decodes examples: images [B, *shape] and labels int32 [B]."""
         examples = self._source.__getitems__(
             [self._rows[int(i)] for i in indices]
         )
@@ -138,6 +139,7 @@ class Fingerprint:
         self._hash = hashlib.blake2b(digest_size=12)
 
     def add(self, *parts) -> None:
+        """Adds the parts to the checksum."""
         for part in parts:
             if isinstance(part, np.ndarray):
                 self.add(str(part.dtype), str(part.shape))
@@ -146,7 +148,7 @@ class Fingerprint:
                 self.add(str(len(part)))
                 self._hash.update(part)
             else:
-                # (Names of files need not be UTF-8.)
+                # Names of files need not be UTF-8.
                 text = f'{part}\0'.encode(errors='surrogateescape')
                 self._hash.update(text)
 
@@ -155,14 +157,18 @@ class Fingerprint:
 
 
 def decoded(file: pathlib.Path, content: bytes) -> str:
-    """The text of a file in UTF-8, with a byte order mark or without.
+    """Decodes a UTF-8 file, with or without a byte order mark.
+
+    Args:
+      file: path, for the message of an error.
+      content: bytes of the file.
 
     Raises:
-      UserError: it is in another encoding.
+      UserError: the file has another encoding.
     """
     mark = len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0
     try:
-        place = content.find(0)  # of which UTF-16 has many
+        place = content.find(0)  # UTF-16 has many zero bytes
         text = content[mark:].decode()
     except UnicodeDecodeError as error:
         place = mark + error.start
@@ -178,14 +184,14 @@ def decoded(file: pathlib.Path, content: bytes) -> str:
 
 
 def sample_rows(count: int, number: int = _SAMPLE) -> list[int]:
-    """At most `number` rows of a set of `count`, spread evenly."""
+    """At most `number` of `count` rows, evenly spread."""
     return np.unique(np.linspace(0, count - 1, number).astype(int)).tolist()
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
-    """uint8 or uint16 [..., C], C = 1, 3 or 4 -> uint8 [..., 1 or 3].
+    """Converts uint8 or uint16 [..., C], C = 1, 3 or 4, to uint8 [..., 1 or 3].
 
-    16 bits are scaled to 8; what is transparent lies on black.
+    16 bits are scaled to 8. Transparent pixels are laid on black.
     """
     if images.dtype == np.uint16:
         images = ((images.astype(np.uint32) + 128) // 257).astype(np.uint8)
@@ -196,10 +202,10 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
 
 
 def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """The largest centred crop of `size`'s shape, resized to `size`.
+    """Resizes the largest centred crop that has the proportions of `size`.
 
-    uint8 [..., h, w, C] -> uint8 [..., H, W, C]; averages pixels when it
-    shrinks.
+    uint8 [..., h, w, C] -> uint8 [..., H, W, C]. Shrinking averages pixels.
+    With `size` None the images stay as they are.
     """
     height, width = images.shape[-3:-1]
     if size is None or (height, width) == tuple(size):
@@ -215,10 +221,10 @@ def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 def hold_out(
     name: str, count: int, labels: np.ndarray | None, edition: int
 ) -> dict[str, np.ndarray]:
-    """BatchSplit of 'train' and 'test' where a set of `count` has no split.
+    """Rows of 'train' and 'test', for a set of `count` without a test split.
 
-    A tenth, drawn by a fixed seed, and of every class its share, but never
-    the only example of a class.
+    The test split is a tenth, drawn by a fixed seed. Every class gives its
+    share, but never its only example.
     """
     rows = np.arange(count)
     if count < 2:
@@ -235,11 +241,11 @@ def hold_out(
     shares = wanted * sizes / count
     limits = np.maximum(sizes - 1, 0)
     held = np.minimum(np.floor(shares).astype(int), limits)
-    # (The legacy generator, whose stream NumPy has promised not to change.)
+    # The legacy generator: NumPy has promised not to change its stream.
     random = np.random.RandomState(_SEED)
     order = random.permutation(count)
-    # What rounding down has left goes where it cut off most, and among equals
-    # to any class, not to the first.
+    # Rounding down leaves some examples over. The classes that lost most by it
+    # get them. Equal classes are chosen at random, not in order.
     luck = 1e-9 * random.permutation(len(sizes))
     while held.sum() < min(wanted, limits.sum()):
         missing = np.where(held < limits, shares - held + luck, -np.inf)
@@ -259,7 +265,7 @@ def hold_out(
 
 
 def stack(name: str, images: list[np.ndarray]) -> np.ndarray:
-    """Images of one shape as an array; UserError if shapes differ."""
+    """Stacks images of one shape; raises UserError if shapes differ."""
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
         small, large = min(shapes), max(shapes)

@@ -1,4 +1,4 @@
-"""Images of the TFDS catalog, and the embedded digits."""
+"""Reads images of TFDS sets, and the embedded digits."""
 
 import numpy as np
 import tensorflow as tf
@@ -31,7 +31,7 @@ from tfgen.data.readers.prepared import (
 )
 from tfgen.errors import UserError
 
-# Sets whose images do not use the 256 values of a byte.
+# Sets whose images do not use all 256 values of a byte.
 _LEVELS = {'digits': digits.LEVELS, 'binarized_mnist': 2}
 
 
@@ -42,10 +42,10 @@ def open_tfds(
     memory_limit: int,
     edition: int = EDITION,
 ) -> Source:
-    """Opens 'digits' or a TFDS set, preparing it if need be.
+    """Opens 'digits' or a TFDS set, and prepares it if needed.
 
-    16-bit images are scaled to 8 bits; what is transparent lies on black.
-    More than `memory_limit` bytes of images are read by random access.
+    16-bit images are scaled to 8 bits. Transparent pixels are laid on black. A
+    set of more than `memory_limit` bytes of images is read by random access.
     """
     builder = open_builder(name, data_dir)
     keys, notes = _keys(name, builder.info, edition)
@@ -75,7 +75,7 @@ def open_tfds(
 
 
 def _keys(name, info, edition):
-    """(key of the image, key of the label or None), and notes."""
+    """The keys (image, label or None), and notes."""
     own = info.supervised_keys[0] if info.supervised_keys else None
     images = example_keys(info, tfds.features.Image, (own, 'image'))
     if not images:
@@ -105,7 +105,7 @@ def _keys(name, info, edition):
 
 
 def _by_access(name, builder, keys, size, shape, names, edition):
-    """Fields of the Source of a set that does not fit into memory."""
+    """Fields of the Source of a data set that does not fit into memory."""
     train, test, notes = stored_splits(builder, edition)
     used = [split for split in (train, test) if split]
     sizes = {k: builder.info.splits[k].num_examples for k in used}
@@ -142,18 +142,19 @@ def _by_access(name, builder, keys, size, shape, names, edition):
 
 
 def _sampled(name, builder, split, label_key):
-    """Some labels of a set too large to read: of 10,000 examples."""
+    """Labels of at most 10,000 examples, for a split too large to read."""
     source = _by_index(name, builder, split, images=False)
     rows = sample_rows(len(source), 10_000)
     return np.array([e[label_key] for e in source.__getitems__(rows)])
 
 
 def _decode(name, builder, split, keys, size, fingerprint):
+    """Reads a stored split: images uint8 [N, H, W, C], labels int64 [N]."""
     image_key, label_key = keys
     shape = builder.info.features[image_key].shape
     levels = _LEVELS.get(builder.name, 256)
     images, labels = [], []
-    # Batches decode twice as fast, but only images of one shape make one.
+    # Batches decode twice as fast, but need images of one shape.
     batch_size = 1 if None in shape[:2] else 1000
     for batch in read(name, builder, split, batch_size):
         found = batch[image_key]
@@ -167,7 +168,7 @@ def _decode(name, builder, split, keys, size, fingerprint):
             )
         images.extend(fit(found, size))
         if images[-1].shape != images[0].shape:
-            break  # stack will say so
+            break  # `stack` raises the error
         labels.extend(batch[label_key] if label_key else [0] * len(found))
     images, labels = stack(name, images), np.asarray(labels, np.int64)
     fingerprint.add(labels)
@@ -175,6 +176,7 @@ def _decode(name, builder, split, keys, size, fingerprint):
 
 
 def _by_index(name, builder, split, images=True):
+    """Opens a stored split for random access."""
     try:
         return ByIndex(builder, split, images)
     except NotImplementedError:

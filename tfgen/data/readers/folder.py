@@ -1,6 +1,6 @@
-"""Folders of pictures.
+"""Reads folders of pictures.
 
-TFDS's ImageFolder reads one layout and does not say which file is damaged.
+TFDS's ImageFolder reads only one layout and does not say which file is damaged.
 """
 
 import collections
@@ -39,11 +39,12 @@ def open_folder(
 ) -> Source:
     """Reads PATH/{train,test}/CLASS/*.png, PATH/CLASS/*.png or PATH/*.png.
 
-    All that Pillow decodes is read; what lies in deeper folders belongs to
-    its class; names that begin with a dot do not count. `val` is the test
-    split where there is no `test`. Colour if any picture has colour.
+    All files that Pillow decodes are read. Files in deeper folders belong to
+    the class above them. Names that begin with a dot are skipped. `val` is the
+    test split if there is no `test`. All pictures become colour if any has
+    colour.
     """
-    if not os.path.isdir(path):  # (of any length, where Path.is_dir raises)
+    if not os.path.isdir(path):  # Path.is_dir raises for a long path
         what = 'is a file' if os.path.isfile(path) else 'does not exist'
         raise UserError(
             f'folder {str(path)!r} {what}: give folder:PATH with the path of a '
@@ -89,7 +90,7 @@ def open_folder(
 
 
 def _notes(outside, remarks, classes, labels):
-    """What was not read, and what was said while reading; a line each."""
+    """Files that were not read, and remarks on others; one line each."""
     notes = [f'left out: {"; ".join(outside)}'] if outside else []
     for remark, files in remarks.items():
         more = f' and {len(files) - 1} more' if len(files) > 1 else ''
@@ -102,13 +103,13 @@ def _notes(outside, remarks, classes, labels):
 
 
 def natural(name: str) -> tuple:
-    """Sorts names with numbers by the numbers: 2 before 10."""
+    """A sort key that orders names by the numbers in them: 2 before 10."""
     parts = re.split(r'(\d+)', name)
     return [(int(p), '') if p.isdecimal() else (-1, p) for p in parts], name
 
 
 def _splits(path, others, edition):
-    """{split: its folder}, and what lies outside of both.
+    """{split: its folder}, and notes on pictures outside these folders.
 
     Files that are no pictures are counted in `others`, by kind.
     """
@@ -153,7 +154,7 @@ def _splits(path, others, edition):
 
 
 def _refuse_splits_inside(folders):
-    """Refuses what looks like a set of which a folder above was named."""
+    """Refuses a path that seems to be one folder above a data set."""
     for folder in folders:
         for inside in _entries(folder):
             if inside.is_dir() and inside.name.lower() in TRAIN:
@@ -165,7 +166,7 @@ def _refuse_splits_inside(folders):
 
 
 def _one_of(path, folders, *alternatives):
-    """The folder whose name is in the first set of which there is one."""
+    """The folder named in the first of `alternatives` that names one."""
     for names in alternatives:
         found = [f for f in folders if f.name.lower() in names]
         if len(found) > 1:
@@ -179,7 +180,7 @@ def _one_of(path, folders, *alternatives):
 
 
 def _listed(folder, others, outside):
-    """[(file, class)], by name; the class of a loose file is ''."""
+    """[(file, class)], sorted by name; the class of a loose file is ''."""
     listed = []
     for entry in sorted(_entries(folder), key=lambda f: (f.is_dir(), f.name)):
         pictures, rest = _pictures(entry)
@@ -192,10 +193,11 @@ def _listed(folder, others, outside):
 
 
 def _pictures(entry):
-    """The pictures, and the other files, in a folder at any depth."""
+    """The pictures and the other files in `entry`, at any depth."""
     pictures, rest, seen = [], [], set()
 
     def walk(entry):
+        """Sorts an entry, and all entries below it, into the two lists."""
         if not entry.is_dir():
             (pictures if _is_picture(entry) else rest).append(entry)
             return
@@ -203,7 +205,7 @@ def _pictures(entry):
         above = os.path.realpath(entry.parent)
         back = entry.is_symlink() and f'{above}/'.startswith(f'{real}/')
         if back or real in seen:
-            rest.append(entry)  # A link back up holds other classes as well.
+            rest.append(entry)  # a link upwards holds other classes as well
         else:
             seen.add(real)
             inside = sorted(_entries(entry))
@@ -215,7 +217,7 @@ def _pictures(entry):
 
 
 def _entries(folder):
-    """What a folder holds, without hidden names."""
+    """The entries of a folder, without hidden ones."""
     try:
         return [f for f in folder.iterdir() if not f.name.startswith('.')]
     except OSError as error:
@@ -226,6 +228,7 @@ def _entries(folder):
 
 
 def _kind(entry):
+    """The kind of a file that is no picture, for a note."""
     if entry.is_dir():
         return 'links to folders'
     return entry.suffix.lower() or 'without ending'
@@ -240,6 +243,7 @@ def _count(number):
 
 
 def _classes(path, listed, edition):
+    """Class names in order; empty if no picture is in a class folder."""
     found = {c for pictures in listed.values() for _, c in pictures}
     if found == {''}:
         return ()
@@ -252,7 +256,7 @@ def _classes(path, listed, edition):
 
 
 def _decoded(path, listed, size, classes, edition, fingerprint, remarks):
-    """{split: (images, labels)}; what is remarked of files goes to remarks."""
+    """{split: (images, labels)}; adds remarks on files to `remarks`."""
     images, labels = {}, {}
     for split, pictures in listed.items():
         images[split] = []
@@ -280,6 +284,7 @@ def _decoded(path, listed, size, classes, edition, fingerprint, remarks):
 
 
 def _content(file):
+    """The bytes of a regular file."""
     try:
         if not stat.S_ISREG(file.stat().st_mode):
             raise UserError(

@@ -1,11 +1,11 @@
-"""Pictures as text: palette indices and a colour map.
+"""Reads pictures stored as text: palette indices and a colour map.
 
 The format of the lecture's Pokemon creation: a folder with
 
   pixel_color.txt   a line per picture: the index of each pixel, raster order
   colormap.txt      a line per index: R G B in 0..255
 
-Lines end at \\n, \\r\\n or \\r; blank ones do not count.
+Lines end at \\n, \\r\\n or \\r; blank lines are skipped.
 Pictures are square and have no labels.
 """
 
@@ -28,7 +28,7 @@ PIXELS, COLOURS = 'pixel_color.txt', 'colormap.txt'
 
 
 def open_palette(path: pathlib.Path, edition: int = EDITION) -> Source:
-    """Opens the folder `path`; a tenth of it is for the test split."""
+    """Opens the folder `path`; a tenth of its pictures is the test split."""
     colours = _integers(path / COLOURS)
     if colours.ndim != 2 or colours.shape[1] != 3:
         raise UserError(
@@ -77,7 +77,7 @@ def open_palette(path: pathlib.Path, edition: int = EDITION) -> Source:
 
 
 def _integers(file):
-    """A text file's lines of whole numbers: [lines, numbers]."""
+    """Reads lines of whole numbers from a text file: [lines, numbers]."""
     try:
         text = decoded(file, file.read_bytes()).replace('\r', '\n')
         lines = [line.split() for line in text.split('\n')]

@@ -1,4 +1,4 @@
-"""One picture file -> bytes of pixels, by what the file says it is."""
+"""Decodes a picture file into bytes of pixels, by the type of the file."""
 
 import contextlib
 import dataclasses
@@ -19,7 +19,7 @@ from tfgen.errors import UserError
 
 _GREY = {'1', 'L', 'LA', 'La'}
 _ORIENTATION = 0x0112  # EXIF
-# What turns a picture upright, by its orientation.
+# The operation that turns a picture upright, by its orientation.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -30,7 +30,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIXTEEN = {'I;16', 'I;16B', 'I;16L', 'I;16N'}
-# Pillow knows of these formats but does not decode them, or not by itself.
+# Formats that Pillow knows but does not decode, or not by itself.
 _STUBS = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
 _PNG = b'\x89PNG\r\n\x1a\n'
 _NOTHING = contextlib.nullcontext()
@@ -38,12 +38,12 @@ _NOTHING = contextlib.nullcontext()
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """A decoded file.
+    """A decoded picture file.
 
     Attributes:
       pixels: uint8 [H, W, C], C = 1 for grey, 3 for colour.
-      remarks: what a user may want to know of how it was read.
-      mended: whether runs of edition 1 (see base.py) have seen other pixels.
+      remarks: notes for the user on how the file was read.
+      mended: whether runs of edition 1 (see base.py) saw other pixels.
     """
 
     pixels: np.ndarray
@@ -53,7 +53,7 @@ class Picture:
 
 @functools.cache
 def suffixes() -> frozenset[str]:
-    """Endings of the files that Pillow decodes, lower case with the dot."""
+    """Endings of files that Pillow decodes, in lower case, with the dot."""
     extensions = Image.registered_extensions()
     return frozenset(
         ending
@@ -63,19 +63,24 @@ def suffixes() -> frozenset[str]:
 
 
 def decode(file: pathlib.Path, content: bytes) -> Picture:
-    """Decodes `content` of `file`, upright, on black where transparent.
+    """Decodes a picture, upright, with transparent pixels laid on black.
 
-    The type of the file decides, never its values: 16 bits are scaled to 8
-    (of colours in a TIFF, Pillow takes the upper 8), all that can hold a
-    colour is colour. Of several frames the first is read.
+    The type of the file decides how it is read; the values never do. 16 bits
+    are scaled to 8; for colours in a TIFF, Pillow takes the upper 8 bits. A
+    type that can hold colours is read as colour. Only the first of several
+    frames is read.
 
-    A file that was cut off is refused, unless what is missing says nothing of
-    the pixels. One whose bytes have changed is refused if its format can know:
-    PNG has checksums of everything, a deflated TIFF of its pixels, and the
-    others none at all, in which another byte is another picture.
+    A truncated file is refused, unless the missing part does not affect the
+    pixels. A file with changed bytes is refused if its format can detect them.
+    PNG has checksums of everything, and a deflated TIFF has checksums of its
+    pixels. Other formats have none: a changed byte gives another picture.
+
+    Args:
+      file: path, for the messages of errors.
+      content: bytes of the file.
 
     Raises:
-      UserError: it cannot be decoded, or its scale is not known.
+      UserError: the file cannot be decoded, or its scale is unknown.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
@@ -90,8 +95,8 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
                 )
                 with _no_complaints(file) if tiff else _NOTHING:
                     decoded, grey = _decoded(file, image, content)
-                # (Not before it is decoded: of a PNG that would decode it,
-                # and hide that it cannot be.)
+                # Read after decoding: reading it from a PNG decodes the
+                # picture, and would hide that this fails.
                 orientation = _orientation(image)
                 turn = _TURNS.get(orientation)
                 if turn is not None:
@@ -106,7 +111,7 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
                 f'{2 * Image.MAX_IMAGE_PIXELS:,} pixels: shrink it, or take '
                 'it out of the folder'
             ) from None
-        except Exception as error:  # Pillow raises all kinds
+        except Exception as error:  # Pillow raises anything
             raise UserError(
                 f'image {str(file)!r} cannot be decoded '
                 f'({type(error).__name__}): replace or remove it'
@@ -121,18 +126,19 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
 
 
 def _orientation(image):
-    """As EXIF counts, 1 to 8; None if the EXIF data cannot be read."""
+    """The EXIF orientation, 1 to 8; None if the EXIF data cannot be read."""
     try:
         return image.getexif().get(_ORIENTATION, 1)
-    except Exception:  # Pillow raises all kinds
+    except Exception:  # Pillow raises anything
         return None
 
 
 @contextlib.contextmanager
 def _no_complaints(file):
-    """Refuses a file of which libtiff complains.
+    """Refuses a file about which libtiff complains.
 
-    It does so on the terminal alone, and fills up what it cannot decode.
+    libtiff complains only on the terminal, and fills in the pixels that it
+    cannot decode.
     """
     sys.stderr.flush()
     stderr = os.dup(2)
@@ -154,11 +160,11 @@ def _no_complaints(file):
 
 
 def _decoded(file, image, content):
-    """The whole picture, not yet turned upright, and whether it is grey."""
+    """The decoded picture, not yet turned upright, and whether it is grey."""
     _raise_if_damaged(image, content)
     if image.format == 'TIFF':
         _refuse_odd_tiff(file, image)
-    # A 16-bit PGM is 'I' in some releases of Pillow.
+    # A 16-bit PGM has mode 'I' in some releases of Pillow.
     sixteen = image.mode in _SIXTEEN or (
         image.mode == 'I' and image.format == 'PPM'
     )
@@ -168,7 +174,7 @@ def _decoded(file, image, content):
         depth, kind = content[24], content[25]  # PNG specification, IHDR
         grey = kind in (0, 4)
         if depth == 16:
-            # Of colours, Pillow would take the upper 8 bits.
+            # Decoded by TensorFlow: Pillow takes the upper 8 bits of colours.
             values = tf.io.decode_png(content, 4, tf.uint16).numpy()
             return Image.fromarray(to_bytes(values)), grey
         _scale_clear(image, depth, kind)
@@ -177,7 +183,7 @@ def _decoded(file, image, content):
             f'image {str(file)!r} has 32-bit pixels, whose range is not '
             'known: convert it to 8 or 16 bits'
         )
-    image.load()  # A TIFF is turned by that.
+    image.load()  # also turns a TIFF upright
     decoded = image
     if sixteen:
         values = np.asarray(image).astype(np.uint16)[..., None]
@@ -191,30 +197,31 @@ def _decoded(file, image, content):
 
 
 def _raise_if_damaged(image, content):
-    """Raises something of damage that Pillow decodes without a word."""
+    """Raises an exception for damage that Pillow decodes silently."""
     if image.format in ('PNG', 'ICO', 'ICNS'):  # icons may hold PNGs
         start = content.find(_PNG)
         while start >= 0:
-            # Of pixels, decoding alone does not compare the checksums.
+            # Decoding alone does not check the checksums of pixels.
             with Image.open(io.BytesIO(content[start:])) as png:
                 png.verify()
             start = content.find(_PNG, start + 1)
     elif image.format == 'JPEG2000':
-        # The end of the stream, a mark that no data contains.
+        # The marker of the end of the stream occurs nowhere in the data.
         if content.find(b'\xff\xd9', content.find(b'\xff\x93')) < 0:
             raise EOFError
     elif image.format == 'PCX':
-        # The palette of 256 colours is at the end; without it they are grey.
+        # The palette of 256 colours is at the end of the file. Without it
+        # Pillow reads them as grey.
         bits, planes, kind = content[3], content[65], content[68]
         if bits == 8 and planes == 1 and kind != 2 and content[-769] != 12:
             raise EOFError
 
 
 def _refuse_odd_tiff(file, image):
-    """Refuses scales that Pillow does not tell from 8 and 16 bits."""
+    """Refuses formats that Pillow does not distinguish from 8 and 16 bits."""
     bits = image.tag_v2.get(258, (1,))
     signed = 2 in image.tag_v2.get(339, (1,))
-    # One plane after the other, instead of one pixel after the other.
+    # Channels are stored plane by plane instead of pixel by pixel.
     planes = image.tag_v2.get(284) == 2 and len(bits) > 1
     raw = image.tag_v2.get(259, 1) == 1
     if planes and ((16 in bits and raw) or len(bits) == 2):
@@ -231,19 +238,20 @@ def _refuse_odd_tiff(file, image):
 
 
 def _scale_clear(image, depth, kind):
-    """The transparent level of a PNG as Pillow scales its pixels."""
+    """Scales the transparent level of a PNG as Pillow scales its pixels."""
     clear = image.info.get('transparency')
     if kind == 0 and depth in (2, 4) and isinstance(clear, int):
         image.info['transparency'] = clear * 255 // ((1 << depth) - 1)
 
 
 def _remark(warning):
+    """A warning of Pillow as a remark; '' if it does not matter."""
     if issubclass(warning.category, Image.DecompressionBombWarning):
         return f'more than {Image.MAX_IMAGE_PIXELS:,} pixels'
     if issubclass(warning.category, DeprecationWarning):
         return ''
     text = ' '.join(str(warning.message).split())
-    # Said of palettes with transparency, which are composited here.
+    # Pillow warns of transparent palettes, which are laid on black here.
     return (
         '' if 'should be converted to RGBA' in text else f'Pillow says "{text}"'
     )

@@ -1,4 +1,4 @@
-"""TFDS builders: opened, prepared if need be, and split."""
+"""Opens TFDS builders, prepares them if needed, and splits them."""
 
 import contextlib
 import functools
@@ -28,8 +28,13 @@ EMBEDDED = {
 
 
 def open_builder(name, data_dir):
+    """The builder of an embedded data set or of one that TFDS knows.
+
+    Raises:
+      UserError: the name is unknown, or the set is damaged.
+    """
     if '://' in name:
-        storage.local(name)  # which refuses it
+        storage.local(name)  # raises UserError for an address
     try:
         place = data_dir or constants.DATA_DIR
         place = storage.local(place, remedy='pass --data_dir')
@@ -52,7 +57,7 @@ def open_builder(name, data_dir):
             f'unknown data set {name!r}: use digits, tones, folder:PATH, '
             'palette:PATH, or a TFDS name such as mnist, cifar10, spoken_digit'
         ) from None
-    except Exception as error:  # TFDS raises all kinds of a damaged set
+    except Exception as error:  # a damaged set raises anything in TFDS
         raise UserError(
             f'data set {name!r} in {data_dir or "the TFDS default folder"} '
             f'cannot be opened: {one_line(error)}'
@@ -60,14 +65,19 @@ def open_builder(name, data_dir):
 
 
 def prepare(name, builder, data_dir):
+    """Downloads and prepares a data set if needed; returns its builder.
+
+    Raises:
+      UserError: the set cannot be downloaded or prepared.
+    """
     info = builder.data_path / 'dataset_info.json'
-    with contextlib.suppress(OSError):  # it cannot be read
+    with contextlib.suppress(OSError):  # not readable
         if info.exists():
             return builder
     if name in EMBEDDED:
         return _prepared(name, builder)
     for url in getattr(builder, 'url_infos', None) or ():
-        # TFDS itself retries for minutes before it gives up.
+        # Tried here first, because TFDS retries for minutes before it gives up.
         if not _reachable(url):
             raise UserError(
                 f'data set {name!r} is not prepared in {builder.data_dir} and '
@@ -78,21 +88,21 @@ def prepare(name, builder, data_dir):
         break
     try:
         builder.download_and_prepare()
-    except Exception as error:  # TFDS raises all kinds
-        # Another process, say another worker, may have been faster.
+    except Exception as error:  # TFDS raises anything
+        # Another process, such as another worker, may have been faster.
         if not os.path.exists(info):
             raise _unprepared(name, builder, error) from None
     return open_builder(name, data_dir)
 
 
 def _prepared(name, builder):
-    """The builder of an embedded set, which needs no folder of the user's."""
+    """Prepares an embedded set, in a temporary folder if need be."""
     info = builder.data_path / 'dataset_info.json'
     try:
         with _quiet():
             builder.download_and_prepare()
-    except Exception as error:  # TFDS raises all kinds
-        # (Another process may have been faster.)
+    except Exception as error:  # TFDS raises anything
+        # Another process may have been faster.
         if not os.path.exists(info):
             try:
                 builder = EMBEDDED[name](data_dir=_scratch().name)
@@ -105,7 +115,7 @@ def _prepared(name, builder):
 
 @functools.cache
 def _scratch():
-    """A folder that is gone when the process ends."""
+    """A temporary folder that is deleted when the process ends."""
     return tempfile.TemporaryDirectory(prefix='tfgen-')
 
 
@@ -118,7 +128,7 @@ def _unprepared(name, builder, error):
 
 @contextlib.contextmanager
 def _quiet():
-    """Nothing worth reporting happens while an embedded set is written."""
+    """Hides the messages of TFDS while it writes an embedded set."""
     verbosity = logging.get_verbosity()
     logging.set_verbosity(logging.ERROR)
     nowhere = io.StringIO()
@@ -133,23 +143,25 @@ def _quiet():
 
 
 def _reachable(url):
+    """Whether a server answers at `url`."""
     request = urllib.request.Request(url, method='HEAD')
     try:
         urllib.request.urlopen(request, timeout=5).close()
     except urllib.error.HTTPError:
-        return True  # a server answered; TFDS will say what it thinks of it
-    except OSError:  # URLError and time-outs among them
+        return True  # a server answered; TFDS will report the error
+    except OSError:  # includes URLError and time-outs
         return False
     return True
 
 
 def example_keys(info, kind: type, usual: Sequence[str | None]) -> list[str]:
-    """Keys of the features of a kind: the one to read, then the others.
+    """Keys of the features of type `kind`: the one to read, then the others.
 
-    The first of the usual ones that there is, else the first by name.
+    The one to read is the first key in `usual` that exists, else the first by
+    name.
     """
     features = dict(info.features) if hasattr(info.features, 'keys') else {}
-    # (Sorted, for a stored set gives its features in any order.)
+    # Sorted, because a stored set gives its features in any order.
     keys = sorted(k for k, f in features.items() if isinstance(f, kind))
     own = next((k for k in usual if k in keys), None)
     return sorted(keys, key=lambda k: k != own)
@@ -158,11 +170,12 @@ def example_keys(info, kind: type, usual: Sequence[str | None]) -> list[str]:
 def label_key(
     features: Mapping, supervised_keys, edition: int
 ) -> tuple[str | None, str]:
-    """The key of the label, if there is one, and what is to be said of it.
+    """The key of the label or None, and a note for the user or ''.
 
-    The set's own supervised key, else 'label', else its only ClassLabel.
+    The label is the set's own supervised key, else 'label', else its only
+    ClassLabel.
     """
-    # (Sorted, for a stored set gives its features in any order.)
+    # Sorted, because a stored set gives its features in any order.
     labels = sorted(
         key
         for key, feature in features.items()
@@ -170,7 +183,7 @@ def label_key(
     )
     if edition == 1:
         return ('label' if 'label' in labels else None), ''
-    # (A third key is a weight.)
+    # Some sets have a third key, a weight.
     own = supervised_keys[1] if supervised_keys else None
     for key in (own, 'label'):
         if isinstance(key, str) and key in labels:
@@ -188,14 +201,14 @@ def label_key(
 
 
 def class_names(builder, key: str | None) -> tuple[str, ...]:
-    """By label; empty without one."""
+    """Class names by label; empty without a key."""
     return tuple(builder.info.features[key].names) if key else ()
 
 
 def stored_splits(builder, edition: int) -> tuple[str, str | None, list[str]]:
     """Names of the stored splits for training and testing, and notes.
 
-    The test split is None where a part must be held out.
+    The test split is None if a part of the training split must be held out.
     """
     sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
     train = 'train' if 'train' in sizes else next(iter(sizes), None)
@@ -223,19 +236,19 @@ def stored_splits(builder, edition: int) -> tuple[str, str | None, list[str]]:
 
 
 def _first(wanted, names):
-    """The name, in any case, that comes first among the wanted; or None."""
+    """The name that comes first in `wanted`, in any case; None if none does."""
     return next((n for w in wanted for n in names if n.lower() == w), None)
 
 
 def num_used(builder, edition: int) -> int:
-    """Examples that are read."""
+    """Number of examples that are read."""
     used = stored_splits(builder, edition)[:2]
     return sum(builder.info.splits[k].num_examples for k in used if k)
 
 
 @contextlib.contextmanager
 def _reading(name, builder):
-    """Turns what the readers of files raise, of all kinds, into one line."""
+    """Turns any error of reading files into a UserError of one line."""
     try:
         yield
     except UserError:
@@ -250,7 +263,7 @@ def _reading(name, builder):
 def read(
     name: str, builder, split: str, batch_size: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """A stored split in order: examples stacked along a first axis."""
+    """Yields a stored split in order, in batches along a first axis."""
     with _reading(name, builder):
         if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
             source = ByIndex(builder, split)
@@ -264,11 +277,12 @@ def read(
 
 
 class ByIndex:
-    """The examples of a stored split by index; only of array_record files.
+    """The examples of a stored split by index; needs array_record files.
 
     Args:
-      builder, split: of TFDS.
-      images: whether to decode them; else they are bytes.
+      builder: of TFDS.
+      split: name of the stored split.
+      images: whether to decode images; otherwise they stay bytes.
 
     Raises:
       NotImplementedError: the files have no random access.
@@ -283,7 +297,7 @@ class ByIndex:
             for key, feature in features.items()
             if isinstance(feature, tfds.features.Image)
         }
-        # TFDS decodes them with Pillow, which cannot read 16 bits.
+        # Decoded here, because TFDS uses Pillow, which cannot read 16 bits.
         self._wide = {
             key: feature.shape[-1]
             for key, feature in pictures.items()
@@ -315,13 +329,13 @@ def read_splits(
     names: tuple[str, ...],
     decode: Callable[[str], tuple[np.ndarray, np.ndarray]],
 ) -> dict:
-    """Reads a set into memory: fields of a Source, by name.
+    """Reads a set into memory; returns fields of a Source by name.
 
     Args:
       builder: prepared.
       edition: see readers.base.
-      names: of the classes.
-      decode: name of a stored split -> its examples and labels.
+      names: class names.
+      decode: reads a stored split: its name -> its examples and labels.
     """
     train, test, notes = stored_splits(builder, edition)
     stored = {split: decode(split) for split in (train, test) if split}
@@ -350,17 +364,17 @@ def read_splits(
 def usable_labels(
     builder, names: tuple[str, ...], labels: Mapping[str, np.ndarray]
 ) -> tuple[tuple[str, ...], str | None, list[str]]:
-    """What labels allow: names of the classes, the test split, and notes.
+    """Checks labels and says which class names and test split can be used.
 
     Args:
       builder: of the set.
-      names: of its classes.
-      labels: of the stored splits that are used, training first; all of them,
-        or a sample.
+      names: class names.
+      labels: labels of each stored split that is used, training first. A sample
+        of them is enough.
 
     Returns:
-      No names if a label is of no class; no test split if that is so of all
-      its labels.
+      The class names, empty if some label belongs to no class. The test split,
+      None if none of its labels belongs to a class. Notes.
     """
     notes = []
     (train, _), *rest = labels.items()
@@ -388,9 +402,10 @@ def usable_labels(
 
 
 def _outside(labels, names):
-    """Which labels are of no class; none in a set without classes."""
+    """Which labels belong to no class: bool [N]."""
     return (labels < 0) | (labels >= len(names) if names else False)
 
 
 def one_line(error):
+    """The message of an error in one line, at most 300 letters."""
     return ' '.join(str(error).split())[:300] or type(error).__name__

@@ -1,10 +1,10 @@
-"""Stacked digits: any three grey images of a set as red, green and blue.
+"""Stacked digits: three random grey images of a set as red, green and blue.
 
-With ten classes of digits there are a thousand kinds of pictures, so many that
-a generator shows how many of them it has lost. Source: Srivastava et al. 2017
-(VEEGAN), section 4.2, whose training set has 128,000 of them.
+Ten classes of digits give a thousand classes of pictures, enough to show how
+many classes a generator has lost. Source: Srivastava et al. 2017 (VEEGAN),
+section 4.2, with a training set of 128,000 pictures.
 
-Picture i of a split is a function of i alone: nothing is stored.
+Picture i of a split is a function of i alone, so nothing is stored.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ SIZES = {'train': 128_000, 'test': 26_000}
 
 
 class _Stacked:
-    """A split, by index."""
+    """A split of stacked images, by index."""
 
     def __init__(self, base: InMemory, split: str, num_classes: int):
         self._base, self._split = base, split
@@ -31,6 +31,7 @@ class _Stacked:
         return SIZES[self._split]
 
     def gather(self, indices):
+        """Stacks [B, H, W, 3] and labels [B]; see Source.gather."""
         noise = IndexNoise(indices, f'{self._split}/')
         rows = noise.uniform('rows', [3]) * len(self._base)
         images, labels = self._base.gather(
@@ -45,14 +46,14 @@ class _Stacked:
         )
 
     def class_sizes(self, num_classes: int) -> None:
-        """Not counted: as probable as their three digits."""
+        """None: not counted; a class is as probable as its three digits."""
 
 
 def stack(name: str, base: Source) -> Source:
-    """The set of stacks of `base`, labelled by their digits from red on.
+    """The data set of stacks of `base`, labelled by their digits, red first.
 
     Raises:
-      UserError: `base` is not of labelled grey images in memory.
+      UserError: `base` is not a set of labelled grey images in memory.
     """
     names, splits = base.class_names, base.splits
     in_memory = all(isinstance(s, InMemory) for s in splits.values())

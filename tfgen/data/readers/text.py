@@ -1,8 +1,8 @@
-"""A text file as rows of letters, or as lines.
+"""Reads text files as rows of letters, or as lines.
 
-A letter is a code point of the text in its composed form, NFC, in which equal
-letters are equal numbers, however they were written. A line ends at \\n or
-\\r\\n and nowhere else, not at a form feed or a lone \\r.
+A letter is a code point of the text in composed form (NFC). In this form equal
+letters have equal numbers, however they were written. A line ends only at \\n
+or \\r\\n, not at a form feed or a lone \\r.
 """
 
 import pathlib
@@ -21,12 +21,12 @@ _HELD_OUT = 1806  # seed of the test split of lines
 def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
     """Opens text:PATH, a UTF-8 file cut into rows of `length` letters.
 
-    The last tenth of the rows is the test split. What is left at the end, less
-    than a row, is left out.
+    The last tenth of the rows is the test split. An incomplete row at the end
+    is left out.
 
     Returns:
-      The set, whose values are places in the alphabet, and the alphabet: the
-      letters of the file in order.
+      The set, whose values are positions in the alphabet, and the alphabet: the
+      distinct letters of the file, sorted.
     """
     text, notes = _read(path)
     count = len(text) // length
@@ -66,13 +66,13 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
 def open_lines(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
     """Opens lines:PATH, a UTF-8 file of lines of at most `length` letters.
 
-    A line is an example, without the white space at its ends; blank ones do
-    not count, and longer ones are cut. A tenth, chosen by a fixed seed, is the
+    Each line is an example, without the white space at its ends. Blank lines
+    are skipped, and longer lines are cut. A fixed seed chooses a tenth as the
     test split.
 
     Returns:
-      See open_text; the first symbol of the alphabet is the empty text, which
-      fills up what is shorter.
+      See open_text. The first symbol of the alphabet is the empty text, which
+      pads shorter lines.
     """
     text, notes = _read(path)
     lines = [line.strip() for line in text.split('\n')]
@@ -87,7 +87,7 @@ def open_lines(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
 
 
 def open_numerals(length: int) -> tuple[Source, tuple]:
-    """Opens the embedded set; see data/numerals.py."""
+    """Opens the embedded set of numerals; see data/embedded/numerals.py."""
     numbers = range(numerals.LARGEST + 1)
     lines = [
         f(n) for f in (numerals.english, numerals.chinese) for n in numbers
@@ -97,6 +97,7 @@ def open_numerals(length: int) -> tuple[Source, tuple]:
 
 
 def _lines(lines: Sequence[str], length, labels, class_names, notes=()):
+    """The set of `lines`, each cut or padded to `length`, and the alphabet."""
     alphabet = ('', *sorted(set(''.join(lines))))
     place = {letter: number for number, letter in enumerate(alphabet)}
     rows = np.zeros([len(lines), length], np.int32)
@@ -124,7 +125,7 @@ def _lines(lines: Sequence[str], length, labels, class_names, notes=()):
 
 
 def _read(path):
-    """The text, its lines ended by \\n, and notes."""
+    """The text of a file, in which lines end at \\n, and notes."""
     try:
         content = path.read_bytes()
     except OSError as error:

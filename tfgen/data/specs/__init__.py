@@ -1,4 +1,4 @@
-"""The kinds of examples; all that is particular to one is said in its file."""
+"""Specs: one file per kind of example, with everything specific to it."""
 
 from tfgen.data.specs.base import Spec
 from tfgen.data.specs.image import (
@@ -11,8 +11,8 @@ from tfgen.data.specs.point import PointSpec
 from tfgen.data.specs.sound import SoundSpec
 from tfgen.data.specs.symbols import SymbolSpec
 
-# By a field that no other kind has, the more particular first: records of runs
-# name no kind.
+# Records of runs do not name the class of their spec, so one of its fields
+# identifies it. Classes that extend another stand before it.
 _BY_FIELD = {
     'num_labels': PartlyLabelledSpec,
     'palette': PaletteSpec,
@@ -24,12 +24,12 @@ _BY_FIELD = {
 
 
 def spec_from_dict(fields: dict) -> Spec:
-    """The inverse of Spec.as_dict, also after a way through JSON.
+    """The inverse of Spec.as_dict, also after a round trip through JSON.
 
     Raises:
-      TypeError: `fields` are of no kind.
+      TypeError: no spec has these fields.
     """
-    # (Older records of images have `palette` where there is none.)
+    # Older records of images without a palette have an empty `palette`.
     fields = {
         name: _tuples(value)
         for name, value in fields.items()
@@ -42,7 +42,7 @@ def spec_from_dict(fields: dict) -> Spec:
 
 
 def _tuples(value):
-    """Lists, as JSON has them, as tuples."""
+    """Turns lists, which JSON makes of tuples, into tuples again."""
     if isinstance(value, list):
         return tuple(_tuples(v) for v in value)
     return value

@@ -1,4 +1,4 @@
-"""What every kind of example must say of itself."""
+"""The base class of specs: everything that a kind of example must define."""
 
 import abc
 import dataclasses
@@ -14,28 +14,29 @@ from tfgen.noise import Noise
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Spec(abc.ABC):
-    """A kind of example, and what a model may know of one set of them.
+    """A kind of example, and the facts of one data set that models may use.
 
     Attributes:
-      name: of the set, as given to data.load; '' if there is none.
-      num_classes: 0 where the set has no label.
+      name: name of the data set, as given to data.load; '' if it has none.
+      num_classes: number of classes; 0 without labels.
       class_names: by label; empty without labels.
-      split_sizes: examples in 'train' and 'test'.
-      fingerprint: see readers.base.Source; empty in the records of runs that
-        began before there was one.
+      split_sizes: numbers of examples in 'train' and 'test'.
+      fingerprint: see readers.base.Source; empty in records of runs that began
+        before fingerprints existed.
 
-    A kind that has a file format also has `encode(examples)`, [B, *shape] ->
-    string [B], a file each. One whose values are levels has `to_levels(example,
-    levels)`, -> int32 in 0 .. levels - 1, and its inverse `to_example`.
+    A kind with a file format also has `encode(examples)`: [B, *shape] -> string
+    [B], one file per example. A kind whose values are levels has
+    `to_levels(example, levels)` -> int32 in 0 .. levels - 1, and the inverse,
+    `to_example`.
 
     Class attributes:
-      noun: what the examples are called.
-      key: the name of an example in a batch and in a request.
-      dtype: of an example.
-      ending: of the file that `encode` makes of one; '' where there is none.
-      shown: examples in a picture of samples of a running training.
-      one_file_each: whether a picture of several says less than a file of
-        each, so that scripts/sample.py writes these as well.
+      noun: the word for the examples.
+      key: the key of an example in a batch and in a request.
+      dtype: type of an example.
+      ending: ending of a file that `encode` makes; '' without `encode`.
+      shown: number of examples in a picture of samples during training.
+      one_file_each: whether one file per example says more than a picture of
+        several; scripts/sample.py then writes these files as well.
     """
 
     name: str = ''
@@ -54,31 +55,31 @@ class Spec(abc.ABC):
     @property
     @abc.abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """Of an example, without the batch."""
+        """Shape of an example, without the batch."""
 
     @property
     def mask_shape(self) -> tuple[int, ...]:
-        """Of what says which values are known: float32, 1 known, 0 hidden."""
+        """Shape of a mask of known values: float32, 1 known, 0 hidden."""
         return self.shape
 
     @property
     def dimensions(self) -> int:
-        """Values per example."""
+        """Number of values per example."""
         return math.prod(self.shape)
 
     @abc.abstractmethod
     def words(self) -> str:
-        """Size and kind of the examples, for a line of text."""
+        """Describes size and kind of the examples, for a line of text."""
 
     @abc.abstractmethod
     def rates(self, nats: float) -> dict[str, float]:
-        """Nats per example in the units that papers compare."""
+        """Converts nats per example to the units that papers compare."""
 
     def level_width(self) -> float | None:
-        """log of the width of a level, in nats per example; see `rates`.
+        """-log of the width of a level, in nats per example.
 
-        What turns a density into a probability of levels; None where values
-        have none.
+        Adding it to -log of a density gives -log of a probability of levels,
+        which `rates` converts. None if values have no levels.
         """
         return None
 
@@ -86,23 +87,23 @@ class Spec(abc.ABC):
     def scale(
         self, stored: tf.Tensor, levels: int, noise: Noise | None
     ) -> tf.Tensor:
-        """Stored values -> [B, *shape] in the range that models expect.
+        """Scales stored values to the range that models expect: [B, *shape].
 
         Args:
-          stored: integers of a reader, or points.
-          levels: of the stored values; see readers.base.Source.
+          stored: integers from a reader, or points.
+          levels: number of stored values; see readers.base.Source.
           noise: one row per example, for draws that belong to the data.
         """
 
     def clip(self, values: tf.Tensor) -> tf.Tensor:
-        """The nearest that may be an example: [B, *shape] -> the same."""
+        """The nearest valid examples: [B, *shape] -> [B, *shape]."""
         return values
 
     @abc.abstractmethod
     def valid(self, example: tf.Tensor) -> tuple[tf.Tensor, str]:
-        """Whether a request may hold this, and what it must be, in words.
+        """Whether examples of a request are valid, and the rule in words.
 
-        [B, *shape] -> a boolean scalar, 'must have ...'. A NaN is not valid.
+        [B, *shape] -> a boolean scalar and 'must have ...'. NaN is not valid.
         """
 
     @abc.abstractmethod
@@ -114,21 +115,21 @@ class Spec(abc.ABC):
         density: Callable | None = None,
         score: Callable | None = None,
     ) -> np.ndarray:
-        """A picture of examples: [N, *shape] -> uint8 [height, width, C].
+        """Draws a picture of examples: [N, *shape] -> uint8 [height, width, C].
 
         Args:
-          examples: values may be `hidden`.
-          columns: examples per row, where they stand in a grid.
+          examples: some values may be blank; see `hide`.
+          columns: examples per row, if they stand in a grid.
           titles: one per example; see plots.grid.
-          density: [N, *shape] -> log p of each [N], where it is known and the
-            kind can show it.
-          score: the same of what a discriminator says of each.
+          density: [N, *shape] -> log p, [N]; None if it is unknown. Only some
+            kinds can show it.
+          score: the same for the scores of a discriminator.
         """
 
     def hide(self, examples: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        """`examples` with what `mask` hides blank, as `draw` shows it."""
+        """Blanks the values that `mask` hides, in a form that `draw` shows."""
         return np.where(mask == 1, examples, np.zeros([], examples.dtype))
 
     def as_dict(self) -> dict:
-        """For JSON; `kinds.spec_from_dict` is the inverse."""
+        """The fields, for JSON; `specs.spec_from_dict` is the inverse."""
         return dataclasses.asdict(self)

@@ -1,4 +1,4 @@
-"""Images, and images whose values are names of colours."""
+"""Images, and images whose values are indices of colours."""
 
 import dataclasses
 import math
@@ -12,7 +12,7 @@ from tfgen import plots, probability
 from tfgen.data.specs.base import Spec
 from tfgen.noise import Noise
 
-_HIDDEN = 128  # a grey that stands for what is not known
+_HIDDEN = 128  # the grey of hidden pixels
 Binarization = Literal['none', 'static', 'dynamic', 'threshold']
 
 
@@ -43,7 +43,7 @@ class ImageSpec(Spec):
 
     @property
     def mask_shape(self) -> tuple[int, int, int]:
-        """(H, W, 1): a pixel is known with all of its channels."""
+        """(H, W, 1): all channels of a pixel are known, or none."""
         return (self.height, self.width, 1)
 
     def words(self) -> str:
@@ -70,7 +70,7 @@ class ImageSpec(Spec):
         return image
 
     def to_levels(self, example: tf.Tensor, levels: int) -> tf.Tensor:
-        """A value v is level round(v (N - 1))."""
+        """Value v becomes level round(v (N - 1))."""
         return tf.cast(tf.round(example * (levels - 1)), tf.int32)
 
     def to_example(self, values: tf.Tensor, levels: int) -> tf.Tensor:
@@ -85,9 +85,9 @@ class ImageSpec(Spec):
         return tf.reduce_all(inside), 'must have values in [0, 1]'
 
     def pixels(self, images: tf.Tensor) -> tf.Tensor:
-        """[N, H, W, C] in [0, 1] -> uint8 [N, H, W, 1 or 3].
+        """Converts [N, H, W, C] in [0, 1] to uint8 [N, H, W, 1 or 3].
 
-        A value v becomes the byte round(255 v).
+        Value v becomes byte round(255 v).
         """
         return tf.cast(tf.round(images * 255.0), tf.uint8)
 
@@ -107,7 +107,7 @@ class ImageSpec(Spec):
         density: Callable | None = None,
         score: Callable | None = None,
     ) -> np.ndarray:
-        """A grid; values outside of [0, 1] are clipped, NaN is grey."""
+        """A grid of images; values outside [0, 1] are clipped, NaN is grey."""
         hidden = np.isnan(examples)
         shown = np.clip(np.where(hidden, 0.0, examples), 0.0, 1.0)
         pixels = self.pixels(tf.constant(shown, tf.float32)).numpy()
@@ -115,13 +115,13 @@ class ImageSpec(Spec):
         return plots.grid(pixels, columns, titles)
 
     def hide(self, examples: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        # Drawn as a grey that no palette has to share.
+        # NaN is drawn as a grey that need not be in a palette.
         return np.where(mask == 1, examples, np.float32(np.nan))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PaletteSpec(ImageSpec):
-    """Images whose values are names of colours: index k is k / (N - 1).
+    """Images whose values are indices of colours: k is stored as k / (N - 1).
 
     Attributes:
       palette: RGB bytes of each of the N levels.
@@ -135,7 +135,7 @@ class PaletteSpec(ImageSpec):
         return f'{len(self.palette)} colours by index'
 
     def pixels(self, images: tf.Tensor) -> tf.Tensor:
-        """A value v becomes colour round((N - 1) v)."""
+        """Value v becomes colour round((N - 1) v)."""
         indices = tf.round(images[..., 0] * (len(self.palette) - 1))
         return tf.gather(
             tf.constant(self.palette, tf.uint8), tf.cast(indices, tf.int32)
@@ -144,13 +144,13 @@ class PaletteSpec(ImageSpec):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PartlyLabelledSpec(ImageSpec):
-    """Images of which training sees the labels of a few.
+    """Images of which only a few have a label in training.
 
-    A batch of the training stream has, beside 'image' without labels, as many
-    rows of 'labelled_image' and 'labelled_label', drawn from these few.
+    A training batch has 'image' without labels. It also has equally many rows
+    of 'labelled_image' and 'labelled_label', drawn from the labelled images.
 
     Attributes:
-      num_labels: how many, as many of each class.
+      num_labels: number of labelled images, equally many of each class.
     """
 
     num_labels: int

@@ -1,4 +1,4 @@
-"""Points of a plane, or of any space."""
+"""Points of a plane, or of a space of any dimension."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ class PointSpec(Spec):
 
     Attributes:
       size: D.
-      extent: half the side of the square, about 0, that a picture shows.
+      extent: half the side of the square around 0 that a picture shows.
     """
 
     size: int
@@ -37,7 +37,7 @@ class PointSpec(Spec):
         return f'points of {self.size} numbers'
 
     def rates(self, nats: float) -> dict[str, float]:
-        """None: nats of a density, which depend on the scale alone."""
+        """None, because nats of a density depend on the scale of the points."""
         return {}
 
     def scale(
@@ -56,11 +56,11 @@ class PointSpec(Spec):
         density: Callable | None = None,
         score: Callable | None = None,
     ) -> np.ndarray:
-        """The first two numbers as a scatter, beside it density or score.
+        """A scatter plot of the first two numbers, beside density and score.
 
-        `titles` colour the points; `columns` have no meaning. Rings show
-        where 3 deviations around the modes of a world end. Single numbers are
-        drawn as a histogram.
+        `titles` colour the points; `columns` has no effect. For a mixture,
+        rings surround the modes at a distance of 3 deviations. Points of one
+        number are drawn as a histogram.
         """
         if self.size == 1:
             return plots.histogram(examples[:, 0], self.extent)

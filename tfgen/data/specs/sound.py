@@ -1,4 +1,4 @@
-"""Sounds."""
+"""Mono sounds."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ class SoundSpec(Spec):
     """Sounds: 'audio', float32 [B, T] in [-1, 1], mono.
 
     Attributes:
-      length: T, samples; a shorter sound ends in silence.
+      length: T, number of samples; a shorter sound is padded with silence.
       sample_rate: samples per second.
     """
 
@@ -46,7 +46,7 @@ class SoundSpec(Spec):
     def scale(
         self, stored: tf.Tensor, levels: int, noise: Noise | None
     ) -> tf.Tensor:
-        """Sample k of 16 bits is k / 2^15, exactly."""
+        """Sample k of 16 bits becomes k / 2^15, exactly."""
         return tf.cast(stored, tf.float32) * (2.0 / levels)
 
     def valid(self, example: tf.Tensor) -> tuple[tf.Tensor, str]:
@@ -55,7 +55,7 @@ class SoundSpec(Spec):
         return tf.reduce_all(inside), 'must have samples in [-1, 1]'
 
     def encode(self, examples: tf.Tensor) -> tf.Tensor:
-        """WAV files of 16 bits: v becomes round(2^15 v), at most 2^15 - 1."""
+        """16-bit WAV files: v becomes round(2^15 v), at most 2^15 - 1."""
         return tf.map_fn(
             lambda sound: tf.audio.encode_wav(sound[:, None], self.sample_rate),
             examples,

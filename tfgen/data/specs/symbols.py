@@ -1,4 +1,4 @@
-"""BatchSplit of symbols, such as letters."""
+"""Rows of symbols, such as letters."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ _BLANK = '\N{LOW LINE}'
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SymbolSpec(Spec):
-    """BatchSplit of symbols: 'symbols', int32 [B, T], each in 0 .. N - 1.
+    """Rows of symbols: 'symbols', int32 [B, T], each in 0 .. N - 1.
 
     Attributes:
       length: T.
@@ -40,7 +40,7 @@ class SymbolSpec(Spec):
 
     @property
     def levels(self) -> int:
-        """N."""
+        """N, the number of symbols."""
         return len(self.alphabet)
 
     def words(self) -> str:
@@ -66,7 +66,7 @@ class SymbolSpec(Spec):
         return tf.reduce_all(inside), f'must be in 0..{self.levels - 1}'
 
     def encode(self, examples: tf.Tensor) -> tf.Tensor:
-        """UTF-8 text; hidden symbols are a low line."""
+        """UTF-8 text; a hidden symbol becomes a low line."""
         texts = tf.gather(tf.constant([_BLANK, *self.alphabet]), examples + 1)
         return tf.strings.reduce_join(texts, axis=-1)
 
@@ -78,7 +78,7 @@ class SymbolSpec(Spec):
         density: Callable | None = None,
         score: Callable | None = None,
     ) -> np.ndarray:
-        """A line of text each; hidden symbols are a low line."""
+        """One line of text per example; a hidden symbol is a low line."""
         lines = [
             ''.join(_BLANK if i < 0 else self.alphabet[i] for i in row)
             for row in examples
