@@ -146,8 +146,6 @@ def test_classes_are_in_natural_order(tmp_path):
         for i in range(2):
             save_picture(tmp_path / name / f'{i}.png')
     assert list(_open(tmp_path).spec.class_names) == names
-    # Earlier runs keep their numbers of labels.
-    assert list(_open(tmp_path, edition=1).spec.class_names) == sorted(names)
 
 
 @pytest.mark.parametrize('split', ['test', 'val', 'Validation_set'])
@@ -255,7 +253,7 @@ def test_a_tenth_is_held_out_of_every_class(seed):
     sizes = np.bincount(labels)
     if sizes.max() == 1:
         pytest.skip('one example of each class')
-    rows = base.hold_out('x', len(labels), labels, 2)
+    rows = base.hold_out('x', len(labels), labels)
     joined = np.concatenate([rows['train'], rows['test']])
     np.testing.assert_array_equal(np.sort(joined), np.arange(len(labels)))
     held = np.bincount(labels[rows['test']], minlength=len(sizes))
@@ -266,16 +264,14 @@ def test_a_tenth_is_held_out_of_every_class(seed):
 
 
 def test_what_is_held_out_does_not_follow_the_order():
-    rows = base.hold_out('x', 1000, None, 2)['test']
+    rows = base.hold_out('x', 1000, None)['test']
     assert len(rows) == 100
     # With ten views of each object, every view is held out sometimes.
     assert set(rows % 10) == set(range(10))
-    again = base.hold_out('x', 1000, None, 2)['test']
+    again = base.hold_out('x', 1000, None)['test']
     np.testing.assert_array_equal(rows, again)
     # These must never change, or a resumed run would train on test examples.
     assert rows[:8].tolist() == [4, 13, 17, 42, 69, 70, 74, 77]
-    before = base.hold_out('x', 40, None, 1)['test']
-    assert before.tolist() == [0, 10, 20, 30]
 
 
 def test_classes_of_one_picture_are_trained_not_tested(tmp_path):
@@ -378,18 +374,10 @@ def test_a_link_back_up_does_not_bring_other_classes(tmp_path):
 
 def test_equal_classes_have_equal_luck():
     labels = np.repeat(np.arange(200), 4)
-    held = np.bincount(labels[base.hold_out('x', 800, labels, 2)['test']])
+    held = np.bincount(labels[base.hold_out('x', 800, labels)['test']])
     assert held.max() == 1 and held.sum() == 80
     # Not the first 80 classes: both halves hold out about as many.
     assert 25 < held[:100].sum() < 55
-
-
-def test_an_old_run_is_told_what_it_sees_otherwise(tmp_path):
-    for i in range(12):
-        save_picture(tmp_path / f'{i}.png', np.full([4, 4, 4], 100, np.uint8))
-    assert len(_open(tmp_path).describe()) == 1
-    (line,) = _open(tmp_path, edition=1).describe()[1:]
-    assert 'otherwise than when this run began' in line and '11 more' in line
 
 
 def test_a_name_that_is_too_long_is_one_line(tmp_path):

@@ -37,16 +37,6 @@ def _train(place, directory, *extra):
     return train(config, images, directory)
 
 
-def _as_before_fingerprints(directory):
-    """Rewrites config.json in the format before fingerprints."""
-    file = directory / 'config.json'
-    stored = json.loads(file.read_text())
-    del stored['edition'], stored['data_path']
-    del stored['spec']['fingerprint'], stored['spec']['class_names']
-    stored['fields'] |= {'parameters': 86354, 'expect': 'bound -34.7 nats'}
-    file.write_text(json.dumps(stored))
-
-
 def _rename(pictures):
     (pictures / 'cat').rename(pictures / 'zebra')
 
@@ -119,56 +109,6 @@ def test_another_folder_is_another_run(pictures, tmp_path):
         _train(tmp_path / 'other', run, 'steps=20')
 
 
-def test_runs_from_before_go_on_as_they_were(pictures, tmp_path):
-    # In edition 1, ten or more classes were in alphabetical order, and every
-    # tenth picture was in the test split. Another reading would mix the splits.
-    for i in (2, 10):
-        (pictures / str(i)).mkdir()
-        for j in range(5):
-            Image.fromarray(np.full([8, 8], i, np.uint8)).save(
-                pictures / str(i) / f'{j}.png'
-            )
-    run = tmp_path / 'run'
-    preset = _load(pictures)[0].preset
-    config, images = workdir.Config.of(
-        'cvae_digits', preset, 0, edition=workdir.known_edition(run)
-    )
-    assert config.edition == 2
-    config, images = workdir.Config.of('cvae_digits', preset, 0, edition=1)
-    assert config.spec.class_names == ('10', '2', 'cat', 'dog')
-    train(config, images, run)
-    _as_before_fingerprints(run)
-    edition = workdir.known_edition(run)
-    assert edition == 1
-    longer = dataclasses.replace(preset, steps=20)
-    config, images = workdir.Config.of(
-        'cvae_digits', longer, 0, edition=edition
-    )
-    train(config, images, run)
-    stored = json.loads((run / 'config.json').read_text())
-    assert stored['edition'] == 1
-    # The resumed run now has a fingerprint, like every run.
-    assert stored['spec']['fingerprint'] == config.spec.fingerprint
-    config = workdir.read_config(run)
-    assert config.restore(run)[1] == 20
-    assert config.load_data().spec == config.spec
-
-
-def test_what_an_old_run_read_otherwise_is_not_called_changed(
-    pictures, tmp_path
-):
-    # Pictures in deeper folders did not count when the run began.
-    run = tmp_path / 'run'
-    _train(pictures, run)
-    _as_before_fingerprints(run)
-    deep = pictures / 'cat' / 'deep'
-    deep.mkdir()
-    _add(pictures)
-    (pictures / 'cat' / '10.png').rename(deep / '10.png')
-    with pytest.raises(UserError, match='the tfgen that began the run'):
-        workdir.read_config(run).load_data()
-
-
 def test_config_json_holds_no_record_of_another_run(tmp_path, data_dir):
     config, _ = tiny.load('cvae', data_dir)
     workdir.write_config(tmp_path, config)
@@ -205,7 +145,6 @@ def test_an_export_names_its_classes_and_no_path(
         {'seed': -5},
         {'seed': None},
         {'precision': 'float16'},
-        {'edition': 99},
         {'data_path': 5},
         {'filters': 3},
         {'filters': []},

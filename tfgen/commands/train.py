@@ -76,7 +76,6 @@ def main() -> None:
         flags.FLAGS.seed,
         flags.FLAGS.precision,
         flags.FLAGS.data_dir,
-        workdir.known_edition(directory),
         flags.FLAGS.init_from,
     )
     workdir.check(directory, config)

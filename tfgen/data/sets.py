@@ -15,7 +15,6 @@ from tfgen.arguments import Size
 from tfgen.data import readers
 from tfgen.data.embedded import points
 from tfgen.data.readers.audio import open_audio
-from tfgen.data.readers.base import EDITION
 from tfgen.data.readers.text import open_lines, open_numerals, open_text
 from tfgen.data.specs import (
     Binarization,
@@ -38,7 +37,6 @@ def load(
     data_dir: str | None = None,
     binarization: Binarization = 'none',
     image_size: tuple[Size, Size] | None = None,
-    edition: int = EDITION,
 ) -> Data:
     """Opens a set of images.
 
@@ -57,7 +55,6 @@ def load(
       image_size: (H, W). Images are cropped to its proportions, centred and as
         large as possible, and then resized. Required where the images of a set
         differ in size.
-      edition: see readers.base.EDITION; only old runs need another.
 
     Raises:
       UserError: the name is unknown, the set is not prepared and cannot be
@@ -70,7 +67,7 @@ def load(
             f'image_size {image_size[0]},{image_size[1]} has more than '
             f'{_MOST_PIXELS:,} pixels: set a smaller one'
         )
-    source = readers.open_images(name, data_dir, image_size, edition=edition)
+    source = readers.open_images(name, data_dir, image_size)
     _require_meaning(name, binarization, source)
     height, width, channels = source.shape
     fields = {
@@ -106,12 +103,11 @@ def load_partly_labelled(
     binarization: Binarization = 'none',
     image_size: tuple[Size, Size] | None = None,
     num_labels: Size = 100,
-    edition: int = EDITION,
 ) -> Data:
     """Opens a set of images of which training sees only a few labels.
 
     Args:
-      name, data_dir, binarization, image_size, edition: see `load`.
+      name, data_dir, binarization, image_size: see `load`.
       num_labels: number of labelled images, a multiple of the number of
         classes. They are the same in every run.
 
@@ -119,7 +115,7 @@ def load_partly_labelled(
       UserError: see `load`; also if a class has too few examples.
     """
     arguments.check_for(load_partly_labelled, num_labels=num_labels)
-    whole = load(name, data_dir, binarization, image_size, edition)
+    whole = load(name, data_dir, binarization, image_size)
     classes = whole.spec.num_classes
     if classes < 2 or num_labels % classes:
         raise UserError(
@@ -140,21 +136,20 @@ def load_audio(
     name: str,
     data_dir: str | None = None,
     audio_length: Size = 4096,
-    edition: int = EDITION,
 ) -> Data:
     """Opens a set of sounds.
 
     Args:
       name: 'tones' (embedded) or any TFDS set of 8- or 16-bit sounds
         ('spoken_digit').
-      data_dir, edition: see `load`.
+      data_dir: see `load`.
       audio_length: T; a longer sound is cut, a shorter one padded with silence.
 
     Raises:
       UserError: see `load`.
     """
     arguments.check_for(load_audio, audio_length=audio_length)
-    source = open_audio(name, data_dir, audio_length, edition=edition)
+    source = open_audio(name, data_dir, audio_length)
     spec = SoundSpec(
         length=audio_length,
         sample_rate=source.sample_rate,
@@ -163,9 +158,7 @@ def load_audio(
     return Data(spec, source)
 
 
-def load_points(
-    name: str, data_dir: str | None = None, edition: int = EDITION
-) -> Data:
+def load_points(name: str, data_dir: str | None = None) -> Data:
     """Opens one of points.TOY_DISTRIBUTIONS.
 
     Raises:
@@ -190,14 +183,13 @@ def load_text(
     name: str,
     data_dir: str | None = None,
     text_length: Size = 64,
-    edition: int = EDITION,
 ) -> Data:
     """Opens a set of rows of letters; see readers.text.
 
     Args:
       name: 'text:PATH', a file cut into rows; 'lines:PATH', a file of lines; or
         'numerals' (embedded), the names of numbers.
-      data_dir, edition: not used.
+      data_dir: not used.
       text_length: T, letters of a row; the most letters of a line.
 
     Raises:
@@ -238,7 +230,7 @@ def arguments_of(kinds: Sequence[type[Spec]]) -> dict[str, tuple[Any, Any]]:
         name: argument
         for kind in kinds
         for name, argument in arguments.of(_LOADERS[kind]).items()
-        if name not in ('data_dir', 'edition')
+        if name != 'data_dir'
     }
 
 
@@ -246,7 +238,6 @@ def load_any(
     name: str,
     kinds: Sequence[type[Spec]],
     data_dir: str | None,
-    edition: int,
     **settings: Any,
 ) -> Data:
     """Opens a data set for a model of examples of `kinds`.
@@ -266,7 +257,7 @@ def load_any(
         loader = load_text
     own = arguments.of(loader)
     named = {k: v for k, v in settings.items() if k in own}
-    return loader(name, data_dir, edition=edition, **named)
+    return loader(name, data_dir, **named)
 
 
 def _common(name, source):

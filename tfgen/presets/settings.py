@@ -14,7 +14,6 @@ from typing import Any, ClassVar, Literal
 from tfgen import arguments
 from tfgen.arguments import Positive, Share, Size
 from tfgen.data import sets
-from tfgen.data.readers.base import EDITION
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model
@@ -69,21 +68,18 @@ class Preset:
         streams = not self.model.cross_replica(self.settings)
         return streams and not self.model.jit_on_cpu(self.settings)
 
-    def load_data(
-        self, data_dir: str | None = None, edition: int = EDITION
-    ) -> sets.Data:
+    def load_data(self, data_dir: str | None = None) -> sets.Data:
         """The data set of the preset.
 
         Args:
           data_dir: where TFDS keeps it; None is its default.
-          edition: how the data are read; see readers.base.EDITION.
 
         Raises:
           UserError: the data set cannot be opened; see data.load.
         """
         kinds = self.model.spec_types
         named = {k: getattr(self, k) for k in sets.arguments_of(kinds)}
-        return sets.load_any(self.dataset, kinds, data_dir, edition, **named)
+        return sets.load_any(self.dataset, kinds, data_dir, **named)
 
     def build(self, spec: Spec) -> Model:
         """The model for examples of `spec`, with fresh variables."""

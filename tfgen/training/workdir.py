@@ -11,7 +11,6 @@ import tensorflow as tf
 import tfgen
 from tfgen import presets, storage
 from tfgen.data import Data, Spec, absolute, spec_from_dict
-from tfgen.data.readers.base import EDITION
 from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model, precision
 from tfgen.presets.settings import Preset
@@ -38,7 +37,6 @@ class Config:
         identify the run and may change.
       data_path: absolute path of a data set that is named by its path; it may
         change too.
-      edition: how the data are read; see readers.base.EDITION.
       init_from: absolute path of the run or export whose weights the run
         starts from; None starts with weights drawn from `seed`.
     """
@@ -50,7 +48,6 @@ class Config:
     spec: Spec
     data_dir: str | None = None
     data_path: str | None = None
-    edition: int = EDITION
     init_from: str | None = None
 
     @staticmethod
@@ -60,19 +57,18 @@ class Config:
         seed: int = 0,
         precision: str = 'float32',
         data_dir: str | None = None,
-        edition: int = EDITION,
         init_from: str | None = None,
     ) -> tuple['Config', Data]:
         """The Config of a new run, and its data.
 
         Args:
-          name, preset, seed, precision, edition, init_from: see Config.
+          name, preset, seed, precision, init_from: see Config.
           data_dir: where TFDS keeps the data; None is its default.
 
         Raises:
           UserError: see data.load.
         """
-        examples = preset.load_data(data_dir, edition)
+        examples = preset.load_data(data_dir)
         config = Config(
             name,
             preset,
@@ -81,7 +77,6 @@ class Config:
             examples.spec,
             data_dir and os.path.abspath(storage.local(data_dir)),
             absolute(preset.dataset),
-            edition,
             init_from and os.path.abspath(storage.local(init_from)),
         )
         return config, examples
@@ -102,12 +97,12 @@ class Config:
         name = dataset or self.data_path
         if name:
             preset = dataclasses.replace(preset, dataset=name)
-        examples = preset.load_data(data_dir or self.data_dir, self.edition)
+        examples = preset.load_data(data_dir or self.data_dir)
         changed = _changes(self.spec, examples.spec)
         if changed:
             raise UserError(
                 f'data set {self.spec.name!r} has changed since the training: '
-                f'{changed}: {_restore(self.spec)} or train again'
+                f'{changed}: restore it, or train again'
             )
         return examples
 
@@ -150,7 +145,6 @@ class Config:
             'spec': self.spec.as_dict(),
             'data_dir': self.data_dir,
             'data_path': self.data_path,
-            'edition': self.edition,
             'init_from': self.init_from,
             'versions': {
                 'tfgen': tfgen.__version__,
@@ -164,7 +158,6 @@ class Config:
         sound = {
             'seed': type(self.seed) is int and 0 <= self.seed < 2**31,
             'precision': self.precision in PRECISIONS,
-            'edition': self.edition in range(1, EDITION + 1),
             'data_dir': isinstance(self.data_dir, str | None),
             'data_path': isinstance(self.data_path, str | None),
             'init_from': isinstance(self.init_from, str | None),
@@ -196,7 +189,6 @@ class Config:
                 spec_from_dict(stored['spec']),
                 stored.get('data_dir'),
                 stored.get('data_path'),
-                stored.get('edition', 1),
                 stored.get('init_from'),
             )
             config._require_sound()
@@ -246,17 +238,6 @@ def write_config(path: pathlib.Path, config: Config) -> None:
     """
     check(path, config)
     storage.write_json(path / 'config.json', config.as_dict())
-
-
-def known_edition(path: pathlib.Path) -> int:
-    """The edition in which the run of a workdir reads its data; see Config.
-
-    Raises:
-      UserError: config.json is damaged.
-    """
-    if (path / 'config.json').exists():
-        return read_config(path).edition
-    return EDITION
 
 
 def read_config(path: pathlib.Path) -> Config:
@@ -323,7 +304,7 @@ def _check_same(path, stored, asked):
     if changed:
         raise UserError(
             f'workdir {str(path)!r} was trained on other data: '
-            f'{asked.spec.name!r} has {changed}: {_restore(stored.spec)}, or '
+            f'{asked.spec.name!r} has {changed}: restore it, or '
             'name another --workdir'
         )
 
@@ -332,7 +313,7 @@ def _flat(config):
     """The settings that identify a run, by name, without its data."""
     content = config.as_dict()
     fields = content.pop('fields')
-    for name in ('versions', 'spec', 'data_dir', 'data_path', 'edition'):
+    for name in ('versions', 'spec', 'data_dir', 'data_path'):
         del content[name]
     return fields | content
 
@@ -353,11 +334,8 @@ def _same_place(stored, asked):
 
 def _changes(old, new):
     """The changes between two specs in words; '' if there are none."""
-    skip = {'name'}
-    if not old.fingerprint:  # the run is older than fingerprints
-        skip |= {'fingerprint', 'class_names'}
     old, new = old.as_dict(), new.as_dict()
-    differing = [k for k in new if k not in skip and old.get(k) != new[k]]
+    differing = [k for k in new if k != 'name' and old.get(k) != new[k]]
     if differing == ['fingerprint']:
         return 'other examples, or other names of files'
     return ', '.join(
@@ -366,14 +344,6 @@ def _changes(old, new):
         for k in differing
         if k != 'fingerprint'
     )
-
-
-def _restore(spec):
-    """The remedy for data that have changed since the run began."""
-    if spec.fingerprint:
-        return 'restore it'
-    # The run is older than fingerprints, so its data were read otherwise.
-    return 'restore it, continue with the tfgen that began the run'
 
 
 def _words(value):

@@ -8,7 +8,7 @@ random access.
 
 from tfgen import storage
 from tfgen.data.readers import stacked
-from tfgen.data.readers.base import EDITION, MEMORY_LIMIT, PATHS, Source
+from tfgen.data.readers.base import MEMORY_LIMIT, PATHS, Source
 from tfgen.data.readers.catalog import open_tfds
 from tfgen.data.readers.folder import open_folder
 from tfgen.data.readers.palette import open_palette
@@ -20,7 +20,6 @@ def open_images(
     data_dir: str | None,
     image_size: tuple[int, int] | None,
     memory_limit: int = MEMORY_LIMIT,
-    edition: int = EDITION,
 ) -> Source:
     """Opens a set of images by its name; see data.load."""
     prefix, _, path = name.partition(':')
@@ -32,14 +31,14 @@ def open_images(
     if prefix in PATHS:
         path = storage.local(path, utf8=False)
     if prefix == 'folder':
-        return open_folder(path, image_size, edition)
+        return open_folder(path, image_size)
     if prefix == 'palette':
         if image_size:
             raise UserError(
                 f'image_size {image_size} would mix the colours of a palette: '
                 'leave it out'
             )
-        return open_palette(path, edition)
+        return open_palette(path)
     base = name.removeprefix(stacked.PREFIX)
-    source = open_tfds(base, data_dir, image_size, memory_limit, edition)
+    source = open_tfds(base, data_dir, image_size, memory_limit)
     return source if base == name else stacked.stack(name, source)

@@ -4,7 +4,6 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from tfgen.data.readers.base import (
-    EDITION,
     MEMORY_LIMIT,
     PATHS,
     Fingerprint,
@@ -40,7 +39,6 @@ def open_audio(
     data_dir: str | None,
     length: int,
     memory_limit: int = MEMORY_LIMIT,
-    edition: int = EDITION,
 ) -> Source:
     """Opens 'tones' or a TFDS set of 8- or 16-bit sounds, in memory.
 
@@ -55,12 +53,12 @@ def open_audio(
         )
     builder = open_builder(name, data_dir)
     info = builder.info
-    key, notes = _audio_key(name, info, edition)
-    label, note = label_key(dict(info.features), info.supervised_keys, edition)
+    key, notes = _audio_key(name, info)
+    label, note = label_key(dict(info.features), info.supervised_keys)
     notes += [note] if note else []
     builder = prepare(name, builder, data_dir)
-    dtype, rate = _format(name, builder, key)
-    total = num_used(builder, edition)
+    _, rate = _format(name, builder, key)
+    total = num_used(builder)
     if 2 * length * total > memory_limit:
         raise UserError(
             f'data set {name!r} takes {2 * length * total >> 20} MiB at '
@@ -69,17 +67,11 @@ def open_audio(
     fingerprint, empty = Fingerprint(), {}
     fields = read_splits(
         builder,
-        edition,
         class_names(builder, label),
         lambda split: _decode(
             name, builder, split, (key, label), length, fingerprint, empty
         ),
     )
-    if edition == 1 and _SCALES[dtype] != (0, 1):
-        notes.append(
-            'read otherwise than when this run began (sounds of 8 bits were '
-            'taken for 16)'
-        )
     notes += [
         f'left out: {count} of {split} that have no samples'
         for split, count in empty.items()
@@ -113,11 +105,10 @@ def _format(name, builder, key):
     return dtype, int(rate)
 
 
-def _audio_key(name, info, edition):
+def _audio_key(name, info):
     """The key of the sound to read, and notes."""
     own = info.supervised_keys[0] if info.supervised_keys else None
-    usual = () if edition == 1 else (own, 'audio')
-    keys = example_keys(info, tfds.features.Audio, usual)
+    keys = example_keys(info, tfds.features.Audio, (own, 'audio'))
     if not keys:
         raise UserError(
             f'data set {name!r} has no audio: use tones, or a TFDS audio set '

@@ -14,9 +14,6 @@ from tfgen.errors import UserError
 # Prefixes of names with a path, such as folder:PATH.
 PATHS = ('folder', 'palette')
 MEMORY_LIMIT = 4 << 30  # bytes of decoded examples
-# How a set is opened. Edition 1 is for runs that began before edition 2: every
-# tenth example is held out, and class folders are in alphabetical order.
-EDITION = 2
 # Names of splits, in lower or upper case. The first one that exists is used.
 _ENDINGS = ('', '_set', '_images', '_data')
 TRAIN, TEST, VALIDATION = (
@@ -219,7 +216,7 @@ def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 
 
 def hold_out(
-    name: str, count: int, labels: np.ndarray | None, edition: int
+    name: str, count: int, labels: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """Rows of 'train' and 'test', for a set of `count` without a test split.
 
@@ -232,9 +229,6 @@ def hold_out(
             f'a data set of {count} is too small: add examples, one is needed '
             'to train and one to test'
         )
-    if edition == 1:
-        held = rows % _HOLD_OUT == 0
-        return {'train': rows[~held], 'test': rows[held]}
     labels = np.zeros(count, int) if labels is None else labels
     sizes = np.bincount(labels)
     wanted = -(-count // _HOLD_OUT)

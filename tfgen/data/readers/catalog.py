@@ -6,7 +6,6 @@ import tensorflow_datasets as tfds
 
 from tfgen.data.embedded import digits
 from tfgen.data.readers.base import (
-    EDITION,
     Fingerprint,
     RandomAccess,
     Source,
@@ -40,7 +39,6 @@ def open_tfds(
     data_dir: str | None,
     size: tuple[int, int] | None,
     memory_limit: int,
-    edition: int = EDITION,
 ) -> Source:
     """Opens 'digits' or a TFDS set, and prepares it if needed.
 
@@ -48,19 +46,18 @@ def open_tfds(
     set of more than `memory_limit` bytes of images is read by random access.
     """
     builder = open_builder(name, data_dir)
-    keys, notes = _keys(name, builder.info, edition)
+    keys, notes = _keys(name, builder.info)
     builder = prepare(name, builder, data_dir)
     names = class_names(builder, keys[1])
     *stored, channels = builder.info.features[keys[0]].shape
     shape = (*(size or stored), 1 if channels == 1 else 3)
-    total = num_used(builder, edition)
+    total = num_used(builder)
     if None not in shape and total * np.prod(shape) > memory_limit:
-        fields = _by_access(name, builder, keys, size, shape, names, edition)
+        fields = _by_access(name, builder, keys, size, shape, names)
     else:
         fingerprint = Fingerprint()
         fields = read_splits(
             builder,
-            edition,
             names,
             lambda split: _decode(
                 name, builder, split, keys, size, fingerprint
@@ -74,7 +71,7 @@ def open_tfds(
     return Source(shape=shape, levels=levels, **fields)
 
 
-def _keys(name, info, edition):
+def _keys(name, info):
     """The keys (image, label or None), and notes."""
     own = info.supervised_keys[0] if info.supervised_keys else None
     images = example_keys(info, tfds.features.Image, (own, 'image'))
@@ -97,16 +94,16 @@ def _keys(name, info, edition):
             f'data set {name!r} has images of {channels} channels: only grey '
             '(1), colour (3) and colour with transparency (4) can be read'
         )
-    label, note = label_key(features, info.supervised_keys, edition)
+    label, note = label_key(features, info.supervised_keys)
     notes = [note] if note else []
     if others:
         notes.append(f'left out: images {", ".join(others)} of each example')
     return (key, label), notes
 
 
-def _by_access(name, builder, keys, size, shape, names, edition):
+def _by_access(name, builder, keys, size, shape, names):
     """Fields of the Source of a data set that does not fit into memory."""
-    train, test, notes = stored_splits(builder, edition)
+    train, test, notes = stored_splits(builder)
     used = [split for split in (train, test) if split]
     sizes = {k: builder.info.splits[k].num_examples for k in used}
     if keys[1]:
@@ -118,7 +115,7 @@ def _by_access(name, builder, keys, size, shape, names, edition):
     if test:
         rows = {'train': range(sizes[train]), 'test': range(sizes[test])}
     else:
-        rows = hold_out(name, sizes[train], None, edition)
+        rows = hold_out(name, sizes[train], None)
     keys = (keys[0], keys[1] if names else None)
     fingerprint = Fingerprint()
     fingerprint.add(builder.info.full_name, *sizes.items(), *names)

@@ -13,7 +13,6 @@ import numpy as np
 
 from tfgen.data.readers import picture
 from tfgen.data.readers.base import (
-    EDITION,
     TEST,
     TRAIN,
     VALIDATION,
@@ -26,16 +25,10 @@ from tfgen.data.readers.base import (
 )
 from tfgen.errors import UserError
 
-_MENDED = (
-    'read otherwise than when this run began (transparency, orientation or 16 '
-    'bits were taken wrongly)'
-)
-
 
 def open_folder(
     path: pathlib.Path,
     size: tuple[int, int] | None,
-    edition: int = EDITION,
 ) -> Source:
     """Reads PATH/{train,test}/CLASS/*.png, PATH/CLASS/*.png or PATH/*.png.
 
@@ -51,7 +44,7 @@ def open_folder(
             'folder of images'
         )
     listed, others = {}, collections.Counter()
-    folders, outside = _splits(path, others, edition)
+    folders, outside = _splits(path, others)
     for split, folder in folders.items():
         listed[split] = _listed(folder, others, outside)
         if not listed[split]:
@@ -62,16 +55,14 @@ def open_folder(
     if others:
         kinds = ', '.join(f'{n} {kind}' for kind, n in sorted(others.items()))
         outside.append(f'files that are no pictures ({kinds})')
-    classes = _classes(path, listed, edition)
+    classes = _classes(path, listed)
     fingerprint, remarks = Fingerprint(), collections.defaultdict(list)
-    arrays = _decoded(
-        path, listed, size, classes, edition, fingerprint, remarks
-    )
+    arrays = _decoded(path, listed, size, classes, fingerprint, remarks)
     origin = f'{folders["test"].name}/' if 'test' in folders else ''
     if not origin:
         images, labels = arrays['train']
         held = hold_out(
-            f'folder:{path}', len(images), labels if classes else None, edition
+            f'folder:{path}', len(images), labels if classes else None
         )
         arrays = {s: (images[rows], labels[rows]) for s, rows in held.items()}
     notes = _notes(outside, remarks, classes, arrays['train'][1])
@@ -108,7 +99,7 @@ def natural(name: str) -> tuple:
     return [(int(p), '') if p.isdecimal() else (-1, p) for p in parts], name
 
 
-def _splits(path, others, edition):
+def _splits(path, others):
     """{split: its folder}, and notes on pictures outside these folders.
 
     Files that are no pictures are counted in `others`, by kind.
@@ -118,7 +109,7 @@ def _splits(path, others, edition):
     test = _one_of(path, folders, TEST, VALIDATION)
     if train is None:
         _refuse_splits_inside(folders)
-        if test is not None and edition > 1:
+        if test is not None:
             raise UserError(
                 f'folder {str(path)!r} has {test.name}/ and no train/: name '
                 f'the folder of training pictures train, or rename '
@@ -242,7 +233,7 @@ def _count(number):
     return f'{number} picture{"s"[: number != 1]}'
 
 
-def _classes(path, listed, edition):
+def _classes(path, listed):
     """Class names in order; empty if no picture is in a class folder."""
     found = {c for pictures in listed.values() for _, c in pictures}
     if found == {''}:
@@ -252,10 +243,10 @@ def _classes(path, listed, edition):
             f'folder {str(path)!r} has classes in one place and loose images '
             'in another: put every image into the folder of its class'
         )
-    return tuple(sorted(found, key=None if edition == 1 else natural))
+    return tuple(sorted(found, key=natural))
 
 
-def _decoded(path, listed, size, classes, edition, fingerprint, remarks):
+def _decoded(path, listed, size, classes, fingerprint, remarks):
     """{split: (images, labels)}; adds remarks on files to `remarks`."""
     images, labels = {}, {}
     for split, pictures in listed.items():
@@ -267,8 +258,6 @@ def _decoded(path, listed, size, classes, edition, fingerprint, remarks):
             images[split].append(fit(read.pixels, size))
             for remark in read.remarks:
                 remarks[remark].append(file)
-            if edition == 1 and read.mended:
-                remarks[_MENDED].append(file)
         labels[split] = np.array(
             [classes.index(c) if classes else 0 for _, c in pictures]
         )

@@ -15,7 +15,6 @@ import pathlib
 import numpy as np
 
 from tfgen.data.readers.base import (
-    EDITION,
     Fingerprint,
     InMemory,
     Source,
@@ -27,7 +26,7 @@ from tfgen.errors import UserError
 PIXELS, COLOURS = 'pixel_color.txt', 'colormap.txt'
 
 
-def open_palette(path: pathlib.Path, edition: int = EDITION) -> Source:
+def open_palette(path: pathlib.Path) -> Source:
     """Opens the folder `path`; a tenth of its pictures is the test split."""
     colours = _integers(path / COLOURS)
     if colours.ndim != 2 or colours.shape[1] != 3:
@@ -62,7 +61,7 @@ def open_palette(path: pathlib.Path, edition: int = EDITION) -> Source:
     name = f'palette:{path}'
     splits = {
         split: InMemory(pictures[rows], None)
-        for split, rows in hold_out(name, len(pictures), None, edition).items()
+        for split, rows in hold_out(name, len(pictures), None).items()
     }
     fingerprint = Fingerprint()
     fingerprint.add(colours, pictures)

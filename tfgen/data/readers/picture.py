@@ -43,12 +43,10 @@ class Picture:
     Attributes:
       pixels: uint8 [H, W, C], C = 1 for grey, 3 for colour.
       remarks: notes for the user on how the file was read.
-      mended: whether runs of edition 1 (see base.py) saw other pixels.
     """
 
     pixels: np.ndarray
     remarks: tuple[str, ...]
-    mended: bool
 
 
 @functools.cache
@@ -87,12 +85,7 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
         try:
             with Image.open(io.BytesIO(content)) as image:
                 frames = getattr(image, 'is_animated', False)
-                tiff, png = image.format == 'TIFF', image.format == 'PNG'
-                mended = (
-                    image.has_transparency_data
-                    or image.mode in _SIXTEEN
-                    or (png and content[24] == 16)
-                )
+                tiff = image.format == 'TIFF'
                 with _no_complaints(file) if tiff else _NOTHING:
                     decoded, grey = _decoded(file, image, content)
                 # Read after decoding: reading it from a PNG decodes the
@@ -122,7 +115,7 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
     if orientation is None:
         remarks.append('EXIF data that cannot be read, so not turned')
     remarks = tuple(r for r in dict.fromkeys(remarks) if r)
-    return Picture(pixels, remarks, mended or turn is not None)
+    return Picture(pixels, remarks)
 
 
 def _orientation(image):

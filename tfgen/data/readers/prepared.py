@@ -167,9 +167,7 @@ def example_keys(info, kind: type, usual: Sequence[str | None]) -> list[str]:
     return sorted(keys, key=lambda k: k != own)
 
 
-def label_key(
-    features: Mapping, supervised_keys, edition: int
-) -> tuple[str | None, str]:
+def label_key(features: Mapping, supervised_keys) -> tuple[str | None, str]:
     """The key of the label or None, and a note for the user or ''.
 
     The label is the set's own supervised key, else 'label', else its only
@@ -181,8 +179,6 @@ def label_key(
         for key, feature in features.items()
         if isinstance(feature, tfds.features.ClassLabel) and feature.num_classes
     )
-    if edition == 1:
-        return ('label' if 'label' in labels else None), ''
     # Some sets have a third key, a weight.
     own = supervised_keys[1] if supervised_keys else None
     for key in (own, 'label'):
@@ -205,26 +201,21 @@ def class_names(builder, key: str | None) -> tuple[str, ...]:
     return tuple(builder.info.features[key].names) if key else ()
 
 
-def stored_splits(builder, edition: int) -> tuple[str, str | None, list[str]]:
+def stored_splits(builder) -> tuple[str, str | None, list[str]]:
     """Names of the stored splits for training and testing, and notes.
 
     The test split is None if a part of the training split must be held out.
     """
     sizes = {k: v.num_examples for k, v in builder.info.splits.items()}
-    train = 'train' if 'train' in sizes else next(iter(sizes), None)
-    if edition > 1:
-        others = [k for k in sizes if k.lower() not in TEST + VALIDATION]
-        train = _first(TRAIN, sizes) or next(iter([*others, *sizes]), None)
+    others = [k for k in sizes if k.lower() not in TEST + VALIDATION]
+    train = _first(TRAIN, sizes) or next(iter([*others, *sizes]), None)
     if train is None or sizes[train] == 0:
         raise UserError(
             f'data set {builder.name!r} in {builder.data_dir} has no '
             'examples: prepare it again with tfds build'
         )
     filled = [k for k in sizes if sizes[k] and k != train]
-    if edition > 1:
-        test = _first(TEST + VALIDATION, filled)
-    else:
-        test = next((t for t in ('test', 'validation') if t in filled), None)
+    test = _first(TEST + VALIDATION, filled)
     notes = [] if train == 'train' else [f'the training split is {train}']
     rest = [
         f'split {name} ({sizes[name]} examples)'
@@ -240,9 +231,9 @@ def _first(wanted, names):
     return next((n for w in wanted for n in names if n.lower() == w), None)
 
 
-def num_used(builder, edition: int) -> int:
+def num_used(builder) -> int:
     """Number of examples that are read."""
-    used = stored_splits(builder, edition)[:2]
+    used = stored_splits(builder)[:2]
     return sum(builder.info.splits[k].num_examples for k in used if k)
 
 
@@ -325,7 +316,6 @@ class ByIndex:
 
 def read_splits(
     builder,
-    edition: int,
     names: tuple[str, ...],
     decode: Callable[[str], tuple[np.ndarray, np.ndarray]],
 ) -> dict:
@@ -333,11 +323,10 @@ def read_splits(
 
     Args:
       builder: prepared.
-      edition: see readers.base.
       names: class names.
       decode: reads a stored split: its name -> its examples and labels.
     """
-    train, test, notes = stored_splits(builder, edition)
+    train, test, notes = stored_splits(builder)
     stored = {split: decode(split) for split in (train, test) if split}
     names, test, said = usable_labels(
         builder, names, {k: found for k, (_, found) in stored.items()}
@@ -346,9 +335,7 @@ def read_splits(
     if test:
         parts = {'train': stored[train], 'test': stored[test]}
     else:
-        rows = hold_out(
-            builder.name, len(examples), labels if names else None, edition
-        )
+        rows = hold_out(builder.name, len(examples), labels if names else None)
         parts = {k: (examples[r], labels[r]) for k, r in rows.items()}
     return {
         'class_names': names,
