@@ -472,8 +472,8 @@ def test_training_sees_the_labels_of_a_few_and_no_others(data_dir):
 
 
 def test_bells_have_their_density():
-    world = points.TOY_DISTRIBUTIONS['bells']
+    distribution = points.TOY_DISTRIBUTIONS['bells']
     x = np.linspace(-3, 3, 3001, dtype=np.float32)[:, None]
-    density = np.exp(world.log_prob(tf.constant(x)).numpy())
+    density = np.exp(distribution.log_prob(tf.constant(x)).numpy())
     assert np.trapezoid(density, x[:, 0]) == pytest.approx(1, abs=1e-4)
     assert data.load_points('bells').spec.shape == (1,)

@@ -21,12 +21,12 @@ from tfgen.models.classifier import Classifier
 from tfgen.models.contracts.model import Model
 from tfgen.noise import IndexNoise
 
-WORLD = points.TOY_DISTRIBUTIONS['ring']
+RING = points.TOY_DISTRIBUTIONS['ring']
 
 
 def test_data_itself_covers_all_modes_as_well_as_can_be():
-    drawn, _ = WORLD.draw(IndexNoise(tf.range(2500), 'test/'))
-    found = modes_of(drawn.numpy(), WORLD)
+    drawn, _ = RING.draw(IndexNoise(tf.range(2500), 'test/'))
+    found = modes_of(drawn.numpy(), RING)
     assert found['modes'] == 8
     assert found['quality'] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
     assert found['reverse_kl'] < 0.01
@@ -35,11 +35,11 @@ def test_data_itself_covers_all_modes_as_well_as_can_be():
 def test_modes_are_counted_as_the_protocol_says():
     # 98 samples in one mode, one within 3 deviations of another mode, and one
     # near no mode.
-    place, other = WORLD.places[2], WORLD.places[5]
+    place, other = RING.places[2], RING.places[5]
     samples = np.repeat(place[None], 98, axis=0)
-    far = other + [0.0, 4 * WORLD.deviation]
+    far = other + [0.0, 4 * RING.deviation]
     samples = np.concatenate([samples, [other + [0.029, 0]], [far]])
-    found = modes_of(samples, WORLD)
+    found = modes_of(samples, RING)
     assert found['modes'] == 2 and found['quality'] == 0.99
     p = np.array([0.98, 0.02])  # the sample near no mode counts, too
     assert found['reverse_kl'] == pytest.approx((p * np.log(8 * p)).sum())

@@ -201,35 +201,37 @@ def _plane(centre, half, count):
 
 @pytest.mark.parametrize('name', ['ring', 'grid', 'ring/wgan_gp'])
 def test_the_true_density_has_its_share_around_each_place(name):
-    world = points.TOY_DISTRIBUTIONS[name]
-    places, area = _plane(world.places[1], 6 * world.deviation, 61)
-    p = np.exp(world.log_prob(places).numpy().astype(np.float64))
-    share = 1 / len(world.class_names)
+    distribution = points.TOY_DISTRIBUTIONS[name]
+    places, area = _plane(
+        distribution.places[1], 6 * distribution.deviation, 61
+    )
+    p = np.exp(distribution.log_prob(places).numpy().astype(np.float64))
+    share = 1 / len(distribution.class_names)
     assert p.sum() * area == pytest.approx(share, rel=1e-3)
 
 
 def test_the_true_density_of_the_moons_is_that_of_the_points():
-    world = points.TOY_DISTRIBUTIONS['two_moons']
+    distribution = points.TOY_DISTRIBUTIONS['two_moons']
     places, area = _plane(0.0, 2.2, 200)
-    log_p = world.log_prob(places).numpy().astype(np.float64)
+    log_p = distribution.log_prob(places).numpy().astype(np.float64)
     p = np.exp(log_p) * area
     assert p.sum() == pytest.approx(1.0, abs=1e-3)
-    cross = -world.log_prob(_drawn('two_moons', 2000)[0]).numpy()
+    cross = -distribution.log_prob(_drawn('two_moons', 2000)[0]).numpy()
     error = float(cross.std() / math.sqrt(len(cross)))
     assert cross.mean() == pytest.approx(-np.sum(p * log_p), abs=4 * error)
 
 
 def test_the_density_of_a_ring_is_that_of_its_mixture():
-    world = points.TOY_DISTRIBUTIONS['ring']
+    distribution = points.TOY_DISTRIBUTIONS['ring']
     x = np.array([[1.0, 0.01], [0.7, 0.72], [0.0, 0.0]])
     p = np.mean(
         [
             stats.multivariate_normal(place, 1e-4).pdf(x)
-            for place in world.places.astype(np.float64)
+            for place in distribution.places.astype(np.float64)
         ],
         axis=0,
     )
-    found = world.log_prob(tf.constant(x, tf.float32)).numpy()
+    found = distribution.log_prob(tf.constant(x, tf.float32)).numpy()
     np.testing.assert_allclose(found[:2], np.log(p[:2]), rtol=1e-3)
     assert found[2] < -4000  # here p is 0 in float64
 

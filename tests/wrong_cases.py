@@ -622,7 +622,7 @@ CASES = {
     'images for a model of points': (
         'train',
         ['--preset=gaussian_two_moons', NEW, '--dataset=mnist'],
-        'is no world of points',
+        'is no toy distribution',
     ),
     'unknown row': ('compare', [NEW, '--row=dcgan'], "unknown row 'dcgan'"),
     'a table of other settings': (

@@ -185,15 +185,15 @@ def _density():
     from tfgen import plots
     from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
 
-    world = TOY_DISTRIBUTIONS['two_moons']
-    places = plots.plane(world.extent, 240)
+    distribution = TOY_DISTRIBUTIONS['two_moons']
+    places = plots.plane(distribution.extent, 240)
     vae, _, examples = _trained('vae_two_moons')
     small, _, _ = _trained('gmm_two_moons', 'num_components=2')
     large, _, _ = _trained('gmm_two_moons')
     (batch,) = examples.evaluation('test', 10_000).take(1)
     drawn, found = [], {}
     for name, log_prob in (
-        ('data', world.log_prob),
+        ('data', distribution.log_prob),
         ('mixture of 2', small.log_prob),
         ('mixture of 20', large.log_prob),
         ('VAE', lambda points: _log_integral(vae, points)),

@@ -166,15 +166,17 @@ def load_points(name: str, data_dir: str | None = None) -> Data:
     """
     if name not in points.TOY_DISTRIBUTIONS:
         raise UserError(
-            f'{name!r} is no world of points: use one of '
+            f'{name!r} is no toy distribution: use one of '
             f'{", ".join(points.TOY_DISTRIBUTIONS)}'
         )
-    world, source = (
+    distribution, source = (
         points.TOY_DISTRIBUTIONS[name],
         points.open_toy_distribution(name),
     )
     spec = PointSpec(
-        size=world.size, extent=world.extent, **_common(name, source)
+        size=distribution.size,
+        extent=distribution.extent,
+        **_common(name, source),
     )
     return Data(spec, source)
 

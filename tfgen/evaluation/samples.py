@@ -229,33 +229,35 @@ class Modes(Metric):
     name = 'modes'
 
     def applies(self, model: Model, spec: Spec) -> bool:
-        world = TOY_DISTRIBUTIONS.get(spec.name)
-        return isinstance(model, GenerativeModel) and isinstance(world, Mixture)
+        distribution = TOY_DISTRIBUTIONS.get(spec.name)
+        return isinstance(model, GenerativeModel) and isinstance(
+            distribution, Mixture
+        )
 
     def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
-        world, found = (
+        distribution, found = (
             TOY_DISTRIBUTIONS[examples.spec.name],
             collections.defaultdict(list),
         )
         for points, _ in draws(model, settings, 2500):
-            for name, value in modes_of(points, world).items():
+            for name, value in modes_of(points, distribution).items():
                 found[name].append(value)
-        details = {'num_generated': len(points), 'of': len(world.places)}
+        details = {'num_generated': len(points), 'of': len(distribution.places)}
         return {k: spread(v, details) for k, v in found.items()}
 
 
-def modes_of(points: np.ndarray, world: Mixture) -> dict[str, float]:
+def modes_of(points: np.ndarray, distribution: Mixture) -> dict[str, float]:
     """The results of Modes for one set of points, [N, D]."""
-    offsets = points[:, None] - world.places
+    offsets = points[:, None] - distribution.places
     apart = np.linalg.norm(offsets, axis=-1)
     nearest = apart.argmin(axis=1)
-    good = apart.min(axis=1) < _MODE * world.deviation
+    good = apart.min(axis=1) < _MODE * distribution.deviation
     return {
         'modes': float(len(np.unique(nearest[good]))),
         'quality': float(good.mean()),
-        'reverse_kl': _kl_to_uniform(nearest, len(world.places)),
+        'reverse_kl': _kl_to_uniform(nearest, len(distribution.places)),
     }
 
 

@@ -151,14 +151,14 @@ TOY_DISTRIBUTIONS = {
 class _Points:
     """A split of a toy distribution, by index."""
 
-    def __init__(self, world, split):
-        self._world, self._split = world, split
+    def __init__(self, distribution, split):
+        self._distribution, self._split = distribution, split
 
     def __len__(self):
         return SIZES[self._split]
 
     def gather(self, indices):
-        return self._world.draw(IndexNoise(indices, f'{self._split}/'))
+        return self._distribution.draw(IndexNoise(indices, f'{self._split}/'))
 
     def class_sizes(self, num_classes: int) -> None:
         """None: classes are not counted, but drawn with equal probability."""
@@ -166,12 +166,12 @@ class _Points:
 
 def open_toy_distribution(name: str) -> Source:
     """Opens one of TOY_DISTRIBUTIONS as a Source, like a reader."""
-    world = TOY_DISTRIBUTIONS[name]
+    distribution = TOY_DISTRIBUTIONS[name]
     return Source(
-        shape=(world.size,),
+        shape=(distribution.size,),
         levels=0,
-        class_names=world.class_names,
-        splits={split: _Points(world, split) for split in SIZES},
+        class_names=distribution.class_names,
+        splits={split: _Points(distribution, split) for split in SIZES},
         fingerprint=f'points/{name}/1',
         origin='drawn like the training points, of other seeds',
     )

@@ -64,10 +64,10 @@ class PointSpec(Spec):
         """
         if self.size == 1:
             return plots.histogram(examples[:, 0], self.extent)
-        world = points.TOY_DISTRIBUTIONS.get(self.name)
+        distribution = points.TOY_DISTRIBUTIONS.get(self.name)
         rings = (
-            (world.places, 3 * world.deviation)
-            if isinstance(world, points.Mixture)
+            (distribution.places, 3 * distribution.deviation)
+            if isinstance(distribution, points.Mixture)
             else None
         )
         drawn = [plots.scatter(examples[:, :2], self.extent, titles, rings)]
