@@ -69,7 +69,7 @@ def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
     assert {f.name for f in tmp_path.iterdir()} == {'run', 'model'}
     done = script('train', *TRAIN, '--dataset=mnist', '--workdir=other')
     _assert_one_line(done, '--data_dir')
-    arguments = ['--workdir=run', '--limit=4', '--metrics=fidelity']
+    arguments = ['--workdir=run', '--limit=20', '--metrics=fidelity']
     _assert_one_line(script('evaluate', *arguments), '--cache_dir')
     arguments = ['--workdir=other', '--metrics=fidelity']
     _assert_one_line(script('train', *TRAIN, *arguments), '--cache_dir')
