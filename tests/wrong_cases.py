@@ -660,6 +660,11 @@ CASES = {
         ['--workdir={untrained}', '--kind=history'],
         'holds no samples of a training',
     ),
+    'a VAE-GAN of another prior': (
+        'train',
+        ['--preset=vae_gan_digits', NEW, '--set=prior=uniform'],
+        'use --set prior=normal',
+    ),
     'spectral norm of an error': (
         'train',
         ['--preset=gan_ring', NEW, '--set=discriminator=energy']

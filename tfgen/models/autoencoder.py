@@ -16,7 +16,12 @@ from tfgen.errors import UserError
 from tfgen.layers import coders
 from tfgen.models import layerwise
 from tfgen.models.contracts.latent import LatentModel
-from tfgen.models.contracts.updates import Batch, Terms, Update
+from tfgen.models.contracts.updates import (
+    Batch,
+    GradientUpdate,
+    Terms,
+    Update,
+)
 from tfgen.noise import Noise
 
 
@@ -101,15 +106,19 @@ class AutoEncoder(LatentModel):
             layerwise.initialize_from(self.encoder, self.decoder)
 
     def updates(self) -> tuple[Update, ...]:
-        (descent,) = super().updates()
         steps = self.settings['layerwise_steps']
         if not steps:
-            return (descent,)
-        first = layerwise.updates(
+            return super().updates()
+        layers = layerwise.updates(
             self.encoder, self.decoder, self.spec.key, steps
         )
-        descent.window = (steps * len(first), None)
-        return (*first, descent)
+        whole = GradientUpdate(
+            'model',
+            self.loss_terms,
+            self.trainable_variables,
+            window=(steps * len(layers), None),
+        )
+        return (*layers, whole)
 
     def encode(
         self, image: tf.Tensor, label: tf.Tensor | None = None

@@ -30,7 +30,7 @@ from tfgen.noise import Noise
 
 # Weights of the penalties in the papers that propose them; the weight of
 # 'orthonormal' is ours.
-_WEIGHTS = {
+WEIGHTS = {
     'weight_clipping': 0.01,
     'gradient_penalty': 10.0,
     'r1': 10.0,
@@ -98,7 +98,7 @@ class GAN(LatentVariableModel):
         prior: Literal['normal', 'uniform', 'mixture'] = 'normal',
         loss: Literal[*adversarial.LOSSES] = 'non_saturating',
         margin: Positive = 1.0,
-        penalty: Literal['none', *_WEIGHTS] = 'none',
+        penalty: Literal['none', *WEIGHTS] = 'none',
         penalty_weight: Positive | None = None,
         unrolled_steps: Count = 0,
         spectral_norm: bool = False,
@@ -115,7 +115,7 @@ class GAN(LatentVariableModel):
         self.discriminator_updates = discriminator_updates
         self.discriminator_rate = discriminator_rate
         self.penalty = penalty
-        self.penalty_weight = penalty_weight or _WEIGHTS.get(penalty)
+        self.penalty_weight = penalty_weight or WEIGHTS.get(penalty)
         clip = self.penalty_weight if penalty == 'weight_clipping' else None
         regularization = networks.Regularization(spectral_norm, clip, dropout)
         self._network = network
@@ -132,14 +132,14 @@ class GAN(LatentVariableModel):
     @classmethod
     def check(cls, spec: Spec, **settings: Any) -> None:
         super().check(spec, **settings)
-        energy = settings.get('discriminator') == 'energy'
+        energy = settings['discriminator'] == 'energy'
         if energy and settings['spectral_norm']:
             raise UserError(
                 'spectral_norm holds the slope of a score, and '
                 'discriminator=energy has none: leave one of them out'
             )
         mlp = settings['network'] == 'mlp'
-        if mlp and settings.get('self_modulation'):
+        if mlp and settings['self_modulation']:
             raise UserError(
                 'self_modulation is of channels, and network=mlp has none: '
                 'use --set network=dcgan'
@@ -155,8 +155,8 @@ class GAN(LatentVariableModel):
         """Whether rows interact: by batch norm, unrolling or the penalty."""
         return bool(
             (settings['network'] == 'dcgan' and cls._batch_norm)
-            or settings.get('unrolled_steps')
-            or settings.get('penalty') in _TOGETHER
+            or settings['unrolled_steps']
+            or settings['penalty'] in _TOGETHER
         )
 
     # The networks. Variants of the GAN add their own networks and inputs.
@@ -241,7 +241,7 @@ class GAN(LatentVariableModel):
 
         In a mixture the first number also chooses the component.
         """
-        prior = settings.get('prior', 'normal')
+        prior = settings['prior']
         if prior == 'uniform':
             return 2.0 * uniform - 1.0
         if prior == 'normal':

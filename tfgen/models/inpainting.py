@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from tfgen.data.specs import ImageSpec
 from tfgen.layers.networks import Regularization
-from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.gan import GAN
 from tfgen.models.masks import random_mask
 from tfgen.noise import Noise
@@ -83,20 +82,6 @@ class InpaintingGAN(GAN):
         made = self.generate(self.draw_prior(noise), label, context)
         return tf.where(mask > 0.5, example, made)
 
-    def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """See GAN; each image has its own mask."""
-        return super().discriminator_loss_terms(
-            self._masked(batch, noise), noise
-        )
-
-    def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """See GAN; each image has its own mask."""
-        return super().generator_loss_terms(self._masked(batch, noise), noise)
-
-    def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
-        """See GAN; each image has its own mask."""
-        return super().diagnostics(self._masked(batch, noise), noise)
-
     # The game.
 
     def _context(self, example, mask):
@@ -108,19 +93,23 @@ class InpaintingGAN(GAN):
         height, width, channels = self.spec.shape
         return tf.zeros([tf.shape(rows)[0], height, width, channels + 1])
 
-    def _masked(self, batch, noise):
-        """The batch with a random mask and its context."""
+    def _visible(self, batch, noise):
+        """A random mask for each image, and its context."""
         mask = random_mask(self.spec.height, self.spec.width, noise)
-        context = self._context(batch['image'], mask)
-        return batch | {'mask': mask, 'context': context}
+        return mask, self._context(batch['image'], mask)
 
     def _fake(self, batch, noise, training=True):
+        mask, context = self._visible(batch, noise)
         z, label = self.draw_prior(noise), batch.get('label')
-        made = self.generate(z, label, batch['context'], training)
-        return [self._seen(tf.where(batch['mask'] > 0.5, batch['image'], made))]
+        made = self.generate(z, label, context, training)
+        return [self._seen(tf.where(mask > 0.5, batch['image'], made))]
 
     def _inputs(self, tensors, batch, noise):
         (x,) = tensors
         # A score of an example alone takes it as drawn with nothing visible.
-        context = batch['context'] if 'context' in batch else self._nothing(x)
+        context = (
+            self._nothing(x)
+            if noise is None
+            else self._visible(batch, noise)[1]
+        )
         return tf.concat([x, context], axis=-1), None

@@ -157,13 +157,19 @@ class RBM(LatentModel):
         self.marginal.assign(logits)
         self.visible_bias.assign(logits)
 
-    def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
+    def loss_terms(
+        self, batch: Batch, noise: Noise, chain: tf.Tensor | None = None
+    ) -> Terms:
         """Free energy of data minus that of the end of a chain: [B].
 
         The value means little. The gradient is that of -log p, except for the
-        lag of the chain. `batch` may hold the end of the chain, as 'chain'.
+        lag of the chain.
+
+        Args:
+          batch, noise: see Model.
+          chain: the end of the chain, [B, D]; None starts one at the data.
         """
-        data, chain = self._flat(batch['image']), batch.get('chain')
+        data = self._flat(batch['image'])
         if chain is None:
             chain = self.chain(data, noise)
         return {
@@ -298,8 +304,9 @@ class Persistent(GradientUpdate):
 
     def compute(self, batch, noise, mean):
         chain = self._model.chain(noise.own(self._chains), noise)
-        batch = batch | {'chain': chain}
-        shown, gradients = super().compute(batch, noise, mean)
+        shown, gradients = self.gradients(
+            lambda: self._model.loss_terms(batch, noise, chain), mean
+        )
         return shown, [*gradients, noise.placed(chain)]
 
     def apply(self, totals, step) -> None:

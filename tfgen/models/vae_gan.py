@@ -3,16 +3,18 @@
 Source: Larsen et al. 2016 (Autoencoding beyond pixels), algorithm 1.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Positive, Size
+from tfgen.arguments import Count, Positive, Share, Size
 from tfgen.data.specs import Spec
+from tfgen.errors import UserError
 from tfgen.layers.networks import Encoder, Regularization
+from tfgen.losses import adversarial
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
-from tfgen.models.gan import GAN
+from tfgen.models.gan import GAN, WEIGHTS
 from tfgen.noise import Noise
 
 
@@ -29,10 +31,9 @@ class VAEGAN(GAN):
 
     Args:
       spec: of images or points.
-      network, generator_units, discriminator_units, latent_size,
-        discriminator_rate, conditional: see GAN.
       feature_weight: gamma, the weight of the error against the adversarial
         loss in the decoder's update.
+      The others: see GAN. The prior must be 'normal', as q(z|x) is.
     """
 
     def __init__(
@@ -41,9 +42,20 @@ class VAEGAN(GAN):
         network: Literal['dcgan', 'mlp'] = 'dcgan',
         generator_units: tuple[Size, ...] = (128, 64),
         discriminator_units: tuple[Size, ...] = (64, 128),
+        discriminator: Literal['score', 'energy'] = 'score',
+        self_modulation: bool = False,
         latent_size: Size = 64,
-        feature_weight: Positive = 0.01,
+        prior: Literal['normal', 'uniform', 'mixture'] = 'normal',
+        loss: Literal[*adversarial.LOSSES] = 'non_saturating',
+        margin: Positive = 1.0,
+        penalty: Literal['none', *WEIGHTS] = 'none',
+        penalty_weight: Positive | None = None,
+        unrolled_steps: Count = 0,
+        spectral_norm: bool = False,
+        discriminator_updates: Size = 1,
         discriminator_rate: Positive | None = None,
+        dropout: Share = 0.0,
+        feature_weight: Positive = 0.01,
         conditional: bool = False,
     ):
         super().__init__(
@@ -51,11 +63,31 @@ class VAEGAN(GAN):
             network,
             generator_units,
             discriminator_units,
-            latent_size=latent_size,
-            discriminator_rate=discriminator_rate,
-            conditional=conditional,
+            discriminator,
+            self_modulation,
+            latent_size,
+            prior,
+            loss,
+            margin,
+            penalty,
+            penalty_weight,
+            unrolled_steps,
+            spectral_norm,
+            discriminator_updates,
+            discriminator_rate,
+            dropout,
+            conditional,
         )
         self.feature_weight = feature_weight
+
+    @classmethod
+    def check(cls, spec: Spec, **settings: Any) -> None:
+        super().check(spec, **settings)
+        if settings['prior'] != 'normal':
+            raise UserError(
+                f'prior={settings["prior"]} is not what q(z|x) is compared '
+                'with: use --set prior=normal'
+            )
 
     def _variant_networks(self, units):
         features = self._features(self.spec.shape, 0, units, Regularization())
@@ -117,6 +149,6 @@ class VAEGAN(GAN):
             self.encoder_loss_terms,
             self.encoder.trainable_variables,
         )
-        discriminator, generator = super().updates()
+        discriminator, generator, *rest = super().updates()
         # The order of Larsen et al. 2016, algorithm 1.
-        return encoder, generator, discriminator
+        return encoder, generator, discriminator, *rest

@@ -140,12 +140,15 @@ class GradientUpdate(Update):
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
         """Computes the terms, and the gradients of their sum."""
+        return self.gradients(lambda: self.loss_terms(batch, noise), mean)
+
+    def gradients(
+        self, loss_terms: Callable[[], Terms], mean: Mean
+    ) -> tuple[Terms, list[tf.Tensor]]:
+        """The means of the terms, and the gradients of their sum."""
 
         def total():
-            terms = {
-                name: mean(values)
-                for name, values in self.loss_terms(batch, noise).items()
-            }
+            terms = {k: mean(values) for k, values in loss_terms().items()}
             # tf.add_n would add in no fixed order.
             return functools.reduce(tf.add, terms.values()), terms
 
