@@ -108,7 +108,7 @@ CASES = {
     ),
     'cache below a file': (
         'evaluate',
-        [RUN, '--metrics=fidelity', '--limit=4', '--cache_dir={file}/x'],
+        [RUN, '--metrics=fidelity', '--limit=20', '--cache_dir={file}/x'],
         'pass another --cache_dir',
     ),
     'set that cannot be prepared': (
