@@ -386,6 +386,11 @@ CASES = {
         [P, NEW, '--set=importance_samples=5', '--set=free_bits=0.1'],
         '--set free_bits=0.0',
     ),
+    'a VAE of binary points': (
+        'train',
+        ['--preset=vae_two_moons', NEW, '--set=likelihood=bernoulli'],
+        'points are not binary',
+    ),
     'a VAE of points with convolutions': (
         'train',
         ['--preset=vae_two_moons', NEW, '--set=units=none'],
