@@ -118,7 +118,7 @@ class Metric(abc.ABC):
 def too_few(
     examples: Data, settings: Settings, least: int, purpose: str
 ) -> str:
-    """Says that there are fewer than `least` examples; '' if there are not.
+    """A message that fewer than `least` examples exist; '' if enough do.
 
     Args:
       examples, settings: the data, and the split and limit of it.
