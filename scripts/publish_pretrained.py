@@ -57,11 +57,10 @@ def main() -> None:
     from tfgen.errors import UserError
     from tfgen.evaluation import recording
     from tfgen.evaluation.base import Settings
-    from tfgen.export import saved_model
-    from tfgen.training import workdir
+    from tfgen.export import saved_model, trained
 
-    directory = cli.workdir()
-    config = workdir.read_config(directory)
+    run = trained.load_run(cli.workdir())
+    config = run.config
     file = cli.path(flags.FLAGS.results) / f'{config.name}.json'
     if not file.exists():
         raise UserError(
@@ -75,12 +74,11 @@ def main() -> None:
             f'{config.seed}: publish the run that was recorded'
         )
     examples = config.load_data(flags.FLAGS.data_dir)
-    model, step = config.restore(directory)
-    recording.require_whole(directory, config, step, Settings(), None)
+    recording.require_whole(run.folder, config, run.step, Settings(), None)
     place = cli.path(flags.FLAGS.pretrained) / config.name
     with tempfile.TemporaryDirectory() as scratch:
         made = pathlib.Path(scratch) / config.name
-        saved_model.export(model, config, step, examples, made)
+        saved_model.export(run.live, config, run.step, examples, made)
         size = sum(f.stat().st_size for f in made.rglob('*') if f.is_file())
         if size > flags.FLAGS.largest:
             raise UserError(
@@ -118,7 +116,7 @@ def card(preset, record: dict, size: int) -> str:
     lines += [f'- **{key}**: {text}' for key, text in points.items()]
     lines += ['', '```python', 'import tfgen', '']
     lines += [f"model = tfgen.load('{name}')"]
-    lines += ['model.functions.keys(), model.facts', '```', '']
+    lines += ['model.functions.keys(), model.config', '```', '']
     return '\n'.join(lines)
 
 

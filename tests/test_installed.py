@@ -89,7 +89,7 @@ def test_a_run_from_training_to_export(installed, data_dir, tmp_path):
 
 
 def test_trained_models_and_the_page_travel_with_it(installed):
-    code = 'import tfgen; print(tfgen.load("cvae_digits").facts["step"])'
+    code = 'import tfgen; print(tfgen.load("cvae_digits").step)'
     assert installed('python', '-c', code).strip() == '4000'
     code = """
 import pathlib, tfgen.server

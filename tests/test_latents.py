@@ -7,7 +7,7 @@ import tiny
 from PIL import Image
 
 from tfgen.errors import UserError
-from tfgen.export import signatures
+from tfgen.export.trained import TrainedModel
 from tfgen.models.contracts.latent import between
 from tfgen.pictures import calls, latent_space
 
@@ -20,7 +20,8 @@ def served(data_dir):
         if model not in made:
             config, images = tiny.load(model, data_dir)
             built = tiny.build(model, config.spec)
-            made[model] = signatures.functions(built), config, images
+            run = TrainedModel(config, 0, None, live=built)
+            made[model] = run, images
         return made[model]
 
     return get
@@ -66,34 +67,32 @@ CODING = ('cvae', 'autoencoder', 'pca', 'rbm', 'bigan', 'text_vae')
 def test_rows_between_examples_begin_and_end_with_their_reconstructions(
     model, served
 ):
-    functions, config, examples = served(model)
-    drawn, columns, _ = latent_space.interpolation(
-        functions, config, None, 0, examples
-    )
-    batch = calls.real_examples(config, examples, 2 * columns)
+    model, examples = served(model)
+    drawn, columns, _ = latent_space.interpolation(model, None, 0, examples)
+    batch = calls.real_examples(model, examples, 2 * columns)
     # Each row has the first label of its pair.
     if 'label' in batch:
         batch['label'] = np.repeat(batch['label'][::2], 2)
-    z = latent_space.encode(functions, batch)
-    rows = drawn.reshape(columns, columns, *config.spec.shape)
-    ends = rows[:, [0, -1]].reshape(2 * columns, *config.spec.shape)
+    z = latent_space.encode(model, batch)
+    rows = drawn.reshape(columns, columns, *model.spec.shape)
+    ends = rows[:, [0, -1]].reshape(2 * columns, *model.spec.shape)
     labels = {k: v for k, v in batch.items() if k == 'label'}
     if 'label' in batch:
-        own = calls.real_examples(config, examples, 2 * columns)
-        z = latent_space.encode(functions, own)
-    decoded = calls.call(functions, 'decode', {'z': z} | labels)
-    np.testing.assert_allclose(ends, decoded[config.spec.key], atol=1e-4)
+        own = calls.real_examples(model, examples, 2 * columns)
+        z = latent_space.encode(model, own)
+    decoded = model.call('decode', {'z': z} | labels)
+    np.testing.assert_allclose(ends, decoded[model.spec.key], atol=1e-4)
 
 
 @pytest.mark.parametrize(
     'model', ('cvae', 'dcgan', 'autoencoder', 'pca', 'rbm', 'hierarchical_vae')
 )
 def test_a_traversal_changes_one_number_a_row(model, served):
-    functions, config, examples = served(model)
-    codes = latent_space.Codes.of(functions, config, examples)
-    assert (codes.sorted is None) == latent_space.has_prior(config)
-    drawn, columns, _ = latent_space.traversal(functions, config, codes, None)
-    size = config.preset.model.code_size(config.preset.settings)
+    model, examples = served(model)
+    codes = latent_space.Codes.of(model, examples)
+    assert (codes.sorted is None) == latent_space.has_prior(model)
+    drawn, columns, _ = latent_space.traversal(model, codes, None)
+    size = model.config.preset.model.code_size(model.config.preset.settings)
     rows = drawn.reshape(size, columns, -1)
     assert np.all(np.abs(np.diff(rows, axis=1)).max((1, 2)) > 0)
     # The middle of every row is the same median code.
@@ -103,44 +102,40 @@ def test_a_traversal_changes_one_number_a_row(model, served):
 
 
 def test_quantiles_of_codes_are_those_of_examples(served):
-    functions, config, examples = served('pca')
-    codes = latent_space.Codes.of(functions, config, examples)
-    batch = calls.real_examples(config, examples, 2000, repeat=False)
-    z = latent_space.encode(functions, batch)
+    model, examples = served('pca')
+    codes = latent_space.Codes.of(model, examples)
+    batch = calls.real_examples(model, examples, 2000, repeat=False)
+    z = latent_space.encode(model, batch)
     found = codes.quantiles(np.full([1, 3], 0.25))
     np.testing.assert_allclose((z < found).mean(0), 0.25, atol=0.01)
 
 
 def test_attributes_move_by_the_difference_of_two_classes(served):
-    functions, config, examples = served('autoencoder')
-    drawn, columns, _ = latent_space.attributes(
-        functions, config, examples, [3, 5]
-    )
+    model, examples = served('autoencoder')
+    drawn, columns, _ = latent_space.attributes(model, examples, [3, 5])
     rows = drawn.reshape(-1, columns, 64)
     (batch,) = examples.evaluation('test', 1000)
     label = batch['label'].numpy()
     real = batch['image'].numpy().reshape(-1, 64)[label == 3]
     np.testing.assert_array_equal(rows[:, 0], real[: len(rows)])
-    z = functions['encode'](image=batch['image'])['z'].numpy()
+    z = model.functions['encode'](image=batch['image'])['z'].numpy()
     step = z[label == 5].mean(0) - z[label == 3].mean(0)
     z = z[label == 3][: len(rows)]
     for column, weight in ((1, 0.0), (columns - 1, 1.5)):
-        moved = functions['decode'](z=tf.constant(z + weight * step))['image']
+        moved = model.call('decode', {'z': z + weight * step})['image']
         np.testing.assert_allclose(
             rows[:, column], tf.reshape(moved, [-1, 64]), atol=1e-4
         )
     for labels, message in (([1], 'take two'), ([0, 77], 'label 77')):
         with pytest.raises(UserError, match=message):
-            latent_space.attributes(functions, config, examples, labels)
+            latent_space.attributes(model, examples, labels)
     with pytest.raises(UserError, match='not told of them'):
         latent_space.attributes(*served('cvae'), None)
 
 
 def test_neighbours_by_code_and_by_value(served):
-    functions, config, examples = served('pca')
-    drawn, columns, _ = latent_space.code_neighbours(
-        functions, config, examples, 5
-    )
+    model, examples = served('pca')
+    drawn, columns, _ = latent_space.code_neighbours(model, examples, 5)
     real, by_code, by_value = drawn.reshape(3, columns, 64)
     training = np.concatenate(
         [b['image'].numpy() for b in examples.evaluation('train', 500)]
@@ -149,8 +144,8 @@ def test_neighbours_by_code_and_by_value(served):
     for row in range(5):
         off = ((flat - real[row]) ** 2).sum(1)
         np.testing.assert_allclose(by_value[row], flat[off.argmin()])
-    known = functions['encode'](image=tf.constant(training))['z'].numpy()
-    z = functions['encode'](image=tf.reshape(real, [-1, 8, 8, 1]))['z'].numpy()
+    known = model.call('encode', {'image': training})['z']
+    z = model.call('encode', {'image': real.reshape(-1, 8, 8, 1)})['z']
     for row in range(5):
         off = ((known - z[row]) ** 2).sum(1)
         np.testing.assert_allclose(by_code[row], flat[off.argmin()])
@@ -166,10 +161,10 @@ def test_a_map_shows_each_label_in_its_colour(method, served):
 
 
 def test_the_projector_has_codes_labels_and_pictures(served, tmp_path):
-    functions, config, examples = served('pca')
-    files = latent_space.projector(functions, config, examples)
+    model, examples = served('pca')
+    files = latent_space.projector(model, examples)
     codes = np.loadtxt(files['codes.tsv'].decode().splitlines())
-    count = config.spec.split_sizes['test']
+    count = model.spec.split_sizes['test']
     assert codes.shape == (count, 3)
     labels = files['labels.tsv'].decode().splitlines()
     (batch,) = examples.evaluation('test', 1000)
@@ -194,6 +189,6 @@ def test_the_projector_has_codes_labels_and_pictures(served, tmp_path):
 
 def test_models_that_have_no_codes_are_told(served):
     with pytest.raises(UserError, match='--given=test'):
-        latent_space.interpolation(*served('rbm')[:2], None, 0)
+        latent_space.interpolation(served('rbm')[0], None, 0)
     with pytest.raises(UserError, match='cannot draw'):
         latent_space.plane(*served('dcgan'), 'pca')

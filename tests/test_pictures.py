@@ -10,6 +10,7 @@ from tfgen import plots, storage
 from tfgen.data import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.export import signatures
+from tfgen.export.trained import TrainedModel
 from tfgen.models.pixelrnn import PixelRNN
 from tfgen.pictures import calls, completion, latent_space
 
@@ -21,7 +22,8 @@ def served(data_dir):
     def get(model):
         if model not in made:
             config, images = tiny.load(model, data_dir)
-            made[model] = signatures.functions(config.build()), config, images
+            run = TrainedModel(config, 0, None, live=config.build())
+            made[model] = run, images
         return made[model]
 
     return get
@@ -95,19 +97,17 @@ def test_png_files_hold_the_grid(tmp_path, channels):
 
 
 def test_samples_repeat_labels_and_follow_seeds(served):
-    functions, config, _ = served('dcgan')
-    images, columns, titles = completion.samples(
-        functions, config, [3, 1], 6, seed=10
-    )
+    model, _ = served('dcgan')
+    images, columns, titles = completion.samples(model, [3, 1], 6, seed=10)
     assert images.shape == (6, 8, 8, 1) and columns == calls.COLUMNS
     assert titles == ['3', '1'] * 3
-    later, *_ = completion.samples(functions, config, [3, 1], 2, seed=14)
+    later, *_ = completion.samples(model, [3, 1], 2, seed=14)
     np.testing.assert_allclose(images[4:], later, atol=1e-6)
 
 
 def test_interpolation_is_between_its_ends(served):
-    functions, config, _ = served('cvae')
-    images, columns, _ = latent_space.interpolation(functions, config, [7], 0)
+    model, _ = served('cvae')
+    images, columns, _ = latent_space.interpolation(model, [7], 0)
     rows = images.reshape(-1, columns, 64)
     # Each step of a row is smaller than the change along the whole row.
     steps = np.abs(np.diff(rows, axis=1)).sum(-1)
@@ -116,9 +116,9 @@ def test_interpolation_is_between_its_ends(served):
 
 
 def test_manifold_varies_along_both_axes(served):
-    functions, config, _ = served('cvae')
+    model, _ = served('cvae')
     images, size, _ = latent_space.manifold(
-        functions, config, latent_space.Codes(config), None, size=5
+        model, latent_space.Codes(model), None, size=5
     )
     plane = images.reshape(size, size, 64)
     assert np.abs(np.diff(plane, axis=0)).max() > 1e-6
@@ -126,8 +126,8 @@ def test_manifold_varies_along_both_axes(served):
 
 
 def test_styles_show_the_image_and_every_label(served):
-    functions, config, images = served('cvae')
-    drawn, columns, titles = latent_space.styles(functions, config, images)
+    model, images = served('cvae')
+    drawn, columns, titles = latent_space.styles(model, images)
     assert columns == 11
     assert titles[:11] == ['test image', *map(str, range(10))]
     rows = drawn.reshape(-1, columns, 8, 8, 1)
@@ -135,7 +135,7 @@ def test_styles_show_the_image_and_every_label(served):
     np.testing.assert_array_equal(rows[:, 0], batch['image'])
     # In the column of its own label is the reconstruction of the image.
     inputs = {'image': batch['image'], 'label': batch['label']}
-    reconstructed = functions['reconstruct'](**inputs)['image'].numpy()
+    reconstructed = model.functions['reconstruct'](**inputs)['image'].numpy()
     own = 1 + batch['label'].numpy()
     np.testing.assert_allclose(
         rows[np.arange(10), own], reconstructed, atol=1e-5
@@ -143,10 +143,8 @@ def test_styles_show_the_image_and_every_label(served):
 
 
 def test_completion_keeps_the_upper_half(served):
-    functions, config, images = served('pixelrnn')
-    drawn, columns, _ = completion.completion(
-        functions, config, images, 10, 8, 0
-    )
+    model, images = served('pixelrnn')
+    drawn, columns, _ = completion.completion(model, images, 10, 8, 0)
     rows = drawn.reshape(-1, columns, 8, 8, 1)
     for column in range(2, columns):
         np.testing.assert_array_equal(rows[:, column, :4], rows[:, 0, :4])
@@ -154,20 +152,18 @@ def test_completion_keeps_the_upper_half(served):
 
 
 def test_completion_starts_from_samples_where_there_is_no_data(served):
-    functions, config, _ = served('pixelrnn')
-    drawn, columns, _ = completion.completion(functions, config, None, 3, 2, 5)
+    model, _ = served('pixelrnn')
+    drawn, columns, _ = completion.completion(model, None, 3, 2, 5)
     rows = drawn.reshape(3, columns, 8, 8, 1)
-    own, *_ = completion.samples(functions, config, None, 3, 5)
+    own, *_ = completion.samples(model, None, 3, 5)
     np.testing.assert_allclose(rows[:, 0], own, atol=1e-6)
     np.testing.assert_array_equal(rows[:, 2, :4], rows[:, 0, :4])
     assert np.any(rows[:, 2, 4:] != rows[:, 0, 4:])
 
 
 def test_completion_continues_sounds(served):
-    functions, config, sounds = served('wavenet')
-    drawn, columns, _ = completion.completion(
-        functions, config, sounds, 3, 2, 0
-    )
+    model, sounds = served('wavenet')
+    drawn, columns, _ = completion.completion(model, sounds, 3, 2, 0)
     assert columns == 4
     rows = drawn.reshape(3, columns, 64)
     (batch,) = sounds.evaluation('test', 3).take(1)
@@ -230,8 +226,8 @@ def test_a_spectrogram_shows_pitch_and_time():
 
 
 def test_reconstruction_puts_images_above_their_copies(served):
-    functions, config, images = served('cvae')
-    drawn, columns, _ = completion.reconstruction(functions, config, images)
+    model, images = served('cvae')
+    drawn, columns, _ = completion.reconstruction(model, images)
     rows = drawn.reshape(-1, 2, columns, 8, 8, 1)
     (batch,) = images.evaluation('test', 40).take(1)
     np.testing.assert_array_equal(
@@ -240,26 +236,26 @@ def test_reconstruction_puts_images_above_their_copies(served):
 
 
 def test_what_a_model_cannot_draw_is_refused(served):
-    functions, config, images = served('pixelrnn')
+    model, images = served('pixelrnn')
     with pytest.raises(UserError, match='cannot draw interpolation'):
-        latent_space.interpolation(functions, config, None, 0)
-    functions, config, _ = served('dcgan')
+        latent_space.interpolation(model, None, 0)
+    model, _ = served('dcgan')
     with pytest.raises(UserError, match='cannot draw completion'):
-        completion.completion(functions, config, images, 10, 8, 0)
+        completion.completion(model, images, 10, 8, 0)
     with pytest.raises(UserError, match='use 0 to 9'):
-        completion.samples(functions, config, [10], 3, 0)
+        completion.samples(model, [10], 3, 0)
 
 
 def test_what_only_some_models_can_draw_is_refused(data_dir):
     # The refusal comes before any function is called.
     functions = dict.fromkeys(('sample', 'encode', 'decode'))
     config, images = tiny.load('cvae', data_dir, 'conditional=false')
+    model = TrainedModel(config, 0, None, functions=functions)
     with pytest.raises(UserError, match='needs a conditional model'):
-        latent_space.styles(functions, config, images)
+        latent_space.styles(model, images)
     with pytest.raises(UserError, match='not conditional'):
-        completion.samples(functions, config, [1], 3, 0)
+        completion.samples(model, [1], 3, 0)
     config, _ = tiny.load('cvae', data_dir, 'latent_size=1')
+    model = TrainedModel(config, 0, None, functions=functions)
     with pytest.raises(UserError, match='latent_size 2 or more'):
-        latent_space.manifold(
-            functions, config, latent_space.Codes(config), None
-        )
+        latent_space.manifold(model, latent_space.Codes(model), None)

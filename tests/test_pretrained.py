@@ -17,11 +17,11 @@ _LARGEST, _ALL = 3 * 2**19, 12 * 2**20
 
 
 @pytest.mark.parametrize('name', pretrained.names())
-def test_a_model_of_the_box_is_what_its_card_says(name):
+def test_a_pretrained_model_is_what_its_card_says(name):
     model = tfgen.load(name)
     record = records.read()[name]
-    assert model.facts['preset'] == name
-    assert model.facts['step'] == record['step']
+    assert model.config.name == name
+    assert model.step == record['step']
     card = (pretrained.folder() / name / 'README.md').read_text()
     for said in (
         *records.figures(record),
@@ -41,7 +41,7 @@ def test_a_model_of_the_box_is_what_its_card_says(name):
     assert not [v for v in info.values() if str(v).startswith('/')]
 
 
-def test_the_box_is_small():
+def test_pretrained_models_are_small():
     files = [f for f in pretrained.folder().rglob('*') if f.is_file()]
     assert pretrained.names()
     assert sum(f.stat().st_size for f in files) < _ALL
@@ -58,14 +58,14 @@ def test_a_run_and_its_export_serve_the_same(uninterrupted, tmp_path):
         tfgen.load(str(path))
         for path in (run, tmp_path / 'export', tmp_path / 'export' / '1')
     ]
-    assert models[0].facts['workdir'] == str(run)
+    assert models[0].folder == run
     first, *others = (
         model['sample'](seed=[1, 2], label=[3, 7])['image'] for model in models
     )
     for other in others:
         np.testing.assert_allclose(other, first, atol=1e-6)
     for model in models:
-        assert model.facts['step'] == step == 30
+        assert model.step == step == 30
         with pytest.raises(UserError, match="serves no 'paint': it serves"):
             model['paint']
         with pytest.raises(UserError, match="also needs 'label'"):
@@ -76,7 +76,7 @@ def test_a_run_and_its_export_serve_the_same(uninterrupted, tmp_path):
             model['sample'](seed=[1], label=[10])
 
 
-def test_a_folder_of_ones_own_comes_before_the_box(
+def test_a_folder_of_ones_own_comes_before_a_pretrained_one(
     uninterrupted, tmp_path, monkeypatch
 ):
     run = uninterrupted('cvae', 'off')
@@ -85,9 +85,9 @@ def test_a_folder_of_ones_own_comes_before_the_box(
     model, step = config.restore(run)
     folder = tmp_path / 'cvae_digits'
     folder.mkdir()  # an empty folder does not count as a model
-    assert tfgen.load('cvae_digits').facts['step'] != step
+    assert tfgen.load('cvae_digits').step != step
     saved_model.export(model, config, step, config.load_data(), folder)
-    assert tfgen.load('cvae_digits').facts['step'] == step
+    assert tfgen.load('cvae_digits').step == step
 
 
 def test_no_such_model_is_told_by_those_that_there_are(tmp_path):

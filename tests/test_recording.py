@@ -15,7 +15,7 @@ from tfgen.data import spec_from_dict
 from tfgen.errors import UserError
 from tfgen.evaluation import recording, records
 from tfgen.evaluation.base import Settings
-from tfgen.export import pretrained
+from tfgen.export import trained
 from tfgen.training import workdir
 
 
@@ -118,7 +118,7 @@ def test_it_is_published_with_its_card(record, tmp_path):
     assert not list(tmp_path.iterdir())
     tiny.run(command)
     place = tmp_path / 'gaussian_two_moons'
-    assert pretrained.load(str(place)).facts['step'] == 200
+    assert trained.load(str(place)).step == 200
     text = (place / 'README.md').read_text()
     for figure in records.figures(json.loads(record.read_text())):
         assert figure in text

@@ -15,7 +15,7 @@ from tfgen.evaluation import classes, classifiers
 from tfgen.evaluation.base import Result, Settings
 from tfgen.evaluation.features import Features
 from tfgen.evaluation.samples import _diversity
-from tfgen.export import signatures
+from tfgen.export.trained import TrainedModel
 from tfgen.models.gmm import GMM
 from tfgen.models.pca import PCA
 from tfgen.pictures import latent_space
@@ -209,7 +209,7 @@ def test_what_is_fitted_to_pictures_that_are_all_alike_is_finite(
 
 def _served(dataset, *extra):
     config, examples = tiny.load('autoencoder', None, dataset, *extra)
-    return signatures.functions(config.build()), config, examples
+    return TrainedModel(config, 0, None, live=config.build()), examples
 
 
 @pytest.mark.filterwarnings('error::RuntimeWarning')

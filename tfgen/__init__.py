@@ -4,7 +4,7 @@ __version__ = '0.1.0'
 
 
 def load(source: str):
-    """Loads a trained model by name or path; see export.pretrained.load."""
-    from tfgen.export import pretrained
+    """Loads a trained model by name or path; see export.trained.load."""
+    from tfgen.export import trained
 
-    return pretrained.load(source)
+    return trained.load(source)

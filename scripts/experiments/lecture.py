@@ -326,7 +326,7 @@ def _codes():
     """Compares reconstructions at equal code size, and maps the codes."""
     from tfgen import evaluation, plots
     from tfgen.evaluation.base import Settings
-    from tfgen.export import signatures
+    from tfgen.export.trained import TrainedModel
     from tfgen.pictures import latent_space
 
     rows, found = [], {}
@@ -345,8 +345,8 @@ def _codes():
     rows = [batch['image'].numpy(), *rows]
     titles = [t for t in ('data', *found) for _ in range(12)]
     pixels = np.round(255 * np.concatenate(rows)).astype(np.uint8)
-    functions = signatures.functions(model)
-    picture = latent_space.plane(functions, config, examples, 'tsne')
+    run = TrainedModel(config, config.preset.steps, None, live=model)
+    picture = latent_space.plane(run, examples, 'tsne')
     return {
         'codes.png': _png(plots.grid(pixels, 12, titles)),
         'map_deep_ae.png': _png(picture),

@@ -77,55 +77,54 @@ def main() -> None:
         flags.FLAGS.num_draws,
     )
     if flags.FLAGS.model_dir:
-        _of_export(flags.FLAGS.model_dir, settings)
+        _evaluate_export(settings)
     else:
-        _of_run(cli.workdir(), settings)
+        _evaluate_run(settings)
 
 
-def _of_run(directory, settings):
+def _evaluate_run(settings):
     """Evaluates the last checkpoint of a run and writes the results."""
     from tfgen import storage
     from tfgen.evaluation import recording
-    from tfgen.training import workdir
+    from tfgen.export import trained
 
-    config = workdir.read_config(directory)
+    run = trained.load_run(cli.workdir())
+    config = run.config
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
-    model, step = config.restore(directory)
     if flags.FLAGS.record:
         recording.require_whole(
-            directory,
+            run.folder,
             config,
-            step,
+            run.step,
             settings,
             flags.FLAGS.metrics or None,
             flags.FLAGS.features,
         )
-    metrics = _measured(model, config, step, examples, settings)
+    metrics = _measured(run.live, config, run.step, examples, settings)
     # Written after the figures are printed: a full disk must not lose them.
-    storage.write_json(directory / 'metrics.json', metrics)
+    storage.write_json(run.folder / 'metrics.json', metrics)
     if flags.FLAGS.record:
         file = cli.path(flags.FLAGS.record) / f'{config.name}.json'
-        recording.write(file, directory, config, metrics)
+        recording.write(file, run.folder, config, metrics)
         print(file)
 
 
-def _of_export(source, settings):
+def _evaluate_export(settings):
     """Evaluates an export from its signatures; writes nothing."""
     from tfgen.errors import UserError
     from tfgen.evaluation import exported
-    from tfgen.export import pretrained
-    from tfgen.training import workdir
+    from tfgen.export import trained
 
     if flags.FLAGS.workdir or flags.FLAGS.record:
         raise UserError(
             '--model_dir measures an export and records nothing: leave '
             '--workdir and --record out'
         )
-    loaded = pretrained.load(source)
-    config = workdir.Config.from_dict(loaded.facts)
+    export = trained.load_export(flags.FLAGS.model_dir)
+    config = export.config
     examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
-    model = exported.stand_in(loaded.functions, config.build())
-    _measured(model, config, loaded.facts['step'], examples, settings)
+    model = exported.stand_in(export.functions, config.build())
+    _measured(model, config, export.step, examples, settings)
 
 
 def _measured(model, config, step, examples, settings):

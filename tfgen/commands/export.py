@@ -16,15 +16,14 @@ flags.DEFINE_string('model_dir', None, 'Folder that the server watches.')
 
 
 def main() -> None:
-    from tfgen.export import saved_model
-    from tfgen.training import workdir
+    from tfgen.export import saved_model, trained
 
     model_dir = cli.path(cli.required('model_dir'))
-    directory = cli.workdir()
-    config = workdir.read_config(directory)
-    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
-    model, step = config.restore(directory)
-    version = saved_model.export(model, config, step, examples, model_dir)
+    run = trained.load_run(cli.workdir())
+    examples = run.config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+    version = saved_model.export(
+        run.live, run.config, run.step, examples, model_dir
+    )
     print(version.resolve())
 
 

@@ -90,64 +90,64 @@ def main() -> None:
         kinds = [kind for kind in kinds if kind != 'history']
     if not kinds:
         return
-    functions, config, directory = _open()
+    model = _open()
     need = _NEED_DATA.intersection(kinds)
     if flags.FLAGS.given == 'samples':
         need.discard('completion')
-    if 'encode' in functions and _of_examples(config):
+    if 'encode' in model.functions and _of_examples(model):
         need |= _IN_CODES.intersection(kinds)
     examples = (
-        config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+        model.config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
         if need
         else None
     )
     for kind in kinds:
         output = flags.FLAGS.output
         if kind == 'projector':
-            folder = cli.path(output or str(directory / kind))
-            _write_projector(folder, functions, config, examples)
+            folder = cli.path(output or str(model.folder / kind))
+            _write_projector(folder, model, examples)
             continue
-        file = cli.path(output or str(directory / f'{kind}.png'))
+        file = cli.path(output or str(model.folder / f'{kind}.png'))
         if kind == 'map':
-            _write_map(file, functions, config, examples)
+            _write_map(file, model, examples)
         else:
-            drawn = _draw(kind, functions, config, labels, examples)
-            _write(file, functions, config, *drawn)
+            drawn = _draw(kind, model, labels, examples)
+            _write(file, model, *drawn)
             if kind in _MOVING:
-                _write_moving(file.with_suffix('.gif'), config, *drawn)
+                _write_moving(file.with_suffix('.gif'), model, *drawn)
         print(file)
 
 
-def _of_examples(config):
+def _of_examples(model):
     """Whether codes come from test examples: by --given, or without prior."""
     from tfgen.pictures import latent_space
 
     given = flags.FLAGS.given
     if given is None:
-        return not latent_space.has_prior(config)
+        return not latent_space.has_prior(model)
     return given == 'test'
 
 
-def _write_map(file, functions, config, examples):
+def _write_map(file, model, examples):
     from tfgen import storage
     from tfgen.pictures import latent_space
 
     method = flags.FLAGS.method
-    picture = latent_space.plane(functions, config, examples, method)
+    picture = latent_space.plane(model, examples, method)
     storage.write_picture(file, picture)
 
 
-def _write_projector(folder, functions, config, examples):
+def _write_projector(folder, model, examples):
     """Writes files that `tensorboard --logdir=FOLDER` shows."""
     from tfgen import storage
     from tfgen.pictures import latent_space
 
-    made = latent_space.projector(functions, config, examples)
+    made = latent_space.projector(model, examples)
     storage.write({folder / name: content for name, content in made.items()})
     print(folder)
 
 
-def _write_moving(file, config, drawn, columns, titles):
+def _write_moving(file, model, drawn, columns, titles):
     """Writes a GIF that moves along all rows at once, there and back."""
     from PIL import Image
 
@@ -156,25 +156,25 @@ def _write_moving(file, config, drawn, columns, titles):
     rows = drawn.reshape(-1, columns, *drawn.shape[1:])
     some = max(1, round(len(rows) ** 0.5))
     frames = [
-        Image.fromarray(config.spec.draw(rows[:, column], some).squeeze())
+        Image.fromarray(model.spec.draw(rows[:, column], some).squeeze())
         for column in [*range(columns), *range(columns - 2, 0, -1)]
     ]
     storage.write({file: plots.moving(frames, seconds=0.12)})
     print(file)
 
 
-def _write(file, functions, config, drawn, columns, titles):
+def _write(file, model, drawn, columns, titles):
     """Writes the picture and, if the spec wants it, a file per example."""
     from tfgen import storage
     from tfgen.pictures import completion
 
-    spec = config.spec
+    spec = model.spec
     picture = spec.draw(
         drawn,
         columns,
         titles,
-        completion.density(functions, config),
-        completion.score(functions, config),
+        completion.density(model),
+        completion.score(model),
     )
     if not spec.one_file_each:
         storage.write_picture(file, picture)
@@ -219,49 +219,44 @@ def _write_history(directory, strip):
     print(moving)
 
 
-def _draw(kind, functions, config, labels, examples):
+def _draw(kind, model, labels, examples):
     """Draws the examples, columns and titles of one --kind."""
     from tfgen.pictures import completion, latent_space
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed
     if kind == 'samples':
-        count = count or max(100, config.spec.shown)
-        return completion.samples(functions, config, labels, count, seed)
+        count = count or max(100, model.spec.shown)
+        return completion.samples(model, labels, count, seed)
     if kind == 'interpolation':
         return latent_space.interpolation(
-            functions,
-            config,
+            model,
             labels,
             seed,
-            examples if _of_examples(config) else None,
+            examples if _of_examples(model) else None,
             flags.FLAGS.spherical,
         )
     if kind in _IN_CODES:
-        codes = latent_space.Codes.of(functions, config, examples)
+        codes = latent_space.Codes.of(model, examples)
         draw = (
             latent_space.manifold
             if kind == 'manifold'
             else latent_space.traversal
         )
-        return draw(functions, config, codes, labels)
+        return draw(model, codes, labels)
     if kind == 'reconstruction':
-        return completion.reconstruction(functions, config, examples)
+        return completion.reconstruction(model, examples)
     if kind == 'styles':
-        return latent_space.styles(functions, config, examples)
+        return latent_space.styles(model, examples)
     if kind == 'attributes':
-        return latent_space.attributes(functions, config, examples, labels)
+        return latent_space.attributes(model, examples, labels)
     if kind == 'code_neighbours':
-        return latent_space.code_neighbours(
-            functions, config, examples, count or 20
-        )
+        return latent_space.code_neighbours(model, examples, count or 20)
     if kind == 'neighbours':
-        return completion.neighbours(
-            functions, config, examples, count or 20, seed
-        )
+        return completion.neighbours(model, examples, count or 20, seed)
     if flags.FLAGS.given == 'samples':
         examples = None
     return completion.completion(
-        functions, config, examples, count or 10, flags.FLAGS.tries, seed
+        model, examples, count or 10, flags.FLAGS.tries, seed
     )
 
 
@@ -284,21 +279,15 @@ def _labels():
 
 
 def _open():
-    """Returns the served functions, the run's config, and their folder."""
+    """Returns the TrainedModel of --workdir or --model_dir."""
     from tfgen.errors import UserError
-    from tfgen.export import saved_model, signatures
-    from tfgen.training import workdir
+    from tfgen.export import trained
 
     if bool(flags.FLAGS.workdir) == bool(flags.FLAGS.model_dir):
         raise UserError('pass either --workdir or --model_dir')
-    if flags.FLAGS.model_dir:
-        directory = cli.path(flags.FLAGS.model_dir)
-        functions, info = saved_model.load(directory)
-        return functions, workdir.Config.from_dict(info), directory
-    directory = cli.workdir()
-    config = workdir.read_config(directory)
-    model, _ = config.restore(directory)
-    return signatures.functions(model), config, directory
+    if flags.FLAGS.workdir:
+        return trained.load_run(flags.FLAGS.workdir)
+    return trained.load_export(flags.FLAGS.model_dir)
 
 
 def run() -> None:

@@ -1,69 +1,59 @@
 """Calls served functions with NumPy arrays; helpers of all pictures."""
 
-from collections.abc import Callable
-
 import numpy as np
-import tensorflow as tf
 
 from tfgen import plots
 from tfgen.errors import UserError
 
 COLUMNS = 10
-Functions = dict[str, Callable]
 # Examples, the number of columns of their grid, and titles; see plots.grid.
 Pictures = tuple[np.ndarray, int, list[str] | None]
 
 
-def call(functions, name, inputs):
-    """Calls a served function: name -> array, to name -> array."""
-    outputs = functions[name](**{k: tf.constant(v) for k, v in inputs.items()})
-    return {k: v.numpy() for k, v in outputs.items()}
-
-
-def decode(functions, config, z, labels):
+def decode(model, z, labels):
     """Decodes z [rows, columns, K], with one label per row, to examples.
 
     Returns:
       [rows * columns, ...], row after row.
     """
     inputs = {'z': z.reshape(-1, z.shape[-1]).astype(np.float32)}
-    row_labels = labels_of(config, labels, len(z))
+    row_labels = labels_of(model, labels, len(z))
     inputs |= {k: np.repeat(v, z.shape[1]) for k, v in row_labels.items()}
-    return call(functions, 'decode', inputs)[config.spec.key]
+    return model.call('decode', inputs)[model.spec.key]
 
 
-def labels_of(config, labels, count):
+def labels_of(model, labels, count):
     """Returns {'label': int32 [count]}, or {} for unconditional models.
 
     The labels repeat; by default they are all classes in turn.
     """
-    if not config.preset.conditional:
+    if not model.conditional:
         if labels is not None:
             raise UserError(
                 f'labels {list(labels)}: this model is not conditional, leave '
                 '--labels out'
             )
         return {}
-    classes = config.spec.num_classes
+    classes = model.spec.num_classes
     labels = list(range(classes)) if labels is None else list(labels)
     if any(not 0 <= label < classes for label in labels):
         raise UserError(f'labels {labels}: use 0 to {classes - 1}')
     return {'label': np.resize(labels, count).astype(np.int32)}
 
 
-def titles_of(config, labels):
+def titles_of(model, labels):
     """Returns the class names of labels as titles."""
-    return plots.titles(labels, config.spec.class_names)
+    return plots.titles(labels, model.spec.class_names)
 
 
-def real_examples(config, examples, count, repeat=True):
+def real_examples(model, examples, count, repeat=True):
     """Returns a batch of the first `count` test examples.
 
     If the split has fewer, they repeat; with repeat=False the batch is smaller.
     """
     batch = next(iter(examples.evaluation('test', count)))
     batch = {k: v.numpy() for k, v in batch.items()}
-    if not config.preset.conditional:
+    if not model.conditional:
         batch.pop('label', None)
     if not repeat:
         return batch
@@ -75,10 +65,10 @@ def in_rows(examples, columns=COLUMNS):
     return examples.reshape(-1, columns, *examples.shape[1:])
 
 
-def require(functions, name, kind):
+def require(model, name, kind):
     """Raises UserError unless the model serves a function."""
-    if name not in functions:
+    if name not in model.functions:
         raise UserError(
             f'this model cannot draw {kind}: it serves '
-            f'{", ".join(sorted(functions))}'
+            f'{", ".join(sorted(model.functions))}'
         )

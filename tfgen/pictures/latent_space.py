@@ -13,12 +13,11 @@ from tfgen import plots
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.evaluation import distances
+from tfgen.export.trained import TrainedModel
 from tfgen.models.contracts.latent import LatentVariableModel
 from tfgen.pictures.calls import (
     COLUMNS,
-    Functions,
     Pictures,
-    call,
     decode,
     in_rows,
     labels_of,
@@ -26,7 +25,6 @@ from tfgen.pictures.calls import (
     require,
     titles_of,
 )
-from tfgen.training.workdir import Config
 
 _MOST = 2000  # examples to encode, at most
 _TRAINING = 10_000  # training examples to search for neighbours, at most
@@ -38,35 +36,33 @@ class Codes:
     """Quantiles of each dimension of the codes.
 
     Attributes:
-      config: the config of the run.
+      model: its codes.
       sorted: [N, K], codes of examples, each dimension sorted by itself; None
         if the model has a prior.
     """
 
-    config: Config
+    model: TrainedModel
     sorted: np.ndarray | None = None
 
     @staticmethod
-    def of(
-        functions: Functions, config: Config, examples: Data | None
-    ) -> 'Codes':
+    def of(model: TrainedModel, examples: Data | None) -> 'Codes':
         """Takes the quantiles of the prior, or else of test examples."""
-        if has_prior(config):
-            return Codes(config)
-        require(functions, 'encode', 'codes')
-        batch = real_examples(config, examples, _MOST, repeat=False)
-        codes = np.sort(encode(functions, batch), axis=0)
+        if has_prior(model):
+            return Codes(model)
+        require(model, 'encode', 'codes')
+        batch = real_examples(model, examples, _MOST, repeat=False)
+        codes = np.sort(encode(model, batch), axis=0)
         if len(codes) < 2:
             raise UserError(
                 'the range of codes is that of test examples, and there is '
                 'one: add examples'
             )
-        return Codes(config, codes)
+        return Codes(model, codes)
 
     def quantiles(self, uniform: np.ndarray) -> np.ndarray:
         """Maps probabilities in (0, 1), [..., K], to codes [..., K]."""
         if self.sorted is None:
-            preset = self.config.preset
+            preset = self.model.config.preset
             return preset.model.prior_quantiles(uniform, preset.settings)
         last = len(self.sorted) - 1
         rows = np.round(uniform * last).astype(int)
@@ -75,20 +71,19 @@ class Codes:
         ).reshape(uniform.shape)
 
 
-def has_prior(config: Config) -> bool:
+def has_prior(model: TrainedModel) -> bool:
     """Whether the model of a run has a prior from which codes are drawn."""
-    return issubclass(config.preset.model, LatentVariableModel)
+    return issubclass(model.config.preset.model, LatentVariableModel)
 
 
-def encode(functions: Functions, batch: dict) -> np.ndarray:
+def encode(model: TrainedModel, batch: dict) -> np.ndarray:
     """Returns the codes of a batch, [N, K]: z, or the mean of q(z|x)."""
-    found = call(functions, 'encode', batch)
+    found = model.call('encode', batch)
     return found['z'] if 'z' in found else found['mean']
 
 
 def interpolation(
-    functions: Functions,
-    config: Config,
+    model: TrainedModel,
     labels: Sequence[int] | None,
     seed: int,
     examples: Data | None = None,
@@ -102,21 +97,21 @@ def interpolation(
       spherical: interpolate along the arc, on which the length of z changes
         evenly (White 2016, section 2.1), instead of the straight line.
     """
-    require(functions, 'interpolate', 'interpolation')
+    require(model, 'interpolate', 'interpolation')
     if examples is None:
-        if not has_prior(config):
+        if not has_prior(model):
             raise UserError(
                 'this model has no prior of codes: interpolate with '
                 '--given=test'
             )
-        size = _size(config)
+        size = _size(model)
         uniform = np.random.default_rng(seed).random([2, COLUMNS, size])
-        ends = Codes(config).quantiles(uniform)
-        shown = labels_of(config, labels, COLUMNS)
+        ends = Codes(model).quantiles(uniform)
+        shown = labels_of(model, labels, COLUMNS)
     else:
-        require(functions, 'encode', 'interpolation of examples')
-        batch = real_examples(config, examples, 2 * COLUMNS)
-        ends = encode(functions, batch).reshape(COLUMNS, 2, -1).swapaxes(0, 1)
+        require(model, 'encode', 'interpolation of examples')
+        batch = real_examples(model, examples, 2 * COLUMNS)
+        ends = encode(model, batch).reshape(COLUMNS, 2, -1).swapaxes(0, 1)
         shown = {k: v[::2] for k, v in batch.items() if k == 'label'}
     inputs = {
         'z': np.repeat(ends[0], COLUMNS, axis=0).astype(np.float32),
@@ -127,15 +122,14 @@ def interpolation(
         'spherical': np.full(COLUMNS**2, int(spherical), np.int32),
     }
     inputs |= {k: np.repeat(v, COLUMNS) for k, v in shown.items()}
-    drawn = call(functions, 'interpolate', inputs)[config.spec.key]
+    drawn = model.call('interpolate', inputs)[model.spec.key]
     labels = shown.get('label')
     named = None if labels is None else np.repeat(labels, COLUMNS)
-    return drawn, COLUMNS, titles_of(config, named)
+    return drawn, COLUMNS, titles_of(model, named)
 
 
 def traversal(
-    functions: Functions,
-    config: Config,
+    model: TrainedModel,
     codes: Codes,
     labels: Sequence[int] | None,
     most: int = 20,
@@ -145,22 +139,21 @@ def traversal(
     It goes from its 5% quantile to its 95% quantile. The other dimensions are
     at their medians. At most `most` dimensions are drawn, with one label.
     """
-    require(functions, 'decode', 'traversal')
-    size = _size(config)
+    require(model, 'decode', 'traversal')
+    size = _size(model)
     rows = min(size, most)
     uniform = np.full([rows, COLUMNS, size], 0.5)
     uniform[range(rows), :, range(rows)] = np.linspace(0.05, 0.95, COLUMNS)
-    label = _one_label(config, labels)
+    label = _one_label(model, labels)
     return (
-        decode(functions, config, codes.quantiles(uniform), label),
+        decode(model, codes.quantiles(uniform), label),
         COLUMNS,
         None,
     )
 
 
 def manifold(
-    functions: Functions,
-    config: Config,
+    model: TrainedModel,
     codes: Codes,
     labels: Sequence[int] | None,
     size: int = 20,
@@ -171,44 +164,43 @@ def manifold(
     that equal steps have equal probability (Kingma and Welling 2014,
     appendix A).
     """
-    require(functions, 'decode', 'manifold')
-    if _size(config) < 2:
+    require(model, 'decode', 'manifold')
+    if _size(model) < 2:
         raise UserError('a manifold needs latent_size 2 or more')
-    uniform = np.full([size, size, _size(config)], 0.5)
+    uniform = np.full([size, size, _size(model)], 0.5)
     uniform[..., 0] = (np.arange(size) + 0.5) / size
     uniform[..., 1] = 1.0 - uniform[..., 0].T
-    label = _one_label(config, labels)
+    label = _one_label(model, labels)
     z = codes.quantiles(uniform)
-    return decode(functions, config, z, label), size, None
+    return decode(model, z, label), size, None
 
 
-def styles(functions: Functions, config: Config, examples: Data) -> Pictures:
+def styles(model: TrainedModel, examples: Data) -> Pictures:
     """Draws test images, each followed by all labels in its style.
 
     z is the code of the image and its label. It is decoded with each label, as
     in the notes' example of the other digit.
     """
-    require(functions, 'encode', 'styles')
-    if not config.preset.conditional:
+    require(model, 'encode', 'styles')
+    if not model.conditional:
         raise UserError(
             'styles needs a conditional model: train with '
             '--set conditional=true'
         )
-    batch = real_examples(config, examples, COLUMNS)
-    mean = encode(functions, batch)
-    classes = config.spec.num_classes
+    batch = real_examples(model, examples, COLUMNS)
+    mean = encode(model, batch)
+    classes = model.spec.num_classes
     z = np.repeat(mean[None], classes, axis=0)
-    decoded = decode(functions, config, z, range(classes))
-    decoded = decoded.reshape(classes, -1, *config.spec.shape)
-    real = batch[config.spec.key]
+    decoded = decode(model, z, range(classes))
+    decoded = decoded.reshape(classes, -1, *model.spec.shape)
+    real = batch[model.spec.key]
     grid = np.concatenate([real[None], decoded]).swapaxes(0, 1)
-    named = ['test image', *titles_of(config, range(classes))] * len(grid)
-    return grid.reshape(-1, *config.spec.shape), classes + 1, named
+    named = ['test image', *titles_of(model, range(classes))] * len(grid)
+    return grid.reshape(-1, *model.spec.shape), classes + 1, named
 
 
 def attributes(
-    functions: Functions,
-    config: Config,
+    model: TrainedModel,
     examples: Data,
     labels: Sequence[int] | None,
 ) -> Pictures:
@@ -221,8 +213,8 @@ def attributes(
     Args:
       labels: the class of the examples, then the other; default 0 and 1.
     """
-    require(functions, 'encode', 'attributes')
-    if config.preset.conditional or config.spec.num_classes < 2:
+    require(model, 'encode', 'attributes')
+    if model.conditional or model.spec.num_classes < 2:
         raise UserError(
             'attributes need two classes, and a model that is not told of '
             'them: use --kind=styles, or train with --set conditional=false'
@@ -231,7 +223,7 @@ def attributes(
     if len(labels) != 2:
         raise UserError(f'labels {labels}: attributes take two, from and to')
     first, last = labels
-    codes, seen, real = _coded(functions, config, examples, 'test')
+    codes, seen, real = _coded(model, examples, 'test')
     known = sorted({*seen.tolist()})
     for label in (first, last):
         if label not in known:
@@ -243,22 +235,22 @@ def attributes(
     chosen = np.flatnonzero(seen == first)[:COLUMNS]
     weights = np.linspace(0, 1.5, COLUMNS - 1)
     z = codes[chosen][:, None] + weights[:, None] * step
-    drawn = decode(functions, config, z, None)
-    drawn = drawn.reshape(len(chosen), -1, *config.spec.shape)
+    drawn = decode(model, z, None)
+    drawn = drawn.reshape(len(chosen), -1, *model.spec.shape)
     grid = np.concatenate([real[chosen][:, None], drawn], axis=1)
-    return grid.reshape(-1, *config.spec.shape), COLUMNS, None
+    return grid.reshape(-1, *model.spec.shape), COLUMNS, None
 
 
 def code_neighbours(
-    functions: Functions, config: Config, examples: Data, count: int
+    model: TrainedModel, examples: Data, count: int
 ) -> Pictures:
     """Draws test examples above their nearest training examples.
 
     Below each row of test examples are the nearest by code, then by value.
     """
-    require(functions, 'encode', 'code neighbours')
-    codes, _, real = _coded(functions, config, examples, 'test', count)
-    known, _, training = _coded(functions, config, examples, 'train', _TRAINING)
+    require(model, 'encode', 'code neighbours')
+    codes, _, real = _coded(model, examples, 'test', count)
+    known, _, training = _coded(model, examples, 'train', _TRAINING)
     by_code, _ = distances.nearest(codes, known)
     by_value, _ = distances.nearest(
         real.reshape(len(real), -1), training.reshape(len(training), -1)
@@ -270,12 +262,10 @@ def code_neighbours(
         for x in (real, training[by_code], training[by_value])
     ]
     rows = np.stack([in_rows(x, columns) for x in found], axis=1)
-    return rows.reshape(-1, *config.spec.shape), columns, None
+    return rows.reshape(-1, *model.spec.shape), columns, None
 
 
-def plane(
-    functions: Functions, config: Config, examples: Data, method: str
-) -> np.ndarray:
+def plane(model: TrainedModel, examples: Data, method: str) -> np.ndarray:
     """Draws the codes of test examples as a scatter plot.
 
     Args:
@@ -285,14 +275,14 @@ def plane(
     Returns:
       uint8 [side, side, 3]; one colour per label.
     """
-    require(functions, 'encode', 'a map of codes')
-    codes, labels, _ = _coded(functions, config, examples, 'test')
+    require(model, 'encode', 'a map of codes')
+    codes, labels, _ = _coded(model, examples, 'test')
     codes = codes - codes.mean(0)
     if codes.shape[1] != 2:
         codes = _projected(codes, method)
     # If all codes are equal, the quantile is 0 and any extent will do.
     extent = 1.1 * float(np.quantile(np.abs(codes), 0.999)) or 1.0
-    return plots.scatter(codes, extent, titles_of(config, labels))
+    return plots.scatter(codes, extent, titles_of(model, labels))
 
 
 def _projected(codes, method):
@@ -316,24 +306,22 @@ def _projected(codes, method):
     return places.fit_transform(codes)
 
 
-def projector(
-    functions: Functions, config: Config, examples: Data
-) -> dict[str, bytes]:
+def projector(model: TrainedModel, examples: Data) -> dict[str, bytes]:
     """Returns the files for TensorBoard's embedding projector: name -> bytes.
 
     They hold the codes of test examples, their labels and, for images, the
     pictures.
     """
-    require(functions, 'encode', 'a map of codes')
-    codes, labels, real = _coded(functions, config, examples, 'test')
+    require(model, 'encode', 'a map of codes')
+    codes, labels, real = _coded(model, examples, 'test')
     lines = ['\t'.join(f'{x:.6g}' for x in code) for code in codes]
     files = {'codes.tsv': '\n'.join(lines).encode()}
     settings = ['tensor_path: "codes.tsv"', 'tensor_name: "codes"']
     if labels is not None:
-        named = titles_of(config, labels)
+        named = titles_of(model, labels)
         files['labels.tsv'] = '\n'.join(named).encode()
         settings.append('metadata_path: "labels.tsv"')
-    spec = config.spec
+    spec = model.spec
     if spec.ending == 'png':
         # The projector expects a square of sprites, row by row.
         side = int(np.ceil(np.sqrt(len(real))))
@@ -352,7 +340,7 @@ def projector(
     return files
 
 
-def _coded(functions, config, examples, split, most=_MOST):
+def _coded(model, examples, split, most=_MOST):
     """Encodes the first `most` examples of a split.
 
     Returns:
@@ -362,22 +350,22 @@ def _coded(functions, config, examples, split, most=_MOST):
     for batch in examples.evaluation(split, 500, most):
         batch = {k: v.numpy() for k, v in batch.items()}
         labels.append(batch.get('label'))
-        if not config.preset.conditional:
+        if not model.conditional:
             batch.pop('label', None)
-        codes.append(encode(functions, batch))
-        real.append(batch[config.spec.key])
+        codes.append(encode(model, batch))
+        real.append(batch[model.spec.key])
     labels = None if labels[0] is None else np.concatenate(labels)
     return np.concatenate(codes), labels, np.concatenate(real)
 
 
-def _size(config):
+def _size(model):
     """Returns K, the number of dimensions of a code."""
-    preset = config.preset
+    preset = model.config.preset
     return preset.model.code_size(preset.settings)
 
 
-def _one_label(config, labels):
+def _one_label(model, labels):
     """Returns the first label, by default 0; None for unconditional models."""
     if labels is None:
-        return [0] if config.preset.conditional else None
+        return [0] if model.conditional else None
     return labels[:1]
