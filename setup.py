@@ -6,8 +6,12 @@ Why each dependency is there:
   importlib_resources    tensorflow-datasets imports it without declaring it
   absl-py                flags of the scripts
   numpy, pillow          arrays and picture files
-  scikit-learn           ships the embedded digits; linear machines
+  scikit-learn           ships the embedded digits; neighbours, distances,
+                         t-SNE, linear machines
   tensorboard            reads the summaries that training writes
+  tqdm                   the progress line (TFDS needs it, too)
+  filelock               one training at a time in a workdir; its lock ends
+                         with the process
 """
 
 from pathlib import Path
@@ -53,6 +57,8 @@ setup(
         'pillow>=10.1',
         'scikit-learn>=1.5',
         'tensorboard>=2.20',
+        'tqdm>=4.66',
+        'filelock>=3.20',
     ],
     extras_require={
         # Warm-up records of an export; clients over gRPC.

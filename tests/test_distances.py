@@ -89,13 +89,13 @@ def test_neighbours_equal_an_explicit_search():
     apart = np.linalg.norm(queries[:, None] - points, axis=-1)
     which, far = distances.nearest(queries, points)
     np.testing.assert_array_equal(which, apart.argmin(1))
-    np.testing.assert_allclose(far, apart.min(1), rtol=1e-4)
+    np.testing.assert_allclose(far, apart.min(1), rtol=1e-6)
     own = np.linalg.norm(points[:, None] - points, axis=-1)
     np.testing.assert_allclose(
-        distances.radii(points, 3), np.sort(own, axis=1)[:, 3] ** 2, rtol=1e-3
+        distances.radii(points, 3), np.sort(own, axis=1)[:, 3], rtol=1e-6
     )
     np.testing.assert_allclose(
-        distances.mean_pair(points), own.sum() / (300 * 299), rtol=1e-4
+        distances.mean_pair(points), own.sum() / (300 * 299), rtol=1e-6
     )
 
 

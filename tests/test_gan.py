@@ -148,7 +148,7 @@ def test_dropout_differs_between_real_and_fake():
     model = _model(dropout=0.5)
     image = tf.constant(RNG.random([4, 8, 8, 1]), tf.float32)
     noise = _noise(4)
-    judge = model._judge({'image': image}, noise)
+    judge = model._judge({'image': image}, noise, None)
     real, fake = judge([image], 'real'), judge([image], 'fake')
     assert np.abs(real - fake).min() > 0
     np.testing.assert_array_equal(model.score(image), model.score(image))

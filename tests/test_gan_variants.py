@@ -228,9 +228,9 @@ def test_a_bigan_judges_pairs():
     np.testing.assert_allclose(
         z, mean + eps * tf.exp(0.5 * logvar), rtol=1e-5, atol=1e-6
     )
-    made, prior = model._fake(batch, noise)
+    made, prior = model._fake(batch, noise, None)
     np.testing.assert_array_equal(made, model.generate(prior))
-    judge = model._judge(batch, noise)
+    judge = model._judge(batch, noise, None)
     assert np.abs(judge([x, z]) - judge([x, z + 1.0])).min() > 0
     # The encoder's loss is the discriminator's, with the labels exchanged.
     terms = model.generator_loss_terms(batch, noise)

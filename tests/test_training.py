@@ -352,16 +352,23 @@ def test_progress_rewrites_its_line_on_a_terminal():
         def isatty(self):
             return True
 
-    for stream, mark in ((Terminal(), '\r'), (io.StringIO(), '\n')):
+    for stream, mark, shown in (
+        (Terminal(), '\r', 3),  # the last line again, with the mean pace
+        (io.StringIO(), '\n', 2),
+    ):
         progress = Progress(0, 100, 32, stream)
         time.sleep(0.01)
         progress.show(10, {'model/rate': 1.5})
+        time.sleep(0.01)
         progress.show(20, {'model/rate': 1.25})
+        assert progress.examples_per_second > 0
         progress.close()
         text = stream.getvalue()
-        assert text.count(mark) == 2
-        assert 'step 20/100  model/rate 1.25' in text
-        assert 'examples/s' in text and 'left' in text
+        assert text.count(mark) == shown
+        *_, last = text.strip().replace('\r', '\n').splitlines()
+        assert re.fullmatch(
+            r'step 20/100  \d+ examples/s  [\d:]+ left, model/rate 1.25 *', last
+        )
 
 
 def test_a_profile_is_written_and_changes_nothing(

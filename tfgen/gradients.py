@@ -19,10 +19,6 @@ def with_gradients(
     (Eager mode has only the tape.) A loss that contains a gradient, such as a
     gradient penalty, computes it with this function as well.
 
-    Some layers pass their input through tf.identity. It made pairs before this
-    function existed. Now it decides which two gradients are added first, and
-    thereby keeps the last bit of earlier runs.
-
     Args:
       function: takes no arguments. It returns a total, which is differentiated,
         and any other result. It is called once.

@@ -17,7 +17,7 @@ from PIL import Image
 from tfgen.errors import UserError
 
 # In the paths of checkpoints, TensorFlow reads these letters as a pattern.
-PATTERN = frozenset('*?[]\\')
+_PATTERN = frozenset('*?[]\\')
 # Errors of a path that something else occupies.
 _TAKEN = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _DISK = (
@@ -38,7 +38,7 @@ _ADDRESS = re.compile(r'\s*[A-Za-z][A-Za-z0-9+.-]+:/')
 
 
 def local(
-    path: str | os.PathLike, utf8: bool = True, remedy: str = ''
+    path: str | os.PathLike, tensorflow: bool = True, remedy: str = ''
 ) -> pathlib.Path:
     """Checks that a path is local and usable, and expands ~.
 
@@ -46,7 +46,8 @@ def local(
 
     Args:
       path: need not exist.
-      utf8: whether TensorFlow will use the path; it accepts only UTF-8.
+      tensorflow: whether TensorFlow will use the path. It accepts only UTF-8,
+        and takes some letters for a pattern.
       remedy: advice for a user who has no home for ~.
 
     Raises:
@@ -67,7 +68,12 @@ def local(
             f'{text!r} is of no home, for this user has none: {remedy}, or set '
             'HOME'
         )
-    _require_encoding(place, utf8)
+    _require_encoding(place, tensorflow)
+    if tensorflow and not _PATTERN.isdisjoint(place):
+        raise UserError(
+            f'{place!r} has one of {" ".join(sorted(_PATTERN))} in it, which '
+            'TensorFlow reads as a pattern: name another path'
+        )
     try:
         os.stat(os.path.join(place, _ROOM * 'x'))
     except (FileNotFoundError, NotADirectoryError):
@@ -188,25 +194,6 @@ def encode_picture(file: pathlib.Path, image: np.ndarray) -> bytes:
             '.png'
         ) from None
     return buffer.getvalue()
-
-
-@contextlib.contextmanager
-def plain(directory: pathlib.Path):
-    """A path to the folder that TensorFlow does not read as a pattern."""
-    if PATTERN.isdisjoint(str(directory)):
-        yield directory
-        return
-    # TMPDIR itself may be a path that TensorFlow reads as a pattern.
-    places = (tempfile.gettempdir(), '/tmp', '/var/tmp', os.getcwd())
-    usable = (
-        p for p in places if PATTERN.isdisjoint(p) and os.access(p, os.W_OK)
-    )
-    with tempfile.TemporaryDirectory(
-        prefix='tfgen-', dir=next(usable, None)
-    ) as place:
-        link = pathlib.Path(place) / 'link'
-        link.symlink_to(directory.resolve(), target_is_directory=True)
-        yield link
 
 
 def versions(folder: pathlib.Path) -> dict[int, pathlib.Path]:

@@ -202,7 +202,7 @@ def load_text(
     if name == 'numerals':
         source, alphabet = open_numerals(text_length)
     elif prefix in _TEXTS and path:
-        path = storage.local(path, utf8=False)
+        path = storage.local(path, tensorflow=False)
         source, alphabet = _TEXTS[prefix](path, text_length)
     else:
         raise UserError(
@@ -278,4 +278,4 @@ def absolute(name: str) -> str | None:
     prefix, _, path = name.partition(':')
     if prefix not in (*readers.PATHS, *_TEXTS):
         return None
-    return f'{prefix}:{os.path.abspath(storage.local(path, utf8=False))}'
+    return f'{prefix}:{os.path.abspath(storage.local(path, tensorflow=False))}'

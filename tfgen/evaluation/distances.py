@@ -1,15 +1,19 @@
 """Distances between samples and data: pure functions of their features.
 
 They take features as float arrays [N, F] by keyword, `real=` and `generated=`,
-because half of the functions are not symmetric. They compute in float64, but
-distances between neighbours in float32.
+because half of the functions are not symmetric. They compute in float64.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
+from sklearn.metrics import (
+    pairwise_distances_argmin_min,
+    pairwise_distances_chunked,
+)
+from sklearn.neighbors import NearestNeighbors
 
-_CHUNK = 1024  # rows whose distances to all others are in memory at once
+_CHUNK = 1024  # rows whose kernels with all others are in memory at once
 
 
 def frechet(*, real: np.ndarray, generated: np.ndarray) -> float:
@@ -55,12 +59,12 @@ def precision_and_recall(
     """
     of_real = radii(real, neighbours)
     of_generated = radii(generated, neighbours)
-    in_real = np.zeros(len(generated), bool)
-    in_generated = np.zeros(len(real), bool)
-    for rows, distances in _distances(generated, real):
-        in_real[rows] = (distances <= of_real).any(axis=1)
+    in_real, in_generated = [], np.zeros(len(real), bool)
+    for distances in _distances(generated, real):
+        rows = slice(len(in_real), len(in_real) + len(distances))
+        in_real.extend((distances <= of_real).any(axis=1))
         in_generated |= (distances <= of_generated[rows, None]).any(axis=0)
-    return float(in_real.mean()), float(in_generated.mean())
+    return float(np.mean(in_real)), float(in_generated.mean())
 
 
 def density_and_coverage(
@@ -76,7 +80,7 @@ def density_and_coverage(
     """
     of_real = radii(real, neighbours)
     count, covered = 0, np.zeros(len(real), bool)
-    for _, distances in _distances(generated, real):
+    for distances in _distances(generated, real):
         inside = distances <= of_real
         count += int(inside.sum())
         covered |= inside.any(axis=0)
@@ -99,49 +103,26 @@ def inception_score(probabilities: np.ndarray) -> float:
 
 def nearest(queries: np.ndarray, points: np.ndarray) -> tuple:
     """Index of the point nearest to each query, and its distance: [N], [N]."""
-    found = [
-        (distances.argmin(axis=1), distances.min(axis=1))
-        for _, distances in _distances(queries, points)
-    ]
-    which, squares = (
-        np.concatenate(parts) for parts in zip(*found, strict=True)
-    )
-    return which, np.sqrt(squares)
+    return pairwise_distances_argmin_min(_flat(queries), _flat(points))
 
 
 def mean_pair(points: np.ndarray) -> float:
     """The mean distance between two different points of [N, F]."""
-    total = sum(np.sqrt(d).sum() for _, d in _distances(points, points))
+    total = sum(d.sum(dtype=np.float64) for d in _distances(points, points))
     return float(total / (len(points) * (len(points) - 1)))
 
 
 def radii(points: np.ndarray, neighbours: int) -> np.ndarray:
-    """The squared distance of each point to its k-th neighbour: [N]."""
-    return np.concatenate(
-        [
-            # Place 0 is the point itself.
-            np.partition(distances, neighbours, axis=1)[:, neighbours]
-            for _, distances in _distances(points, points)
-        ]
-    )
+    """The distance of each point to its k-th neighbour: [N]."""
+    points = _flat(points)
+    search = NearestNeighbors(n_neighbors=neighbours, algorithm='brute')
+    distances, _ = search.fit(points).kneighbors()
+    return distances[:, -1]
 
 
-def _distances(a, b) -> Iterator[tuple[slice, np.ndarray]]:
-    """Squared distances of `a` to `b`, some rows of `a` at a time.
-
-    Yields:
-      The slice of rows, and distances [rows, len(b)].
-    """
-    a, b = (np.asarray(x, np.float32).reshape(len(x), -1) for x in (a, b))
-    # Centred first: squares of points far from the origin lose digits.
-    middle = b.mean(axis=0)
-    a, b = a - middle, b - middle
-    squares = np.square(b).sum(axis=1)
-    for first in range(0, len(a), _CHUNK):
-        rows = slice(first, first + _CHUNK)
-        own = np.square(a[rows]).sum(axis=1, keepdims=True)
-        distances = np.maximum(own + squares - 2.0 * (a[rows] @ b.T), 0.0)
-        yield rows, distances
+def _distances(a, b) -> Iterator[np.ndarray]:
+    """Distances of `a` to `b`, some rows of `a` at a time: [rows, len(b)]."""
+    return pairwise_distances_chunked(_flat(a), _flat(b))
 
 
 def _mean_kernel(a, b, same):
@@ -164,4 +145,9 @@ def _root(matrix):
 
 def _float64(*arrays):
     """The arrays as float64 [N, F]."""
-    return (np.asarray(a, np.float64).reshape(len(a), -1) for a in arrays)
+    return (_flat(a).astype(np.float64) for a in arrays)
+
+
+def _flat(array):
+    """[N, ...] -> [N, F]."""
+    return np.asarray(array).reshape(len(array), -1)

@@ -100,8 +100,7 @@ def of_saved_model(path: pathlib.Path) -> Features:
         versions = [f for f in folder.iterdir() if f.name.isdecimal()]
         folder = max(versions, key=lambda f: int(f.name), default=folder)
     try:
-        with storage.plain(folder) as plain:
-            loaded = tf.saved_model.load(str(plain))
+        loaded = tf.saved_model.load(str(folder))
         names = loaded.signatures.keys()
         name = 'features' if 'features' in names else 'serving_default'
         function = loaded.signatures[name]

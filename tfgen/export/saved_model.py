@@ -56,12 +56,6 @@ def export(
       RuntimeError: the saved model differs from the live one.
     """
     model_dir = storage.local(model_dir)
-    if not storage.PATTERN.isdisjoint(str(model_dir)):
-        raise UserError(
-            f'model_dir {str(model_dir)!r} has one of '
-            f'{" ".join(sorted(storage.PATTERN))} in it, which a server reads '
-            'as a pattern: name another folder with --model_dir'
-        )
     functions = signatures.functions(model)
     with _staged(model_dir) as staging:
         _save(model, functions, staging)
@@ -143,8 +137,7 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
             '--model_dir of scripts/export.py'
         )
     try:
-        with storage.plain(found[0]) as folder:
-            loaded = tf.saved_model.load(str(folder))
+        loaded = tf.saved_model.load(str(found[0]))
         info = json.loads((found[0] / INFO).read_text())
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(

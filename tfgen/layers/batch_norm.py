@@ -52,7 +52,6 @@ class BatchNorm(keras.layers.Layer):
     def _batch_statistics(self, x):
         """Mean and variance of the global batch, [C]; moves the averages."""
         axes = list(range(len(x.shape) - 1))
-        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         moments = tf.stack(
             [tf.reduce_mean(x, axes), tf.reduce_mean(tf.square(x), axes)]
         )

@@ -117,13 +117,11 @@ class GatedStacks(PixelLayer):
             )
 
     def call(self, x):
-        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         v = tf.pad(x[:, :-1], [[0, 0], [1, 0], [0, 0], [0, 0]])
         h, added = x, 0.0
         for vertical, link, horizontal, outputs in self._parts():
             z = tf.pad(v, [[0, 0], [1, 0], [1, 1], [0, 0]])
             z = tf.nn.conv2d(z, vertical.kernel, 1, 'VALID') + vertical.bias
-            h = tf.identity(h)
             gates = tf.pad(h, [[0, 0], [0, 0], [1, 0], [0, 0]])
             gates = tf.nn.conv2d(gates, horizontal.kernel[None], 1, 'VALID')
             y = outputs(gated(gates + horizontal.bias + link(z)))

@@ -152,7 +152,6 @@ class RowLSTM(PixelLayer):
     def call(self, x):
         batch, height, width, features = x.shape
         batch = tf.shape(x)[0] if batch is None else batch
-        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         left = tf.pad(x[:, :, :-1], [[0, 0], [0, 0], [1, 0], [0, 0]])
         both = tf.transpose(tf.concat([left, x], axis=-1), [1, 2, 0, 3])
         y = line_scans.line_lstm_scan(
@@ -225,7 +224,6 @@ class DiagonalBiLSTM(PixelLayer):
         self.outputs = _outputs(units, features, channels, bias=False)
 
     def call(self, x):
-        x = tf.identity(x)  # fixes the order of gradients; see gradients.py
         y = _diagonal_scan(
             tf.stack([x, tf.reverse(x, [2])]),
             tf.stack([i.kernel for i in self.inputs]),

@@ -2,9 +2,11 @@
 
 They are pure functions of a network and of noise. A discriminator is given as a
 function of a list of tensors, because that of a BiGAN takes two. Each penalty
-gives one number per example, without its weight.
+gives one number per example, without its weight. `PENALTIES` is the table of
+all; a new penalty is a new entry.
 """
 
+import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 
@@ -148,6 +150,76 @@ def pulling_away(features: tf.Tensor) -> tf.Tensor:
     pairs = total * tf.reduce_sum(tf.matmul(unit, second) * unit, axis=1)
     # A single row has no others, and the divisor must not be 0.
     return (pairs - 1.0) / tf.maximum(total - 1.0, 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Game:
+    """What a penalty may use of a GAN and of a batch.
+
+    Attributes:
+      score: the discriminator.
+      real, fake: the tensors that it judges; `real` is None in the loss of the
+        generator.
+      features: the last hidden layer of the discriminator, tensors -> [B, F].
+      generate: [B, K] -> samples [B, ...], as the discriminator sees them.
+      draw_z: draws z from the prior, [B, K].
+      noise: one row per example.
+    """
+
+    score: Score
+    real: Sequence[tf.Tensor] | None
+    fake: Sequence[tf.Tensor]
+    features: Callable[[Sequence[tf.Tensor]], tf.Tensor]
+    generate: Callable[[tf.Tensor], tf.Tensor]
+    draw_z: Callable[[], tf.Tensor]
+    noise: Noise
+
+
+@dataclasses.dataclass(frozen=True)
+class Penalty:
+    """A penalty in the loss of one network.
+
+    Attributes:
+      weight: the default.
+      network: 'discriminator' or 'generator'.
+      compute: Game -> [B]; None for a constraint on the weights.
+      cross_replica: whether it uses cross-example statistics.
+    """
+
+    weight: float
+    network: str
+    compute: Callable[[Game], tf.Tensor] | None
+    cross_replica: bool = False
+
+
+# The weights are those of the papers that propose the penalties; the weight of
+# 'orthonormal' is ours.
+PENALTIES = {
+    'weight_clipping': Penalty(0.01, 'discriminator', None),
+    'gradient_penalty': Penalty(
+        10.0,
+        'discriminator',
+        lambda g: gradient_penalty(g.score, g.real, g.fake, g.noise),
+    ),
+    'r1': Penalty(10.0, 'discriminator', lambda g: r1(g.score, g.real)),
+    'dragan': Penalty(
+        10.0,
+        'discriminator',
+        lambda g: dragan(g.score, g.real, g.noise),
+        cross_replica=True,
+    ),
+    'orthonormal': Penalty(
+        1.0,
+        'generator',
+        lambda g: orthonormal(g.generate, g.draw_z(), g.noise.scope('tangent')),
+    ),
+    'pulling_away': Penalty(
+        0.1,
+        'generator',
+        lambda g: pulling_away(g.features(g.fake)),
+        cross_replica=True,
+    ),
+}
 
 
 def _at(a, b, share):

@@ -46,7 +46,7 @@ class BiGAN(GAN):
             z = z + eps * tf.exp(0.5 * logvar)
         return [self._seen(example), z]
 
-    def _fake(self, batch, noise, training=True):
+    def _fake(self, batch, noise, given, training=True):
         z = self.draw_prior(noise)
         label = batch.get('label')
         return [self._seen(self.generate(z, label, training=training)), z]

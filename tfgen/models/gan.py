@@ -15,7 +15,9 @@ from tfgen.arguments import Count, Positive, Share, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
 from tfgen.layers import networks, normalised
-from tfgen.losses import adversarial, penalties
+from tfgen.losses import adversarial
+from tfgen.losses.penalties import PENALTIES, Game
+from tfgen.models import priors
 from tfgen.models.contracts.latent import LatentVariableModel
 from tfgen.models.contracts.model import Signature, concat_features
 from tfgen.models.contracts.unrolling import unrolled
@@ -27,19 +29,6 @@ from tfgen.models.contracts.updates import (
     Update,
 )
 from tfgen.noise import Noise
-
-# Weights of the penalties in the papers that propose them; the weight of
-# 'orthonormal' is ours.
-WEIGHTS = {
-    'weight_clipping': 0.01,
-    'gradient_penalty': 10.0,
-    'r1': 10.0,
-    'dragan': 10.0,
-    'orthonormal': 1.0,
-    'pulling_away': 0.1,
-}
-# Penalties that use cross-example statistics.
-_TOGETHER = ('dragan', 'pulling_away')
 
 
 class GAN(LatentVariableModel):
@@ -62,9 +51,7 @@ class GAN(LatentVariableModel):
         hidden layer of a dcgan's G. Without it, a G of more than two
         up-samplings may ignore z; all samples are then equal.
       latent_size: K.
-      prior: of z: 'normal', N(0, 1); 'uniform' in (-1, 1); 'mixture', ten
-        equally probable normals of deviation 0.15, whose means lie in (-1, 1)
-        (Ben-Yosef and Weinshall 2018).
+      prior: of z; see priors.
       loss: see adversarial.
       margin: m of loss 'margin'.
       penalty: see penalties. 'orthonormal' and 'pulling_away' act on G, the
@@ -95,10 +82,10 @@ class GAN(LatentVariableModel):
         discriminator: Literal['score', 'energy'] = 'score',
         self_modulation: bool = False,
         latent_size: Size = 64,
-        prior: Literal['normal', 'uniform', 'mixture'] = 'normal',
+        prior: Literal[*priors.PRIORS] = 'normal',
         loss: Literal[*adversarial.LOSSES] = 'non_saturating',
         margin: Positive = 1.0,
-        penalty: Literal['none', *WEIGHTS] = 'none',
+        penalty: Literal['none', *PENALTIES] = 'none',
         penalty_weight: Positive | None = None,
         unrolled_steps: Count = 0,
         spectral_norm: bool = False,
@@ -115,7 +102,8 @@ class GAN(LatentVariableModel):
         self.discriminator_updates = discriminator_updates
         self.discriminator_rate = discriminator_rate
         self.penalty = penalty
-        self.penalty_weight = penalty_weight or WEIGHTS.get(penalty)
+        known = PENALTIES.get(penalty)
+        self.penalty_weight = penalty_weight or (known and known.weight)
         clip = self.penalty_weight if penalty == 'weight_clipping' else None
         regularization = networks.Regularization(spectral_norm, clip, dropout)
         self._network = network
@@ -153,10 +141,11 @@ class GAN(LatentVariableModel):
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
         """Whether rows interact: by batch norm, unrolling or the penalty."""
+        penalty = PENALTIES.get(settings['penalty'])
         return bool(
             (settings['network'] == 'dcgan' and cls._batch_norm)
             or settings['unrolled_steps']
-            or settings['penalty'] in _TOGETHER
+            or (penalty and penalty.cross_replica)
         )
 
     # The networks. Variants of the GAN add their own networks and inputs.
@@ -224,14 +213,7 @@ class GAN(LatentVariableModel):
 
     def draw_prior(self, noise: Noise) -> tf.Tensor:
         """Draws z from `prior`: float32 [B, K]."""
-        if self.prior == 'uniform':
-            return 2.0 * noise.uniform('z', [self.latent_size]) - 1.0
-        z = noise.normal('z', [self.latent_size])
-        if self.prior == 'normal':
-            return z
-        places = _places(self.latent_size)
-        place = noise.uniform('place', []) * len(places)
-        return tf.gather(places, tf.cast(place, tf.int32)) + _DEVIATION * z
+        return priors.draw(self.prior, self.latent_size, noise)
 
     @classmethod
     def prior_quantiles(
@@ -241,17 +223,7 @@ class GAN(LatentVariableModel):
 
         In a mixture the first number also chooses the component.
         """
-        prior = settings['prior']
-        if prior == 'uniform':
-            return 2.0 * uniform - 1.0
-        if prior == 'normal':
-            return super().prior_quantiles(uniform, settings)
-        places = _places(uniform.shape[-1])
-        uniform = uniform.copy()
-        rest, place = np.modf(uniform[..., 0] * len(places))
-        uniform[..., 0] = np.clip(rest, 1e-6, 1 - 1e-6)
-        offset = super().prior_quantiles(uniform, settings)
-        return places[place.astype(int)] + _DEVIATION * offset
+        return priors.quantiles(settings['prior'], uniform)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """G(z): [B, K] -> [B, *spec.shape], in [0, 1] for images.
@@ -284,16 +256,18 @@ class GAN(LatentVariableModel):
         With the losses 'minimax' and 'non_saturating' it is the logit of D(x).
         """
         batch = {self.spec.key: example, 'label': label}
-        return self._judge(batch, None)(self._real(batch, None))
+        given = self._given(batch, None)
+        return self._judge(batch, None, given)(self._real(batch, None))
 
     def discriminator_features(self, example: tf.Tensor) -> tf.Tensor:
         """The last hidden layer of d: [B, *spec.shape] -> float32 [B, F]."""
         batch = {self.spec.key: example}
-        return self._hidden(self._real(batch, None), batch, None)
+        given = self._given(batch, None)
+        return self._hidden(self._real(batch, None), given)
 
-    def _hidden(self, tensors, batch, noise):
+    def _hidden(self, tensors, given):
         """The last hidden layer of d: list of tensors -> float32 [B, F]."""
-        x, extra = self._inputs(tensors, batch, noise)
+        x, extra = self._inputs(tensors, given)
         return tf.cast(self.discriminator.features(x, extra), tf.float32)
 
     @property
@@ -307,29 +281,36 @@ class GAN(LatentVariableModel):
 
     # The game. d judges a list of tensors; for a plain GAN the list has one.
 
+    def _given(self, batch, noise) -> Any:
+        """What both networks are given besides label, z and x: nothing.
+
+        Without noise, it is for the score of an example alone.
+        """
+        return None
+
     def _real(self, batch, noise) -> list[tf.Tensor]:
         """The list of tensors that d judges as data."""
         return [self._seen(batch[self.spec.key])]
 
-    def _fake(self, batch, noise, training=True) -> list[tf.Tensor]:
+    def _fake(self, batch, noise, given, training=True) -> list[tf.Tensor]:
         """The list of tensors that d judges as samples of G."""
         z = self.draw_prior(noise)
         label = batch.get('label')
         return [self._seen(self.generate(z, label, training=training))]
 
-    def _judge(self, batch, noise) -> Callable[..., tf.Tensor]:
+    def _judge(self, batch, noise, given) -> Callable[..., tf.Tensor]:
         """(tensors, name of noise) -> scores; see penalties.Score."""
         one_hot = self.one_hot(batch.get('label'))
 
         def judge(tensors, name=None):
             """Scores [B] of tensors; with a name, dropout by its noise."""
             drops = noise.scope(name) if name else None
-            x, extra = self._inputs(tensors, batch, noise)
+            x, extra = self._inputs(tensors, given)
             return self.discriminator(x, extra, one_hot, noise=drops)
 
         return judge
 
-    def _inputs(self, tensors, batch, noise):
+    def _inputs(self, tensors, given):
         """The arguments x and extra of Discriminator; extra may be None."""
         x, *extra = tensors
         return x, extra[0] if extra else None
@@ -340,39 +321,44 @@ class GAN(LatentVariableModel):
         If scores are logits, the losses are -log D(x) and -log(1 - D(G(z))),
         whose sum is -V(D, G).
         """
-        judge = self._judge(batch, noise)
-        real, fake = self._real(batch, noise), self._fake(batch, noise)
+        given = self._given(batch, noise)
+        judge = self._judge(batch, noise, given)
+        real = self._real(batch, noise)
+        fake = self._fake(batch, noise, given)
         terms = {
             'real': self._objective.real(judge(real, 'real')),
             'fake': self._objective.fake(judge(fake, 'fake')),
         }
-        if self.penalty == 'gradient_penalty':
-            held = penalties.gradient_penalty(judge, real, fake, noise)
-        elif self.penalty == 'r1':
-            held = penalties.r1(judge, real)
-        elif self.penalty == 'dragan':
-            held = penalties.dragan(judge, real, noise)
-        else:
-            return terms
-        return terms | {'penalty': self.penalty_weight * held}
+        return terms | self._penalty_terms(
+            'discriminator', judge, real, fake, given, batch, noise
+        )
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """The losses of G on samples and on data, and its penalty: [B]."""
-        judge = self._judge(batch, noise)
-        fake = self._fake(batch, noise)
+        given = self._given(batch, noise)
+        judge = self._judge(batch, noise, given)
+        fake = self._fake(batch, noise, given)
         terms = {'fool': self._objective.generator(judge(fake, 'fake'))}
         terms |= self._generator_data_terms(judge, batch, noise)
-        if self.penalty == 'orthonormal':
-            apart = penalties.orthonormal(
-                lambda z: self._seen(self.generate(z, batch.get('label'))),
-                self.draw_prior(noise),
-                noise.scope('tangent'),
-            )
-        elif self.penalty == 'pulling_away':
-            apart = penalties.pulling_away(self._hidden(fake, batch, noise))
-        else:
-            return terms
-        return terms | {'penalty': self.penalty_weight * apart}
+        return terms | self._penalty_terms(
+            'generator', judge, None, fake, given, batch, noise
+        )
+
+    def _penalty_terms(self, network, judge, real, fake, given, batch, noise):
+        """The penalty, if it is of this network: [B]; see penalties.Game."""
+        penalty = PENALTIES.get(self.penalty)
+        if not penalty or penalty.network != network or not penalty.compute:
+            return {}
+        game = Game(
+            judge,
+            real,
+            fake,
+            features=lambda tensors: self._hidden(tensors, given),
+            generate=lambda z: self._seen(self.generate(z, batch.get('label'))),
+            draw_z=lambda: self.draw_prior(noise),
+            noise=noise,
+        )
+        return {'penalty': self.penalty_weight * penalty.compute(game)}
 
     def _generator_data_terms(self, judge, batch, noise) -> Terms:
         """The loss of G on data: [B].
@@ -395,9 +381,10 @@ class GAN(LatentVariableModel):
         Wasserstein's loss also the share of each row in
         adversarial.wasserstein_estimate.
         """
-        judge = self._judge(batch, noise)
+        given = self._given(batch, noise)
+        judge = self._judge(batch, noise, given)
         real = judge(self._real(batch, noise))
-        fake = judge(self._fake(batch, noise, training=False))
+        fake = judge(self._fake(batch, noise, given, training=False))
         if self._objective.logits:
             share = adversarial.jensen_shannon_estimate(real, fake)
             return {
@@ -445,13 +432,3 @@ class GAN(LatentVariableModel):
 
     def _serve_score(self, example, label=None):
         return {'score': self.score(example, label)}
-
-
-# Standard deviation of each component of the prior 'mixture'.
-_DEVIATION = 0.15
-
-
-def _places(size: int, count: int = 10) -> np.ndarray:
-    """The means of the prior 'mixture', always the same: [count, K]."""
-    random = np.random.RandomState(1812)
-    return random.uniform(-1.0, 1.0, [count, size]).astype(np.float32)

@@ -93,23 +93,23 @@ class InpaintingGAN(GAN):
         height, width, channels = self.spec.shape
         return tf.zeros([tf.shape(rows)[0], height, width, channels + 1])
 
-    def _visible(self, batch, noise):
-        """A random mask for each image, and its context."""
-        mask = random_mask(self.spec.height, self.spec.width, noise)
-        return mask, self._context(batch['image'], mask)
+    def _given(self, batch, noise):
+        """A mask for each image, [B, H, W, 1], and its context.
 
-    def _fake(self, batch, noise, training=True):
-        mask, context = self._visible(batch, noise)
+        The mask is random. Without noise, nothing is visible.
+        """
+        image = batch['image']
+        if noise is None:
+            return tf.zeros_like(image[..., :1]), self._nothing(image)
+        mask = random_mask(self.spec.height, self.spec.width, noise)
+        return mask, self._context(image, mask)
+
+    def _fake(self, batch, noise, given, training=True):
+        mask, context = given
         z, label = self.draw_prior(noise), batch.get('label')
         made = self.generate(z, label, context, training)
         return [self._seen(tf.where(mask > 0.5, batch['image'], made))]
 
-    def _inputs(self, tensors, batch, noise):
-        (x,) = tensors
-        # A score of an example alone takes it as drawn with nothing visible.
-        context = (
-            self._nothing(x)
-            if noise is None
-            else self._visible(batch, noise)[1]
-        )
+    def _inputs(self, tensors, given):
+        (x,), (_, context) = tensors, given
         return tf.concat([x, context], axis=-1), None

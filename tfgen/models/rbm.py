@@ -14,12 +14,19 @@ import tensorflow as tf
 
 from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec
+from tfgen.gradients import with_gradients
 from tfgen.models.contracts.latent import LatentModel
 from tfgen.models.contracts.model import (
     Signature,
     require_binary,
 )
-from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
+from tfgen.models.contracts.updates import (
+    Batch,
+    GradientUpdate,
+    Terms,
+    Update,
+    sum_of_means,
+)
 from tfgen.noise import BatchNoise, IndexNoise, Noise
 
 # Largest number of hidden units whose states are enumerated.
@@ -304,9 +311,12 @@ class Persistent(GradientUpdate):
 
     def compute(self, batch, noise, mean):
         chain = self._model.chain(noise.own(self._chains), noise)
-        shown, gradients = self.gradients(
-            lambda: self._model.loss_terms(batch, noise, chain), mean
-        )
+
+        def loss():
+            terms = self._model.loss_terms(batch, noise, chain)
+            return sum_of_means(terms, mean)
+
+        shown, gradients = with_gradients(loss, self.variables)
         return shown, [*gradients, noise.placed(chain)]
 
     def apply(self, totals, step) -> None:

@@ -13,8 +13,10 @@ from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.layers.networks import Encoder, Regularization
 from tfgen.losses import adversarial
+from tfgen.losses.penalties import PENALTIES
+from tfgen.models import priors
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
-from tfgen.models.gan import GAN, WEIGHTS
+from tfgen.models.gan import GAN
 from tfgen.noise import Noise
 
 
@@ -45,10 +47,10 @@ class VAEGAN(GAN):
         discriminator: Literal['score', 'energy'] = 'score',
         self_modulation: bool = False,
         latent_size: Size = 64,
-        prior: Literal['normal', 'uniform', 'mixture'] = 'normal',
+        prior: Literal[*priors.PRIORS] = 'normal',
         loss: Literal[*adversarial.LOSSES] = 'non_saturating',
         margin: Positive = 1.0,
-        penalty: Literal['none', *WEIGHTS] = 'none',
+        penalty: Literal['none', *PENALTIES] = 'none',
         penalty_weight: Positive | None = None,
         unrolled_steps: Count = 0,
         spectral_norm: bool = False,
@@ -127,7 +129,7 @@ class VAEGAN(GAN):
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """The feature error, and -log D of x~ and of samples: [B]."""
         reconstructed, _, _ = self._reconstructed(batch, noise)
-        judge = self._judge(batch, noise)
+        judge = self._judge(batch, noise, None)
         error = self._feature_error(batch, reconstructed)
         scores = judge([reconstructed], 'reconstructed')
         return super().generator_loss_terms(batch, noise) | {
@@ -138,7 +140,8 @@ class VAEGAN(GAN):
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """-log D(x), and -log(1 - D) of samples and reconstructions: [B]."""
         reconstructed, _, _ = self._reconstructed(batch, noise)
-        scores = self._judge(batch, noise)([reconstructed], 'reconstructed')
+        judge = self._judge(batch, noise, None)
+        scores = judge([reconstructed], 'reconstructed')
         return super().discriminator_loss_terms(batch, noise) | {
             'reconstructed': self._objective.fake(scores)
         }

@@ -222,11 +222,10 @@ class Block(keras.layers.Layer):
         return bias if one_hot is None else self.label(one_hot) + bias
 
     def call(self, x: tf.Tensor, condition: tf.Tensor) -> tuple:
-        now = tf.identity(x)  # adds gradients in the order of earlier runs
         ago = min(self.dilation, x.shape[1])
-        past = tf.pad(now[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
+        past = tf.pad(x[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
         of_past, of_now = tf.unstack(self.gates.kernel)
-        gates = tf.tensordot(past, of_past, 1) + tf.tensordot(now, of_now, 1)
+        gates = tf.tensordot(past, of_past, 1) + tf.tensordot(x, of_now, 1)
         z = gated(gates + condition[:, None])
         if self.residual is not None:
             x += self.residual(z)

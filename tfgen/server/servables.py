@@ -228,9 +228,8 @@ def _without_gradients():
 @_without_gradients()
 def _load(folder, number, executor, max_rows):
     """Loads a version with TensorFlow and warms its signatures."""
-    with storage.plain(folder) as place:
-        content = (place / 'saved_model.pb').read_bytes()
-        loaded = tf.saved_model.load(str(place))
+    content = (folder / 'saved_model.pb').read_bytes()
+    loaded = tf.saved_model.load(str(folder))
     signatures = {}
     for name, function in loaded.signatures.items():
         specs = function.structured_input_signature[1]

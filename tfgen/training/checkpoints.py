@@ -1,7 +1,8 @@
 """Checkpoints that survive a kill at any moment, a damaged file, a full disk.
 
-TensorFlow's CheckpointManager reads a path as a pattern, so it may delete
-another run's files. This module names every file exactly.
+TensorFlow's CheckpointManager knows only the checkpoints in its list file: if
+the list is lost or older than the files, so are the checkpoints. This module
+finds them by their index files.
 """
 
 import pathlib
@@ -79,8 +80,7 @@ def restore(
     """
     prefix = newest_readable(directory)
     if prefix:
-        with storage.plain(directory) as plain:
-            _restore(checkpoint, str(plain / prefix.name), prefix, partial)
+        _restore(checkpoint, prefix, partial)
     return prefix
 
 
@@ -94,17 +94,15 @@ def newest_readable(directory: pathlib.Path) -> pathlib.Path | None:
       UserError: the folder has checkpoints, but none can be read.
     """
     candidates = newest_first(directory)
-    with storage.plain(directory) as plain:
-        for prefix in candidates:
-            damage = _damage(str(plain / prefix.name))
-            if not damage:
-                return prefix
-            logging.warning(
-                'checkpoint %s cannot be read (%s): falling back to the one '
-                'before',
-                prefix,
-                damage,
-            )
+    for prefix in candidates:
+        damage = _damage(prefix)
+        if not damage:
+            return prefix
+        logging.warning(
+            'checkpoint %s cannot be read (%s): falling back to the one before',
+            prefix,
+            damage,
+        )
     if candidates:
         raise UserError(
             f'all {len(candidates)} checkpoints in {str(directory)!r} cannot '
@@ -136,8 +134,7 @@ def save(
     prefix = directory / f'{_NAME}-{step}'
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with storage.plain(directory) as plain:
-            checkpoint.write(str(plain / prefix.name))
+        checkpoint.write(str(prefix))
     except (OSError, tf.errors.OpError) as error:
         _delete(prefix)
         raise UserError(
@@ -173,10 +170,10 @@ def _delete(prefix):
             file.unlink(missing_ok=True)
 
 
-def _restore(checkpoint, name, prefix, partial):
-    """Restores from the path `name`; messages show `prefix`."""
+def _restore(checkpoint, prefix, partial):
+    """Restores from one checkpoint."""
     try:
-        status = checkpoint.restore(name)
+        status = checkpoint.restore(str(prefix))
         if partial:
             status.assert_existing_objects_matched().expect_partial()
         else:
@@ -189,10 +186,10 @@ def _restore(checkpoint, name, prefix, partial):
         ) from None
 
 
-def _damage(name):
+def _damage(prefix):
     """The reason why a checkpoint cannot be read; '' if it can."""
     try:
-        reader = tf.train.load_checkpoint(name)
+        reader = tf.train.load_checkpoint(str(prefix))
         for variable in reader.get_variable_to_shape_map():
             reader.get_tensor(variable)
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:

@@ -1,7 +1,9 @@
 """The progress line of a run."""
 
+import shutil
 import sys
-import time
+
+from tqdm import tqdm
 
 from tfgen import lines
 
@@ -18,47 +20,68 @@ class Progress:
     """
 
     def __init__(self, start: int, total: int, batch_size: int, stream=None):
-        self._step, self.total = start, total
-        self._batch_size = batch_size
-        self._stream = stream or sys.stdout
-        self._time = time.monotonic()
-        self._seconds_per_step = None
-        self.examples_per_second = 0.0
+        self.total = total
+        stream = stream or sys.stdout
+        terminal = stream.isatty()
+        self._bar = _Bar(
+            initial=start,
+            total=total,
+            file=_Stream(stream),
+            leave=terminal,
+            ncols=shutil.get_terminal_size().columns if terminal else None,
+            # The time left follows the last interval alone, because the first
+            # interval contains the compilation.
+            smoothing=1,
+            mininterval=0,
+            delay=1e-9,  # no line before the first step
+            bar_format='step {n}/{total}  {examples} examples/s  '
+            '{remaining} left{postfix}',
+        )
+        self._bar.batch_size = batch_size
+
+    @property
+    def examples_per_second(self) -> float:
+        """The pace since the line before; 0 before the first."""
+        return self._bar.examples_per_second
 
     def show(self, step: int, terms: dict[str, float]) -> None:
         """Reports that `step` steps are done."""
-        now = time.monotonic()
-        pace = (now - self._time) / max(1, step - self._step)
-        # The first interval contains the compilation, so the second replaces
-        # it. Later ones are smoothed.
-        if self._seconds_per_step is None or self._fresh:
-            self._fresh = self._seconds_per_step is None
-            self._seconds_per_step = pace
-        else:
-            self._seconds_per_step += 0.3 * (pace - self._seconds_per_step)
-        self._step, self._time = step, now
-        self.examples_per_second = self._batch_size / pace
-        left = (self.total - step) * self._seconds_per_step
         values = '  '.join(f'{k} {v:.4g}' for k, v in terms.items())
-        line = (
-            f'step {step}/{self.total}  {values}  '
-            f'{self.examples_per_second:.0f} examples/s  {_clock(left)} left'
-        )
-        terminal = self._stream.isatty()
-        lines.write(
-            f'\r\x1b[K{line}' if terminal else f'{line}\n', self._stream
-        )
+        self._bar.set_postfix_str(values, refresh=False)
+        self._bar.update(step - self._bar.n)
 
     def close(self) -> None:
-        """Ends the last line on a terminal, so that it stays."""
-        if self._stream.isatty():
-            lines.write('\n', self._stream)
+        """Leaves the last line on a terminal, with the mean pace."""
+        self._bar.close()
 
 
-def _clock(seconds):
-    """Seconds as '1h02m' or '3m04s'."""
-    minutes, seconds = divmod(int(seconds + 0.5), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f'{hours}h{minutes:02d}m'
-    return f'{minutes}m{seconds:02d}s'
+class _Bar(tqdm):
+    """A bar that counts examples, too."""
+
+    monitor_interval = 0  # no thread
+    batch_size = 0
+
+    @property
+    def examples_per_second(self):
+        facts = super().format_dict
+        # When the bar is closed, the mean over the whole run.
+        mean = (facts['n'] - facts['initial']) / max(facts['elapsed'], 1e-9)
+        return self.batch_size * (facts['rate'] or mean)
+
+    @property
+    def format_dict(self):
+        pace = f'{self.examples_per_second:.0f}'
+        return super().format_dict | {'examples': pace}
+
+
+class _Stream:
+    """The stream of a bar; outside a terminal, each update is a line."""
+
+    def __init__(self, stream):
+        self._stream = stream
+
+    def write(self, text):
+        if not self._stream.isatty():
+            text = text.strip('\r\n ')
+            text = f'{text}\n' if text else ''
+        lines.write(text, self._stream)

@@ -8,15 +8,11 @@ import socket
 import threading
 import time
 
+import filelock
 import tensorflow as tf
 
 from tfgen import storage
 from tfgen.errors import UserError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no fcntl: workdirs are not locked there
-    fcntl = None
 
 # A request to end, Ctrl-C, and the loss of the terminal.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -125,8 +121,15 @@ def alone_in(directory: pathlib.Path):
       UserError: another process trains there, or it cannot be made.
     """
     new = [d for d in (directory, *directory.parents) if not d.exists()]
+    lock = filelock.FileLock(directory / '.lock', timeout=0)
     try:
-        handle = _locked(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except filelock.Timeout:
+        raise UserError(
+            f'another process trains in workdir {str(directory)!r}: wait for '
+            'its end, stop it, or name another --workdir'
+        ) from None
     except OSError as error:
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
@@ -137,40 +140,8 @@ def alone_in(directory: pathlib.Path):
         yield
     finally:
         # Before the lock ends: after that the folder may be another process's.
+        (directory / '.lock').unlink(missing_ok=True)
         for folder in new:
             with contextlib.suppress(OSError):  # not empty, or not there
                 folder.rmdir()
-        os.close(handle)
-
-
-def _locked(directory):
-    """Makes `directory` and returns a file handle that holds its lock."""
-    while True:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory, os.O_RDONLY)
-        try:
-            _lock(directory, handle)
-            if os.path.samestat(os.fstat(handle), os.stat(directory)):
-                return handle
-        except FileNotFoundError:
-            pass
-        except BaseException:
-            os.close(handle)
-            raise
-        # Its last user has removed the folder in the meantime: try again.
-        os.close(handle)
-
-
-def _lock(directory, handle):
-    """Takes the lock; raises UserError if another process has it."""
-    if not fcntl:
-        return
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UserError(
-            f'another process trains in workdir {str(directory)!r}: wait for '
-            'its end, stop it, or name another --workdir'
-        ) from None
-    except OSError:
-        pass  # some file systems have no locks
+        lock.release()

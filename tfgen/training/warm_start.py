@@ -31,16 +31,14 @@ def begin_from(model: Model, source: str) -> str:
         unchanged.
     """
     path = storage.local(source)
-    prefix, folder = _find(path)
-    with storage.plain(folder) as plain:
-        try:
-            reader = tf.train.load_checkpoint(str(plain / prefix.name))
-            stored = _numbered(reader)
-        except (tf.errors.OpError, ValueError, RuntimeError) as error:
-            raise UserError(
-                f'init_from {source!r} cannot be read '
-                f'({storage.reason(error)}): name another run or export'
-            ) from None
+    prefix = _find(path)
+    try:
+        stored = _numbered(tf.train.load_checkpoint(str(prefix)))
+    except (tf.errors.OpError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f'init_from {source!r} cannot be read '
+            f'({storage.reason(error)}): name another run or export'
+        ) from None
     if not stored:
         raise UserError(
             f'init_from {source!r} was exported by an older tfgen, which did '
@@ -120,11 +118,11 @@ def _require_alike(model, config, source):
 
 
 def _find(path):
-    """The prefix of the files that hold the weights, and their folder."""
+    """The prefix of the files that hold the weights."""
     for version in (path, *storage.versions(path).values()):
         prefix = version / 'variables' / 'variables'
         if prefix.with_suffix('.index').exists():
-            return prefix, prefix.parent
+            return prefix
     prefix = checkpoints.newest_readable(path / 'checkpoints')
     if prefix is None:
         raise UserError(
@@ -132,7 +130,7 @@ def _find(path):
             'export: pass the --workdir of scripts/train.py, or the '
             '--model_dir of scripts/export.py'
         )
-    return prefix, prefix.parent
+    return prefix
 
 
 def _numbered(reader):

@@ -29,7 +29,7 @@ def open_images(
             'path of a folder'
         )
     if prefix in PATHS:
-        path = storage.local(path, utf8=False)
+        path = storage.local(path, tensorflow=False)
     if prefix == 'folder':
         return open_folder(path, image_size)
     if prefix == 'palette':

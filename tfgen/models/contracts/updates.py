@@ -139,24 +139,23 @@ class GradientUpdate(Update):
     def compute(
         self, batch: Batch, noise: Noise, mean: Mean
     ) -> tuple[Terms, list[tf.Tensor]]:
-        """Computes the terms, and the gradients of their sum."""
-        return self.gradients(lambda: self.loss_terms(batch, noise), mean)
+        """Computes the means of the terms, and the gradients of their sum."""
 
-    def gradients(
-        self, loss_terms: Callable[[], Terms], mean: Mean
-    ) -> tuple[Terms, list[tf.Tensor]]:
-        """The means of the terms, and the gradients of their sum."""
+        def loss():
+            return sum_of_means(self.loss_terms(batch, noise), mean)
 
-        def total():
-            terms = {k: mean(values) for k, values in loss_terms().items()}
-            # tf.add_n would add in no fixed order.
-            return functools.reduce(tf.add, terms.values()), terms
-
-        return with_gradients(total, self.variables)
+        return with_gradients(loss, self.variables)
 
     def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
         # The optimizer adds over the replicas.
         self.optimizer.apply(totals, self.variables)
+
+
+def sum_of_means(terms: Terms, mean: Mean) -> tuple[tf.Tensor, Terms]:
+    """The sum of the means of loss terms [B], and these means by name."""
+    means = {name: mean(values) for name, values in terms.items()}
+    # tf.add_n would add in no fixed order.
+    return functools.reduce(tf.add, means.values()), means
 
 
 class _Window(keras.optimizers.schedules.LearningRateSchedule):
