@@ -173,9 +173,15 @@ def load_points(name: str, data_dir: str | None = None) -> Data:
         points.TOY_DISTRIBUTIONS[name],
         points.open_toy_distribution(name),
     )
+    known = (
+        {'modes': distribution.modes, 'deviation': distribution.deviation}
+        if isinstance(distribution, points.Mixture)
+        else {}
+    )
     spec = PointSpec(
         size=distribution.size,
         extent=distribution.extent,
+        **known,
         **_common(name, source),
     )
     return Data(spec, source)

@@ -25,7 +25,7 @@ class Data:
     """The batches of one data set; made by the loaders of data.sets.
 
     Args:
-      spec, source: of the data set.
+      spec, source: of the data set. The attribute `truth` is the source's.
       labelled: rows of the training split whose labels training sees; None if
         it sees all labels. See PartlyLabelledSpec.
     """
@@ -35,6 +35,7 @@ class Data:
     ):
         self.spec = spec
         self.source = source
+        self.truth = source.truth
         self._labelled = labelled
 
     def train(

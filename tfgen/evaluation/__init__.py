@@ -28,7 +28,7 @@ def applicable(model: Model, examples: Data) -> list[str]:
     return [
         name
         for name, metric in METRICS.items()
-        if metric.applies(model, examples.spec)
+        if metric.applies(model, examples)
     ]
 
 
@@ -92,7 +92,7 @@ def _usual(model, examples):
     return [
         METRICS[name]
         for name in applicable(model, examples)
-        if METRICS[name].by_default(model, examples.spec)
+        if METRICS[name].by_default(model)
     ]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.evaluation.base import Metric, Results, Settings, nats
 from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.variational import VariationalAutoEncoder
@@ -37,10 +37,10 @@ class Annealed(Metric):
 
     name = 'annealed'
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         return False  # it takes minutes for a few images
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, VariationalAutoEncoder)
 
     def compute(

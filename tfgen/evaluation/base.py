@@ -93,13 +93,13 @@ class Metric(abc.ABC):
     name: str
     needs_features: ClassVar[bool] = False
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         """Whether it is computed if it applies and no metric is named."""
         return True
 
     @abc.abstractmethod
-    def applies(self, model: Model, spec: Spec) -> bool:
-        """Whether it can be computed for the model on examples of `spec`."""
+    def applies(self, model: Model, examples: Data) -> bool:
+        """Whether it can be computed for the model on these examples."""
 
     def lack(self, examples: Data, settings: Settings) -> str:
         """Why the examples do not suffice, with the remedy; '' if they do.

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
 from tfgen.models.contracts.capabilities import Classifying
@@ -18,7 +18,7 @@ class Accuracy(Metric):
 
     name = 'accuracy'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, Classifying)
 
     def compute(
@@ -47,11 +47,11 @@ class LinearSVM(Metric):
 
     name = 'linear_svm'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         plain = isinstance(model, GAN) and not model.num_classes
-        return plain and spec.num_classes > 1
+        return plain and examples.spec.num_classes > 1
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         return False
 
     def lack(self, examples: Data, settings: Settings) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.evaluation.base import (
     Metric,
     Result,
@@ -34,10 +34,10 @@ class ActiveUnits(Metric):
 
     name = 'active_units'
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         return isinstance(model, VariationalAutoEncoder)
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, LatentVariableModel) and isinstance(
             model, Encoding
         )
@@ -73,13 +73,14 @@ class CodeClasses(Metric):
 
     name = 'code_classes'
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         # Generative models are judged by their samples instead.
         return not isinstance(model, GenerativeModel)
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         told = model.num_classes
-        return isinstance(model, Encoding) and spec.num_classes > 1 and not told
+        several = examples.spec.num_classes > 1
+        return isinstance(model, Encoding) and several and not told
 
     def lack(self, examples: Data, settings: Settings) -> str:
         size = examples.count('train')

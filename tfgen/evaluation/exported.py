@@ -127,7 +127,7 @@ class ServedBound(Metric):
 
     name = 'served_bound'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, _Bounding)
 
     def compute(

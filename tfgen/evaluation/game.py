@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
 from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
@@ -18,7 +18,7 @@ class Game(Metric):
 
     name = 'game'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, GAN)
 
     def compute(

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.evaluation.base import (
     Metric,
     Results,
@@ -26,7 +26,7 @@ class LogLikelihood(Metric):
 
     name = 'log_likelihood'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, LikelihoodModel)
 
     def compute(
@@ -54,7 +54,7 @@ class Bounds(Metric):
 
     name = 'bounds'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, VariationalAutoEncoder)
 
     def compute(

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.evaluation.base import (
     Metric,
     Result,
@@ -26,7 +26,7 @@ class Partition(Metric):
 
     name = 'partition'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, RBM)
 
     def compute(

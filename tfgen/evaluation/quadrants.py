@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
 from tfgen.models.contracts.model import Model
 from tfgen.models.inpainting_vae import InpaintingVAE
@@ -22,7 +22,7 @@ class Quadrants(Metric):
 
     name = 'quadrants'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, InpaintingVAE)
 
     def compute(

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.data import Data, Spec
+from tfgen.data import Data
 from tfgen.evaluation.base import Metric, Results, Settings, batches, mean
 from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
 from tfgen.models.contracts.model import Model
@@ -19,11 +19,11 @@ class Reconstruction(Metric):
 
     name = 'reconstruction'
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         # Generative models are judged by their samples instead.
         return not isinstance(model, GenerativeModel)
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, Encoding)
 
     def compute(

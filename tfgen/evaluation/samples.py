@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, ImageSpec, Spec
-from tfgen.data.embedded.points import TOY_DISTRIBUTIONS, Mixture
-from tfgen.data.readers import stacked
+from tfgen.data import Data, ImageSpec
+from tfgen.data.embedded.points import Mixture
+from tfgen.data.truth import Stacks
 from tfgen.errors import UserError
 from tfgen.evaluation import distances
 from tfgen.evaluation.base import (
@@ -53,14 +53,14 @@ class Fidelity(Metric):
     name = 'fidelity'
     needs_features = True
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return (
             isinstance(model, GenerativeModel)
-            and isinstance(spec, ImageSpec)
-            and not _is_stacked(spec)
+            and isinstance(examples.spec, ImageSpec)
+            and not isinstance(examples.truth, Stacks)
         )
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         """Only for models without a likelihood or a bound on it."""
         return not isinstance(model, LikelihoodModel) and not hasattr(
             model, 'elbo'
@@ -173,12 +173,12 @@ class Memorisation(Metric):
 
     name = 'memorisation'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, GenerativeModel) and isinstance(
-            spec, ImageSpec
+            examples.spec, ImageSpec
         )
 
-    def by_default(self, model: Model, spec: Spec) -> bool:
+    def by_default(self, model: Model) -> bool:
         return False
 
     def compute(
@@ -228,19 +228,15 @@ class Modes(Metric):
 
     name = 'modes'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
-        distribution = TOY_DISTRIBUTIONS.get(spec.name)
+    def applies(self, model: Model, examples: Data) -> bool:
         return isinstance(model, GenerativeModel) and isinstance(
-            distribution, Mixture
+            examples.truth, Mixture
         )
 
     def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
-        distribution, found = (
-            TOY_DISTRIBUTIONS[examples.spec.name],
-            collections.defaultdict(list),
-        )
+        distribution, found = examples.truth, collections.defaultdict(list)
         for points, _ in draws(model, settings, 2500):
             for name, value in modes_of(points, distribution).items():
                 found[name].append(value)
@@ -273,8 +269,10 @@ class StackedModes(Metric):
     name = 'stacked_modes'
     needs_features = True
 
-    def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, GenerativeModel) and _is_stacked(spec)
+    def applies(self, model: Model, examples: Data) -> bool:
+        return isinstance(model, GenerativeModel) and isinstance(
+            examples.truth, Stacks
+        )
 
     def lack(self, examples: Data, settings: Settings) -> str:
         return '' if settings.features else lack_of_classes(examples)
@@ -283,7 +281,7 @@ class StackedModes(Metric):
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
         features, count = settings.features, examples.spec.num_classes
-        base = round(count ** (1 / 3))
+        base = examples.truth.classes
         found = collections.defaultdict(list)
         for images, _ in draws(model, settings, 26_000):
             digits = [
@@ -376,11 +374,6 @@ def _kl_to_uniform(kinds, count):
     shares = np.bincount(kinds, minlength=count) / len(kinds)
     shares = shares[shares > 0]
     return float((shares * np.log(shares * count)).sum())
-
-
-def _is_stacked(spec):
-    """Whether the data are stacked digits."""
-    return spec.name.startswith(stacked.PREFIX)
 
 
 METRICS = (Fidelity(), Memorisation(), Modes(), StackedModes())

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, Spec
-from tfgen.data.embedded import numerals
+from tfgen.data import Data
+from tfgen.data.truth import ValidLines
 from tfgen.evaluation.base import Metric, Results, Settings, mean
 from tfgen.models.contracts.capabilities import GenerativeModel
 from tfgen.models.contracts.model import Model
@@ -14,12 +14,13 @@ _SAMPLES = 2000
 
 
 class WellFormed(Metric):
-    """The share of samples that name a number, for the data 'numerals'."""
+    """The share of samples that are valid, where all valid lines are known."""
 
     name = 'well_formed'
 
-    def applies(self, model: Model, spec: Spec) -> bool:
-        return isinstance(model, GenerativeModel) and spec.name == 'numerals'
+    def applies(self, model: Model, examples: Data) -> bool:
+        known = isinstance(examples.truth, ValidLines)
+        return known and isinstance(model, GenerativeModel)
 
     def compute(
         self, model: GenerativeModel, examples: Data, settings: Settings
@@ -30,7 +31,7 @@ class WellFormed(Metric):
         )
         noise = BatchNoise(tf.constant([settings.seed, 0]), count)
         lines = examples.spec.encode(model.sample(noise, label)).numpy()
-        known = numerals.meanings()
+        known = examples.truth.lines
         return {
             'well_formed': mean(
                 np.array([line.decode() in known for line in lines], float)

@@ -9,6 +9,8 @@ import math
 import numpy as np
 import tensorflow_datasets as tfds
 
+from tfgen.data.truth import Rendered
+
 SIDE = 16
 NUM_TRAIN, NUM_TEST = 900, 100
 _FINE = 4  # samples along a pixel's side
@@ -23,6 +25,7 @@ class MoonPhases(tfds.core.GeneratorBasedBuilder):
     """
 
     VERSION = tfds.core.Version('1.0.0')
+    truth = Rendered(lambda phases: moon(phases), math.pi)
 
     def _info(self):
         return tfds.core.DatasetInfo(

@@ -73,6 +73,11 @@ class Mixture(ToyDistribution):
         self.class_names = tuple(str(i) for i in range(len(self.places)))
         self.extent = 1.25 * float(np.abs(self.places).max())
 
+    @property
+    def modes(self) -> tuple[tuple[float, ...], ...]:
+        """The places as a nest of numbers."""
+        return tuple(tuple(map(float, place)) for place in self.places)
+
     def draw(self, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
         label = self._label(noise)
         centre = tf.gather(self.places, label)
@@ -174,6 +179,7 @@ def open_toy_distribution(name: str) -> Source:
         splits={split: _Points(distribution, split) for split in SIZES},
         fingerprint=f'points/{name}/1',
         origin='drawn like the training points, of other seeds',
+        truth=distribution,
     )
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -47,6 +48,7 @@ class Source:
         expect; one line each.
       palette: RGB bytes of each value, if values are indices of colours.
       sample_rate: samples per second of sounds.
+      truth: the rule that made the examples, if it is known; see data.truth.
     """
 
     shape: tuple[int, ...]
@@ -58,6 +60,7 @@ class Source:
     notes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] | None = None
     sample_rate: int = 0
+    truth: Any = None
 
     def gather(self, split: str, indices: tf.Tensor):
         """Integers [B, *shape], labels int32 [B] or None, at int64 indices."""

@@ -68,7 +68,9 @@ def open_tfds(
         shape = tuple(train.shape[1:])
     fields['notes'] = (*notes, *fields['notes'])
     levels = _LEVELS.get(builder.name, 256)
-    return Source(shape=shape, levels=levels, **fields)
+    # What an embedded set knows is of pictures of its own size.
+    truth = None if size else getattr(builder, 'truth', None)
+    return Source(shape=shape, levels=levels, truth=truth, **fields)
 
 
 def _keys(name, info):

@@ -13,6 +13,7 @@ import itertools
 import tensorflow as tf
 
 from tfgen.data.readers.base import InMemory, Source
+from tfgen.data.truth import Stacks
 from tfgen.errors import UserError
 from tfgen.noise import IndexNoise
 
@@ -73,4 +74,5 @@ def stack(name: str, base: Source) -> Source:
         fingerprint=f'stacked/1/{base.fingerprint}',
         origin='drawn like the training pictures, of other images',
         notes=(),
+        truth=Stacks(len(names)),
     )

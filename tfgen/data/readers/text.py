@@ -5,6 +5,7 @@ letters have equal numbers, however they were written. A line ends only at \\n
 or \\r\\n, not at a form feed or a lone \\r.
 """
 
+import dataclasses
 import pathlib
 import unicodedata
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ import numpy as np
 
 from tfgen.data.embedded import numerals
 from tfgen.data.readers.base import Fingerprint, InMemory, Source, decoded
+from tfgen.data.truth import ValidLines
 from tfgen.errors import UserError
 
 _HELD_OUT = 1806  # seed of the test split of lines
@@ -93,7 +95,9 @@ def open_numerals(length: int) -> tuple[Source, tuple]:
         f(n) for f in (numerals.english, numerals.chinese) for n in numbers
     ]
     labels = np.repeat(np.arange(2, dtype=np.int32), len(numbers))
-    return _lines(lines, length, labels, numerals.LANGUAGES)
+    source, alphabet = _lines(lines, length, labels, numerals.LANGUAGES)
+    truth = ValidLines(frozenset(numerals.meanings()))
+    return dataclasses.replace(source, truth=truth), alphabet
 
 
 def _lines(lines: Sequence[str], length, labels, class_names, notes=()):

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import plots
-from tfgen.data.embedded import points
 from tfgen.data.specs.base import Spec
 from tfgen.noise import Noise
 
@@ -20,10 +19,14 @@ class PointSpec(Spec):
     Attributes:
       size: D.
       extent: half the side of the square around 0 that a picture shows.
+      modes: the means of a mixture of normals, if the points are from one.
+      deviation: the standard deviation of these normals.
     """
 
     size: int
     extent: float = 2.0
+    modes: tuple[tuple[float, ...], ...] = ()
+    deviation: float = 0.0
 
     noun: ClassVar[str] = 'points'
     key: ClassVar[str] = 'point'
@@ -64,11 +67,8 @@ class PointSpec(Spec):
         """
         if self.size == 1:
             return plots.histogram(examples[:, 0], self.extent)
-        distribution = points.TOY_DISTRIBUTIONS.get(self.name)
         rings = (
-            (distribution.places, 3 * distribution.deviation)
-            if isinstance(distribution, points.Mixture)
-            else None
+            (np.array(self.modes), 3 * self.deviation) if self.modes else None
         )
         drawn = [plots.scatter(examples[:, :2], self.extent, titles, rings)]
         places = plots.plane(self.extent)
