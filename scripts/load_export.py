@@ -51,7 +51,7 @@ def main() -> None:
             with contextlib.suppress(OSError):
                 whole.unlink()
             _fail(
-                f'{file} cannot be written ({error.strerror}): mend that, or '
+                f'{file} cannot be written ({error.strerror}): fix this, or '
                 'copy the export'
             )
         line = f'{folder} version {version.name}: {len(files)} samples, '

@@ -210,7 +210,7 @@ class Soak:
         statuses = [first.returncode, second.returncode]
         if sorted(statuses) == [0, 2]:
             self.counts['second refused'] += 1
-        elif statuses != [0, 0] or 'already trained' not in outputs[1]:
+        elif statuses != [0, 0] or 'already been trained' not in outputs[1]:
             raise Lost(f'{model}: statuses {statuses}: {outputs}')
         self.require_equal(path, model, 'one')
 

@@ -178,7 +178,7 @@ def test_what_does_not_fit_into_memory_is_one_line():
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True)
     assert done.returncode == 2
-    assert done.stderr.startswith(b'error: it does not fit into memory')
+    assert done.stderr.startswith(b'error: out of memory')
     assert done.stderr.count(b'\n') == 1
 
 

@@ -129,7 +129,7 @@ def test_attributes_move_by_the_difference_of_two_classes(served):
     for labels, message in (([1], 'take two'), ([0, 77], 'label 77')):
         with pytest.raises(UserError, match=message):
             latent_space.attributes(model, examples, labels)
-    with pytest.raises(UserError, match='not told of them'):
+    with pytest.raises(UserError, match='an unconditional model'):
         latent_space.attributes(*served('cvae'), None)
 
 

@@ -128,7 +128,7 @@ def test_it_leads_the_descent_to_a_lower_error(tmp_path):
 
 
 def test_a_run_must_outlast_its_start():
-    with pytest.raises(UserError, match='steps=15 are over before model moves'):
+    with pytest.raises(UserError, match='steps=15 end before the update'):
         make_updates(
             _model(), types.SimpleNamespace(**vars(RUN) | {'steps': 15}, ema=0)
         )
@@ -143,5 +143,5 @@ def test_a_run_must_outlast_its_start():
     ],
 )
 def test_other_layers_are_refused(changed):
-    with pytest.raises(UserError, match='layerwise_steps are of Boltzmann'):
+    with pytest.raises(UserError, match='layerwise_steps trains Boltzmann'):
         AutoEncoder(SPEC, units=(4,), **SETTINGS | changed)

@@ -81,7 +81,7 @@ def test_columns_follow_the_labels(classes, columns):
 @pytest.mark.parametrize('ending', ['xyz', 'xbm', 'wmf'])
 def test_a_picture_format_that_is_not_written_is_named(tmp_path, ending):
     picture = np.zeros([4, 4, 1], np.uint8)
-    with pytest.raises(UserError, match='let its name end in'):
+    with pytest.raises(UserError, match='end its name in'):
         storage.write_picture(tmp_path / f'x.{ending}', picture)
     assert not list(tmp_path.iterdir())
 

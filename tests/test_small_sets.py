@@ -180,13 +180,13 @@ def test_no_more_axes_or_components_than_examples_have(folder):
     spec = load(folder(_=12)).spec
     assert spec.split_sizes['train'] == 10
     PCA(spec, latent_size=9)
-    with pytest.raises(UserError, match='latent_size is 10, and 10 to train'):
+    with pytest.raises(UserError, match='latent_size is 10, and 10 training'):
         PCA(spec, latent_size=10)
     GMM(spec, num_components=10)
-    with pytest.raises(UserError, match='num_components is 11 and there are'):
+    with pytest.raises(UserError, match='number of training examples is'):
         GMM(spec, num_components=11)
     spec = load(folder('two', _=2)).spec
-    with pytest.raises(UserError, match='0 axes: add examples'):
+    with pytest.raises(UserError, match='0 principal axes: add'):
         PCA(spec, latent_size=1)
 
 
@@ -244,5 +244,5 @@ def test_attributes_need_examples_of_both_classes(folder):
 
 def test_one_code_has_no_range(folder):
     served = _served(f'dataset={folder(_=2)}')
-    with pytest.raises(UserError, match='and there is one: add'):
+    with pytest.raises(UserError, match='needs two test examples'):
         latent_space.Codes.of(*served)

@@ -275,7 +275,7 @@ def test_lines_are_filled_up_and_come_back_as_they_were(tmp_path):
     short = data.load_text(f'lines:{file}', text_length=4)
     assert 'were longer, and cut' in short.describe()[1]
     file.write_text('\n one \n\n')
-    with pytest.raises(UserError, match='has 1 line that are not'):
+    with pytest.raises(UserError, match='has fewer than two lines'):
         data.load_text(f'lines:{file}', text_length=4)
 
 
@@ -314,8 +314,8 @@ def test_numerals_name_every_number_in_two_languages():
         ('digits', 'is no text'),
         ('text:', 'is no text'),
         ('text:missing', 'cannot be read'),
-        ('text:{short}', 'set a smaller one'),
-        ('text:{same}', 'has one letter alone'),
+        ('text:{short}', 'set a smaller text_length'),
+        ('text:{same}', 'has only the letter'),
         ('lines:{latin1}', r'byte 11 \(0xe9\).*iconv -f latin1 -t utf-8'),
         ('text:{utf16}', r'byte 0 \(0xff\).*iconv -f utf-16 -t utf-8'),
         ('lines:{no_mark}', r'byte 1 \(0x00\).*iconv -f utf-16 -t utf-8'),

@@ -71,7 +71,7 @@ def test_a_run_goes_on_from_where_another_ended(
     flags += [f'--init_from={source}']
     path = tmp_path / 'two'
     output = tiny.run(tiny.train_command('cvae', path, data_dir, *flags))
-    assert 'begins with' in output.stdout
+    assert 'starts from' in output.stdout
     both = workdir.read_config(path).restore(path)[0]
     before = workdir.read_config(source).restore(source)[0]
     cold = dataclasses.replace(config, init_from=None)
@@ -283,7 +283,7 @@ def test_sets_that_share_no_name_are_refused(tmp_path):
     old, _ = _small('text_vae', spec, tmp_path)
     for changes, said in (
         ({'alphabet': ('', ' ', 'x', 'y')}, "symbols '', ' ', 'a', 'b'"),
-        ({'class_names': NAMES}, "classes '0', '1', '2', and none"),
+        ({'class_names': NAMES}, "classes '0', '1', '2', and the data has none"),
     ):
         other = dataclasses.replace(spec, **changes)
         with pytest.raises(UserError, match=said):
@@ -298,7 +298,7 @@ def test_what_cannot_be_given_by_name_is_refused(tmp_path):
     spec = dataclasses.replace(tiny.smallest('cvae'), class_names=NAMES)
     old, _ = _small('inpainting_gan', spec, tmp_path, conditional=True)
     other = dataclasses.replace(spec, class_names=_turned(NAMES))
-    with pytest.raises(UserError, match='which InpaintingGAN cannot change'):
+    with pytest.raises(UserError, match='InpaintingGAN cannot reorder'):
         _begun(old, other, tmp_path)
 
 
@@ -415,7 +415,7 @@ def test_lines_of_another_alphabet(tmp_path):
     assert said(texts[0]).returncode == 0
     refused = said(texts[1])
     assert refused.returncode == 2
-    assert 'none of these is of the data here' in refused.stderr
+    assert 'the data has none of them' in refused.stderr
     assert refused.stderr.count('\n') == 1
     assert not (tmp_path / 'b').exists()
     assert 'symbols by name, 1 of 18 new' in said(mixed).stdout

@@ -63,22 +63,22 @@ CASES = {
     'workdir not in UTF-8': (
         'train',
         [P, '--workdir={new}\udce9'],
-        'is not in UTF-8',
+        'is not valid UTF-8',
     ),
     'model_dir not in UTF-8': (
         'export',
         [RUN, '--model_dir={new}\udce9'],
-        'is not in UTF-8',
+        'is not valid UTF-8',
     ),
     'served folder not in UTF-8': (
         'serve',
         ['--model_dir={new}\udce9'],
-        'is not in UTF-8',
+        'is not valid UTF-8',
     ),
     'data_dir not in UTF-8': (
         'train',
         [P, NEW, '--data_dir={new}\udce9'],
-        'is not in UTF-8',
+        'is not valid UTF-8',
     ),
     'workdir too long': (
         'train',
@@ -317,7 +317,7 @@ CASES = {
     'modulation without channels': (
         'train',
         ['--preset=gan_ring', NEW, '--set=self_modulation=true'],
-        'self_modulation is of channels',
+        'self_modulation scales channels',
     ),
     'labels of no class': (
         'train',
@@ -340,7 +340,7 @@ CASES = {
     'classifier without labels': (
         'train',
         ['--preset=classifier_digits', NEW, '--dataset=folder:{flat}'],
-        'no classes to tell apart',
+        'needs two classes or more',
     ),
     'convolutions without channels': (
         'train',
@@ -363,12 +363,12 @@ CASES = {
         'train',
         ['--preset=pca_digits', NEW, '--set=latent_size=10']
         + ['--dataset=folder:{flat}'],
-        '10 to train have 9 axes',
+        '10 training examples have 9 principal axes',
     ),
     'more components than examples': (
         'components',
         [NEW, '--preset=gmm_digits', '--most=11'] + ['--dataset=folder:{flat}'],
-        'num_components is 11 and there are 10 to train',
+        'the number of training examples is 10',
     ),
     'measure few while training': (
         'train',
@@ -476,7 +476,7 @@ CASES = {
         [P, NEW, '--dataset=folder:{half}'],
         'loose images',
     ),
-    'one image': ('train', [P, NEW, '--dataset=folder:{one}'], 'too small'),
+    'one image': ('train', [P, NEW, '--dataset=folder:{one}'], 'too few'),
     'conditional without labels': (
         'train',
         [P, NEW, '--dataset=folder:{flat}'],
@@ -587,7 +587,7 @@ CASES = {
     'attributes of a model that is told': (
         'sample',
         [RUN, '--kind=attributes'],
-        'not told of them',
+        'an unconditional model',
     ),
     'unwritable output': (
         'sample',

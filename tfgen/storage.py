@@ -56,23 +56,23 @@ def local(
     text = os.fsdecode(path)
     if is_address(text):
         raise UserError(
-            f'{text!r} is an address, and tfgen reads and writes files of this '
-            'machine alone: name a local path, or mount the storage and name '
-            'where it is'
+            f'{text!r} is an address, and tfgen reads and writes local files '
+            'only: pass a local path, such as the path where the storage is '
+            'mounted'
         )
     # ~ before an unknown user stays, as part of an ordinary name.
     place = os.path.expanduser(text)
     if place == '~' or place.startswith('~/'):
         remedy = remedy or 'write the whole path'
         raise UserError(
-            f'{text!r} is of no home, for this user has none: {remedy}, or set '
-            'HOME'
+            f'{text!r} cannot be expanded, because this user has no home '
+            f'folder: {remedy}, or set HOME'
         )
     _require_encoding(place, tensorflow)
     if tensorflow and not _PATTERN.isdisjoint(place):
         raise UserError(
-            f'{place!r} has one of {" ".join(sorted(_PATTERN))} in it, which '
-            'TensorFlow reads as a pattern: name another path'
+            f'{place!r} contains one of {" ".join(sorted(_PATTERN))}, '
+            'which TensorFlow reads as a pattern: use another path'
         )
     try:
         os.stat(os.path.join(place, _ROOM * 'x'))
@@ -80,7 +80,7 @@ def local(
         pass
     except (OSError, ValueError) as error:  # too long, a loop of links, a NUL
         raise UserError(
-            f'{place!r} cannot be used ({reason(error)}): name another path'
+            f'{place!r} cannot be used ({reason(error)}): use another path'
         ) from None
     return pathlib.Path(place)
 
@@ -100,7 +100,7 @@ def _require_encoding(path, utf8):
         stored.decode()
     except UnicodeDecodeError:
         raise UserError(
-            f'{path!r} is not in UTF-8, as paths must be: rename it'
+            f'{path!r} is not valid UTF-8, and paths must be: rename it'
         ) from None
     except UnicodeEncodeError:
         pass
@@ -182,7 +182,7 @@ def encode_picture(file: pathlib.Path, image: np.ndarray) -> bytes:
     known = Image.registered_extensions().get(ending)
     if known not in Image.SAVE:
         raise UserError(
-            f'{str(file)!r} cannot be written: let its name end in .png'
+            f'{str(file)!r} has no known picture format: end its name in .png'
         )
     buffer = io.BytesIO()
     pixels = image.squeeze(-1) if image.shape[-1] == 1 else image
@@ -190,8 +190,7 @@ def encode_picture(file: pathlib.Path, image: np.ndarray) -> bytes:
         Image.fromarray(pixels).save(buffer, known)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f'{str(file)!r} cannot be written ({error}): let its name end in '
-            '.png'
+            f'{str(file)!r} cannot be written ({error}): end its name in .png'
         ) from None
     return buffer.getvalue()
 

@@ -58,7 +58,7 @@ def data_flag() -> None:
     flags.DEFINE_string(
         'data_dir',
         None,
-        "Folder of prepared TFDS data sets; default: TFDS's.",
+        'Folder of prepared TFDS data sets; by default that of TFDS.',
         module_name=sys.argv[0],  # --help shows the flags of this module
     )
 
@@ -68,7 +68,7 @@ def cache_flag() -> None:
     flags.DEFINE_string(
         'cache_dir',
         None,
-        'Where the classifier of a data set is kept; default: ~/.cache/tfgen.',
+        'Folder for trained classifiers of data sets; default: ~/.cache/tfgen.',
         module_name=sys.argv[0],
     )
 
@@ -78,7 +78,7 @@ def dataset_flag() -> None:
     flags.DEFINE_string(
         'dataset',
         None,
-        'folder:PATH or palette:PATH, where the data lies now if it has moved.',
+        'folder:PATH or palette:PATH: the new place of data that has moved.',
         module_name=sys.argv[0],
     )
 
@@ -205,18 +205,18 @@ def _guarded(main):
             sys.exit(error.status)
         if _is_memory_error(error):
             _fail(
-                f'it does not fit into memory ({storage.reason(error)}): use a '
+                f'out of memory ({storage.reason(error)}): use a '
                 'smaller model, batch_size or count'
             )
         if _is_lost_worker(error):
             _fail(
-                f'another worker has ended ({storage.reason(error)}): see what '
-                'it says, mend that, and start all of them again'
+                f'another worker has ended ({storage.reason(error)}): read its '
+                'output, fix the cause, and start all workers again'
             )
         if not storage.is_disk_error(error):
             raise
         _fail(
-            f'a file cannot be written or read ({error}): mend that and run '
+            f'a file cannot be written or read ({error}): fix this and run '
             'the same command again'
         )
     except KeyboardInterrupt:

@@ -23,44 +23,52 @@ cli.cache_flag()
 flags.DEFINE_string(
     'model_dir',
     None,
-    'Measures an export, or a model of pretrained/, from its signatures.',
+    'Evaluates an export or a pretrained model instead of a run.',
 )
-flags.DEFINE_list('metrics', None, 'Which; default: all that apply.')
-flags.DEFINE_string('split', 'test', 'test or train.')
+flags.DEFINE_list(
+    'metrics', None, 'Metrics to compute; default: all that apply.'
+)
+flags.DEFINE_string('split', 'test', 'Split to evaluate: test or train.')
 flags.DEFINE_integer(
-    'batch_size', 100, 'Examples at a time.', upper_bound=_MOST
+    'batch_size', 100, 'Examples per batch.', upper_bound=_MOST
 )
 flags.DEFINE_integer(
-    'num_samples', 500, 'S of the importance bound.', upper_bound=_MOST
+    'num_samples',
+    500,
+    'Draws of z per example, S, in the importance weighted bound.',
+    upper_bound=_MOST,
 )
 flags.DEFINE_integer(
-    'limit', None, 'Only the first examples of the split.', upper_bound=_MOST
+    'limit',
+    None,
+    'Evaluates only this many examples of the split.',
+    upper_bound=_MOST,
 )
-flags.DEFINE_integer('seed', 0, 'Of the noise.', 0, _MOST)
+flags.DEFINE_integer('seed', 0, 'Seed of the noise.', 0, _MOST)
 flags.DEFINE_integer(
     'num_generated',
     None,
-    'Samples of a set, where samples are measured; default: as many as the '
-    'protocol of the metric says, or as there are of data.',
+    'Samples to draw for metrics of samples; default: the number in the '
+    "metric's protocol, or the number of examples.",
     upper_bound=_MOST,
 )
 flags.DEFINE_integer(
     'num_draws',
     3,
-    'Sets of samples, over which the deviation is taken.',
+    'Sets of samples to draw; results are means and deviations over sets.',
     upper_bound=_MOST,
 )
 flags.DEFINE_string(
     'features',
     None,
-    'SavedModel in whose features images are compared; default: a classifier '
-    'that is trained once for each data set, and kept.',
+    'SavedModel whose features compare images; default: a classifier that is '
+    'trained once for each data set and then kept.',
 )
 flags.DEFINE_string(
     'record',
     None,
-    'Folder in which PRESET.json shall record the run and its figures; '
-    '--list_presets and the README read those of results/.',
+    'Folder for PRESET.json, a record of the run and its results; '
+    '--list_presets shows the records in results/.',
 )
 
 

@@ -45,28 +45,42 @@ _MOVING = {'interpolation', 'traversal'}
 cli.workdir_flag()
 cli.data_flag()
 cli.dataset_flag()
-flags.DEFINE_string('model_dir', None, 'Exported model, instead of a workdir.')
-flags.DEFINE_list('kind', ['samples'], 'One or more of ' + ', '.join(_KINDS))
-flags.DEFINE_list('labels', None, 'Labels, for example 3,1,4; they repeat.')
+flags.DEFINE_string(
+    'model_dir', None, 'Folder of an exported model, or a pretrained one.'
+)
+flags.DEFINE_list('kind', ['samples'], 'Pictures to draw: ' + ', '.join(_KINDS))
+flags.DEFINE_list(
+    'labels',
+    None,
+    'Labels of the samples, for example 3,1,4, repeated in turn.',
+)
 flags.DEFINE_integer(
     'count',
     None,
-    'Samples (default: 100; points: 2500), or rows of completion (10).',
+    'Number of samples (default: 100; points: 2500) or of completed rows (10).',
     upper_bound=_MOST,
 )
 flags.DEFINE_enum(
     'given',
     None,
     ['test', 'samples'],
-    'What is completed (default: test examples), or interpolated (default: '
-    'samples, which need no data).',
+    'Source of the examples to complete (default: test) or to interpolate '
+    '(default: samples, which need no data).',
 )
-flags.DEFINE_bool('spherical', False, 'Interpolates along an arc.')
-flags.DEFINE_enum('method', 'pca', ['pca', 'tsne'], 'Of a map of codes.')
-flags.DEFINE_integer('tries', 8, 'Completions of each example.', 1, _MOST)
-flags.DEFINE_integer('seed', 0, 'Of the first sample.', 0, 2**62)
+flags.DEFINE_bool(
+    'spherical', False, 'Interpolates along an arc instead of a line.'
+)
+flags.DEFINE_enum(
+    'method', 'pca', ['pca', 'tsne'], 'Projection of a map of codes.'
+)
+flags.DEFINE_integer(
+    'tries', 8, 'Number of completions of each example.', 1, _MOST
+)
+flags.DEFINE_integer('seed', 0, 'Seed of the first sample.', 0, 2**62)
 flags.DEFINE_string(
-    'output', None, 'PNG file; default: KIND.png in the workdir or model_dir.'
+    'output',
+    None,
+    'PNG file to write; default: KIND.png in the workdir or model_dir.',
 )
 
 

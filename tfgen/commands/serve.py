@@ -20,23 +20,30 @@ from tfgen.commands import cli
 from tfgen.errors import UserError
 
 _GRACE = 5  # seconds after the time limit of the last answer
-flags.DEFINE_string('model_dir', None, 'Folder of models, or of one.')
+flags.DEFINE_string(
+    'model_dir', None, 'Folder of one exported model, or of several models.'
+)
 flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
-flags.DEFINE_integer('port', 8501, 'To listen on; 0: a free one.', 0, 65535)
+flags.DEFINE_integer(
+    'port', 8501, 'Port to listen on; 0 takes a free one.', 0, 65535
+)
 flags.DEFINE_multi_string(
     'version_label',
     [],
-    'MODEL:LABEL=NUMBER keeps a version under a label.',
+    'MODEL:LABEL=NUMBER gives a label to a version; may be repeated.',
 )
-flags.DEFINE_integer('max_batch_rows', 64, 'Rows that are merged at most.', 1)
-flags.DEFINE_integer('max_rows', 1024, 'Rows that a request may have.', 1)
-flags.DEFINE_integer('max_body_mb', 32, 'MiB that a request may have.', 1)
-flags.DEFINE_integer('max_waiting', 256, 'Requests that may be under way.', 1)
+flags.DEFINE_integer('max_batch_rows', 64, 'Most rows in a merged batch.', 1)
+flags.DEFINE_integer('max_rows', 1024, 'Most rows in a request.', 1)
+flags.DEFINE_integer('max_body_mb', 32, 'Largest request in MiB.', 1)
+flags.DEFINE_integer('max_waiting', 256, 'Most requests in progress.', 1)
 flags.DEFINE_float(
-    'timeout_seconds', 30.0, 'For a request to come, and to be answered.', 0.1
+    'timeout_seconds',
+    30.0,
+    'Time limit for receiving a request, and for answering it.',
+    0.1,
 )
 flags.DEFINE_float(
-    'poll_seconds', 1.0, 'Pause between looks for new versions.', 0.01
+    'poll_seconds', 1.0, 'Time between checks for new versions.', 0.01
 )
 
 
@@ -49,8 +56,7 @@ def main() -> None:
         from tfgen.server import server
     except ImportError as error:
         raise UserError(
-            f'{error.name} is missing, which serves: pip install starlette '
-            'uvicorn'
+            f'the server needs {error.name}: pip install starlette uvicorn'
         ) from None
     from tfgen.server.servables import Models
 

@@ -14,35 +14,43 @@ from tfgen.commands import cli
 cli.workdir_flag()
 cli.data_flag()
 cli.cache_flag()
-flags.DEFINE_string('preset', None, 'What to train; see --list_presets.')
-flags.DEFINE_multi_string('set', [], 'field=value: changes one preset field.')
+flags.DEFINE_string(
+    'preset', None, 'Preset to train; --list_presets shows all.'
+)
+flags.DEFINE_multi_string(
+    'set', [], 'field=value: changes a field of the preset; may be repeated.'
+)
 flags.DEFINE_string('dataset', None, 'Short for --set dataset=...')
 flags.DEFINE_string(
     'init_from',
     None,
-    'A workdir or an export whose weights a new run begins with.',
+    'Workdir or export whose weights a new run starts from.',
 )
-flags.DEFINE_integer('seed', 0, 'Weights, order and noise.', 0, 2**31 - 1)
-flags.DEFINE_string('strategy', 'auto', 'auto, one, mirrored, multiworker, tpu')
+flags.DEFINE_integer(
+    'seed', 0, 'Seed of weights, order and noise.', 0, 2**31 - 1
+)
+flags.DEFINE_string(
+    'strategy', 'auto', 'auto, one, mirrored, multiworker or tpu.'
+)
 flags.DEFINE_integer(
     'replicas',
     0,
-    'Devices of mirrored; 0: all GPUs, or 2 logical CPUs.',
+    'Devices of strategy mirrored; 0: all GPUs, or 2 logical CPUs.',
     0,
     256,
 )
-flags.DEFINE_string('jit', 'auto', 'XLA: auto, on, off.')
+flags.DEFINE_string('jit', 'auto', 'Compiles with XLA: auto, on or off.')
 flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
 flags.DEFINE_list(
     'metrics',
     None,
-    "Results to write into TensorBoard's summaries at each checkpoint; see "
+    'Metrics to write to TensorBoard at each checkpoint; see '
     'scripts/evaluate.py.',
 )
 flags.DEFINE_string(
     'profile_steps',
     None,
-    "FIRST,LAST: profiles these steps, for TensorBoard's Profile page.",
+    'FIRST,LAST: profiles these steps for TensorBoard.',
 )
 flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 

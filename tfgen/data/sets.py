@@ -87,13 +87,14 @@ def _require_meaning(name, binarization, source):
     """Refuses a binarization that is meaningless for the values of a set."""
     if source.palette and binarization != 'none':
         raise UserError(
-            f'binarization={binarization} of a palette has no meaning: use none'
+            f'binarization={binarization} is not possible for a palette: use '
+            'none'
         )
     if binarization == 'static' and source.levels != 2:
         raise UserError(
-            f'binarization=static needs a set of zeros and ones, {name!r} has '
-            f'{source.levels} levels: use dynamic or threshold, or '
-            'the set binarized_mnist'
+            f'binarization=static needs data of zeros and ones, and {name!r} '
+            f'has {source.levels} levels: use dynamic or threshold, or the '
+            'data set binarized_mnist'
         )
 
 

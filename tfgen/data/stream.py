@@ -225,8 +225,8 @@ def labelled_rows(source: Source, num_classes: int, count: int) -> np.ndarray:
             return np.sort(np.concatenate(found)).astype(np.int64)
     fewest = min(len(f) for f in found)
     raise UserError(
-        f'num_labels is {count}, {each} of each class, and one class has '
-        f'{fewest} training images: use at most {fewest * num_classes}'
+        f'num_labels is {count}, that is {each} of each class, and one class '
+        f'has {fewest} training images: use at most {fewest * num_classes}'
     )
 
 

@@ -85,8 +85,8 @@ class LinearSVM(Metric):
         )
         if len(np.unique(labels)) < 2:
             raise UserError(
-                f'linear_svm: the first {len(labels)} training examples are of '
-                'one class: shuffle the set'
+                f'linear_svm: the first {len(labels)} training examples have '
+                'one class: shuffle the data set'
             )
         scaler = preprocessing.StandardScaler().fit(features)
         machine = svm.LinearSVC(C=0.01, random_state=settings.seed)

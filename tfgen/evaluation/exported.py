@@ -43,8 +43,8 @@ def stand_in(functions: Functions, live: Model) -> Model:
     able = [kind for kind, needed in stand_ins if needed <= functions.keys()]
     if not able:
         raise UserError(
-            'this export has none of sample, log_prob, elbo and classify to '
-            'measure: measure its run, with --workdir'
+            'this export serves none of sample, log_prob, elbo and classify: '
+            'evaluate its run, with --workdir'
         )
     model = able[0](live.spec, conditional=bool(live.num_classes))
     # Keras must not track these attributes.

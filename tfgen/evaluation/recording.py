@@ -84,8 +84,9 @@ def require_whole(
         wrong.append(f'--metrics={",".join(metrics)}')
     if wrong:
         raise UserError(
-            f'workdir {str(directory)!r} is measured with {", ".join(wrong)}: '
-            f'record the whole run of preset {config.name!r} as it is'
+            f'workdir {str(directory)!r} differs from its preset by '
+            f'{", ".join(wrong)}: record a complete run of preset '
+            f'{config.name!r} without changes'
         )
 
 

@@ -83,20 +83,20 @@ class AutoEncoder(LatentModel):
             settings['output'] == 'linear'
         ):
             raise UserError(
-                'error=cross_entropy is of probabilities, and output=linear '
+                'error=cross_entropy needs probabilities, and output=linear '
                 'gives none: use --set output=sigmoid'
             )
         if settings['network'] == 'convolutional' and not settings['units']:
             raise UserError(
-                'network=convolutional needs channels: use --set units=32,64, '
-                'for example, or --set network=dense'
+                'network=convolutional needs the channels of its layers: use '
+                '--set units=32,64, for example, or --set network=dense'
             )
         machines = ('dense', 'sigmoid', 'sigmoid')
         if settings['layerwise_steps'] and machines != tuple(
             settings[name] for name in ('network', 'activation', 'output')
         ):
             raise UserError(
-                'layerwise_steps are of Boltzmann machines, which are dense '
+                'layerwise_steps trains Boltzmann machines, which need dense '
                 'layers of sigmoids: use --set network=dense, --set '
                 'activation=sigmoid and --set output=sigmoid'
             )

@@ -58,8 +58,8 @@ class Classifier(Model):
         if spec.num_classes < 2:
             found = 'one class' if spec.num_classes else 'no labels'
             raise UserError(
-                f'data set {spec.name!r} has {found}, and so no classes to '
-                'tell apart: use a set of two or more'
+                f'data set {spec.name!r} has {found}: a classifier needs two '
+                'classes or more'
             )
 
     def features(

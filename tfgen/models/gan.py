@@ -123,13 +123,13 @@ class GAN(LatentVariableModel):
         energy = settings['discriminator'] == 'energy'
         if energy and settings['spectral_norm']:
             raise UserError(
-                'spectral_norm holds the slope of a score, and '
-                'discriminator=energy has none: leave one of them out'
+                'spectral_norm is for discriminator=score and does not work '
+                'with discriminator=energy: leave one of them out'
             )
         mlp = settings['network'] == 'mlp'
         if mlp and settings['self_modulation']:
             raise UserError(
-                'self_modulation is of channels, and network=mlp has none: '
+                'self_modulation scales channels, and network=mlp has none: '
                 'use --set network=dcgan'
             )
         if not mlp and not isinstance(spec, ImageSpec):

@@ -77,9 +77,9 @@ class GMM(LikelihoodModel):
         count = spec.split_sizes.get('train')
         if count and settings['num_components'] > count:
             raise UserError(
-                f'num_components is {settings["num_components"]} and there '
-                f'{"is" if count == 1 else "are"} {count} to train: use at '
-                'most so many, or add examples'
+                f'num_components is {settings["num_components"]}, and the '
+                f'number of training examples is {count}: use at most {count}, '
+                'or add examples'
             )
 
     def _weight(self, shape, name):

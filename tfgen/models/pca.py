@@ -53,14 +53,15 @@ class PCA(LatentModel):
         if settings['latent_size'] > spec.dimensions:
             raise UserError(
                 f'latent_size is {settings["latent_size"]} and an example has '
-                f'{spec.dimensions} numbers: use at most so many'
+                f'{spec.dimensions} numbers: use at most {spec.dimensions}'
             )
         count = spec.split_sizes.get('train')
         if count and settings['latent_size'] >= count:
-            smaller = 'set a smaller one, or ' if count > 1 else ''
+            smaller = f'use at most {count - 1}, or ' if count > 1 else ''
             raise UserError(
-                f'latent_size is {settings["latent_size"]}, and {count} to '
-                f'train have {count - 1} axes: {smaller}add examples'
+                f'latent_size is {settings["latent_size"]}, and {count} '
+                f'training examples have {count - 1} principal axes: {smaller}'
+                'add examples'
             )
 
     def encode(

@@ -87,8 +87,8 @@ class VAEGAN(GAN):
         super().check(spec, **settings)
         if settings['prior'] != 'normal':
             raise UserError(
-                f'prior={settings["prior"]} is not what q(z|x) is compared '
-                'with: use --set prior=normal'
+                f'prior={settings["prior"]} has no closed form of KL(q(z|x) || '
+                'p(z)): use --set prior=normal'
             )
 
     def _variant_networks(self, units):

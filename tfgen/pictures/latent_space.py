@@ -54,8 +54,8 @@ class Codes:
         codes = np.sort(encode(model, batch), axis=0)
         if len(codes) < 2:
             raise UserError(
-                'the range of codes is that of test examples, and there is '
-                'one: add examples'
+                'the range of codes needs two test examples, and there is one: '
+                'add examples'
             )
         return Codes(model, codes)
 
@@ -101,7 +101,7 @@ def interpolation(
     if examples is None:
         if not has_prior(model):
             raise UserError(
-                'this model has no prior of codes: interpolate with '
+                'this model has no prior: interpolate test examples, with '
                 '--given=test'
             )
         size = _size(model)
@@ -216,20 +216,22 @@ def attributes(
     require(model, 'encode', 'attributes')
     if model.conditional or model.spec.num_classes < 2:
         raise UserError(
-            'attributes need two classes, and a model that is not told of '
-            'them: use --kind=styles, or train with --set conditional=false'
+            'attributes need two classes and an unconditional model: use '
+            '--kind=styles, or train with --set conditional=false'
         )
     labels = [0, 1] if labels is None else list(labels)
     if len(labels) != 2:
-        raise UserError(f'labels {labels}: attributes take two, from and to')
+        raise UserError(
+            f'labels {labels}: attributes take two labels, from and to'
+        )
     first, last = labels
     codes, seen, real = _coded(model, examples, 'test')
     known = sorted({*seen.tolist()})
     for label in (first, last):
         if label not in known:
             raise UserError(
-                f'no test example has label {label}, only {known[:10]}: use '
-                '--labels of two of these, or add some of another class'
+                f'no test example has label {label}, only {known[:10]}: pass '
+                'two of these as --labels, or add examples'
             )
     step = codes[seen == last].mean(0) - codes[seen == first].mean(0)
     chosen = np.flatnonzero(seen == first)[:COLUMNS]

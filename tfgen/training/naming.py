@@ -172,15 +172,17 @@ def _require_counterparts(model, names):
     """Raises UserError if `names` cannot be matched in this model."""
     if names.foreign():
         raise UserError(
-            f'init_from has weights of {names.noun} {_words(names.there)}, and '
-            f'none of these is of the data here, {_words(names.here)}: name '
-            'them alike, or leave --init_from out'
+            f'init_from has weights for the {names.noun} '
+            f'{_words(names.there)}, and the data has none of them, only '
+            f'{_words(names.here)}: use the same names, or leave --init_from '
+            'out'
         )
     if names.noun == 'classes' and not model.labels_last:
         raise UserError(
-            f'init_from has weights of {names.noun} {_words(names.there)}, in '
-            f'this order, which {type(model).__name__} cannot change to '
-            f'{_words(names.here)}: name them alike, or leave --init_from out'
+            f'init_from has weights for the {names.noun} '
+            f'{_words(names.there)} in this order, and {type(model).__name__} '
+            f'cannot reorder them to {_words(names.here)}: use the same names, '
+            'or leave --init_from out'
         )
 
 

@@ -103,7 +103,7 @@ def _train(
                 first, loop.initial_noise(config.seed, preset.batch_size)
             )
     if done >= preset.steps:
-        already = f'{directory} is already trained to step {done}'
+        already = f'{directory} has already been trained to step {done}'
         lines.write(f'{already}\n', sys.stdout)
         return _finished(model, updates)
     rows = loop.BatchSplit.of(strategy, model, preset.batch_size)
@@ -187,9 +187,9 @@ def use_jit(jit: str, model: Model, strategy: tf.distribute.Strategy) -> bool:
     )
     if jit == 'on' and split:
         raise UserError(
-            'jit=on cannot compile a loss whose rows meet, by batch norm for '
-            f'example, over {strategy.num_replicas_in_sync} replicas: use '
-            '--jit=auto'
+            'jit=on cannot compile a loss that averages over '
+            f'{strategy.num_replicas_in_sync} replicas, such as batch norm: '
+            'use --jit=auto'
         )
     if jit != 'auto':
         return jit == 'on'
@@ -264,6 +264,6 @@ def require_finite_weights(model: Model, done: int, precision: str) -> None:
 def _remedy(precision):
     """The last part of both messages: what the user can try."""
     text = (
-        'nothing of it was saved; try a smaller learning_rate in a new workdir'
+        'this step was not saved; try a smaller learning_rate in a new workdir'
     )
     return text if precision == 'float32' else f'{text}, or --precision=float32'

@@ -37,12 +37,12 @@ def begin_from(model: Model, source: str) -> str:
     except (tf.errors.OpError, ValueError, RuntimeError) as error:
         raise UserError(
             f'init_from {source!r} cannot be read '
-            f'({storage.reason(error)}): name another run or export'
+            f'({storage.reason(error)}): pass another run or export'
         ) from None
     if not stored:
         raise UserError(
             f'init_from {source!r} was exported by an older tfgen, which did '
-            'not number its weights: name the run, or export it again'
+            'not number its weights: pass the run, or export it again'
         )
     config = _config(path, prefix)
     _require_alike(model, config, source)
@@ -59,9 +59,9 @@ def begin_from(model: Model, source: str) -> str:
     for number, value in values.items():
         variables[number].assign(value)
     anew = len(variables) - len(stored)
-    rest = f'; {anew} that it lacks begin anew' if anew else ''
+    rest = f'; {anew} others are new' if anew else ''
     moved = f'; {moved}' if moved else ''
-    return f'begins with {len(stored)} variables of {prefix}{rest}{moved}'
+    return f'starts from {len(stored)} variables of {prefix}{rest}{moved}'
 
 
 def share(model: Model, strategy: tf.distribute.Strategy) -> None:
@@ -105,7 +105,7 @@ def _require_alike(model, config, source):
     if conditional != theirs.conditional:
         raise UserError(
             f'init_from {source!r} was trained with conditional='
-            f'{theirs.conditional}, not {conditional}: train with the same, '
+            f'{theirs.conditional}, not {conditional}: use the same value, '
             'or leave --init_from out'
         )
     different = naming.differences(model, config.spec)
@@ -113,7 +113,7 @@ def _require_alike(model, config, source):
         raise UserError(
             f'init_from {source!r} was trained on other data than '
             f'{model.spec.name!r}, which has {different}: use data of the '
-            'same form, or leave --init_from out'
+            'same shape, or leave --init_from out'
         )
 
 

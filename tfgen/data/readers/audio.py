@@ -93,8 +93,8 @@ def _format(name, builder, key):
     if dtype not in _SCALES or len(feature.shape) > 1:
         raise UserError(
             f'data set {name!r} has {dtype} sounds of shape {feature.shape}: '
-            'only mono ones of 8 bits (uint8, int8) and 16 bits (int16, or '
-            "TFDS's int64) can be read, convert it"
+            'convert it to mono sounds of 8 bits (uint8, int8) or 16 bits '
+            "(int16, or TFDS's int64)"
         )
     rate = _SAMPLE_RATES.get(builder.name) or feature.sample_rate
     if not rate or rate < 0:

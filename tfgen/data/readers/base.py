@@ -177,8 +177,8 @@ def decoded(file: pathlib.Path, content: bytes) -> str:
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     usual = 'utf-16' if wide or not content[place] else 'latin1'
     raise UserError(
-        f'{str(file)!r} is no text in UTF-8, as byte {place} '
-        f'({content[place]:#04x}) shows: convert it, for example with iconv '
+        f'{str(file)!r} is not valid UTF-8 at byte {place} '
+        f'({content[place]:#04x}): convert it, for example with iconv '
         f'-f {usual} -t utf-8'
     )
 
@@ -229,8 +229,8 @@ def hold_out(
     rows = np.arange(count)
     if count < 2:
         raise UserError(
-            f'a data set of {count} is too small: add examples, one is needed '
-            'to train and one to test'
+            f'{count} example{"s"[count == 1 :]} are too few: add examples, at '
+            'least one to train and one to test'
         )
     labels = np.zeros(count, int) if labels is None else labels
     sizes = np.bincount(labels)

@@ -34,14 +34,14 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
     count = len(text) // length
     if count < 2:
         raise UserError(
-            f'text {str(path)!r} has {len(text)} letters: it needs two rows '
-            f'of text_length={length}, set a smaller one'
+            f'text {str(path)!r} has {len(text)} letters, less than two rows '
+            f'of text_length={length}: set a smaller text_length'
         )
     alphabet = tuple(sorted(set(text)))
     if len(alphabet) < 2:
         raise UserError(
-            f'text {str(path)!r} has one letter alone, {alphabet[0]!r}: it '
-            'needs two different ones'
+            f'text {str(path)!r} has only the letter {alphabet[0]!r}: use a '
+            'text of two different letters or more'
         )
     place = {letter: number for number, letter in enumerate(alphabet)}
     rows = np.array([place[c] for c in text[: count * length]], np.int32)
@@ -81,9 +81,8 @@ def open_lines(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
     lines = [line for line in lines if line]
     if len(lines) < 2:
         raise UserError(
-            f'text {str(path)!r} has {len(lines)} line{"s"[len(lines) :]} '
-            'that are not blank: it needs two, each with \\n or \\r\\n at its '
-            'end'
+            f'text {str(path)!r} has fewer than two lines that are not blank: '
+            'add lines, each ending with \\n or \\r\\n'
         )
     return _lines(lines, length, None, (), notes)
 

@@ -122,8 +122,8 @@ class GradientUpdate(Update):
         last = run.steps if last is None else last
         if first >= last:
             raise UserError(
-                f'steps={run.steps} are over before {self.name} moves, in step '
-                f'{first}: use more steps'
+                f'steps={run.steps} end before the update {self.name} starts, '
+                f'at step {first}: use more steps'
             )
         count = (last - first) * self.repeats
         if run.schedule == 'cosine':

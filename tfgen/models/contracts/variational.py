@@ -69,9 +69,9 @@ class VariationalAutoEncoder(LatentVariableModel):
         for name in ('beta', 'free_bits', 'kl_warmup'):
             if objective[name] != _PLAIN[name]:
                 raise UserError(
-                    f'{name}={objective[name]} changes a rate that several '
-                    'importance_samples do not have: use --set '
-                    f'{name}={_PLAIN[name]} or --set importance_samples=1'
+                    f'{name}={objective[name]} has no effect with several '
+                    f'importance_samples: use --set {name}={_PLAIN[name]} or '
+                    '--set importance_samples=1'
                 )
 
     @property
