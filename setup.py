@@ -74,6 +74,8 @@ setup(
             'pytest>=9',
             'pytest-xdist>=3.6',
             'ruff>=0.12',
+            # Checks the types of the public interface; see pyproject.toml.
+            'mypy>=1.18',
             # Keeps imports running downwards; see pyproject.toml.
             'import-linter>=2.3',
             # Makes the wheel that is tested.

@@ -9,6 +9,7 @@ make_env serving,server,figures,test
 ruff check .
 ruff format --check .
 lint-imports
+mypy
 # The explorer is tested in a real browser. Where one can be installed without
 # asking it is; elsewhere these tests are skipped, and say so.
 if ! command -v chromium > /dev/null && [ "$(id -u)" = 0 ] \

@@ -251,7 +251,10 @@ def test_the_picture_follows_the_sliders_and_the_plane(port, visit):
 def test_a_line_leads_from_one_sample_to_another(port, visit):
     page = visit('#model=cvae&of=4')
     codes = []
-    for seed, words in ((3, 'Line from here'), (8, 'Line to here')):
+    for seed, words in (
+        (3, 'Interpolate from here'),
+        (8, 'Interpolate to here'),
+    ):
         page.tab.get_by_label(f'Open the sample of seed {seed},').click()
         page.tab.get_by_role('button', name=words).click()
         page.settle()
@@ -282,7 +285,7 @@ def test_what_is_known_stays_in_a_completion(visit):
     assert len(different) == 7  # none equals the original picture
     # With the keyboard alone, hide only the pixel in the middle.
     page.tab.get_by_role('button', name='Nothing').click()
-    page.tab.get_by_label('What is hidden').focus()
+    page.tab.get_by_label('Hidden pixels').focus()
     page.press('Space')
     picture, _, *ways = page.pixels()
     changed = np.any(np.array(ways) != picture, axis=0)
@@ -295,7 +298,7 @@ def test_what_is_known_stays_in_a_completion(visit):
 def test_it_shows_how_a_picture_was_drawn(visit):
     page = visit('#model=pixelrnn&panel=complete&label=7')
     done = page.pixels()[2:]
-    page.tab.get_by_label('Pixels a second').fill('60')
+    page.tab.get_by_label('Pixels per second').fill('60')
     page.tab.get_by_role('button', name='Watch it draw').click()
     page.tab.wait_for_timeout(150)
     assert np.any(np.array(page.pixels()[2:]) != np.array(done))
@@ -328,7 +331,7 @@ def test_what_is_done_before_an_answer_comes_is_not_lost(visit):
     before = page.state()
     with _held(page) as held:
         page.tab.get_by_role('button', name='Nothing').click()
-        page.tab.get_by_label('What is hidden').focus()
+        page.tab.get_by_label('Hidden pixels').focus()
         page.tab.keyboard.press('Space')
         after = page.state()
         while not held:
@@ -363,7 +366,7 @@ def test_controls_wait_for_the_first_sample(panel, button, visit):
 def test_a_late_sample_does_not_take_a_drawing_away(visit):
     page = visit('#model=pixelrnn&panel=closer&label=1')
     with _held(page) as held:
-        page.tab.get_by_role('button', name='One of its own').click()
+        page.tab.get_by_role('button', name='Use a sample').click()
         while not held:
             page.tab.wait_for_timeout(20)
         page.tab.get_by_role('button', name='Clear').click()
@@ -377,7 +380,7 @@ def test_a_late_sample_does_not_take_a_drawing_away(visit):
 def test_it_watches_the_answer_that_it_has(visit):
     page = visit('#model=pixelrnn&panel=complete&label=7')
     picture, _, *done = page.pixels()
-    page.tab.get_by_label('Pixels a second').fill('1')
+    page.tab.get_by_label('Pixels per second').fill('1')
     watch = page.tab.get_by_role('button', name='Watch it draw')
     with _held(page):
         page.tab.get_by_role('button', name='Upper half').click()
@@ -499,7 +502,7 @@ def test_a_drawing_and_a_file_are_looked_at(port, visit, tmp_path):
     (tmp_path / 'no.png').write_text('nothing')
     page.tab.set_input_files('input[type=file]', tmp_path / 'no.png')
     page.tab.locator('#status.wrong').wait_for()
-    assert 'no.png is no picture' in page.status()
+    assert 'no.png is not a picture' in page.status()
 
 
 def test_sounds_points_and_lines_are_shown(port, visit):

@@ -64,6 +64,9 @@ def test_a_run_and_its_export_serve_the_same(uninterrupted, tmp_path):
     )
     for other in others:
         np.testing.assert_allclose(other, first, atol=1e-6)
+    assert models[0].model() is models[0].live
+    with pytest.raises(UserError, match='holds no Keras model: pass its run'):
+        models[1].model()
     for model in models:
         assert model.step == step == 30
         with pytest.raises(UserError, match="serves no 'paint': it serves"):

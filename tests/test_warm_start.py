@@ -283,7 +283,10 @@ def test_sets_that_share_no_name_are_refused(tmp_path):
     old, _ = _small('text_vae', spec, tmp_path)
     for changes, said in (
         ({'alphabet': ('', ' ', 'x', 'y')}, "symbols '', ' ', 'a', 'b'"),
-        ({'class_names': NAMES}, "classes '0', '1', '2', and the data has none"),
+        (
+            {'class_names': NAMES},
+            "'0', '1', '2', and the data has none",
+        ),
     ):
         other = dataclasses.replace(spec, **changes)
         with pytest.raises(UserError, match=said):

@@ -52,7 +52,7 @@ def grid(
         _BACKGROUND,
         np.uint8,
     )
-    written = []
+    written, named = [], titles or ()
     for index, image in enumerate(images):
         row, column = divmod(index, columns)
         top = head + gutter + row * pitch + strip
@@ -61,14 +61,16 @@ def grid(
         if place == 'each' or (place == 'columns' and row == 0):
             line = 0 if place == 'columns' else top - _TEXT
             above = (left, line, width + gutter - 2)
-            written.append((titles[index], *above))
+            written.append((named[index], *above))
         elif place == 'rows' and column == 0:
             beside = (gutter, top + (height - _TEXT) // 2, side - gutter)
-            written.append((titles[index], *beside))
+            written.append((named[index], *beside))
     return _write(canvas, written) if written else canvas
 
 
-def label_columns(labels: Sequence[int] | None, default: int) -> int:
+def label_columns(
+    labels: Sequence[int] | np.ndarray | None, default: int
+) -> int:
     """Chooses the columns of a grid so that each has one label, if possible.
 
     Args:

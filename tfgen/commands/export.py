@@ -22,7 +22,7 @@ def main() -> None:
     run = trained.load_run(cli.workdir())
     examples = run.config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
     version = saved_model.export(
-        run.live, run.config, run.step, examples, model_dir
+        run.model(), run.config, run.step, examples, model_dir
     )
     print(version.resolve())
 

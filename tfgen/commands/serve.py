@@ -64,7 +64,7 @@ def main() -> None:
     folder = cli.path(cli.required('model_dir'))
     # More threads than cores, so that slow requests do not block quick ones.
     # TensorFlow computes in its own threads, which all requests share.
-    threads = concurrent.futures.ThreadPoolExecutor(4 * os.cpu_count())
+    threads = concurrent.futures.ThreadPoolExecutor(4 * (os.cpu_count() or 1))
     labels = _labels()
     models = Models(folder, labels, threads, given.max_batch_rows)
     listener = _bound(given.host, given.port)

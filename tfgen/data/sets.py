@@ -5,9 +5,10 @@ Another kind of example has the key of its Spec (data.specs). A set without
 labels has no 'label'.
 """
 
+import dataclasses
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tfgen import arguments, storage
@@ -174,17 +175,15 @@ def load_points(name: str, data_dir: str | None = None) -> Data:
         points.TOY_DISTRIBUTIONS[name],
         points.open_toy_distribution(name),
     )
-    known = (
-        {'modes': distribution.modes, 'deviation': distribution.deviation}
-        if isinstance(distribution, points.Mixture)
-        else {}
-    )
     spec = PointSpec(
         size=distribution.size,
         extent=distribution.extent,
-        **known,
         **_common(name, source),
     )
+    if isinstance(distribution, points.Mixture):
+        spec = dataclasses.replace(
+            spec, modes=distribution.modes, deviation=distribution.deviation
+        )
     return Data(spec, source)
 
 
@@ -209,8 +208,8 @@ def load_text(
     if name == 'numerals':
         source, alphabet = open_numerals(text_length)
     elif prefix in _TEXTS and path:
-        path = storage.local(path, tensorflow=False)
-        source, alphabet = _TEXTS[prefix](path, text_length)
+        place = storage.local(path, tensorflow=False)
+        source, alphabet = _TEXTS[prefix](place, text_length)
     else:
         raise UserError(
             f'data set {name!r} is no text: name a text file with text:PATH, '
@@ -223,7 +222,7 @@ def load_text(
 
 
 _TEXTS = {'text': open_text, 'lines': open_lines}
-_LOADERS = {
+_LOADERS: dict[type[Spec], Callable[..., Data]] = {
     ImageSpec: load,
     PaletteSpec: load,
     PartlyLabelledSpec: load_partly_labelled,
@@ -269,7 +268,7 @@ def load_any(
     return loader(name, data_dir, **named)
 
 
-def _common(name, source):
+def _common(name, source) -> dict[str, Any]:
     """Fields that every spec takes from its source."""
     return {
         'name': name,

@@ -49,10 +49,11 @@ class Annealed(Metric):
         limit = settings.limit or _IMAGES
         found, size = [], settings.batch_size
         for batch in examples.evaluation(settings.split, size, limit):
-            example, label = (
-                None if v is None else tf.repeat(v, _CHAINS, axis=0)
-                for v in (batch[examples.spec.key], batch.get('label'))
-            )
+            repeated = {
+                k: tf.repeat(v, _CHAINS, axis=0) for k, v in batch.items()
+            }
+            example = repeated[examples.spec.key]
+            label = repeated.get('label')
 
             def log_likelihood(z, example=example, label=label):
                 return model.log_likelihood(example, z, label)

@@ -6,6 +6,7 @@ import math
 from typing import Any, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfgen.arguments import Size
@@ -144,7 +145,7 @@ def too_few(
     )
 
 
-def mean(values: np.ndarray, unit: str = '') -> Result:
+def mean(values: npt.ArrayLike, unit: str = '') -> Result:
     """The mean over examples, [B], with its standard error."""
     values = np.asarray(values, np.float64)
     error = None

@@ -59,12 +59,15 @@ def precision_and_recall(
     """
     of_real = radii(real, neighbours)
     of_generated = radii(generated, neighbours)
-    in_real, in_generated = [], np.zeros(len(real), bool)
+    in_real, in_generated = 0, np.zeros(len(real), bool)
+    first = 0
     for distances in _distances(generated, real):
-        rows = slice(len(in_real), len(in_real) + len(distances))
-        in_real.extend((distances <= of_real).any(axis=1))
-        in_generated |= (distances <= of_generated[rows, None]).any(axis=0)
-    return float(np.mean(in_real)), float(in_generated.mean())
+        last = first + len(distances)
+        in_real += int((distances <= of_real).any(axis=1).sum())
+        reached = distances <= of_generated[first:last, None]
+        in_generated |= reached.any(axis=0)
+        first = last
+    return in_real / len(generated), float(in_generated.mean())
 
 
 def density_and_coverage(

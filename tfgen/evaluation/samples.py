@@ -346,8 +346,8 @@ def draws(
         labels = np.arange(classes) if labels is None else labels
         labels = np.resize(labels, count).astype(np.int32)
     for number in range(settings.num_draws):
-        seeds = (settings.seed * settings.num_draws + number) * count
-        seeds += np.arange(count, dtype=np.int64)
+        first_seed = (settings.seed * settings.num_draws + number) * count
+        seeds = first_seed + np.arange(count, dtype=np.int64)
         parts = [
             sample(
                 tf.constant(seeds[first : first + _ROWS]),
@@ -363,9 +363,9 @@ def draws(
 def spread(values: Sequence[float], details: dict) -> Result:
     """The mean over sets of samples, with the deviation between them."""
     figure, count = mean(values), len(values)
-    more = {'num_draws': count, 'deviation': None}
-    if figure.error is not None:
-        more['deviation'] = figure.error * math.sqrt(count)
+    error = figure.error
+    deviation = None if error is None else error * math.sqrt(count)
+    more = {'num_draws': count, 'deviation': deviation}
     return dataclasses.replace(figure, details=details | more)
 
 

@@ -46,9 +46,22 @@ class TrainedModel:
 
         A wrong value raises InvalidArgumentError; see docs/serve.md.
         """
-        if self._functions is None:
-            return signatures.functions(self.live)
-        return self._functions
+        if self._functions is not None:
+            return self._functions
+        return signatures.functions(self.model())
+
+    def model(self) -> Model:
+        """The Keras model of a run.
+
+        Raises:
+          UserError: this is an export, which has only functions.
+        """
+        if self.live is None:
+            raise UserError(
+                f'{str(self.folder)!r} is an export, which holds no Keras '
+                'model: pass its run'
+            )
+        return self.live
 
     @property
     def spec(self) -> Spec:

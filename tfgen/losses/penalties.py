@@ -158,7 +158,7 @@ class Game:
 
     Attributes:
       score: the discriminator.
-      real, fake: the tensors that it judges; `real` is None in the loss of the
+      real, fake: the tensors that it judges; `real` is empty in the loss of the
         generator.
       features: the last hidden layer of the discriminator, tensors -> [B, F].
       generate: [B, K] -> samples [B, ...], as the discriminator sees them.
@@ -167,7 +167,7 @@ class Game:
     """
 
     score: Score
-    real: Sequence[tf.Tensor] | None
+    real: Sequence[tf.Tensor]
     fake: Sequence[tf.Tensor]
     features: Callable[[Sequence[tf.Tensor]], tf.Tensor]
     generate: Callable[[tf.Tensor], tf.Tensor]

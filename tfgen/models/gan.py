@@ -6,7 +6,7 @@ penalty and network are in adversarial, penalties and layers.networks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ from tfgen.losses.penalties import PENALTIES, Game
 from tfgen.models import priors
 from tfgen.models.contracts.latent import LatentVariableModel
 from tfgen.models.contracts.model import Signature, concat_features
-from tfgen.models.contracts.unrolling import unrolled
+from tfgen.models.contracts.unrolling import LossTerms, unrolled
 from tfgen.models.contracts.updates import (
     Batch,
     GradientUpdate,
@@ -69,7 +69,7 @@ class GAN(LatentVariableModel):
         v_y . f(x).
     """
 
-    spec_types = (ImageSpec, PointSpec)
+    spec_types: ClassVar[tuple[type[Spec], ...]] = (ImageSpec, PointSpec)
     # Whether a dcgan's G has batch norm.
     _batch_norm = True
 
@@ -102,8 +102,9 @@ class GAN(LatentVariableModel):
         self.discriminator_updates = discriminator_updates
         self.discriminator_rate = discriminator_rate
         self.penalty = penalty
-        known = PENALTIES.get(penalty)
-        self.penalty_weight = penalty_weight or (known and known.weight)
+        if penalty != 'none':
+            penalty_weight = penalty_weight or PENALTIES[penalty].weight
+        self.penalty_weight = penalty_weight
         clip = self.penalty_weight if penalty == 'weight_clipping' else None
         regularization = networks.Regularization(spectral_norm, clip, dropout)
         self._network = network
@@ -341,7 +342,7 @@ class GAN(LatentVariableModel):
         terms = {'fool': self._objective.generator(judge(fake, 'fake'))}
         terms |= self._generator_data_terms(judge, batch, noise)
         return terms | self._penalty_terms(
-            'generator', judge, None, fake, given, batch, noise
+            'generator', judge, [], fake, given, batch, noise
         )
 
     def _penalty_terms(self, network, judge, real, fake, given, batch, noise):
@@ -406,7 +407,7 @@ class GAN(LatentVariableModel):
             self.discriminator_updates,
             self.discriminator_rate,
         )
-        terms = self.generator_loss_terms
+        terms: LossTerms = self.generator_loss_terms
         if self.unrolled_steps:
             terms = unrolled(terms, discriminator, self.unrolled_steps)
         generator = GradientUpdate(

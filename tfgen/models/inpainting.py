@@ -5,9 +5,11 @@ Osindero 2014 (conditional GAN), Pathak et al. 2016 (Context Encoder, section
 3.2, for the adversarial part; we have no other).
 """
 
+from typing import ClassVar
+
 import tensorflow as tf
 
-from tfgen.data.specs import ImageSpec
+from tfgen.data.specs import ImageSpec, Spec
 from tfgen.layers.networks import Regularization
 from tfgen.models.gan import GAN
 from tfgen.models.masks import random_mask
@@ -27,7 +29,7 @@ class InpaintingGAN(GAN):
     All settings are those of GAN.
     """
 
-    spec_types = (ImageSpec,)
+    spec_types: ClassVar[tuple[type[Spec], ...]] = (ImageSpec,)
     labels_last = False  # the context of G comes after labels
     # Batch norm would drown z in the context, and all samples would be equal.
     # The context is the same for all rows with nothing visible, and differs

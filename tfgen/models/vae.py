@@ -66,7 +66,7 @@ class CVAE(VariationalAutoEncoder):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
         self.likelihood = likelihood
-        network = 'dense' if units else 'convolutional'
+        network: coders.Kind = 'dense' if units else 'convolutional'
         *sides, numbers = [spec.dimensions] if units else spec.shape
         self.encoder = coders.encoder(
             network,

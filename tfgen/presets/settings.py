@@ -8,7 +8,7 @@ there.
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal
 
 from tfgen import arguments
@@ -87,7 +87,7 @@ class Preset:
 
 
 @functools.cache
-def of(model: type[Model]) -> type[Preset]:
+def of(model: type[Model]) -> Callable[..., Preset]:
     """The Preset class of a model, with the model's and the data's fields."""
     found = sets.arguments_of(model.spec_types) | arguments.of(model.__init__)
     return dataclasses.make_dataclass(

@@ -54,7 +54,7 @@ class Merger:
         self._function, self._executor = function, executor
         self._max_rows = max_rows
         self._waiting = collections.deque()
-        self._worker = None
+        self._worker: asyncio.Task | None = None
 
     async def __call__(self, inputs: Arrays) -> Arrays:
         """Returns the function's outputs for the rows of `inputs`.

@@ -8,6 +8,7 @@ are shorter there. Model.labels_last says where along an axis the rows are.
 import collections
 import dataclasses
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ class _Names:
     here: Sequence[Hashable]
     there: Sequence[Hashable]
 
-    def of(self, spec: Spec, names: Sequence) -> Spec:
+    def of(self, spec: Any, names: Sequence) -> Spec:
         """`spec` with `names` in place of its own."""
         if self.noun == 'classes':
             return dataclasses.replace(

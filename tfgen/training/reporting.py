@@ -131,13 +131,13 @@ class Reporter:
         if not self._chief:
             return
         figures = self._measure(self._model) if self._measure else {}
-        generative = isinstance(self._model, GenerativeModel)
-        grid = self._grid() if generative else None
-        if generative:
-            name = f'step_{done:07d}.png'
-            storage.write_picture(self._directory / 'samples' / name, grid)
+        grids = []
+        if isinstance(self._model, GenerativeModel):
+            grids.append(self._grid())
+            file = self._directory / 'samples' / f'step_{done:07d}.png'
+            storage.write_picture(file, grids[0])
         with _writing(self._directory), self._writer.as_default(step=done):
-            if generative:
+            for grid in grids:
                 tf.summary.image('samples', grid[None])
             for name, value in figures.items():
                 tf.summary.scalar(f'metrics/{name}', value)

@@ -26,6 +26,7 @@ import abc
 import math
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfgen import probability
@@ -55,7 +56,7 @@ class ToyDistribution(abc.ABC):
 
     def log_prob(self, point: tf.Tensor) -> tf.Tensor | None:
         """log p(point) in nats: [B, D] -> [B]; None without a density."""
-        del point
+        return None
 
     def _label(self, noise):
         """Labels of equal probability: int32 [B]."""
@@ -66,7 +67,7 @@ class ToyDistribution(abc.ABC):
 class Mixture(ToyDistribution):
     """Equally probable Gaussians of the same width around places, [M, D]."""
 
-    def __init__(self, places: np.ndarray, deviation: float):
+    def __init__(self, places: npt.ArrayLike, deviation: float):
         self.places = np.asarray(places, np.float32)
         self.size = self.places.shape[1]
         self.deviation = deviation

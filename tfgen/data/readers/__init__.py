@@ -29,16 +29,16 @@ def open_images(
             'path of a folder'
         )
     if prefix in PATHS:
-        path = storage.local(path, tensorflow=False)
+        place = storage.local(path, tensorflow=False)
     if prefix == 'folder':
-        return open_folder(path, image_size)
+        return open_folder(place, image_size)
     if prefix == 'palette':
         if image_size:
             raise UserError(
                 f'image_size {image_size} would mix the colours of a palette: '
                 'leave it out'
             )
-        return open_palette(path)
+        return open_palette(place)
     base = name.removeprefix(stacked.PREFIX)
     source = open_tfds(base, data_dir, image_size, memory_limit)
     return source if base == name else stacked.stack(name, source)

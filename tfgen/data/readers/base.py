@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -31,6 +31,18 @@ _SEED = 1812
 _SAMPLE = 64  # examples that represent a set too large to read
 
 
+class Split(Protocol):
+    """The examples of one split, by index."""
+
+    def __len__(self) -> int: ...
+
+    def gather(self, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Examples [B, *shape] and labels int32 [B], at int64 indices."""
+
+    def class_sizes(self, num_classes: int) -> list[int] | None:
+        """Number of examples of each class; None if they are not counted."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Source:
     """Examples by index.
@@ -54,7 +66,7 @@ class Source:
     shape: tuple[int, ...]
     levels: int
     class_names: tuple[str, ...]
-    splits: Mapping[str, 'InMemory | RandomAccess']
+    splits: Mapping[str, Split]
     fingerprint: str = ''
     origin: str = ''
     notes: tuple[str, ...] = ()

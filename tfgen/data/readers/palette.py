@@ -71,7 +71,7 @@ def open_palette(path: pathlib.Path) -> Source:
         (),
         splits,
         str(fingerprint),
-        palette=tuple(tuple(int(c) for c in colour) for colour in colours),
+        palette=tuple((int(r), int(g), int(b)) for r, g, b in colours),
     )
 
 

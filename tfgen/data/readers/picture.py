@@ -101,8 +101,8 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
         except Image.DecompressionBombError:
             raise UserError(
                 f'image {str(file)!r} has more than '
-                f'{2 * Image.MAX_IMAGE_PIXELS:,} pixels: shrink it, or take '
-                'it out of the folder'
+                f'{2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: shrink it, or '
+                'take it out of the folder'
             ) from None
         except Exception as error:  # Pillow raises anything
             raise UserError(
@@ -114,8 +114,7 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
         remarks.append('several frames, of which the first is read')
     if orientation is None:
         remarks.append('EXIF data that cannot be read, so not turned')
-    remarks = tuple(r for r in dict.fromkeys(remarks) if r)
-    return Picture(pixels, remarks)
+    return Picture(pixels, tuple(r for r in dict.fromkeys(remarks) if r))
 
 
 def _orientation(image):

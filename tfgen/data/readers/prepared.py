@@ -374,7 +374,7 @@ def usable_labels(
             f'{train} is held out in its place'
         )
         test = None
-    for split in (train, test):
+    for split in filter(None, (train, test)):
         found = labels.get(split, np.zeros(0, int))
         outside = _outside(found, names)
         if outside.any():

@@ -56,8 +56,9 @@ def stack(name: str, base: Source) -> Source:
     Raises:
       UserError: `base` is not a set of labelled grey images in memory.
     """
-    names, splits = base.class_names, base.splits
-    in_memory = all(isinstance(s, InMemory) for s in splits.values())
+    names = base.class_names
+    splits = {k: s for k, s in base.splits.items() if isinstance(s, InMemory)}
+    in_memory = len(splits) == len(base.splits)
     if not names or base.shape[-1] != 1 or base.palette or not in_memory:
         raise UserError(
             f'data set {name!r} needs a set of grey images with labels that '

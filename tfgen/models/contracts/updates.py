@@ -36,11 +36,20 @@ Mean = Callable[[tf.Tensor], tf.Tensor]
 class Run(Protocol):
     """The settings of a run that an update depends on; see presets."""
 
-    learning_rate: float
-    schedule: str
-    beta_1: float
-    steps: int
-    batch_size: int
+    @property
+    def learning_rate(self) -> float: ...
+
+    @property
+    def schedule(self) -> str: ...
+
+    @property
+    def beta_1(self) -> float: ...
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def batch_size(self) -> int: ...
 
 
 class Update(abc.ABC):

@@ -157,7 +157,7 @@ class VariationalAutoEncoder(LatentVariableModel):
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
         """Whether `free_bits` needs means over the global batch."""
-        return (_PLAIN | dict(settings))['free_bits'] > 0.0
+        return settings.get('free_bits', 0.0) > 0.0
 
     def updates(self) -> tuple[Update, ...]:
         if not self.objective['kl_warmup']:

@@ -26,7 +26,7 @@ const PANELS = [
   ['lines', 'Lines', (m) => m.kind === 'symbols' && m.has('sample'), lines],
   ['complete', 'Complete', (m) => m.kind === 'image' && m.has('complete'), complete],
   ['codes', 'Codes', (m) => m.kind === 'image' && m.has('decode'), codes],
-  ['closer', 'Draw and look closer', (m) => m.kind === 'image'
+  ['closer', 'Draw and inspect', (m) => m.kind === 'image'
     && ['reconstruct', 'log_prob', 'elbo', 'classify', 'score'].some(m.has), closer],
 ];
 
@@ -44,7 +44,7 @@ function show() {
   if (!chosen) {
     byId('panels').replaceChildren();
     byId('panel').replaceChildren();
-    say('This model serves nothing that this page can show.');
+    say('This page cannot show any signature of this model.');
     return;
   }
   tabs(byId('panels'), able.map(([key, name]) => [key, name]), chosen[0], open, 'panel');
@@ -116,7 +116,7 @@ const copy = job(async () => {
   }
   byId('code').textContent = text;
   getSelection().selectAllChildren(byId('code'));
-  say('This browser lets this page copy nothing: here it is whole, and selected.');
+  say('This browser does not allow copying. The whole request is selected below.');
 });
 
 async function begin() {
@@ -126,8 +126,8 @@ async function begin() {
   byId('server').textContent = client.server || location.host;
   if (!known.length) {
     byId('panel').setAttribute('aria-busy', 'false');
-    say(listed ? 'This server has no model yet: export one into its folder, and load this page again.'
-      : 'This server does not tell its models: add ?models=NAME,... to the address.', true);
+    say(listed ? 'This server has no model yet. Export one into its folder and reload this page.'
+      : 'This server does not list its models. Add ?models=NAME,... to the address.', true);
     return;
   }
   chooseAsAddressed();

@@ -47,10 +47,10 @@ export function closer({client, model, set}) {
     }
     const made = model.has('reconstruct') ? (await ask('reconstruct')).image[0] : null;
     answer.replaceChildren(
-      made ? h('figure', {}, picture(made, model.palette, 'The reconstruction', 'large'), h('figcaption', {}, 'its reconstruction')) : '',
+      made ? h('figure', {}, picture(made, model.palette, 'The reconstruction', 'large'), h('figcaption', {}, 'reconstruction')) : '',
       h('table', {}, rows),
       NUMBERS.some(([key, unit]) => unit && model.has(key))
-        ? h('p', {class: 'note'}, 'Nats are of a probability, or of a density where the model takes pixels for continuous numbers: of a density they may be positive, and the two do not compare.')
+        ? h('p', {class: 'note'}, 'Nats of a probability are negative. Nats of a density, for models of continuous pixels, may be positive. The two cannot be compared.')
         : '');
   });
 

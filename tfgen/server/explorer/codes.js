@@ -69,7 +69,7 @@ export function codes({client, model, set}) {
   const axes = [state.whole('i', 0, 0, size - 1), state.whole('j', Math.min(1, size - 1), 0, size - 1)];
   const plane = h('canvas', {
     class: 'picture plane', tabindex: 0, role: 'application',
-    'aria-label': 'A plane of codes. Hover over it and press to take one, or move with the arrow keys.',
+    'aria-label': 'A plane of codes. Hover to see a code, press to choose it, or use the arrow keys.',
   });
   let tiles = null, resting = null; // the code from which a hovering hand started
   // Of so many pixels that a frame around one is thin.
@@ -158,7 +158,7 @@ export function codes({client, model, set}) {
 
   // The line between two codes.
   const strip = h('div', {class: 'grid'});
-  const between = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture between the two'});
+  const between = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture between A and B'});
   let touched = false; // the line, by a hand
   const onLine = async (weights) => (await client.predict(model, 'interpolate', inputsOf(model, 'interpolate', weights.length, {
     z: weights.map(() => ends.a), z_to: weights.map(() => ends.b), weight: weights, spherical: arc ? 1 : 0, label,
@@ -187,7 +187,7 @@ export function codes({client, model, set}) {
     slide();
   };
   const slider = h('input', {
-    type: 'range', min: 0, max: 1, step: 0.01, value: weight, 'aria-label': 'Way from A to B',
+    type: 'range', min: 0, max: 1, step: 0.01, value: weight, 'aria-label': 'Position between A and B',
     oninput: (event) => { weight = Number(event.target.value); touched = true; slide(); },
   });
   const keep = (name) => { ends[name] = [...z]; both(); };
@@ -206,9 +206,9 @@ export function codes({client, model, set}) {
     h('div', {class: 'sides'}, h('div', {}, large, sliders),
       h('div', {}, plane, h('div', {class: 'bar'}, labelled('across', axis(0)), labelled('up', axis(1))))),
     model.has('interpolate') ? [
-      h('h2', {}, 'A line between two codes'),
-      h('div', {class: 'bar'}, button('This code is A', () => keep('a')), button('This code is B', () => keep('b')),
+      h('h2', {}, 'Interpolate between two codes'),
+      h('div', {class: 'bar'}, button('Use this code as A', () => keep('a')), button('Use this code as B', () => keep('b')),
         labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; both(); }}), 'along an arc, as normal codes lie')),
-      h('p', {class: 'note'}, 'From A, left, to B, right.'), strip, slider, between] : null,
+      h('p', {class: 'note'}, 'From A (left) to B (right).'), strip, slider, between] : null,
   ];
 }

@@ -25,7 +25,7 @@ export function complete({client, model, set}) {
   let label = state.label(model), seed = state.seed('ways', FIRST), brush = state.whole('brush', Math.ceil(width / 10), 1, width);
   let answer = null, timer = null;
 
-  const hidden = editor(model.shape, 'What is hidden', {
+  const hidden = editor(model.shape, 'Hidden pixels', {
     redraw: (canvas) => draw(canvas, image || blank(model.shape), model.palette, mask),
     paint: (x, y, erase) => {
       const reach = brush / 2;
@@ -38,7 +38,7 @@ export function complete({client, model, set}) {
     done: () => ask(),
   });
   const canvases = Array.from({length: WAYS}, (_, k) => h('canvas', {class: 'picture', role: 'img', 'aria-label': `Completion ${k + 1}`}));
-  const pace = h('input', {type: 'range', min: 1, max: 60, value: 12, 'aria-label': 'Pixels a second'});
+  const pace = h('input', {type: 'range', min: 1, max: 60, value: 12, 'aria-label': 'Pixels per second'});
 
   const ask = () => {
     if (!image) return; // its first one is still to come
@@ -109,11 +109,11 @@ export function complete({client, model, set}) {
       labelled('first seed', numberInput(seed, (value) => { seed = value; ask(); })),
       model.conditional ? labelChoice(model, String(label), (value) => { label = Number(value); ask(); }) : null),
     h('div', {class: 'sides'}, place,
-      h('div', {}, h('h2', {}, 'What is hidden'), hidden,
+      h('div', {}, h('h2', {}, 'Hidden pixels'), hidden,
         h('div', {class: 'bar'}, Object.entries(halves).map(([name, known]) =>
           button(name, () => { mask = masked(known); hidden.again(); ask(); }))),
         labelled('brush', numberInput(brush, (value) => { brush = value; set({brush}); }, 1, width)),
-        h('p', {class: 'note'}, 'Paint to hide; with shift held, or the right button, to uncover.')),
+        h('p', {class: 'note'}, 'Paint to hide pixels. Hold shift, or use the right button, to show them.')),
       h('div', {}, h('h2', {}, 'Completions'), h('div', {class: 'grid'}, canvases),
         model.inOrder ? h('div', {class: 'bar'}, watch, labelled('pixels a second', pace)) : null)),
   ];

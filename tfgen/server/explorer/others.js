@@ -8,7 +8,7 @@ import * as state from './state.js';
 const SOUNDS = 6, POINTS = 512, LINES = 16, GRID = 40;
 
 function wave(values, known = 0) {
-  const canvas = h('canvas', {class: 'wave', width: 600, height: 80, role: 'img', 'aria-label': 'Its waveform'});
+  const canvas = h('canvas', {class: 'wave', width: 600, height: 80, role: 'img', 'aria-label': 'Waveform'});
   const context = canvas.getContext('2d');
   const [soft, mark] = [ink('--soft'), ink('--mark')];
   const across = canvas.width / values.length;
@@ -88,7 +88,7 @@ export function points({client, model, set}) {
     }
     context.fillStyle = ink('--ink');
     flat.map(place).forEach(([x, y]) => context.fillRect(x - 1, y - 1, 2, 2));
-    told.textContent = `${POINTS} samples; the sides are at ${reach.toFixed(2)}.${model.has('log_prob') ? ' Behind them the density.' : ''}`;
+    told.textContent = `${POINTS} samples; the axes end at ${reach.toFixed(2)}.${model.has('log_prob') ? ' The shading is the density.' : ''}`;
   });
   show();
   return [
@@ -134,14 +134,14 @@ export function lines({client, model, set}) {
   if (walks) walk();
   return [
     h('div', {class: 'bar'}, labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
-      button('Others', () => { seed += LINES; list.parentNode.querySelector('input').value = seed; show(); }),
+      button('More samples', () => { seed += LINES; list.parentNode.querySelector('input').value = seed; show(); }),
       model.conditional ? labelChoice(model, String(label), (value) => {
         label = Number(value);
         show();
         if (walks) walk();
       }) : null),
     list,
-    walks ? [h('h2', {}, 'From one line to another'), h('div', {class: 'bar'},
+    walks ? [h('h2', {}, 'Interpolate between two lines'), h('div', {class: 'bar'},
       labelled('line of seed', numberInput(from, (value) => { from = value; walk(); })),
       labelled('to that of', numberInput(to, (value) => { to = value; walk(); }))), way] : null,
   ];

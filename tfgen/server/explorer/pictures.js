@@ -82,7 +82,7 @@ export async function fromFile(file, [height, width, channels], palette) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Refused(`${file.name} is no picture that this browser reads`);
+    throw new Refused(`${file.name} is not a picture that this browser can read`);
   }
   const canvas = h('canvas', {width, height});
   const context = canvas.getContext('2d', {willReadFrequently: true});
@@ -223,6 +223,6 @@ export function workbench(model, image, changed, ownSample) {
   const bar = h('div', {class: 'bar'},
     button('Clear', () => show(blank(model.shape))),
     button('Load a picture', () => file.click()), file,
-    ownSample && button('One of its own', () => later(ownSample)));
+    ownSample && button('Use a sample', () => later(ownSample)));
   return h('div', {}, canvas, pens, bar);
 }

@@ -68,10 +68,10 @@ export function samples({client, model, set, open}) {
       h('figure', {}, picture(image, model.palette, name, 'large'), h('figcaption', {}, name)),
       h('div', {class: 'bar'},
         model.has('reconstruct') || model.has('log_prob') || model.has('classify')
-          ? button('Look closer', () => go('closer', {p: packImage(image)}, itsLabel)) : null,
+          ? button('Inspect', () => go('closer', {p: packImage(image)}, itsLabel)) : null,
         model.has('complete') ? button('Complete it', () => go('complete', {p: packImage(image)}, itsLabel)) : null,
         model.has('encode') && model.has('interpolate')
-          ? [button('Line from here', () => line('a')), button('Line to here', () => line('b'))] : null,
+          ? [button('Interpolate from here', () => line('a')), button('Interpolate to here', () => line('b'))] : null,
         button('Close', () => dialog.close())));
     if (!dialog.open) dialog.showModal();
   };
@@ -81,7 +81,7 @@ export function samples({client, model, set, open}) {
   return [
     h('div', {class: 'bar'},
       labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
-      button('Others', () => { seed += Math.max(COUNT, grid.querySelectorAll('button').length); grid.parentNode.querySelector('input').value = seed; show(); }),
+      button('More samples', () => { seed += Math.max(COUNT, grid.querySelectorAll('button').length); grid.parentNode.querySelector('input').value = seed; show(); }),
       model.conditional ? labelChoice(model, label, (value) => { label = value; show(); }, true) : null),
     grid, dialog,
   ];
