@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Makes the environment if it is missing, lints, and runs the whole test suite.
+# Makes the environment if it is missing, lints, and runs the tests.
 #
+#   bash scripts/test.sh          every claim, for a few models
+#   bash scripts/test.sh --all    every claim, for every model
 #   bash scripts/test.sh [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,7 +21,7 @@ if ! command -v chromium > /dev/null && [ "$(id -u)" = 0 ] \
 fi
 # TensorFlow does not need a second core for models this small.
 tests() { python -m pytest --numprocesses=2 --dist=loadscope "$@"; }
-if [ $# -gt 0 ]; then
+if [ $# -gt 0 ] && [ "$*" != --all ]; then
   tests "$@"
   exit
 fi
@@ -30,6 +32,6 @@ export TFGEN_TEST_RAISED
 trap 'rm -rf "$TFGEN_TEST_RAISED"' EXIT
 status=0
 for part in 1/3 2/3 3/3; do
-  tests --part=$part || status=$?
+  tests --part=$part "$@" || status=$?
 done
 exit $status

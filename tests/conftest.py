@@ -37,6 +37,21 @@ def pytest_addoption(parser):
         help='Of all files, every N-th from the K-th on.',
     )
 
+    parser.addoption(
+        '--all',
+        action='store_true',
+        help='Also the tests marked as wide: claims over all models.',
+    )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Deselects the wide tests unless --all is given."""
+    if config.option.all:
+        return
+    wide = [item for item in items if item.get_closest_marker('wide')]
+    config.hook.pytest_deselected(items=wide)
+    items[:] = [item for item in items if not item.get_closest_marker('wide')]
+
 
 def pytest_ignore_collect(collection_path, config):
     """Ignores the files of other parts of the suite."""

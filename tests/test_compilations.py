@@ -25,7 +25,15 @@ _OTHERS = [m for m in tiny.MODELS if m not in _JITTED]
 
 
 @pytest.mark.parametrize(
-    'models', [_JITTED, _OTHERS[::2], _OTHERS[1::2]], ids=['jit', 'a', 'b']
+    'models',
+    [
+        ['row_lstm', 'wavenet', 'cvae', 'unrolled', 'gmm'],
+        *(
+            pytest.param(models, marks=pytest.mark.wide)
+            for models in (_JITTED, _OTHERS[::2], _OTHERS[1::2])
+        ),
+    ],
+    ids=['few', 'jit', 'a', 'b'],
 )
 def test_training_compiles_in_its_first_step_alone(models, data_dir):
     script = tiny.ROOT / 'tests' / 'compilations.py'
@@ -43,7 +51,7 @@ def test_training_compiles_in_its_first_step_alone(models, data_dir):
         assert counts['resumed'][0][1] == counts['run'][0][1], counts
 
 
-@pytest.mark.parametrize('model', tiny.SERVED)
+@pytest.mark.parametrize('model', tiny.some(tiny.SERVED))
 def test_a_signature_is_traced_once_for_all_requests(model):
     built = tiny.build(model)
     functions = signatures.functions(built)

@@ -26,6 +26,8 @@ STEPS = 20
 MODELS = (*tiny.FAMILIES, 'unrolled', 'ebgan', 'layerwise_ae')
 # One model for each type of update and of communication between replicas.
 OVER_WORKERS = ('cvae', 'dcgan', 'ebgan', 'vae_gan', 'rbm', 'pca', 'gmm')
+FEW = ('cvae', 'dcgan', 'ebgan', 'rbm', 'gmm')
+FEW_OVER_WORKERS = ('cvae', 'ebgan', 'gmm')
 
 
 def _losses(directory):
@@ -52,27 +54,30 @@ def _command(strategy, jit, folder, data_dir, models, steps=STEPS):
 
 
 @pytest.fixture(scope='module')
-def one_device(tmp_path_factory, data_dir):
+def one_device(tmp_path_factory, data_dir, pytestconfig):
     """Returns the folder of all families' runs on one device, uncompiled."""
     folder = tmp_path_factory.mktemp('one')
-    tiny.run(_command('one', 'off', folder, data_dir, MODELS))
+    models = MODELS if pytestconfig.option.all else FEW
+    tiny.run(_command('one', 'off', folder, data_dir, models))
     return folder
 
 
 @pytest.fixture(scope='module')
-def two_replicas(tmp_path_factory, data_dir):
+def two_replicas(tmp_path_factory, data_dir, pytestconfig):
     """The same with two replicas, compiled where that is the default."""
     folder = tmp_path_factory.mktemp('two')
-    tiny.run(_command('mirrored', 'auto', folder, data_dir, MODELS))
+    models = MODELS if pytestconfig.option.all else FEW
+    tiny.run(_command('mirrored', 'auto', folder, data_dir, models))
     return folder
 
 
 @pytest.fixture(scope='module')
-def two_workers(tmp_path_factory, data_dir):
+def two_workers(tmp_path_factory, data_dir, pytestconfig):
     """The same with two workers, and the output of each."""
     folder = tmp_path_factory.mktemp('workers')
     tiny.load('cvae', data_dir)  # prepared here, not by both workers at once
-    command = _command('multiworker', 'off', folder, data_dir, OVER_WORKERS)
+    models = OVER_WORKERS if pytestconfig.option.all else FEW_OVER_WORKERS
+    command = _command('multiworker', 'off', folder, data_dir, models)
     return folder, _outputs(_start_workers(command))
 
 
@@ -84,13 +89,13 @@ def _assert_follows(losses, reference):
         assert error < 1e-4, tag
 
 
-@pytest.mark.parametrize('model', MODELS)
+@pytest.mark.parametrize('model', tiny.some(MODELS, FEW))
 def test_two_replicas_follow_one(model, one_device, two_replicas):
     _assert_follows(_losses(two_replicas / model), _losses(one_device / model))
     _assert_equal_averages(model, one_device, two_replicas)
 
 
-@pytest.mark.parametrize('model', OVER_WORKERS)
+@pytest.mark.parametrize('model', tiny.some(OVER_WORKERS, FEW_OVER_WORKERS))
 def test_two_workers_follow_one(model, one_device, two_workers):
     folder, (chief, other) = two_workers
     _assert_follows(_losses(folder / model), _losses(one_device / model))

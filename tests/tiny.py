@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -282,6 +283,38 @@ DRAWING = tuple(
 )
 # The first model of each class, for expensive tests.
 FAMILIES = tuple({preset(m).model: m for m in reversed(MODELS)}.values())[::-1]
+
+
+# Models that differ in how they train, draw and compute: an update or several,
+# gradients or means, values at once or one by one.
+FEW = (
+    'cvae',
+    'diagonal_bilstm',
+    'wavenet',
+    'dcgan',
+    'unrolled',
+    'layerwise_ae',
+    'text_vae',
+    'rbm',
+    'gmm',
+)
+
+
+def some(cases, few=FEW) -> list:
+    """The cases of a test; those of models outside `few` run with --all.
+
+    Args:
+      cases: names of models, or tuples that begin with one.
+      few: names of models.
+    """
+    return [
+        case
+        if (case if isinstance(case, str) else case[0]) in few
+        else pytest.param(
+            *([case] if isinstance(case, str) else case), marks=pytest.mark.wide
+        )
+        for case in cases
+    ]
 
 
 # Models that differ in what they serve. The others differ only in training.
