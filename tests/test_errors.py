@@ -89,7 +89,7 @@ def places(tmp_path_factory, data_dir):
 
 
 @pytest.fixture(scope='module')
-def outcomes(places, data_dir, tmp_path_factory):
+def outcomes(places, data_dir):
     """Runs all cases: name -> (exit status, stderr); checks the folders."""
     cases = []
     for script, arguments, _ in CASES.values():
@@ -97,20 +97,17 @@ def outcomes(places, data_dir, tmp_path_factory):
         known = any(a.startswith('--data_dir') for a in arguments)
         if not known and script not in WITHOUT_DATA:
             arguments.append(f'--data_dir={data_dir}')
-        cases.append([f'{script}.py', arguments])
+        cases.append([sys.executable, tiny.script(script), *arguments])
     before = _snapshot(places)
-    file = tmp_path_factory.mktemp('outcomes') / 'outcomes.json'
-    runner = tiny.ROOT / 'tests' / 'wrong_uses.py'
-    subprocess.run(
-        [sys.executable, str(runner), str(file)],
-        input=json.dumps(cases),
-        text=True,
-        check=True,
-        # Blocks the network on every machine.
-        env=os.environ
-        | dict.fromkeys(['http_proxy', 'https_proxy'], 'http://127.0.0.1:9'),
+    # Blocks the network on every machine.
+    env = os.environ | dict.fromkeys(
+        ['http_proxy', 'https_proxy'], 'http://127.0.0.1:9'
     )
-    results = dict(zip(CASES, json.loads(file.read_text()), strict=True))
+    found = [tiny.outcome(case, env=env) for case in cases]
+    results = {
+        name: (done.returncode, done.stderr)
+        for name, done in zip(CASES, found, strict=True)
+    }
     results['unchanged'] = before == _snapshot(places)
     return results
 
@@ -184,10 +181,7 @@ def test_what_does_not_fit_into_memory_is_one_line():
 
 @pytest.mark.parametrize('script', ['train', 'evaluate', 'sample', 'export'])
 def test_help_shows_the_flags_that_must_be_given(script):
-    file = str(tiny.script(script))
-    done = subprocess.run(
-        [sys.executable, file, '--help'], capture_output=True, text=True
-    )
+    done = tiny.outcome([sys.executable, tiny.script(script), '--help'])
     assert '--workdir:' in done.stdout and '--data_dir:' in done.stdout
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import subprocess
 import sys
 
 import pytest
@@ -103,15 +102,11 @@ def test_it_is_published_with_its_card(record, tmp_path):
     other = tmp_path / 'other' / record.name
     other.parent.mkdir()
     other.write_text(json.dumps(json.loads(record.read_text()) | {'seed': 5}))
-    done = subprocess.run(
-        [*command, f'--results={other.parent}'], capture_output=True, text=True
-    )
+    done = tiny.outcome([*command, f'--results={other.parent}'])
     assert done.returncode == 2 and 'records seed 5' in done.stderr
     shutil.rmtree(other.parent)
     command += [f'--results={record.parent}']
-    done = subprocess.run(
-        [*command, '--largest=10'], capture_output=True, text=True
-    )
+    done = tiny.outcome([*command, '--largest=10'])
     assert done.returncode == 2 and 'and may have 10: publish a smaller' in (
         done.stderr
     )

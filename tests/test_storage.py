@@ -47,14 +47,15 @@ SHORT = ['steps=10', 'schedule=constant']
 
 def _script(name, *arguments, largest=None):
     """Runs a script that cannot write files of more than `largest` bytes."""
+    command = [sys.executable, str(tiny.script(name)), *map(str, arguments)]
+    if largest is None:
+        return tiny.outcome(command)
 
     def limit():
-        if largest is not None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
 
-    command = [sys.executable, str(tiny.script(name))]
     return subprocess.run(
-        [*command, *map(str, arguments)],
+        command,
         capture_output=True,
         text=True,
         preexec_fn=limit,

@@ -1,7 +1,6 @@
 """A new run starts from the weights of a run or an export."""
 
 import dataclasses
-import subprocess
 import sys
 
 import numpy as np
@@ -413,7 +412,7 @@ def test_lines_of_another_alphabet(tmp_path):
             command += [f'--init_from={source}', f'--workdir={tmp_path / "b"}']
         else:
             command += [f'--workdir={source}']
-        return subprocess.run(command, capture_output=True, text=True)
+        return tiny.outcome(command)
 
     assert said(texts[0]).returncode == 0
     refused = said(texts[1])

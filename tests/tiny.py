@@ -1,10 +1,14 @@
 """Small runs and models for several test files."""
 
+import atexit
 import fcntl
+import functools
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -349,9 +353,57 @@ def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
 
 def run(command, **options) -> subprocess.CompletedProcess:
     """Runs a command to its end; a failure shows its output."""
-    done = subprocess.run(command, capture_output=True, text=True, **options)
+    done = outcome(command, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def outcome(command, cwd=None, env=None) -> subprocess.CompletedProcess:
+    """Runs a command to its end; it may fail.
+
+    A script of scripts/ runs in a fork of a process that has already imported
+    TensorFlow; see forks.py.
+    """
+    python, script, *_ = command = list(map(str, command))
+    if python != sys.executable or ROOT / 'scripts' not in (
+        pathlib.Path(script).parents
+    ):
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=cwd, env=env
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        streams = {n: f'{folder}/{n}' for n in ('stdout', 'stderr')}
+        for file in streams.values():
+            pathlib.Path(file).touch()
+        request = streams | {
+            'arguments': command[1:],
+            'cwd': str(cwd or os.getcwd()),
+            'env': dict(env or os.environ),
+        }
+        status = _forked(json.dumps(request))
+        texts = [pathlib.Path(f).read_text() for f in streams.values()]
+    return subprocess.CompletedProcess(command, status, *texts)
+
+
+def _forked(request):
+    """Sends a request to the process of forks.py; returns the exit status."""
+    forks = _forks()
+    forks.stdin.write(f'{request}\n')
+    forks.stdin.flush()
+    return int(forks.stdout.readline())
+
+
+@functools.cache
+def _forks():
+    """Starts the process of forks.py, once."""
+    forks = subprocess.Popen(
+        [sys.executable, str(ROOT / 'tests' / 'forks.py')],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    atexit.register(forks.kill)
+    return forks
 
 
 def narrow_pipe() -> tuple[int, int]:
