@@ -1,4 +1,8 @@
-"""tfgen: deep generative models for TensorFlow and Keras."""
+"""tfgen: deep generative models for TensorFlow and Keras.
+
+In docstrings, "the notes" are those of Hung-yi Lee's machine learning lectures
+17 and 18; docs/lecture.md maps their formulas to the code.
+"""
 
 __version__ = '0.1.0'
 

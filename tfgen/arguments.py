@@ -23,7 +23,7 @@ _LARGEST_FLOAT = 1e38
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """A condition on a number, and the remedy where it fails."""
+    """A condition on a number, and the advice to the user if it fails."""
 
     holds: Callable[[float], bool]
     remedy: str
@@ -109,7 +109,7 @@ def parse(name: str, text: str, hint: Any) -> Any:
     """Parses `text`, given as `name=text`, as a value of type `hint`.
 
     Raises:
-      UserError: `text` is no such value.
+      UserError: `text` is not a value of this type.
     """
     options = _options(hint)
     if type(None) in options and text.lower() == 'none':
@@ -135,7 +135,7 @@ def words(hint: Any) -> str:
 
 
 def _word(hint):
-    """A type that is no union, in words."""
+    """A type in words; the type is not a union."""
     plain, members = _plain(hint), typing.get_args(_plain(hint))
     if typing.get_origin(plain) is Literal:
         return '|'.join(map(str, members))

@@ -10,9 +10,10 @@ from typing import TextIO
 def write(text: str, stream: TextIO) -> None:
     """Writes `text` at once, or drops it.
 
-    A pipe that nobody reads fills up, and Ctrl-S holds a terminal. A process
-    that waited there would not notice that it is told to stop. So text without
-    room is dropped. Once the reader is gone, all text is dropped.
+    A pipe that nobody reads fills up, and Ctrl-S stops the output of a
+    terminal. A process that waited for it would not notice a request to stop.
+    So text is dropped if there is no room for it. Once the reader is gone, all
+    text is dropped.
 
     Args:
       text: at most 4096 bytes, the room in a pipe that is ready.
@@ -35,7 +36,7 @@ def _is_ready(stream):
     try:
         handle = stream.fileno()
         waiting = select.poll()  # not on Windows
-    except (AttributeError, OSError):  # or in memory
+    except (AttributeError, OSError):  # or the stream is in memory
         return True
     waiting.register(handle, select.POLLOUT)
     return bool(waiting.poll(0))

@@ -5,12 +5,13 @@ row per example. The name is folded into the seed, so the same request always
 gives the same numbers: in eager mode, in a graph, under XLA and on another
 device. The caller decides how the rows are seeded:
 
-  BatchNoise  Rows of one draw for the global batch, for training. 1, 2 or 8
-              replicas that each hold a slice follow the same trajectory.
+  BatchNoise  One draw for the global batch, for training. Each replica takes
+              its rows of the draw, so training is the same with 1, 2 or 8
+              replicas.
   RowNoise    One integer seed per row, for serving and evaluation. A row's
               numbers do not depend on its neighbours in the batch.
-  IndexNoise  The same for many rows at a time, for examples that are made from
-              their index.
+  IndexNoise  One integer index per row, for examples that are computed from
+              their index. It is fast for many rows.
 
 Floats are made here from integer bits. TensorFlow's own stateless floats differ
 between XLA and other kernels, but the bits do not. Uniforms are therefore equal
@@ -48,8 +49,8 @@ class Noise:
     def uniform(self, name: str, shape: Sequence[int]) -> tf.Tensor:
         """Uniform float32 [B, *shape] in the open interval (0, 1).
 
-        There are 2^23 values. 0 and 1 never occur, so log(u) and log(1 - u)
-        are finite.
+        There are 2^23 different values. 0 and 1 never occur, so log(u) and
+        log(1 - u) are finite.
         """
         mantissa = tf.bitwise.right_shift(self.bits(name, shape), 9)
         return (tf.cast(mantissa, tf.float32) + 0.5) * 2.0**-23
@@ -185,10 +186,10 @@ class RowNoise(Noise):
 
 
 class IndexNoise(Noise):
-    """Noise whose row is a function of an index, for many rows at a time.
+    """Noise whose row b is a function of `indices[b]` and the name alone.
 
-    Source: SplitMix64 (Steele et al. 2014) of a counter. RowNoise would serve
-    the same purpose, but takes 15 us per row, too slow for batches of points.
+    Source: SplitMix64 (Steele et al. 2014) of a counter. RowNoise would do the
+    same, but it takes 15 us per row, which is too slow for batches of points.
 
     Args:
       indices: integer [B]. Equal indices give equal rows.

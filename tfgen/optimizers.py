@@ -9,7 +9,7 @@ class Adam(keras.optimizers.Adam):
 
     Formula, state and checkpoint are the same (Kingma and Ba 2015, the form at
     the end of section 2). Each of Keras's operations is a pass over memory. On
-    a CPU this costs a small model a tenth of its step.
+    a CPU these passes take a tenth of a small model's training step.
     """
 
     def update_step(self, gradient, variable, learning_rate):

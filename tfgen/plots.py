@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 _TARGET = 64  # screen pixels per picture side, at least
 _GUTTER = 0.08  # share of a picture's side
-_BACKGROUND = 64  # a grey that differs from ink and paper
+_BACKGROUND = 64  # a grey that differs from black and white
 _TEXT = 16  # height of a line of titles
 _RING = (150, 150, 60)  # around a mode
 _SIDE = 88  # width of titles beside rows
@@ -25,9 +25,10 @@ def grid(
     Args:
       images: uint8 [N, H, W, C], C = 1 or 3.
       columns: pictures per row.
-      titles: one per picture. If the pictures of each column share a title, it
-        stands at the head of the column. If those of each row do, it stands
-        beside the row. Otherwise titles stand above the pictures.
+      titles: one per picture. If all pictures of a column share a title, titles
+        stand at the heads of the columns. If all pictures of a row share a
+        title, titles stand beside the rows. Otherwise each title stands above
+        its picture.
 
     Returns:
       uint8 [height, width, C]. All pixels become squares of the same size.
@@ -200,7 +201,7 @@ def plane(extent: float, side: int = 480) -> np.ndarray:
 def density(logs: np.ndarray) -> np.ndarray:
     """Draws log p at the points of `plane` in grey: uint8 [side, side, 3].
 
-    White is the largest density; black is e^-8 of it or less.
+    White is the largest density. Black is e^-8 times the largest, or less.
     """
     shade = np.clip(1.0 + (logs - logs.max()) / 8.0, 0.0, 1.0)
     grey = np.round(255 * shade).astype(np.uint8)

@@ -62,9 +62,9 @@ def kl_normals(
 def expected_log_prior(mean: tf.Tensor, logvar: tf.Tensor) -> tf.Tensor:
     """E log p(z) for z ~ N(mean, exp(logvar)), p = N(0, 1): [B, ...] -> [B].
 
-    -(log 2 pi + m^2 + s^2) / 2 per dimension. The notes exchange the two
-    formulas: they print this one under E log q(z|x). The difference of the two
-    is the same.
+    -(log 2 pi + m^2 + s^2) / 2 per dimension. The notes print this formula
+    under E log q(z|x), and `expected_log_posterior` under E log p(z). Their
+    difference is correct.
     """
     return -0.5 * sum_event(_LOG_2PI + tf.square(mean) + tf.exp(logvar))
 
@@ -94,7 +94,7 @@ def log_categorical(level: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 
     Args:
       level: integers [B, ...] in 0 .. N - 1.
-      logits: float [B, ..., N], each value's up to a constant.
+      logits: float [B, ..., N], log p of each level up to a constant.
     """
     return -sum_event(
         tf.nn.sparse_softmax_cross_entropy_with_logits(level, logits)
@@ -117,11 +117,11 @@ def categorical(logits: tf.Tensor, uniforms: tf.Tensor) -> tf.Tensor:
     Each draw uses one uniform in (0, 1). Equal uniforms give equal draws,
     except for rounding at a bound. Some logits may be -inf, but not all.
     """
-    # Not tf.nn.softmax: its oneDNN kernel takes 70 microseconds to start, as
-    # long as everything else at a pixel.
+    # Not tf.nn.softmax: its oneDNN kernel takes 70 microseconds to start, which
+    # is as long as all other work for a pixel.
     weights = tf.exp(logits - tf.reduce_max(logits, axis=-1, keepdims=True))
     cumulative = tf.cumsum(weights, axis=-1)
-    # Without the last bound the answer is at most N - 1, however it is rounded.
+    # The last bound is left out, so rounding cannot give a level above N - 1.
     below = cumulative[:, :-1] <= uniforms[:, None] * cumulative[:, -1:]
     return tf.reduce_sum(tf.cast(below, tf.int32), axis=-1)
 

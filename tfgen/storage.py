@@ -18,7 +18,7 @@ from tfgen.errors import UserError
 
 # In the paths of checkpoints, TensorFlow reads these letters as a pattern.
 _PATTERN = frozenset('*?[]\\')
-# Errors of a path that something else occupies.
+# Errors of a write if something else already exists at the path.
 _TAKEN = (errno.EEXIST, errno.ENOTDIR, errno.EISDIR)
 _DISK = (
     errno.ENOSPC,
@@ -30,7 +30,7 @@ _DISK = (
     errno.ENAMETOOLONG,
     errno.ELOOP,
 )
-# Letters that names of files may add to the path of a folder.
+# Characters that names of files may add to the path of a folder.
 _ROOM = 200
 # 'gs://bucket/run', also after pathlib has removed a slash. A single letter
 # would be a drive.
@@ -46,9 +46,9 @@ def local(
 
     Args:
       path: need not exist.
-      tensorflow: whether TensorFlow will use the path. It accepts only UTF-8,
-        and takes some letters for a pattern.
-      remedy: advice for a user who has no home for ~.
+      tensorflow: whether TensorFlow will use the path. TensorFlow accepts only
+        UTF-8, and reads some characters as a pattern.
+      remedy: advice for the message if ~ has no home folder.
 
     Raises:
       UserError: the path is an address, or no file can be there.
@@ -60,7 +60,7 @@ def local(
             'only: pass a local path, such as the path where the storage is '
             'mounted'
         )
-    # ~ before an unknown user stays, as part of an ordinary name.
+    # ~NAME of an unknown user is kept as an ordinary name.
     place = os.path.expanduser(text)
     if place == '~' or place.startswith('~/'):
         remedy = remedy or 'write the whole path'
@@ -113,7 +113,7 @@ def _require_encoding(path, utf8):
 def require_writable(folder: pathlib.Path, flag: str) -> None:
     """Raises UserError, with the remedy, for a folder that cannot be written.
 
-    The folder need not exist. If it does not, it does not exist afterwards.
+    The folder need not exist. If it is made for the test, it is removed again.
     """
     new = [f for f in (folder, *folder.parents) if not f.exists()]
     try:
@@ -233,7 +233,7 @@ def reason(error: Exception) -> str:
 
 
 def remedy(error: Exception, otherwise: str) -> str:
-    """The remedy for a failed write; `otherwise` if the path is free."""
+    """Advice after a failed write: `otherwise`, unless the path is taken."""
     if reason(error) in map(os.strerror, _TAKEN):
         return 'move away what is in its place'
     return otherwise

@@ -133,7 +133,10 @@ def main() -> None:
 
 
 def _of_examples(model):
-    """Whether codes come from test examples: by --given, or without prior."""
+    """Whether codes are those of test examples.
+
+    They are with --given=test, and by default if the model has no prior.
+    """
     from tfgen.pictures import latent_space
 
     given = flags.FLAGS.given
@@ -143,6 +146,7 @@ def _of_examples(model):
 
 
 def _write_map(file, model, examples):
+    """Writes a scatter plot of the codes of test examples."""
     from tfgen import storage
     from tfgen.pictures import latent_space
 
@@ -178,7 +182,7 @@ def _write_moving(file, model, drawn, columns, titles):
 
 
 def _write(file, model, drawn, columns, titles):
-    """Writes the picture and, if the spec wants it, a file per example."""
+    """Writes the picture and, if spec.one_file_each, a file per example."""
     from tfgen import storage
     from tfgen.pictures import completion
 
@@ -234,7 +238,7 @@ def _write_history(directory, strip):
 
 
 def _draw(kind, model, labels, examples):
-    """Draws the examples, columns and titles of one --kind."""
+    """Makes the picture of one --kind: its examples, columns and titles."""
     from tfgen.pictures import completion, latent_space
 
     count, seed = flags.FLAGS.count, flags.FLAGS.seed

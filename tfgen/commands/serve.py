@@ -96,8 +96,8 @@ def main() -> None:
     host = f'[{given.host}]' if ':' in given.host else given.host
     _say(f'listening on http://{host}:{listener.getsockname()[1]}')
     running = uvicorn.Server(config)
-    # uvicorn handles the signal, and after its shutdown raises it again. The
-    # second time must not stop the process here.
+    # After its shutdown, uvicorn raises the signal again. `_stopped` would then
+    # end the process, so uvicorn's own handler replaces it.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, running.handle_exit)
     running.run([listener])
@@ -108,11 +108,11 @@ def main() -> None:
 
 
 def _hosts(address):
-    """Returns the host names that requests may use at an address.
+    """Returns the host names that requests to this address may use.
 
     This prevents DNS rebinding: a web page must not reach this machine through
-    a host name of its own. The middleware cuts '[::1]:8501' at the first
-    colon, so '[' stands for IPv6 addresses.
+    a host name of its own. '[' stands for IPv6 addresses, because the
+    middleware cuts '[::1]:8501' at the first colon.
     """
     if ipaddress.ip_address(address).is_loopback:
         return (address, '127.0.0.1', 'localhost', '[')

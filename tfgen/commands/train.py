@@ -106,7 +106,7 @@ def main() -> None:
 def _measure(config, examples, strategy):
     """Returns the function model -> results of --metrics, or None.
 
-    None without --metrics, and for all workers but the chief.
+    It is None if --metrics is not given, or if this worker is not the chief.
     """
     from tfgen import evaluation
     from tfgen.evaluation import classifiers

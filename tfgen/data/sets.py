@@ -198,7 +198,7 @@ def load_text(
       name: 'text:PATH', a file cut into rows; 'lines:PATH', a file of lines; or
         'numerals' (embedded), the names of numbers.
       data_dir: not used.
-      text_length: T, letters of a row; the most letters of a line.
+      text_length: T, the letters in a row; a longer line is cut to T letters.
 
     Raises:
       UserError: see `load`.

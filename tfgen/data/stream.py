@@ -1,9 +1,9 @@
 """The batches of a data set, in an order given by a formula.
 
 The example at position p of the training stream is a pure function of
-(seed, p). Every epoch is its own pseudo-random permutation of the indices. The
-pipeline has no state to save, a run resumes at any step at no cost, and the
-order is the same for 1 or 8 replicas.
+(seed, p). Every epoch is its own pseudo-random permutation of the indices. So
+the pipeline has no state to save, a run can resume at any step at no cost, and
+the order does not depend on the number of replicas.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.noise import BatchNoise, RowNoise
 
-# A word of the seed of the order, so that no other draw shares its numbers.
+# Part of the seed of the order, so that no other draw uses the same numbers.
 _ORDER = 0x07DE7
 _LABELLED = 0x1ABE1  # changes the seed for the order of labelled examples
 _CHUNK = 1000  # labels read at a time
@@ -143,7 +143,8 @@ class Data:
     def num_trained_classes(self) -> int:
         """Number of classes with an example in the training split.
 
-        If the split does not know the sizes of its classes, all count.
+        If the sizes of the classes are not known, this is the number of all
+        classes.
         """
         classes = self.spec.num_classes
         sizes = self.source.splits['train'].class_sizes(classes)
@@ -205,8 +206,8 @@ def _shortened(names):
 def labelled_rows(source: Source, num_classes: int, count: int) -> np.ndarray:
     """Chooses the training rows whose labels are known: int64 [count].
 
-    Each class has equally many: the first rows in an order that a fixed seed
-    decides.
+    Each class has the same number of rows: its first ones in a random order
+    that a fixed seed decides.
 
     Raises:
       UserError: a class has too few rows.

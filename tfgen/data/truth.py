@@ -1,8 +1,8 @@
-"""Facts about a distribution that its examples alone do not tell.
+"""Facts about a distribution that cannot be read from its examples.
 
-A data set that was made by a known rule states the rule as its `truth`. Metrics
-compare samples with it. The truth of toy points is their distribution; see
-embedded.points.
+If the rule that made a data set is known, the rule is its `truth`. Metrics
+compare samples with the truth. The truth of toy points is their distribution;
+see embedded.points.
 """
 
 import dataclasses
@@ -29,7 +29,7 @@ class Rendered:
 
 @dataclasses.dataclass(frozen=True)
 class ValidLines:
-    """Lines of text of which all valid ones are known."""
+    """The set of all valid lines of text."""
 
     lines: frozenset[str]
 

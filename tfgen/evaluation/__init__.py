@@ -1,7 +1,7 @@
 """Metrics of trained models; their results go into metrics.json.
 
-Each file of this folder has METRICS of one sort. Every metric says whether it
-applies to a model; no other code lists their names.
+Each file of this folder defines METRICS of one kind. Every metric says whether
+it applies to a model; no other code lists the names of metrics.
 """
 
 import importlib

@@ -95,7 +95,7 @@ class Metric(abc.ABC):
     needs_features: ClassVar[bool] = False
 
     def by_default(self, model: Model) -> bool:
-        """Whether it is computed if it applies and no metric is named."""
+        """Whether to compute it if it applies and the user names no metric."""
         return True
 
     @abc.abstractmethod
@@ -122,7 +122,7 @@ def too_few(
     """A message that fewer than `least` examples exist; '' if enough do.
 
     Args:
-      examples, settings: the data, and the split and limit of it.
+      examples, settings: the data, and which split and how much of it is used.
       least: the number of examples that are needed.
       purpose: begins the message.
 

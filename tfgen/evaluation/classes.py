@@ -14,7 +14,7 @@ _TRAINING = 10_000  # the most examples that the SVM is trained on
 
 
 class Accuracy(Metric):
-    """The share of examples that are classified correctly; counts errors."""
+    """The share of correctly classified examples, and the number of errors."""
 
     name = 'accuracy'
 

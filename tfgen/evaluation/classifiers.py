@@ -41,10 +41,10 @@ def features(
 ) -> Features:
     """The features of a classifier of the data set of `config`.
 
-    The classifier is trained now, unless `cache` has it, and then cached. For
-    stacked digits it is the classifier of single digits. Every result in these
-    features names the classifier's preset and data set, its accuracy on the
-    test split, and a digest of all that decides it.
+    The classifier is read from `cache`, or else trained now and cached. For
+    stacked digits it is the classifier of single digits. Every result that is
+    measured in these features names the classifier's preset and data set, its
+    test accuracy, and a digest of all that determines the classifier.
 
     Args:
       config: of the run whose samples are compared.
@@ -92,9 +92,9 @@ def _config(config, data_dir, dataset=None):
 
 
 def _digest(config):
-    """A digest of all that decides the classifier.
+    """A digest of all that determines the classifier.
 
-    Where its data are does not count.
+    It does not depend on where the data are stored.
     """
     content = config.as_dict()
     for name in ('data_dir', 'data_path', 'versions', 'init_from'):

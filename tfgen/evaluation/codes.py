@@ -1,4 +1,4 @@
-"""Metrics of the codes, or latent vectors, that a model gives examples."""
+"""Metrics of codes: the latent vectors to which a model encodes examples."""
 
 import numpy as np
 import tensorflow as tf
@@ -66,9 +66,10 @@ class ActiveUnits(Metric):
 
 
 class CodeClasses(Metric):
-    """The accuracy of a vote of the five nearest training examples.
+    """The accuracy of a classifier of the five nearest training examples.
 
-    `code_accuracy` finds the neighbours by code, `value_accuracy` by value.
+    `code_accuracy` finds the neighbours by code. `value_accuracy` finds them by
+    the values of the examples.
     """
 
     name = 'code_classes'

@@ -51,10 +51,11 @@ def kernel_distance(*, real: np.ndarray, generated: np.ndarray) -> float:
 def precision_and_recall(
     *, real: np.ndarray, generated: np.ndarray, neighbours: int = 3
 ) -> tuple[float, float]:
-    """The share of samples among the data, and that of data among the samples.
+    """Precision and recall of samples; k is `neighbours`.
 
     Every point of a set has a ball that reaches to its k-th neighbour in the
-    set. Another point is among the set if it lies in one of these balls.
+    set. Precision is the share of samples in some ball of the data. Recall is
+    the share of data in some ball of the samples.
     Source: Kynkaanniemi et al. 2019 (improved precision and recall), section 2.
     """
     of_real = radii(real, neighbours)
@@ -129,7 +130,10 @@ def _distances(a, b) -> Iterator[np.ndarray]:
 
 
 def _mean_kernel(a, b, same):
-    """The mean kernel over pairs of points; if `same`, of different points."""
+    """The mean kernel over all pairs of a point of `a` and a point of `b`.
+
+    If `same`, `a` is `b`, and pairs of a point with itself are left out.
+    """
     total = 0.0
     for first in range(0, len(a), _CHUNK):
         rows = a[first : first + _CHUNK]

@@ -1,4 +1,4 @@
-"""Stand-in models that answer by an export's signatures, to measure it."""
+"""Stand-in models that call an export's signatures, for use by metrics."""
 
 from collections.abc import Callable, Mapping
 
@@ -136,7 +136,8 @@ class ServedBound(Metric):
         key, found = examples.spec.key, []
         # This comes first, because it refuses an unknown split.
         stream = batches(examples, settings)
-        # No seed is used twice, within an evaluation or by two of them.
+        # No seed is used twice: not within an evaluation, and not by two
+        # evaluations with different settings.seed.
         size = examples.spec.split_sizes[settings.split]
         first = settings.seed * size * settings.num_samples
         for batch in stream:

@@ -84,10 +84,11 @@ def of_saved_model(path: pathlib.Path) -> Features:
     """The features of any SavedModel.
 
     Its signature `features`, or else `serving_default`, takes images in [0, 1]
-    as its only input. The features [B, F] are its output `features`, or its
-    first if none has that name. An output `probabilities` holds those of
-    classes. If the input states a size, images are resized to it (bilinear).
-    If it states three channels, grey images are repeated in three.
+    as its only input. The features [B, F] are the output `features`, or the
+    first output if none has that name. The output `probabilities`, if there is
+    one, holds class probabilities. If the input states a size, images are
+    resized to it (bilinear). If it states three channels, grey images are
+    repeated in all three.
 
     Args:
       path: the folder of the SavedModel, or of its numbered versions.

@@ -1,4 +1,4 @@
-"""The state of a GAN's game: scores of data and of samples."""
+"""The state of a GAN's training: scores of data and of samples."""
 
 import numpy as np
 import tensorflow as tf

@@ -17,7 +17,7 @@ from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
-# Rows of one call of the network, about, for several draws per example.
+# About this many rows (examples times draws) go into one call of the network.
 _ROWS = 2500
 
 
@@ -45,11 +45,11 @@ class LogLikelihood(Metric):
 class Bounds(Metric):
     """Upper bounds on -log p(x) from S draws of q(z|x).
 
-    `negative_elbo` is the mean of S bounds of one draw. `importance_bound` is
-    -log of the mean weight of the draws (Burda et al. 2016, equation 8); it
-    falls towards -log p(x) as S grows. For a Gaussian likelihood both are
-    densities per unit of the [0, 1] scale, and bits/dim includes the width of
-    a grey level.
+    `negative_elbo` is the mean over the S draws of the bound from one draw.
+    `importance_bound` is -log of the mean weight of the draws (Burda et al.
+    2016, equation 8); it falls towards -log p(x) as S grows. For a Gaussian
+    likelihood both are densities per unit of the [0, 1] scale, and bits/dim
+    includes the width of a grey level.
     """
 
     name = 'bounds'

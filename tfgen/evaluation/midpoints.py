@@ -16,11 +16,12 @@ _PAIRS = 2000
 class Midpoints(Metric):
     """The squared error of the example decoded halfway between two codes.
 
-    For data sets whose examples are rendered from one number, such as the phase
-    of a moon. The codes are those of examples of two random numbers.
-    `midpoint_error` compares the decoded example with the true one halfway
-    between the two numbers. `end_error` is the error of decoding the two codes
-    themselves, for comparison. Errors are summed over the example.
+    It applies to data sets whose examples are rendered from one number, such as
+    the phase of a moon. Two random numbers are rendered, and the two examples
+    are encoded. `midpoint_error` compares the example decoded from the mean of
+    the two codes with the true example of the mean of the two numbers.
+    `end_error` is the error of decoding the two codes themselves, for
+    comparison. Errors are summed over the example.
     """
 
     name = 'midpoints'
@@ -39,7 +40,7 @@ class Midpoints(Metric):
         codes = [model.code(tf.constant(render(n))) for n in numbers]
 
         def error(z, number):
-            """The squared error of z [B, K] decoded, numbers [B] given: [B]."""
+            """Squared errors of decoded z [B, K] for true numbers [B]: [B]."""
             made = model.to_example(model.decode(z))
             off = made - render(number)
             return probability.sum_event(tf.square(off)).numpy()

@@ -19,9 +19,9 @@ from tfgen.models.rbm import MOST_EXACT, RBM
 class Partition(Metric):
     """log Z of an RBM by annealing, and -log p(x) from it.
 
-    `annealed_negative_log_likelihood` is an estimate and no bound: it is too
-    small where annealing misses a mode. If the states can be enumerated,
-    `negative_log_likelihood` is exact.
+    `annealed_negative_log_likelihood` is an estimate, not a bound: it is too
+    small if annealing misses a mode. `negative_log_likelihood` is exact; it is
+    given only if the hidden states can be enumerated.
     """
 
     name = 'partition'

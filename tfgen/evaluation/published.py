@@ -49,8 +49,8 @@ def _burda(value, terms='', seen=False):
 
 def _quadrants(*values):
     """Figures of Sohn et al. 2015 with 1, 2 and 3 quadrants given."""
-    # Replications with grey targets, or with the mean bound of one draw, cannot
-    # confirm these figures.
+    # A replication cannot confirm these figures if its targets are grey, or if
+    # it averages bounds of one draw.
     terms = 'by importance sampling, a model for each; binarization and S not '
     terms += 'confirmed'
     return tuple(

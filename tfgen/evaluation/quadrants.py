@@ -15,9 +15,10 @@ from tfgen.noise import BatchNoise
 class Quadrants(Metric):
     """Bounds on -log p(hidden | visible), with 1, 2 and 3 quadrants given.
 
-    They are estimated from S draws of q (Settings.num_samples), in nats of the
-    hidden pixels, by the importance sampling of Sohn et al. 2015. A mean of
-    bounds of one draw, or grey targets, would give other results.
+    They are in nats, summed over the hidden pixels. S draws of q
+    (Settings.num_samples) estimate them by the importance sampling of Sohn et
+    al. 2015. Grey targets, or the mean of bounds of one draw, would give other
+    results.
     """
 
     name = 'quadrants'
@@ -30,7 +31,7 @@ class Quadrants(Metric):
     ) -> Results:
         @tf.function(reduce_retracing=True)
         def bound(image, known, seed):
-            """Bounds [B] for images [B, H, W, C], `known` quadrants given."""
+            """Bounds for [B, H, W, C] with `known` visible quadrants: [B]."""
             spec, rows = examples.spec, tf.shape(image)[0]
             mask = quadrants(spec.height, spec.width, tf.fill([rows], known))
             weights = model.log_weights(

@@ -13,8 +13,8 @@ from tfgen.models.contracts.model import Model
 class Reconstruction(Metric):
     """The squared error of a reconstruction, summed over an example.
 
-    The reconstruction is not clipped to the data's range. For symbols, it is
-    the number of wrong symbols of an example.
+    The reconstruction is not clipped to the data's range. For symbols, the
+    error is the number of wrong symbols of an example.
     """
 
     name = 'reconstruction'

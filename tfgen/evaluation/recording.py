@@ -19,7 +19,8 @@ from tfgen.training.reporting import events
 from tfgen.training.workdir import Config, read_config
 
 _POINTS = 10  # points of each curve, about
-# A pause between events this many times the median is not counted as work.
+# A pause between events is not counted as work if it is longer than this many
+# times the median pause, and longer than a minute.
 _BREAK = 10
 
 
@@ -70,8 +71,8 @@ def require_whole(
     """Raises UserError for a run or an evaluation that is not the preset's own.
 
     Args:
-      directory, config, step: of the run. It must have the fields of its
-        preset and be complete, and so must the run that it started from.
+      directory, config, step: of the run. The run must be complete and have the
+        fields of its preset. The same holds for the run that it started from.
       settings, metrics, features: of the evaluation; they must be the
         defaults.
     """

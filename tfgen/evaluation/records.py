@@ -12,7 +12,7 @@ import statistics
 from tfgen import presets, storage
 from tfgen.evaluation.published import PUBLISHED
 
-# The figures that are shown of a record that has many.
+# If a record has many figures, these are shown.
 _HEADLINES = (
     'accuracy',
     'given_1',
@@ -217,7 +217,7 @@ def _number(figure):
     """Mean, error and unit of a figure, to two digits of the error."""
     mean, error = figure['mean'], figure['standard_error']
     unit = f' {figure["unit"]}' if figure.get('unit') else ''
-    # The error of equal draws is rounding alone.
+    # If all draws are equal, the error consists of rounding only.
     if not error or error < 1e-9 * abs(mean):
         return f'{mean:.4g}{unit}'
     digits = max(0, 1 - math.floor(math.log10(error)))

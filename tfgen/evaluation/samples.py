@@ -1,8 +1,8 @@
 """Metrics that compare samples with data, for any generative model.
 
-Every result is a mean over several sets of samples, each of other seeds, with
-the standard deviation over the sets. It also gives the sizes of the sets and,
-for images, the network in whose features they were compared.
+Every result is a mean over several sets of samples, with the standard deviation
+over the sets. Each set is drawn with other seeds. The result also gives the
+sizes of the sets and, if a network's features were compared, the network.
 """
 
 import collections
@@ -35,7 +35,7 @@ from tfgen.noise import RowNoise
 
 _TRAINING = 60_000  # the most images that are searched for a neighbour
 _ROWS = 500  # samples at a time
-_FEWEST = 10  # samples, and examples, that have enough neighbours
+_FEWEST = 10  # least number of samples, and of examples, for neighbours
 _MODE = 3.0  # radius of a mode, in its deviations
 
 
@@ -116,7 +116,8 @@ def _compared(real, made, real_classes, classes, labels):
     Args:
       real, made: features of data and samples, [N, F].
       real_classes, classes: their class probabilities, [N, K] or None.
-      labels: asked of the model, [N]; None if it is not conditional.
+      labels: the labels that the model was given, [N]; None if it is not
+        conditional.
     """
     pair = {'real': real, 'generated': made}
     precision, recall = distances.precision_and_recall(**pair)
@@ -143,10 +144,10 @@ def _compared(real, made, real_classes, classes, labels):
 
 
 def _diversity(real, made, real_classes, classes):
-    """The mean distance of samples in a class, divided by that of data.
+    """The mean distance between samples of a class, divided by that of data.
 
-    Averaged over classes. A class with fewer than two samples counts as 0. A
-    class in which no two images of the data differ is left out.
+    The ratio is averaged over classes. It is 0 for a class with fewer than two
+    samples. A class is left out if all its images in the data are equal.
 
     Returns:
       The average; None if all classes are left out.
@@ -165,10 +166,10 @@ class Memorisation(Metric):
     """Distances of samples to the nearest training image, to find copies.
 
     `training_distance` is the mean distance of samples, as a root mean square
-    over the numbers of an image. `test_distance` is the same for test images,
-    which are no copies. `memorised` is the share of samples that are nearer
-    than all but 1 % of the test images. It is 0.01 if samples are as far from
-    the training set as unseen data.
+    over the values of an image. `test_distance` is the same for test images,
+    which are not copies. `memorised` is the share of samples that are nearer to
+    a training image than 99 % of the test images are. It is 0.01 if samples are
+    as far from the training set as unseen data.
     """
 
     name = 'memorisation'
@@ -222,8 +223,8 @@ class Modes(Metric):
     The protocol is PacGAN's and VEEGAN's, with 2,500 samples. A mode is
     covered if a sample is within 3 deviations of it. `quality` is the share of
     samples within 3 deviations of any mode: 0.989 for data in the plane.
-    `reverse_kl` is KL(counts to uniform) in nats, where every sample counts
-    for its nearest mode.
+    `reverse_kl` is KL(shares || uniform) in nats. The share of a mode is the
+    share of samples that have it as their nearest mode.
     """
 
     name = 'modes'
@@ -258,12 +259,12 @@ def modes_of(points: np.ndarray, distribution: Mixture) -> dict[str, float]:
 
 
 class StackedModes(Metric):
-    """The modes of stacked digits that samples cover, of a thousand.
+    """How many of the thousand modes of stacked digits the samples cover.
 
     The protocol is VEEGAN's, with 26,000 samples. The classifier of single
-    digits gives the digit of each channel. A mode is covered by one sample.
-    `sampling_kl` is the `reverse_kl` of as many draws from a thousand equally
-    probable modes.
+    digits gives the digit of each channel. One sample is enough to cover a
+    mode. `reverse_kl` is as in Modes. `sampling_kl` is the `reverse_kl` of the
+    same number of draws from a thousand equally probable modes.
     """
 
     name = 'stacked_modes'
@@ -370,7 +371,10 @@ def spread(values: Sequence[float], details: dict) -> Result:
 
 
 def _kl_to_uniform(kinds, count):
-    """KL in nats from the frequencies of modes `kinds` [N] to uniform ones."""
+    """KL(shares of the modes || uniform) in nats.
+
+    `kinds` [N] is the mode of each sample; `count` is the number of modes.
+    """
     shares = np.bincount(kinds, minlength=count) / len(kinds)
     shares = shares[shares > 0]
     return float((shares * np.log(shares * count)).sum())

@@ -115,7 +115,10 @@ def public(config: Config) -> dict:
 
 
 def versions(model_dir: pathlib.Path) -> list[pathlib.Path]:
-    """Folders of the versions in `model_dir`, or `model_dir` if it is one."""
+    """Folders of the versions in `model_dir`, newest first.
+
+    If `model_dir` is itself the folder of a version, only that.
+    """
     if (model_dir / 'saved_model.pb').exists():
         return [model_dir]
     return [*storage.versions(model_dir).values()]
@@ -179,7 +182,7 @@ def example_requests(
         """The value of an input, from `values` or made up."""
         if spec.name in values:
             return values[spec.name]
-        # For inputs of numbers without bounds, such as z.
+        # Any numbers do for inputs without bounds, such as z.
         count = rows * math.prod(spec.shape[1:])
         spread = np.linspace(-1, 1, count).reshape(rows, *spec.shape[1:])
         return spread.astype(spec.dtype.as_numpy_dtype)

@@ -18,7 +18,7 @@ def functions(model: Model) -> dict[str, Callable]:
     Every function takes keyword tensors with the batch as first dimension and
     returns a dict of such tensors. Bad input (a value out of range, NaN, rows
     that do not match) raises InvalidArgumentError with a message that names
-    the input. A request of no rows is answered with no rows.
+    the input. An empty batch gives empty outputs.
 
     A signature that makes examples has a twin if its spec has a file format.
     `*_png` returns 'image_bytes', one encoded PNG per row, in place of 'image';
@@ -67,9 +67,9 @@ def _function(model, signature: Signature, other: Callable | None):
     specs = model.request_specs()
 
     def call(**inputs):
-        # Each check waits for those that it relies on, and the model waits for
-        # all. Otherwise several could fail at once on the same input, and the
-        # client might get the wrong error.
+        # Each check waits for the checks before it, and the model waits for all
+        # of them. Otherwise several could fail at once on the same input, and
+        # the client might get the wrong error.
         for check in (_check_shapes, _check_rows, _check_values):
             with tf.control_dependencies(check(model, specs, inputs)):
                 inputs = {k: tf.identity(v) for k, v in inputs.items()}

@@ -104,7 +104,7 @@ class TrainedModel:
         return call
 
     def call(self, name: str, inputs: Mapping) -> dict[str, np.ndarray]:
-        """Calls the function of a signature with arrays, for arrays."""
+        """Calls a signature's function; takes and returns NumPy arrays."""
         return {k: v.numpy() for k, v in self[name](**inputs).items()}
 
 

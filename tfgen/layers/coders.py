@@ -29,7 +29,8 @@ def encoder(
       kind: type of the hidden layers. Convolutions have stride 2.
       shape: shape of an example.
       units: channels or widths of the hidden layers.
-      size: numbers in a code.
+      size: number of outputs, for example K for a code, 2 K for mean and
+        logvar.
       activation: of the hidden layers; the last layer is linear.
     """
     if kind == 'dense':

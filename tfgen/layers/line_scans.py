@@ -31,11 +31,11 @@ def line_lstm_scan(
     the cell state stays at its position. A line is a row of an image (Row
     LSTM) or a diagonal (Diagonal BiLSTM).
 
-    The products with `inputs` and `outputs` could stand outside the loop. They
-    stand inside because x and y, [N, F], are then transposed to the layout of
-    the states, [K, N], while they are in the cache. In this layout, gates are
-    split and stacked as blocks of memory, and one product serves x and the
-    previous states.
+    The products with `inputs` and `outputs` could be computed outside the loop.
+    They are computed inside it, because x and y, [N, F], are then in the cache
+    when they are transposed to and from the layout of the states, [K, N]. In
+    this layout, gates are split and stacked as blocks of memory, and one matrix
+    product serves x and the previous states.
 
     Source: van den Oord et al. 2016, equation 3.
 
@@ -49,8 +49,8 @@ def line_lstm_scan(
       shifts: one per tap. Position p reads position p - shift, or 0 beyond the
         border.
       stride: examples per position.
-      keep: float32 [L, 1, N], 0 where a position starts afresh: there the cell
-        state and the tap of shift 0 read 0. With None no position does.
+      keep: float32 [L, 1, N] of 0 and 1. Where it is 0, the previous cell state
+        and the tap of shift 0 are replaced by 0. None is 1 everywhere.
 
     Returns:
       float32 [L, D, N, F'], the hidden states times `outputs`.
@@ -209,7 +209,11 @@ def _line_outputs(activations, c, axis):
 
 
 def _shift(h, positions, stride):
-    """Shifts [D, K, N]: p takes p - `positions`, or 0 beyond the border."""
+    """Shifts [D, K, N] along N by `positions`; 0 enters at the border.
+
+    Position p takes the values of position p - `positions`. A position has
+    `stride` columns.
+    """
     count, size = abs(positions) * stride, tf.shape(h)[2]
     if positions > 0:
         return tf.pad(h[:, :, : size - count], [[0, 0], [0, 0], [count, 0]])

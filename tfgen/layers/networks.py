@@ -1,9 +1,9 @@
 """Generators, discriminators and encoders of dense layers or convolutions.
 
-A generator maps features [B, n] to numbers of an example's shape. A
-discriminator is a feature network, example -> [B, F], and a head. The head is
-`Score`, or `Energy`, whose score is minus the error of an auto-encoder. All
-generators, feature networks and heads can be combined.
+A generator maps features [B, n] to an example, [B, *shape]. A discriminator
+consists of a feature network, example -> [B, F], and a head, [B, F] -> score
+[B]. The head is either `Score`, or `Energy`, whose score is minus the error of
+an auto-encoder. All generators, feature networks and heads can be combined.
 """
 
 import dataclasses
@@ -147,8 +147,8 @@ class ConvolutionalGenerator(keras.layers.Layer):
         self.paint.build(maps)
         self.modulations = []
         for f in filters if modulated else ():
-            # Dense's default, Glorot's deviation, makes s and t as large as h.
-            # Small ones vanish where G has learned a single picture.
+            # Keras's default initializer (Glorot) makes s and t as large as h.
+            # Small s and t vanish where G has learned a single picture.
             self.modulations.append(regularization.dense(2 * f))
             self.modulations[-1].build([None, num_features])
 
@@ -181,7 +181,7 @@ class DenseFeatures(keras.layers.Layer):
 
     Args:
       shape: shape of an example.
-      extra: how many more numbers, [B, extra], it takes; 0 for none.
+      extra: size of a second input, [B, extra]; 0 for none.
       units: widths of the layers.
       regularization: of all layers.
     """
@@ -208,8 +208,8 @@ class ConvolutionalFeatures(keras.layers.Layer):
 
     Args:
       shape: (H, W, C).
-      extra: how many more numbers, [B, extra], it takes; 0 for none. A dense
-        layer joins them to the features.
+      extra: size of a second input, [B, extra]; 0 for none. A dense layer joins
+        it to the features.
       filters: channels of the convolutions.
       regularization: of all layers.
     """
@@ -253,8 +253,8 @@ class Score(keras.layers.Layer):
       size: F.
       num_classes: 0 without labels.
       regularization: of w and of v.
-      bounded: whether scores are kept below 0, smoothly, for a loss of
-        energies.
+      bounded: whether a softplus keeps scores below 0, for a loss that takes
+        minus the score as an energy.
     """
 
     def __init__(self, size, num_classes, regularization, bounded=False):
@@ -270,6 +270,7 @@ class Score(keras.layers.Layer):
             self.labels.build([None, size])
 
     def call(self, features, one_hot=None, seen=None):
+        """[B, F], labels [B, classes] -> float32 [B]; `seen` is not used."""
         score = self.dense(features)[:, 0]
         if one_hot is not None:
             fit = self.labels(features)
@@ -287,8 +288,8 @@ class Energy(keras.layers.Layer):
 
     Args:
       decoder: a generator from features (and one-hot labels) to an example.
-      offset: whether a learned number is added to the score, for losses for
-        which 0 lies between data and samples.
+      offset: whether a learned number is added to the score. Losses that expect
+        data above 0 and samples below 0 need it.
       regularization: of the offset.
     """
 
@@ -301,6 +302,7 @@ class Energy(keras.layers.Layer):
             self.offset.constraint = regularization.constraint
 
     def call(self, features, one_hot=None, seen=None):
+        """[B, F], labels [B, classes], example `seen` -> float32 [B]."""
         if one_hot is not None:
             features = tf.concat([features, one_hot], axis=1)
         off = self.decoder(features) - tf.cast(seen, tf.float32)

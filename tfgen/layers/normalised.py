@@ -1,11 +1,11 @@
 """Layers with spectral normalisation or weight normalisation.
 
-Spectral normalisation divides a kernel, seen as a matrix, by its norm (Miyato
-et al. 2018, section 2.1 and algorithm 1). Power iteration estimates the norm.
-Its vectors are weights without gradients. Within a step they are constant, so
-streams, replicas and compiled code compute the same; `iterate` changes them
-between steps. Algorithm 1 iterates at each update of the discriminator. This is
-the same if the discriminator has one update per step.
+Spectral normalisation divides a kernel, seen as a matrix, by its spectral norm
+(Miyato et al. 2018, section 2.1 and algorithm 1). Power iteration estimates the
+norm. Its vectors are weights without gradients. They are constant within a
+step, so streams, replicas and compiled code give equal results; `iterate`
+changes them between steps. Algorithm 1 iterates once per update of the
+discriminator. Both are the same if the discriminator has one update per step.
 
 Weight normalisation learns the length of each kernel column separately from its
 direction (Salimans and Kingma 2016, equation 2). Departure: the caller, who
@@ -34,7 +34,7 @@ class _Normalised:
 
 
 class _Spectral(_Normalised):
-    """Divides a layer's kernel by its norm as a matrix, [-1, outputs]."""
+    """Divides a layer's kernel, as a matrix [-1, outputs], by its norm."""
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -104,7 +104,7 @@ class WeightNormDense(_Normalised, keras.layers.Dense):
     """
 
     def __init__(self, units, length=1.0, learned=True, **kwargs):
-        # Made here, so that its seed comes from the seed of the run.
+        # Made in the constructor, so that the run's seed decides its seed.
         direction = keras.initializers.RandomNormal(stddev=_DIRECTION)
         super().__init__(units, kernel_initializer=direction, **kwargs)
         self._first, self._learned = length, learned

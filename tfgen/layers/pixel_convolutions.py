@@ -87,9 +87,9 @@ class GatedStacks(PixelLayer):
     (equation 2).
 
     Departures: The windows have 2x3 and 1x2 pixels. The vertical stack starts
-    from the features of the row above, not from its values. As in the other
-    layers, the next row then sees a row's last pixel only through the first
-    convolution. The label enters once (see PixelRNN).
+    from the features of the row above, not from its values. Therefore, as in
+    the other layers, the next row sees the last pixel of a row only through the
+    first convolution. The label enters once (see PixelRNN).
     """
 
     num_records = 1
@@ -182,9 +182,15 @@ class GatedStacks(PixelLayer):
     def _next_row(self, weights, inputs, v):
         """Runs the vertical stack for the next row.
 
-        `inputs` are the inputs of its layers at the finished row, `v` the
-        features there, [W, B, F]. Returns the terms that are added to all gates
-        of the next row, [W, B, layers * 2K], and the layers' inputs there.
+        Args:
+          weights: of `step_weights`.
+          inputs: the input of each layer of the stack at the finished row.
+          v: the features of the finished row, [W, B, F].
+
+        Returns:
+          above: the stack's terms of the gates of all layers at the next row,
+            [W, B, layers * 2K].
+          next_inputs: the input of each layer of the stack at the next row.
         """
         of_rows, _ = weights
         above, next_inputs = [], []

@@ -17,17 +17,18 @@ from tfgen.layers.pixel_layers import (
     windows,
 )
 
-# Diagonal BiLSTM: images that stand side by side in one skewed map.
+# Diagonal BiLSTM: number of images side by side in one skewed map.
 _IMAGES_PER_STREAM = 4
 
 
 class RasterLSTM(PixelLayer):
     """The notes' LSTM over the pixels in raster order.
 
-    The state passes from the end of a row to the start of the next. The value
-    of a row's last pixel does not: a value enters with the features of the next
-    pixel, and the first pixel of a row has no left neighbour. Later rows see
-    that value only through the window of the first convolution.
+    The state passes from the end of a row to the start of the next row, but it
+    does not contain the value of the row's last pixel. A value enters the LSTM
+    with the features of the pixel to its right, and the last pixel has no right
+    neighbour. Later rows see its value only through the window of the first
+    convolution.
     """
 
     gates = 4
@@ -296,7 +297,7 @@ def _outputs(units, features, channels, bias=True):
 
 
 def _open_forget_gate(units):
-    """The bias that opens the second of four gates (Jozefowicz et al. 2015)."""
+    """A bias, [4K], of 1 for the forget gate (Jozefowicz et al. 2015)."""
     return np.repeat([0.0, 1.0, 0.0, 0.0], units)
 
 
@@ -319,8 +320,8 @@ def _diagonal_scan(x, inputs, bias, states, outputs):
     x = tf.transpose(_skewed(x), [2, 0, 1, 3])
     x = tf.reshape(x, [lines, count, height * streams, features])
 
-    # Left of an image's first column stands the last column of another image,
-    # which the LSTM must not read.
+    # The LSTM must not read across images: the left neighbour of an image's
+    # first column is the last column of another image.
     column = np.arange(lines)[:, None] - np.arange(height)
     keep = tf.constant(column % width != 0, tf.float32)[:, None, :, None]
     keep = tf.broadcast_to(keep, [lines, 1, height, streams])
@@ -337,10 +338,11 @@ def _diagonal_scan(x, inputs, bias, states, outputs):
 
 
 def _skewed(x):
-    """Row y moves right by y: [D, H, W, F] -> [D, H, W + H - 1, F].
+    """Moves row y right by y pixels: [D, H, W, F] -> [D, H, W + H - 1, F].
 
-    Each row is padded to W + H, one more than the result has. All rows are then
-    joined and cut into rows of W + H - 1.
+    Each row is padded to W + H pixels. The padded rows are joined and cut into
+    shorter rows, of W + H - 1 pixels. So each row starts one pixel later than
+    the row before it.
     """
     count, height, width, _ = x.shape
     size = tf.shape(x)[3]

@@ -10,9 +10,10 @@ class ThinConv2D(keras.layers.Conv2D):
     """A convolution to few channels: odd kernel, stride 1, same size.
 
     Weights and values are those of keras.layers.Conv2D. TensorFlow's CPU
-    kernels are made for many channels: computing one channel takes them a third
-    of a VAE's training step. Here one matrix product has a row for each tap;
-    the rows are then shifted and added. Each gradient is one product as well.
+    kernels are made for many channels: with them, the last layer of a VAE, of
+    one channel, takes a third of the training step. Here one matrix product
+    computes a map for each tap and channel; the maps are then shifted and
+    added. Each gradient is one product as well.
 
     Args:
       filters: C, a small number.

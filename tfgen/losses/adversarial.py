@@ -1,13 +1,13 @@
 """GAN losses: pure functions of a discriminator's scores, one per example.
 
-A score is any real number, high for examples taken for data. The loss decides
-its meaning: the logit of D(x) = sigmoid(score), the probability that x is real;
-the value of Wasserstein's critic; or minus an energy. -log D is computed as
-softplus(-score), which stays finite where sigmoid has already rounded to 0 or
-1.
+A score is any real number; it is high if the discriminator takes the example
+for data. The loss decides its meaning: the logit of D(x) = sigmoid(score), the
+probability that x is real; the value of Wasserstein's critic; or minus an
+energy. -log D is computed as softplus(-score), which stays finite where sigmoid
+has already rounded to 0 or 1.
 
-Source: Goodfellow et al. 2014 as the notes derive it; the other losses name
-their papers. `LOSSES` holds their names.
+Source: Goodfellow et al. 2014, as the notes derive the loss; the other losses
+name their papers. `LOSSES` has the names of all losses.
 """
 
 import dataclasses
@@ -27,8 +27,8 @@ class Loss:
     Attributes:
       real, fake: the discriminator's, on data and on samples.
       generator: the generator's, on its samples.
-      encoder: an encoder's, on data that it has encoded: the generator's loss
-        with the labels exchanged (BiGAN).
+      encoder: an encoder's, on data that it has encoded (BiGAN). It is the
+        generator's loss with the labels of data and samples exchanged.
       logits: whether a score is the logit of a probability.
     """
 
@@ -177,11 +177,11 @@ def value(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
 def jensen_shannon_estimate(
     real_logits: tf.Tensor, fake_logits: tf.Tensor
 ) -> tf.Tensor:
-    """(V + log 4) / 2 in nats, as one share per pair: [B], [B] -> [B].
+    """The estimate (V + log 4) / 2 in nats, a term per pair: [B], [B] -> [B].
 
-    max_D V = 2 JS(data, generator) - log 4. So the mean estimates JS if D is
-    optimal, and a lower bound on JS for any other D. It is 0 at equilibrium
-    (D = 1/2 everywhere), and never above log 2.
+    max_D V = 2 JS(data, generator) - log 4. So the mean of the terms estimates
+    JS if D is optimal, and a lower bound on JS for any other D. It is 0 at
+    equilibrium (D = 1/2 everywhere), and never above log 2.
     """
     return 0.5 * (value(real_logits, fake_logits) + math.log(4.0))
 
@@ -189,10 +189,10 @@ def jensen_shannon_estimate(
 def wasserstein_estimate(
     real_scores: tf.Tensor, fake_scores: tf.Tensor
 ) -> tf.Tensor:
-    """f(x) - f(G(z)), as one share per pair: [B], [B] -> [B].
+    """f(x) - f(G(z)) of each pair: [B], [B] -> [B].
 
-    If f is 1-Lipschitz, the mean estimates the Wasserstein distance from below,
-    in the units of the examples as the network sees them. With clipped weights
-    it is the distance times an unknown factor.
+    If f is 1-Lipschitz, the mean estimates a lower bound on the Wasserstein
+    distance. Its unit is that of the examples as the network sees them. With
+    clipped weights, the distance is multiplied by an unknown factor.
     """
     return real_scores - fake_scores

@@ -1,9 +1,9 @@
 """Penalties of a GAN: for smooth discriminators, and for diverse samples.
 
-They are pure functions of a network and of noise. A discriminator is given as a
-function of a list of tensors, because that of a BiGAN takes two. Each penalty
-gives one number per example, without its weight. `PENALTIES` is the table of
-all; a new penalty is a new entry.
+They are pure functions of a network and of noise. The discriminator is passed
+as a function of a list of tensors, because the discriminator of a BiGAN takes
+two. Each penalty gives one number per example, without its weight. `PENALTIES`
+is the table of all penalties; a new penalty is a new entry.
 """
 
 import dataclasses
@@ -66,9 +66,10 @@ def gradient_penalty(
     fake: Sequence[tf.Tensor],
     noise: Noise,
 ) -> tf.Tensor:
-    """(||d score / d x|| - 1)^2 at a point between a real and a fake: [B].
+    """(||d score / d x|| - 1)^2 between data and samples: [B].
 
-    The position on the line between the two is uniform and drawn for each row.
+    Each row has one point, drawn uniformly from the line between a real and a
+    fake example.
 
     Source: Gulrajani et al. 2017, equation 3 (WGAN-GP), weight 10.
     """
@@ -88,10 +89,10 @@ def r1(score: Score, real: Sequence[tf.Tensor]) -> tf.Tensor:
 def dragan(score: Score, real: Sequence[tf.Tensor], noise: Noise) -> tf.Tensor:
     """(||d score / d x|| - 1)^2 near the data: [B].
 
-    Source: Kodali et al. 2017, equation 1, weight 10: at x + delta, delta
-    normal. Departure: the deviation of delta is half of the batch's own, over
-    all numbers; the paper uses a constant. (Widely copied code adds half of the
-    deviation times a uniform number.)
+    Source: Kodali et al. 2017, equation 1, weight 10. The slope is taken at
+    x + delta, where delta is normal. Departure: the standard deviation of delta
+    is half of that of all numbers in the batch; the paper uses a constant.
+    (Widely copied code adds half of the deviation times a uniform number.)
     """
     near = []
     for number, x in enumerate(real):
@@ -117,9 +118,9 @@ def orthonormal(
     orthonormal, so that no direction of z is lost and none counts twice.
 
     Source: Qi 2018 (Global versus Localized GAN), equation 8. Departures: the
-    paper computes all of J, at the codes of data, and has a second term that
-    keeps G near each of them. Here J is estimated, at draws of the prior, and
-    that term is absent.
+    paper computes all of J, at the codes of data; here the penalty is
+    estimated, at draws of the prior. The paper's second term, which keeps G
+    near the data, is absent.
 
     Args:
       generate: [B, K] -> [B, ...]; each row depends on its own z alone.
@@ -132,10 +133,11 @@ def orthonormal(
 
 
 def pulling_away(features: tf.Tensor) -> tf.Tensor:
-    """Mean squared cosine of a row's features and those of other rows: [B].
+    """Mean squared cosine between a row's features and other rows': [B].
 
     The mean is over the OTHER rows of the global batch. It needs no loop over
-    pairs: sum_j (s_i . s_j)^2 = s_i^T S s_i with S = sum_j s_j s_j^T.
+    pairs: sum_j (s_i . s_j)^2 = s_i^T S s_i with S = sum_j s_j s_j^T, where s_i
+    are the features of row i, scaled to length 1.
 
     Source: Zhao et al. 2017, equation 4 (EBGAN-PT), weight 0.1.
 
@@ -183,7 +185,8 @@ class Penalty:
       weight: the default.
       network: 'discriminator' or 'generator'.
       compute: Game -> [B]; None for a constraint on the weights.
-      cross_replica: whether it uses cross-example statistics.
+      cross_replica: whether the penalty of a row depends on the other rows of
+        the global batch.
     """
 
     weight: float

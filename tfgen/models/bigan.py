@@ -52,7 +52,10 @@ class BiGAN(GAN):
         return [self._seen(self.generate(z, label, training=training)), z]
 
     def _generator_data_terms(self, judge, batch, noise) -> Terms:
-        """The encoder's loss, [B]. If unrolled, it is also G's loss on data."""
+        """The encoder's loss: [B].
+
+        With unrolling it is also the loss of G on data; see GAN.
+        """
         scores = judge(self._real(batch, noise), 'real')
         return {'encode': self._objective.encoder(scores)}
 

@@ -159,7 +159,7 @@ class GAN(LatentVariableModel):
         return 0
 
     def _judged(self) -> tuple[Sequence[int], int]:
-        """The inputs of d: the shape of x, and the number of others."""
+        """The inputs of d: the shape of x, and the size of a second input."""
         return self.spec.shape, 0
 
     def _generator(self, num_features, units, shape=None, **options):
@@ -188,7 +188,11 @@ class GAN(LatentVariableModel):
         )
 
     def _discriminator(self, kind, units, regularization, energies):
-        """Makes d. With `energies` the loss takes scores for energies."""
+        """Makes d. If `energies`, the loss takes minus the score as an energy.
+
+        The other arguments are the type of head, 'score' or 'energy', the
+        widths of the hidden layers, and their networks.Regularization.
+        """
         shape, extra = self._judged()
         features = self._features(shape, extra, units, regularization)
         if kind == 'score':
@@ -283,9 +287,10 @@ class GAN(LatentVariableModel):
     # The game. d judges a list of tensors; for a plain GAN the list has one.
 
     def _given(self, batch, noise) -> Any:
-        """What both networks are given besides label, z and x: nothing.
+        """What both networks receive besides label, z and x; here nothing.
 
-        Without noise, it is for the score of an example alone.
+        A variant may override it. `noise` is None if only an example is scored,
+        outside of training.
         """
         return None
 
@@ -300,11 +305,14 @@ class GAN(LatentVariableModel):
         return [self._seen(self.generate(z, label, training=training))]
 
     def _judge(self, batch, noise, given) -> Callable[..., tf.Tensor]:
-        """(tensors, name of noise) -> scores; see penalties.Score."""
+        """The function (tensors, name of noise) -> scores; see penalties.Score.
+
+        `given` is the result of `_given`.
+        """
         one_hot = self.one_hot(batch.get('label'))
 
         def judge(tensors, name=None):
-            """Scores [B] of tensors; with a name, dropout by its noise."""
+            """The scores of tensors: [B]. If `name`, with dropout."""
             drops = noise.scope(name) if name else None
             x, extra = self._inputs(tensors, given)
             return self.discriminator(x, extra, one_hot, noise=drops)
@@ -376,10 +384,10 @@ class GAN(LatentVariableModel):
     def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
         """Diagnostics of the game, without dropout: [B].
 
-        If scores are logits: D(x) and D(G(z)) in [0, 1], both 1/2 at the
-        equilibrium, and `jensen_shannon`, the share of each row in
-        adversarial.jensen_shannon_estimate. Otherwise the scores; with
-        Wasserstein's loss also the share of each row in
+        If scores are logits: `d_real` and `d_fake` are D(x) and D(G(z)) in
+        [0, 1], both 1/2 at the equilibrium, and `jensen_shannon` has the terms
+        of adversarial.jensen_shannon_estimate. Otherwise: `score_real` and
+        `score_fake`; with loss 'wasserstein' also `wasserstein`, the terms of
         adversarial.wasserstein_estimate.
         """
         given = self._given(batch, noise)

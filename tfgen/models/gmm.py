@@ -26,12 +26,13 @@ class GMM(LikelihoodModel):
     An epoch is one iteration of EM, in batches of any size. It averages the
     sums of the M step over all examples, in float64, and never lowers the
     likelihood of the training set. The first iteration starts from k-means++
-    centres (Arthur and Vassilvitskii 2007) among the first batch, with the
+    centres (Arthur and Vassilvitskii 2007) among the first batch, and from the
     covariance within their clusters.
 
     Args:
-      spec: of images or points; D numbers an example. The density of images is
-        over real values on [0, 1]; samples are clipped to this range.
+      spec: of images or points; D is the number of values of an example. The
+        density of images is over real values on [0, 1]; samples are clipped to
+        this range.
       num_components: M, at most the number of training examples. If the first
         batch has fewer different examples, some components start equal and
         stay equal.
@@ -106,7 +107,7 @@ class GMM(LikelihoodModel):
             scales = tf.ones_like(means)
 
         def distance(component):
-            """Squared distances in units of deviations: [B]."""
+            """Squared Mahalanobis distances to one component's mean: [B]."""
             mean, scale = component
             if self.covariance == 'full':
                 off = _whitened(scale, x - mean)
@@ -176,7 +177,7 @@ class GMM(LikelihoodModel):
         shares = tf.one_hot(nearest, self.num_components, dtype=x.dtype)
         count = tf.reduce_sum(shares, axis=0)
         means = tf.matmul(shares, x, transpose_a=True) / count[:, None]
-        # The second of two equal centres has no examples.
+        # If two centres are equal, the second one has no examples.
         means = tf.where(count[:, None] > 0, means, centres)
         off = x - tf.gather(means, nearest)
         rows = tf.cast(tf.shape(x)[0], x.dtype)
@@ -287,7 +288,7 @@ class GMM(LikelihoodModel):
         return {'responsibilities': self.responsibilities(example)}
 
 
-# A component with no more than this share of all examples has lost them.
+# A component whose share of all examples is not above this has lost them all.
 _LOST = 1e-12
 
 

@@ -29,9 +29,9 @@ class HierarchicalVAE(VariationalAutoEncoder):
     distributions are normal, except p(x | low), which is of binary pixels. Each
     conditional is a network with two dense hidden layers.
 
-    For other modules, z is the K standard normal numbers from which an example
-    is made: the numbers of `top`, then those of low = mean + deviation * z,
-    given top. So the prior of z is N(0, 1), and decoding draws nothing.
+    Other modules see a single z of K numbers with the prior N(0, 1). Its first
+    part is `top`. Its second part, e, gives low = mean + deviation * e with the
+    mean and the deviation of p(low | top). So decoding is deterministic.
 
     Args:
       spec: of binary images, any size.
@@ -83,7 +83,11 @@ class HierarchicalVAE(VariationalAutoEncoder):
     def encode(
         self, image: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """q(z|x) with `low` at its mean, as mean and logvar, each [B, K]."""
+        """q(z|x) as mean and logvar, each [B, K].
+
+        q(top | low) is taken at the mean of `low`, and p(low | top) at the mean
+        of `top`.
+        """
         low, low_logvar = coders.normal(self.to_low, image)
         top, top_logvar = coders.normal(self.to_top, low)
         expected, logvar = coders.normal(self.from_top, top)
@@ -129,9 +133,10 @@ class HierarchicalVAE(VariationalAutoEncoder):
         return probability.log_bernoulli(example, self.decode(z))
 
     def _terms(self, image, noise, count=1):
-        """log p(x | low), and log of q / p at the drawn values, each [B S].
+        """log p(x | low), and log q(low, top | x) - log p(low, top): [B S].
 
-        Each image has S = `count` draws, in adjacent rows.
+        Both are taken at draws of q. Each image has S = `count` draws, in
+        adjacent rows.
         """
 
         def normal(name, size):
@@ -152,9 +157,10 @@ class HierarchicalVAE(VariationalAutoEncoder):
         return probability.log_bernoulli(image, self.from_low(low)), rate
 
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """-ELBO = distortion + rate, or minus the bound, in nats: [B].
+        """-ELBO = distortion + rate, in nats: [B].
 
-        The importance weighted bound replaces the ELBO for several draws.
+        With several draws, the only term is minus the importance weighted
+        bound.
         """
         image, count = batch['image'], self.importance_samples
         if count > 1:

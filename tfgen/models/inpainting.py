@@ -1,8 +1,8 @@
 """A conditional GAN whose condition is any visible part of the image.
 
-Source: the notes' shared model, whose condition is any sub-condition; Mirza and
-Osindero 2014 (conditional GAN), Pathak et al. 2016 (Context Encoder, section
-3.2, for the adversarial part; we have no other).
+Source: the notes' shared model, which accepts any part of a condition; Mirza
+and Osindero 2014 (conditional GAN); Pathak et al. 2016 (Context Encoder), of
+which only the adversarial part, section 3.2, is used.
 """
 
 from typing import ClassVar
@@ -20,20 +20,21 @@ class InpaintingGAN(GAN):
     """A generator G(z, visible part) and a discriminator d(x, visible part).
 
     Both networks take the mask and the visible pixels. The output of G at
-    visible pixels is discarded. In training each image has its own mask. It
-    hides everything with probability 1/2; otherwise it hides a rectangle, all
-    but a rectangle, or single pixels. Sampling is the completion of an image
-    with nothing visible. G reads the visible part through a network with the
-    widths of d, and has no batch norm.
+    visible pixels is discarded. In training each image has its own mask. With
+    probability 1/2 the mask hides everything; otherwise it hides a rectangle,
+    all but a rectangle, or single pixels. Sampling is the completion of an
+    image with nothing visible. G reads the visible part through a network with
+    the widths of d. G has no batch norm.
 
     All settings are those of GAN.
     """
 
     spec_types: ClassVar[tuple[type[Spec], ...]] = (ImageSpec,)
     labels_last = False  # the context of G comes after labels
-    # Batch norm would drown z in the context, and all samples would be equal.
-    # The context is the same for all rows with nothing visible, and differs
-    # from place to place in the first map.
+    # With batch norm, all samples would be equal: z would have too little
+    # influence beside the context. The context of an image with nothing visible
+    # is the same in all rows, but differs between places of the first map, and
+    # batch norm takes its statistics over both.
     _batch_norm = False
 
     def _variant_networks(self, units):

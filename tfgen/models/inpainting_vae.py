@@ -26,17 +26,18 @@ class InpaintingVAE(Model):
     """p(y | x) = integral of p(z | x) p(y | x, z): y is hidden, x visible.
 
     Each network takes x and the mask; q(z | x, y) also takes the whole image.
-    Mask and visible pixels enter the decoder beside z (departure: Sohn et al.
-    give it the prediction of a network without z instead).
+    Departure: the decoder takes z, the mask and the visible pixels. In Sohn et
+    al. the decoder takes z and the prediction of a network without z.
 
     Args:
       spec: of binary images, any size.
       latent_size: K.
       units: widths of the dense layers of each of the three networks.
       activation: of these layers.
-      masks: of training. 'quadrants' shows any one to three of the quadrants
+      masks: of training. 'quadrants' shows one to three random quadrants
         (departure: Sohn et al. train one model for each of three masks). 'any'
-        draws from masks.random_mask, where more than half hide everything.
+        uses masks.random_mask, which hides everything in more than half of the
+        images.
     """
 
     spec_types = (ImageSpec,)

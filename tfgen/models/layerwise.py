@@ -6,8 +6,9 @@ contrastive divergence on the outputs of the layers below. The machines are
 trained one after the other, each for some steps. Then gradient descent trains
 the whole network.
 
-Departures: Adam replaces momentum. The two kernels of a machine start as each
-other's transpose and get the same gradient, but are not shared.
+Departures: Adam replaces gradient descent with momentum. The two kernels of a
+machine start as transposes of each other and get the same gradient, but they
+are two variables.
 """
 
 import functools
@@ -113,10 +114,10 @@ def _divergence(
 
 
 def _energy(up, down, visible, hidden):
-    """The terms of the energy in the weights of both layers: [B].
+    """The energy, with the product of visible and hidden units twice: [B].
 
-    Both kernels contribute the product of visible and hidden units, so each
-    gets the whole gradient.
+    The product is computed once with each kernel, so each kernel gets the whole
+    gradient.
     """
     visible, hidden = tf.stop_gradient(visible), tf.stop_gradient(hidden)
     by_up = tf.matmul(visible, tf.convert_to_tensor(up.kernel)) + up.bias

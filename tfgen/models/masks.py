@@ -8,9 +8,9 @@ from tfgen.noise import Noise
 def random_mask(height: int, width: int, noise: Noise) -> tf.Tensor:
     """Draws one of four types of masks for each row.
 
-    Half of the rows hide everything. A sixth each hides all but a rectangle, a
-    rectangle, or single pixels. A rectangle may contain no pixel, so 0.54 of
-    8x8 images are wholly hidden.
+    Half of the rows hide everything. One sixth shows only a rectangle, one
+    sixth hides only a rectangle, and one sixth hides single pixels. A rectangle
+    may contain no pixel, so 54 % of 8x8 images are wholly hidden.
     """
     u = noise.uniform('mask', [6])
 

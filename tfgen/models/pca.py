@@ -23,10 +23,10 @@ class PCA(LatentModel):
     covariance.
 
     Args:
-      spec: of images or points; D numbers an example.
-      latent_size: K, at most D, and less than N, the number of training
-        examples, which lie in a space of N - 1 dimensions. If they lie in a
-        smaller space, the last components are arbitrary, with variance 0.
+      spec: of images or points; D is the number of values of an example.
+      latent_size: K, at most D, and at most N - 1 for N training examples: N
+        points span at most N - 1 dimensions. If they span fewer than K, the
+        last components are arbitrary, with variance 0.
     """
 
     spec_types = (ImageSpec, PointSpec)

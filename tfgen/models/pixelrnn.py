@@ -15,7 +15,7 @@ Source: van den Oord et al. 2016, "Pixel recurrent neural networks"; 2016b,
 "Conditional image generation with PixelCNN decoders", for the gated PixelCNN.
 Departures: every variant knows the position of a pixel, because a learned
 vector for its row and one for its column are added after the first layer. The
-label, if any, is added there as well. Grey values enter as numbers.
+label, if there is one, enters only there. Grey values enter as numbers.
 """
 
 from collections.abc import Mapping
@@ -57,9 +57,9 @@ class PixelRNN(Autoregressive):
 
     Args:
       spec: of images, or of images whose values are indices of a palette.
-      levels: N, values per channel; 0 takes those of the data. A value v in
-        [0, 1] means level round(v * (N - 1)); images with more levels are
-        rounded to these.
+      levels: N, values per channel; 0 uses as many as the data have. A value v
+        in [0, 1] becomes level round(v * (N - 1)), so images with more levels
+        are rounded to N.
       cell: type of the residual layers, one of CELLS.
       units: K, width of each layer; the maps between layers have 2 K features
         (the paper's h and 2h).
@@ -336,7 +336,7 @@ def _check(channels, levels, cell, units, kernel_size, gated):
 
 
 def _arrays(values):
-    """A nest of tensors [W, ...] -> of TensorArrays over their first index."""
+    """Turns each tensor [W, ...] of a nest into a TensorArray of length W."""
     return tf.nest.map_structure(
         lambda v: tf.TensorArray(
             v.dtype, v.shape[0], clear_after_read=False

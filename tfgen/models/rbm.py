@@ -158,7 +158,8 @@ class RBM(LatentModel):
     def initialize_from(self, batch: Batch, noise: Noise) -> None:
         """Sets the biases of v for independent pixels (Hinton 2010, 8.1)."""
         visible = self._flat(batch['image'])
-        # One more white and one more black: no pixel has probability 0 or 1.
+        # One white and one black image are added to the counts, so that no
+        # pixel has probability 0 or 1.
         share = (tf.reduce_sum(visible, axis=0) + 1.0) / (len(visible) + 2.0)
         logits = tf.math.log(share) - tf.math.log1p(-share)
         self.marginal.assign(logits)
@@ -169,8 +170,8 @@ class RBM(LatentModel):
     ) -> Terms:
         """Free energy of data minus that of the end of a chain: [B].
 
-        The value means little. The gradient is that of -log p, except for the
-        lag of the chain.
+        Only the gradient matters. It is an estimate of the gradient of -log p,
+        biased because the chain lags behind the model.
 
         Args:
           batch, noise: see Model.
@@ -237,8 +238,8 @@ class RBM(LatentModel):
         """Estimates log Z in nats by annealed importance sampling.
 
         The annealing goes from independent pixels, t = 0, to this machine, t =
-        1 (Salakhutdinov and Murray 2008, section 3). The weights are unbiased
-        for Z.
+        1 (Salakhutdinov and Murray 2008, section 3). Each weight is an unbiased
+        estimate of Z.
 
         Returns:
           log Z, and its standard error: that of the log of the mean weight, to
@@ -290,7 +291,7 @@ class RBM(LatentModel):
 
 
 class Persistent(GradientUpdate):
-    """The update of an RBM whose chains continue from update to update."""
+    """The update of an RBM with persistent chains (PCD)."""
 
     def __init__(self, model: RBM):
         super().__init__('model', model.loss_terms, model.trainable_variables)

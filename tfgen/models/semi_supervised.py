@@ -39,10 +39,10 @@ class SemiSupervisedGAN(LatentVariableModel):
     noise relative to its features stays the same. This noise keeps the
     discriminator from memorising the few labels.
 
-    Departures from the authors' code: G's hidden layers are ReLU, there
-    softplus; G's last layer has no weight norm; both networks see the same
-    images in a step, there different ones; the lengths of d's hidden columns
-    are fixed, there learned.
+    Departures from the authors' code (theirs in brackets): G's hidden layers
+    are ReLU (softplus). G's last layer has no weight norm. Both networks see
+    the same images in a step (different ones). The lengths of the columns of
+    d's hidden kernels are fixed (learned).
 
     Args:
       spec: of images, a few of which have labels.
@@ -141,9 +141,10 @@ class SemiSupervisedGAN(LatentVariableModel):
         return _log_sum(self.class_logits(example))
 
     def discriminator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """-log p(label | x, data), and half of -log D and of -log(1 - D): [B].
+        """-log p(label | x, data), -log(D) / 2 and -log(1 - D) / 2: [B].
 
-        The first is of the few images with labels.
+        They are taken on the images with labels, on the images without labels,
+        and on samples.
         """
         known = self.class_logits(batch['labelled_image'], noise.scope('known'))
         real = self.class_logits(batch['image'], noise.scope('real'))
@@ -158,7 +159,7 @@ class SemiSupervisedGAN(LatentVariableModel):
         }
 
     def generator_loss_terms(self, batch: Batch, noise: Noise) -> Terms:
-        """Mean squared difference of mean features, equal in all rows: [B]."""
+        """Mean squared difference of mean features; all rows are equal: [B]."""
         made = self.generate(self.draw_prior(noise), training=True)
         off = replicas.mean(
             tf.reduce_mean(self.features(made, noise.scope('fake')), axis=0)

@@ -24,7 +24,7 @@ _MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
 
 
 class CVAE(VariationalAutoEncoder):
-    """A VAE: p(x) = integral of p(z) p(x|z), bounded by means of q(z|x).
+    """A VAE: p(x) = integral of p(z) p(x|z), with a lower bound from q(z|x).
 
     This is the notes' convolutional VAE and, if `conditional`, their
     conditional VAE. The label enters the encoder as constant feature maps, and

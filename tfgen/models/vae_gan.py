@@ -24,9 +24,9 @@ class VAEGAN(GAN):
     """An encoder q(z|x), a decoder (and generator) G, and a discriminator d.
 
     The discriminator distinguishes data from reconstructions and from samples
-    of the prior. The reconstruction error of encoder and decoder is not in
-    pixels but in features of d: half the squared distance, as for a normal
-    likelihood of the last hidden layer.
+    of the prior. The reconstruction error is computed in the last hidden layer
+    of d, not in pixels. It is half the squared distance, as for a normal
+    likelihood of that layer.
 
     Departures: the decoder's adversarial loss is -log D, not log(1 - D); the
     encoder has the widths of d.
@@ -102,7 +102,10 @@ class VAEGAN(GAN):
         return self.encoder(self._seen(example), self.one_hot(label))
 
     def _reconstructed(self, batch, noise):
-        """x~ ~ p(x|z), z ~ q(z|x), scaled for d; and mean and logvar of q."""
+        """The reconstruction x~ = G(z), z ~ q(z|x), and mean and logvar of q.
+
+        x~ is scaled for d.
+        """
         label = batch.get('label')
         mean, logvar = self.encode(batch[self.spec.key], label)
         eps = noise.normal('eps', [self.latent_size])

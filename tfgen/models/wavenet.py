@@ -222,6 +222,7 @@ class Block(keras.layers.Layer):
         return bias if one_hot is None else self.label(one_hot) + bias
 
     def call(self, x: tf.Tensor, condition: tf.Tensor) -> tuple:
+        """[B, T, K], [B or 1, 2K] -> [B, T, K] and [B, T, skip_units]."""
         ago = min(self.dilation, x.shape[1])
         past = tf.pad(x[:, : x.shape[1] - ago], [[0, 0], [ago, 0], [0, 0]])
         of_past, of_now = tf.unstack(self.gates.kernel)

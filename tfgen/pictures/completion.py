@@ -72,7 +72,7 @@ def score(model: TrainedModel) -> Callable | None:
 
 
 def reconstruction(model: TrainedModel, examples: Data) -> Pictures:
-    """Draws rows of test images, each above the row of reconstructions."""
+    """Draws rows of test examples, each above a row of reconstructions."""
     require(model, 'reconstruct', 'reconstruction')
     batch = real_examples(model, examples, 4 * COLUMNS)
     key = model.spec.key

@@ -36,9 +36,9 @@ class Codes:
     """Quantiles of each dimension of the codes.
 
     Attributes:
-      model: its codes.
+      model: the model that has these codes.
       sorted: [N, K], codes of examples, each dimension sorted by itself; None
-        if the model has a prior.
+        if the model has a prior, whose quantiles are then used.
     """
 
     model: TrainedModel
@@ -72,7 +72,7 @@ class Codes:
 
 
 def has_prior(model: TrainedModel) -> bool:
-    """Whether the model of a run has a prior from which codes are drawn."""
+    """Whether the model has a prior of codes."""
     return issubclass(model.config.preset.model, LatentVariableModel)
 
 
@@ -136,8 +136,9 @@ def traversal(
 ) -> Pictures:
     """Draws one row per dimension of the code; only that dimension varies.
 
-    It goes from its 5% quantile to its 95% quantile. The other dimensions are
-    at their medians. At most `most` dimensions are drawn, with one label.
+    The dimension goes from its 5% quantile to its 95% quantile. The other
+    dimensions are at their medians. At most `most` dimensions are drawn. All
+    rows have the same label.
     """
     require(model, 'decode', 'traversal')
     size = _size(model)
@@ -160,8 +161,8 @@ def manifold(
 ) -> Pictures:
     """Draws the plane of the code's first two dimensions, with one label.
 
-    The other dimensions are at their medians. The grid is of quantiles, so
-    that equal steps have equal probability (Kingma and Welling 2014,
+    The other dimensions are at their medians. The points of the grid are
+    quantiles, so equal steps have equal probability (Kingma and Welling 2014,
     appendix A).
     """
     require(model, 'decode', 'manifold')
@@ -178,8 +179,8 @@ def manifold(
 def styles(model: TrainedModel, examples: Data) -> Pictures:
     """Draws test images, each followed by all labels in its style.
 
-    z is the code of the image and its label. It is decoded with each label, as
-    in the notes' example of the other digit.
+    z is encoded from the image and its label, and decoded with each label. This
+    is the notes' example "same style, other digit".
     """
     require(model, 'encode', 'styles')
     if not model.conditional:
@@ -248,7 +249,8 @@ def code_neighbours(
 ) -> Pictures:
     """Draws test examples above their nearest training examples.
 
-    Below each row of test examples are the nearest by code, then by value.
+    Below each row of test examples is a row of the nearest training examples by
+    code, and a row of the nearest by value.
     """
     require(model, 'encode', 'code neighbours')
     codes, _, real = _coded(model, examples, 'test', count)

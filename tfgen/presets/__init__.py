@@ -1,9 +1,9 @@
 """Presets by name: complete descriptions of what to train.
 
-A preset leaves open only where a run happens. Every field can be changed with
-`--set field=value`. Each file of this folder has the PRESETS of one family.
-results/<preset>.json holds the figures that a run has reached
-(evaluation.records).
+A preset does not state where a run happens: its workdir and its devices. Every
+field can be changed with `--set field=value`. Each file of this folder has the
+PRESETS of one family of models. results/<preset>.json holds the figures that a
+run of the preset has reached (evaluation.records).
 """
 
 import dataclasses
@@ -54,7 +54,7 @@ def restore(name: str, fields: dict) -> Preset:
     """
     preset = _named(name)
     hints = preset.hints()
-    # Older configurations carry the record of the preset's own run.
+    # Older configurations also contain the results of the preset's own run.
     fields = {
         k: tuple(v) if isinstance(v, list) else v
         for k, v in fields.items()

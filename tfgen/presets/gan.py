@@ -10,9 +10,9 @@ from tfgen.presets import settings
 _GAN = settings.of(GAN)
 # For both networks; Radford et al. 2016.
 _RATES = {'learning_rate': 2e-4, 'beta_1': 0.5}
-# Four layers, where the notebook of Metz et al. 2017 has two: a shallow G puts
-# too many samples between the modes of the grid. Averaged weights remove the
-# rest of the oscillation of G and D around each other.
+# Four layers; the notebook of Metz et al. 2017 has two. A shallow G puts too
+# many samples between the modes of the grid. Averaging the weights removes the
+# oscillation of G and D that remains.
 _POINTS = {
     'network': 'mlp',
     'generator_units': (128, 128, 128, 128),

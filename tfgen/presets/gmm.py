@@ -21,8 +21,8 @@ PRESETS = {
         batch_size=1500,
         steps=100,
     ),
-    # Ten iterations of EM. Pixels at the border are always black, so the floor
-    # is their variance.
+    # Ten iterations of EM. Pixels at the border are always black, so their
+    # variance is the floor.
     'gmm_mnist': _GMM(
         dataset='mnist',
         num_components=20,

@@ -1,9 +1,9 @@
-"""The settings of a run: its own, those of its data and those of its model.
+"""Presets: the settings of a run, of its data and of its model.
 
 The fields of a preset that describe the model are the arguments of the model's
 constructor. The fields that describe the data are the arguments of the loader
-for the model's specs (data.sets). Types, defaults and limits are written only
-there.
+for the model's specs (data.sets). Types, defaults and limits of these fields
+are written only there.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ class Preset:
     Attributes:
       dataset: see data.sets.
       batch_size: examples per update, over all replicas.
-      steps: training steps; in a step every update makes its repeats.
+      steps: training steps. A step runs all updates; see Update.repeats.
       learning_rate: of Adam, at the start.
       schedule: 'constant', or 'cosine' down to 0 at the last step.
       beta_1: of Adam.
@@ -36,7 +36,7 @@ class Preset:
     """
 
     model: ClassVar[type[Model]]
-    # For models whose constructor has no such argument.
+    # The value for models whose constructor has no argument `conditional`.
     conditional: ClassVar[bool] = False
 
     dataset: str = 'digits'

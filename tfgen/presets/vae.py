@@ -65,7 +65,8 @@ PRESETS = {
         steps=9_840_000,
         kl_warmup=500_000,
     ),
-    # Starts from vae_mnist by --init_from; a step of vae_mnist costs a third.
+    # Starts from vae_mnist by --init_from. A step of vae_mnist costs a third of
+    # a step here.
     'iwae_mnist': _CVAE(
         **_BURDA, **_ONE_LAYER, steps=100_000, importance_samples=5
     ),

@@ -3,11 +3,11 @@
 Rows: the answer to {"instances": [{"seed": 1}, ...]} is
 {"predictions": [...]}. Columns: the answer to {"inputs": {"seed": [1, ...]}}
 is {"outputs": ...}. A request may omit the name of a single input, and an
-answer omits the name of a single output. Bytes are {"b64": "..."} in requests;
-in answers they are so only if the output's name ends in _bytes.
+answer omits the name of a single output. Bytes are {"b64": "..."} in requests.
+In answers they have this form only if the name of the output ends in _bytes.
 
-Source: https://www.tensorflow.org/tfx/serving/api_rest. The behaviour of that
-server was observed where the page is silent.
+Source: https://www.tensorflow.org/tfx/serving/api_rest. Where this page says
+nothing, the behaviour of TensorFlow Serving was observed.
 """
 
 import base64
@@ -212,7 +212,7 @@ def _require_rows(outputs):
 def _values(name, array):
     """Converts an output to lists.
 
-    Nine digits identify a float32.
+    A float32 is rounded to nine digits, which identify it.
     """
     if array.dtype == object:
         as_bytes = name.endswith('_bytes')
@@ -249,7 +249,7 @@ def _pretty(value, level=0):
 
 
 def _shown(value):
-    """Formats a value for a message; of a long value, only the beginning."""
+    """Formats a value for a message; a long value is cut."""
     if isinstance(value, float) and not math.isfinite(value):
         return ''
     try:
@@ -262,7 +262,7 @@ def _shown(value):
 
 
 def _beginning(value, left):
-    """Cuts a value to its first `left[0]` parts.
+    """Cuts a nested value to its first `left[0]` parts, and counts them down.
 
     Each part takes at least one character in a message.
     """
@@ -296,7 +296,10 @@ def _decode(body):
 
 
 def _array(value, dtype, where):
-    """Converts nested lists to an array and checks type and shape."""
+    """Converts nested lists to an array and checks type and shape.
+
+    `where` is the beginning of the message of an error.
+    """
     leaves, shape = [], []
     level = [value]
     while level and isinstance(level[0], list):

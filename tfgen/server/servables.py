@@ -200,7 +200,7 @@ class Models:
 
 
 def _is_transient(error):
-    """Whether the machine may be the cause of an error, not the files."""
+    """Whether an error may come from the machine and not from the files."""
     if isinstance(error, OSError):
         # TensorFlow's OSError for files that it cannot read has no errno.
         return error.errno not in (None, errno.ENOENT, errno.ENOTDIR)

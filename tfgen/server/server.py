@@ -5,8 +5,9 @@
     POST /v1/models/NAME[/versions/N|/labels/L]:predict    outputs
     GET  /                                                 the explorer
 
-It serves where TensorFlow Serving is not installed. docs/serve.md lists the
-differences that a client can see. It needs neither keras nor the models' code.
+It is for machines without TensorFlow Serving. docs/serve.md lists the
+differences that a client can see. The server needs neither keras nor the code
+of the models.
 """
 
 import asyncio
@@ -67,8 +68,8 @@ class RequestLimits:
       body: most bytes of a request; beyond it the status is 413.
       rows: most rows of a request; beyond it the status is 413.
       waiting: most requests in progress; beyond it the status is 429.
-      seconds: time for a request to arrive, else the status is 408; and again
-        for its answer, else the status is 504.
+      seconds: time limit for receiving a request; beyond it the status is 408.
+        Also the time limit for answering it; beyond it the status is 504.
     """
 
     body: int = 32 * 2**20
@@ -268,6 +269,7 @@ class _Server:
         return f'{text}\n'
 
     def _metadata(self, found):
+        """Answers GET .../metadata: the signatures of a version."""
         version = self._version(found)
         spec = {
             'name': found['model'],
@@ -289,6 +291,7 @@ class _Server:
         return version
 
     async def _predict(self, request, found):
+        """Answers POST ...:predict, within the limits of requests."""
         if self._busy >= self._limits.waiting:
             raise _Refusal(
                 429,

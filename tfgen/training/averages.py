@@ -42,8 +42,8 @@ class Average(Update):
         return {}, []
 
     def apply(self, totals: list[tf.Tensor], step: tf.Tensor) -> None:
-        # The average is shorter at first, so that the initial weights do not
-        # stay in it.
+        # At first the average covers fewer steps, so that the initial weights
+        # do not stay in it.
         done = tf.cast(step, tf.float32)
         decay = tf.minimum(self._decay, (1.0 + done) / (10.0 + done))
         for average, v in zip(self._averages, self._variables, strict=True):

@@ -1,8 +1,8 @@
 """Checkpoints that survive a kill at any moment, a damaged file, a full disk.
 
-TensorFlow's CheckpointManager knows only the checkpoints in its list file: if
-the list is lost or older than the files, so are the checkpoints. This module
-finds them by their index files.
+TensorFlow's CheckpointManager knows only the checkpoints in its list file. If
+the list is lost or out of date, it does not find the checkpoints that are
+there. This module finds them by their index files.
 """
 
 import pathlib

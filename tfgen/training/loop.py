@@ -1,21 +1,22 @@
 """The training loop, compiled, for any number of updates and replicas.
 
 Exactness. Two runs of the same configuration give the same weights bit for
-bit, and so does a run that was killed and resumed (on a GPU to float
-tolerance). Data and noise are pure functions of (seed, step), and the
-checkpoint holds everything else. Two traps remain. Where three or more
-gradients meet at one tensor, TensorFlow's CPU kernels add them in an order
-that depends on which buffer is free. Therefore tfgen.gradients adds them in
-pairs, and `make_repeatable` stops Grappler from merging the pairs. Grappler
-also drops control edges; see `make_repeatable`.
+bit. So does a run that was killed and resumed. (On a GPU, weights are equal to
+float tolerance.) Data and noise are pure functions of (seed, step), and the
+checkpoint holds everything else. Two sources of differences remain. First,
+where three or more gradients meet at one tensor, TensorFlow's CPU kernels add
+them in an order that depends on which buffer is free. Therefore tfgen.gradients
+adds them in pairs, and `make_repeatable` stops Grappler from merging the pairs.
+Second, Grappler drops control edges; see `make_repeatable`.
 
-Streams. On a CPU the two halves of a step's rows are computed side by side,
-as two replicas would compute them. Neither TensorFlow's convolutions nor
-XLA's loops keep two cores busy with one batch (measured: 1.2 to 1.8 x). A
-process that may use only one core computes all rows at once (measured: 1.6 x
-for small networks). TensorFlow splits its sums by the number of its threads,
-so bits are equal only where that number is equal. Therefore resume a run with
-the same entry point (scripts/train.py, or strategies.make).
+Streams. On a CPU the rows of a step are computed in two halves side by side, as
+two replicas would compute them. The reason is that neither TensorFlow's
+convolutions nor XLA's loops keep two cores busy with one batch (measured gain:
+1.2 to 1.8 x). A process that may use only one core computes all rows at once
+(measured gain: 1.6 x for small networks). TensorFlow splits its sums by the
+number of its threads, so results are equal bit for bit only if that number is
+equal. Therefore resume a run with the same entry point (scripts/train.py, or
+strategies.make).
 """
 
 import dataclasses
@@ -35,9 +36,10 @@ def make_repeatable() -> None:
 
     The arithmetic optimizer merges sums of two gradients into larger ones (see
     the head of this file). The dependency optimizer removes control edges that
-    a loop needs. With it, from the second step on, a gradient penalty now and
-    then read a weight of the previous update (seen in one of 150 runs of three
-    steps on a busy machine, in none of 3,000 without it).
+    a loop needs. With the dependency optimizer, a gradient penalty sometimes
+    read a weight of the previous update, from the second step on. This happened
+    in one of 150 runs of three steps on a busy machine. Without the optimizer
+    it happened in none of 3,000 runs.
     """
     tf.config.optimizer.set_experimental_options(
         {'arithmetic_optimization': False, 'dependency_optimization': False}
@@ -65,10 +67,11 @@ class BatchSplit:
         model: Model,
         batch_size: int,
     ) -> 'BatchSplit':
-        """Splits a batch: two streams if one CPU has independent rows.
+        """Splits a batch; a single CPU replica may get two streams.
 
-        Rows are independent if the loss of one does not depend on the others.
-        Their number must be even.
+        It gets them if TensorFlow runs several operations at a time, if the
+        loss of a row does not depend on other rows, and if the number of rows
+        is even.
         """
         rows = batch_size // strategy.num_replicas_in_sync
         on_cpu = not (
@@ -99,14 +102,16 @@ def compute_on_replica(
     count = rows.replica // rows.streams
 
     def mean(values):
-        # A share of the mean over the GLOBAL batch: streams and replicas add.
+        # A share of the mean over the GLOBAL batch. The shares of all streams
+        # and replicas add up to the mean.
         return tf.reduce_sum(values, axis=0) / rows.batch
 
     def compute(batch, key, start):
         noise = BatchNoise(key, rows.batch, start, count, f'{update.name}/')
         return update.compute(batch, noise, mean)
 
-    # Without XLA it stays inline: replicas cannot meet inside a tf.function.
+    # Without XLA `compute` is no tf.function of its own: inside one, replicas
+    # could not synchronise.
     if jit:
         compute = tf.function(compute, jit_compile=True, autograph=False)
 
@@ -166,6 +171,7 @@ def make_loop(
         names = []
 
         def on_replica(taken, step, asked):
+            """One step on one replica: its terms, then `asked`, stacked."""
             terms = make_step(taken, step)
             names[:] = terms
             # One tensor, so that one reduction over the replicas is enough.
@@ -190,6 +196,7 @@ def make_loop(
         return stopped, dict(zip(names, columns, strict=True))
 
     def loop(batches, first, count):
+        """Calls `run` and converts its results to NumPy."""
         stopped, history = run(
             batches, tf.constant(first, tf.int64), tf.constant(count)
         )

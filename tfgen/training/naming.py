@@ -1,8 +1,9 @@
 """Finds the weights of each class, symbol or colour, and moves them by name.
 
 Every name has its own rows along some axes of some variables. To find these
-axes, a model is built for a data set with one name less: exactly these axes
-are shorter there. Model.labels_last says where along an axis the rows are.
+axes, the model is also built for a data set with one name fewer: exactly these
+axes are shorter there. The rows of symbols and colours come first along an
+axis. Model.labels_last says whether the rows of classes come last.
 """
 
 import collections
@@ -48,9 +49,9 @@ class _Names:
         return dataclasses.replace(spec, alphabet=tuple(names))
 
     def another_number(self) -> Sequence[Hashable]:
-        """`here` with one name less, or one more if two or fewer.
+        """`here` with one name fewer, or one more if there are at most two.
 
-        A model may need at least two.
+        A model may need at least two names.
         """
         if len(self.here) > 2:
             return self.here[:-1]
@@ -72,7 +73,7 @@ def differences(model: Model, there: Spec) -> str:
 
     Args:
       model: built for the data here.
-      there: spec of the data of another model, which is alike in all else.
+      there: spec of the data of another model, equal in everything else.
 
     Returns:
       The differences in words; '' if there are none.
@@ -84,8 +85,8 @@ def differences(model: Model, there: Spec) -> str:
     for name in filter(vars(here).get, _SIZES):
         ours, theirs = vars(here)[name], vars(there)[name]
         changed = ours != theirs and dataclasses.replace(here, **{name: theirs})
-        # None means that the model refuses this change alone, such as more
-        # than two levels. Such a change depends on a setting of the model.
+        # None means that the model refuses this change without a change of its
+        # settings, for example more than two levels.
         if changed and _shapes(model, changed) not in (None, _own(model)):
             found.append(f'{name} {ours} instead of {theirs}')
     for names in _named(here, there):
@@ -150,9 +151,13 @@ def arranged(
 
 
 def _take(rows, places, noun):
-    """Sets in `rows` [groups, rows of a group] the source row of each name.
+    """Replaces the rows of names in `rows` by the stored rows of these names.
 
-    -1 marks a name that the stored weights lack.
+    Args:
+      rows: indices of rows, [groups, rows of a group]; changed in place. -1
+        marks a name that the stored weights lack.
+      places: see _Names.places.
+      noun: 'classes' come last in a group, other names first.
     """
     count = len(places)
     own = rows[:, -count:] if noun == 'classes' else rows[:, :count]
@@ -188,7 +193,7 @@ def _require_counterparts(model, names):
 
 
 def _named(here, there):
-    """The names that both sets have, where they differ."""
+    """The kinds of names that both data sets have and that differ."""
     found = [_Names('classes', _classes(here), _classes(there))]
     if isinstance(here, SymbolSpec):
         found.append(_Names('symbols', here.alphabet, there.alphabet))
@@ -216,7 +221,7 @@ def _own(model):
 
 
 def _shapes(model, spec):
-    """The shapes of the variables of such a model for `spec`.
+    """Shapes of the variables of a model with the same settings for `spec`.
 
     None if the model refuses `spec`.
     """

@@ -12,7 +12,8 @@ from tfgen.errors import UserError
 class Profile:
     """Records a TensorFlow profile from one step to another.
 
-    A context manager: a recording that runs at its end is written.
+    It is a context manager. When the context ends, a recording that still runs
+    is ended and written.
 
     Args:
       steps: (first, last). The recording begins when `first` steps are done,
@@ -34,15 +35,15 @@ class Profile:
     def most_steps(self, done: int) -> float:
         """The most steps that the loop may make in one call.
 
-        Before the recording, these are the steps up to its begin. While it
-        runs, this is 1, because the profiler counts calls.
+        Before the recording, these are the steps up to its start. During the
+        recording this is 1, because the profiler counts calls as steps.
         """
         if self._running:
             return 1
         return self._first - done if done < self._first else math.inf
 
     def after(self, done: int) -> None:
-        """Begins or ends the recording, if `done` steps say so."""
+        """Begins or ends the recording, if that is due after `done` steps."""
         if done == self._first:
             tf.profiler.experimental.start(str(self._folder))
             self._running = True

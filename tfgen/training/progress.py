@@ -41,7 +41,7 @@ class Progress:
 
     @property
     def examples_per_second(self) -> float:
-        """The pace since the line before; 0 before the first."""
+        """The pace since the previous line; 0 before the first line."""
         return self._bar.examples_per_second
 
     def show(self, step: int, terms: dict[str, float]) -> None:
@@ -64,7 +64,7 @@ class _Bar(tqdm):
     @property
     def examples_per_second(self):
         facts = super().format_dict
-        # When the bar is closed, the mean over the whole run.
+        # A closed bar has no rate; it shows the mean over the whole run.
         mean = (facts['n'] - facts['initial']) / max(facts['elapsed'], 1e-9)
         return self.batch_size * (facts['rate'] or mean)
 

@@ -60,7 +60,7 @@ class Reporter:
 
     def __exit__(self, kind, *_):
         self._progress.close()
-        # An error that ended the run must not be hidden by one from closing.
+        # An error while closing must not hide the error that ended the run.
         ignored = Exception if kind else ()
         with contextlib.suppress(ignored), _writing(self._directory):
             self._writer.close()
@@ -124,9 +124,10 @@ class Reporter:
             self._writer.flush()
 
     def samples(self, done: int) -> None:
-        """Writes a grid of samples, always of the same seeds, and results.
+        """Writes a grid of samples, and the results of `measure`.
 
-        Both use the current weights, not their moving averages.
+        The samples have the same seeds each time. Both use the current weights,
+        not their moving averages.
         """
         if not self._chief:
             return

@@ -42,7 +42,7 @@ def train(
     """Trains the run in `directory` to its last step, or resumes it.
 
     Args:
-      config: of the run; `directory` becomes, or must be, its workdir.
+      config: of the run. `directory` is its workdir, or is new or empty.
       examples: the data set of `config`.
       directory: the workdir.
       strategy: from strategies.make; None for one device.

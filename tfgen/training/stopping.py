@@ -17,8 +17,9 @@ from tfgen.errors import UserError
 # A request to end, Ctrl-C, and the loss of the terminal.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # One request may come as several signals. GNU timeout sends its signal to the
-# process and then to its group. A wrapper passes on a Ctrl-C that the terminal
-# has sent to both. SIGTERM follows a closed session.
+# process and then to its group. The terminal sends a Ctrl-C to a wrapper and to
+# the process, and the wrapper passes it on. When a session is closed, a SIGTERM
+# follows.
 _ONE_REQUEST = 1.0  # seconds
 
 
@@ -44,7 +45,8 @@ class Stop:
     minutes later. But the interpreter's C code writes the signal's number to
     a socket at once. A thread reads it there and sets the variable. The
     training loop reads the variable when a step begins, and ends after that
-    step. A second signal, a second later or more, ends the process at once.
+    step. Another signal that comes at least a second after the first one ends
+    the process at once.
     """
 
     def __init__(self):
@@ -139,7 +141,8 @@ def alone_in(directory: pathlib.Path):
     try:
         yield
     finally:
-        # Before the lock ends: after that the folder may be another process's.
+        # This comes before the release of the lock, because after the release
+        # another process may use the folder.
         (directory / '.lock').unlink(missing_ok=True)
         for folder in new:
             with contextlib.suppress(OSError):  # not empty, or not there

@@ -27,9 +27,9 @@ def make(
         TF_CONFIG is set, tpu if a TPU is attached, mirrored if there are
         several GPUs, else one.
       replicas: for 'mirrored': how many devices, 0 for all GPUs or 2 CPUs.
-      halve_cores: if 'one' device is a CPU, it runs two operations at a time,
+      halve_cores: for 'one' on a CPU: whether two operations run at a time,
         each on half of the cores. This is for models whose two streams (see
-        training.loop) are made of TensorFlow's own operations; an XLA program
+        training.loop) consist of TensorFlow's own operations; an XLA program
         spreads over the cores by itself. TF_NUM_INTRAOP_THREADS and
         TF_NUM_INTEROP_THREADS in the environment take precedence.
 

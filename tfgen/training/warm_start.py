@@ -134,7 +134,10 @@ def _find(path):
 
 
 def _numbered(reader):
-    """Index in the model -> value; averages, if there are any."""
+    """Reads the stored weights: index in the model -> value.
+
+    They are the moving averages, if the checkpoint has any.
+    """
     graph = trackable_object_graph_pb2.TrackableObjectGraph.FromString(
         reader.get_tensor('_CHECKPOINTABLE_OBJECT_GRAPH')
     )

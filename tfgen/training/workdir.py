@@ -18,8 +18,8 @@ from tfgen.training import checkpoints
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
 INFO = 'assets.extra/tfgen.json'  # config and step of an exported version
-# Fields that a resumed run may change, because no step depends on them. With a
-# cosine schedule the learning rate depends on `steps`.
+# Fields that a resumed run may change, because no step depends on them. (With a
+# cosine schedule the learning rate depends on `steps`, which must then stay.)
 _FREE = {'steps', 'log_every', 'checkpoint_every'}
 
 
@@ -319,9 +319,10 @@ def _flat(config):
 
 
 def _same_place(stored, asked):
-    """Whether both Configs read one data set, however its path is written.
+    """Whether both Configs read the same data set.
 
-    A set that was moved is recognised by its fingerprint.
+    Its path may be written in another way, or the set may have moved: it is
+    then recognised by its fingerprint.
     """
     prefixes = {c.preset.dataset.partition(':')[0] for c in (stored, asked)}
     places = {

@@ -1,7 +1,7 @@
-"""The embedded set of rendered moons: the notes' phases from new to full.
+"""The embedded set of rendered moons, from new to full: the notes' example.
 
 The true images between two phases are known. They can be compared with the
-images that a model decodes from between two codes.
+images that a model decodes from points between the codes of the two phases.
 """
 
 import math
@@ -14,7 +14,7 @@ from tfgen.data.truth import Rendered
 SIDE = 16
 NUM_TRAIN, NUM_TEST = 900, 100
 _FINE = 4  # samples along a pixel's side
-_RADIUS = 0.85  # of half the side
+_RADIUS = 0.85  # radius of the moon; half the side of an image is 1
 
 
 class MoonPhases(tfds.core.GeneratorBasedBuilder):
@@ -60,10 +60,11 @@ class MoonPhases(tfds.core.GeneratorBasedBuilder):
 
 
 def moon(phase: float | np.ndarray) -> np.ndarray:
-    """Renders a sunlit sphere: phase in [0, pi], one or [N] -> [N, 16, 16, 1].
+    """Renders a sunlit sphere at N phases: [N] -> float32 [N, 16, 16, 1].
 
-    Phase 0 is new, pi / 2 half, pi full. The light comes from the right. The
-    value of a pixel is its lit share, in [0, 1].
+    A single number is one phase. Phase 0 is the new moon, pi / 2 the half moon,
+    pi the full moon. The light comes from the right. The value of a pixel is
+    its lit share, in [0, 1].
     """
     phase = np.atleast_1d(phase)[:, None, None]
     line = (np.arange(SIDE * _FINE) + 0.5) / (SIDE * _FINE) * 2 - 1

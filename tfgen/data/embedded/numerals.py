@@ -1,7 +1,7 @@
 """The embedded set of lines: names of the numbers below 10,000.
 
-The names are in English and in Chinese, the two labels. For any line it is
-known whether it is such a name, and of which number.
+The names are in English (label 0) and in Chinese (label 1). `meanings` has all
+valid lines, and the number that each of them names.
 """
 
 import functools

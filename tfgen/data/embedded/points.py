@@ -1,18 +1,19 @@
 """Toy distributions of points in the plane or on a line, known exactly.
 
-Points are made on the fly. Point i of a split is a function of i alone, so
-nothing is stored, and every replica and machine sees the same points.
+Points are computed when they are needed. Point i of a split is a function of i
+alone, so nothing is stored, and every replica and machine sees the same points.
 
   ring, grid                  Gaussians around 8 places on a circle of radius
                               1 (sd 0.01), and around 25 places in a square,
-                              -4 to 4 by 2 (sd 0.05). The scale is that of
-                              PacGAN (Lin et al. 2018), VEEGAN and Unrolled GAN.
+                              -4 to 4 in steps of 2 (sd 0.05). The scale is
+                              that of PacGAN (Lin et al. 2018), VEEGAN and
+                              Unrolled GAN.
   ring/wgan_gp, grid/wgan_gp  The same shapes at the scale of WGAN-GP's toy
                               problems (Gulrajani et al. 2017): radius 2,
                               sd 0.02, divided by 1.414; spacing 2, sd 0.05,
                               divided by 2.828.
   bells                       Gaussians on a line at -1 and 1, sd 0.3, for the
-                              figure of the game in one dimension.
+                              figure of a GAN's training in one dimension.
   two_moons                   Two interlocking half circles, sd 0.1, as in
                               scikit-learn's make_moons.
   two_lines                   The notes' example of supports that do not
@@ -43,7 +44,7 @@ class ToyDistribution(abc.ABC):
     Attributes:
       class_names: by label.
       extent: half the side of a square around 0 that holds the points.
-      size: D, numbers of a point.
+      size: D, the dimension of a point.
     """
 
     class_names: tuple[str, ...]
@@ -52,7 +53,10 @@ class ToyDistribution(abc.ABC):
 
     @abc.abstractmethod
     def draw(self, noise: Noise) -> tuple[tf.Tensor, tf.Tensor]:
-        """Draws points float32 [B, D], labels int32 [B]; B is the noise's."""
+        """Draws points float32 [B, D] and labels int32 [B].
+
+        B is the number of rows of `noise`.
+        """
 
     def log_prob(self, point: tf.Tensor) -> tf.Tensor | None:
         """log p(point) in nats: [B, D] -> [B]; None without a density."""
@@ -65,7 +69,10 @@ class ToyDistribution(abc.ABC):
 
 
 class Mixture(ToyDistribution):
-    """Equally probable Gaussians of the same width around places, [M, D]."""
+    """A mixture of M equally probable Gaussians of the same width.
+
+    `places`, [M, D], are their means.
+    """
 
     def __init__(self, places: npt.ArrayLike, deviation: float):
         self.places = np.asarray(places, np.float32)
@@ -185,7 +192,7 @@ def open_toy_distribution(name: str) -> Source:
 
 
 def _log_mixture(point, places, deviation):
-    """log p of equal shares of N(place, deviation^2): [B, D] -> [B]."""
+    """log p of an equal mixture of N(place, deviation^2): [B, D] -> [B]."""
     offset = (point[:, None] - places) / deviation
     logs = -0.5 * tf.reduce_sum(tf.square(offset), axis=-1)
     size = point.shape[1]

@@ -43,8 +43,8 @@ def open_audio(
     """Opens 'tones' or a TFDS set of 8- or 16-bit sounds, in memory.
 
     Every sound is cut after `length` samples or padded with silence. Sounds
-    without samples are left out. The type of the set's feature decides the
-    meaning of a value; the values themselves never do.
+    without samples are left out. The scale of the values follows from the type
+    of the set's feature, never from the values themselves.
     """
     if name.partition(':')[0] in PATHS:
         raise UserError(

@@ -49,12 +49,13 @@ class Source:
 
     Attributes:
       shape: shape of every example, such as (H, W, C) or (T,).
-      levels: number of values: integers 0 .. levels - 1, in sounds
-        -levels / 2 .. levels / 2 - 1.
+      levels: number of different values. They are the integers 0 .. levels - 1,
+        or for sounds -levels / 2 .. levels / 2 - 1.
       class_names: by label; empty without labels.
       splits: 'train' and 'test' -> their examples.
-      fingerprint: equal if the data set is equal, bit for bit. For a set that
-        is not in memory: equal if its sizes and a sample are equal.
+      fingerprint: a checksum; data sets that are equal bit for bit have equal
+        fingerprints. If a set is not in memory, its fingerprint covers its
+        sizes and only a sample of its examples.
       origin: where the test split comes from.
       notes: what was left out, or read differently from what a user may
         expect; one line each.
@@ -233,10 +234,10 @@ def fit(images: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
 def hold_out(
     name: str, count: int, labels: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """Rows of 'train' and 'test', for a set of `count` without a test split.
+    """Chooses the rows of 'train' and 'test' in a set without a test split.
 
-    The test split is a tenth, drawn by a fixed seed. Every class gives its
-    share, but never its only example.
+    A tenth of the `count` rows, drawn by a fixed seed, becomes the test split.
+    Every class gives its share, but never its only example.
     """
     rows = np.arange(count)
     if count < 2:
@@ -253,8 +254,8 @@ def hold_out(
     # The legacy generator: NumPy has promised not to change its stream.
     random = np.random.RandomState(_SEED)
     order = random.permutation(count)
-    # Rounding down leaves some examples over. The classes that lost most by it
-    # get them. Equal classes are chosen at random, not in order.
+    # Rounding down leaves some test examples unassigned. The classes that lost
+    # most by rounding give them. Ties are broken at random.
     luck = 1e-9 * random.permutation(len(sizes))
     while held.sum() < min(wanted, limits.sum()):
         missing = np.where(held < limits, shares - held + luck, -np.inf)

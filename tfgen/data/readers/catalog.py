@@ -68,7 +68,7 @@ def open_tfds(
         shape = tuple(train.shape[1:])
     fields['notes'] = (*notes, *fields['notes'])
     levels = _LEVELS.get(builder.name, 256)
-    # What an embedded set knows is of pictures of its own size.
+    # The truth of an embedded set holds only for images of the original size.
     truth = None if size else getattr(builder, 'truth', None)
     return Source(shape=shape, levels=levels, truth=truth, **fields)
 

@@ -157,7 +157,10 @@ def _refuse_splits_inside(folders):
 
 
 def _one_of(path, folders, *alternatives):
-    """The folder named in the first of `alternatives` that names one."""
+    """Finds the folder whose name is in `alternatives`; None if none is.
+
+    An earlier alternative wins over a later one.
+    """
     for names in alternatives:
         found = [f for f in folders if f.name.lower() in names]
         if len(found) > 1:
@@ -230,6 +233,7 @@ def _is_picture(file):
 
 
 def _count(number):
+    """'1 picture', '2 pictures'."""
     return f'{number} picture{"s"[: number != 1]}'
 
 

@@ -30,7 +30,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIXTEEN = {'I;16', 'I;16B', 'I;16L', 'I;16N'}
-# Formats that Pillow knows but does not decode, or not by itself.
+# Formats that Pillow recognises but cannot decode, or only with other programs.
 _STUBS = {'BUFR', 'EPS', 'GRIB', 'HDF5', 'MPEG', 'WMF'}
 _PNG = b'\x89PNG\r\n\x1a\n'
 _NOTHING = contextlib.nullcontext()
@@ -63,10 +63,10 @@ def suffixes() -> frozenset[str]:
 def decode(file: pathlib.Path, content: bytes) -> Picture:
     """Decodes a picture, upright, with transparent pixels laid on black.
 
-    The type of the file decides how it is read; the values never do. 16 bits
-    are scaled to 8; for colours in a TIFF, Pillow takes the upper 8 bits. A
-    type that can hold colours is read as colour. Only the first of several
-    frames is read.
+    The type of the file decides how it is read; the values never do. 16-bit
+    values are scaled to 8 bits; for colours in a TIFF, Pillow takes the upper 8
+    bits. A type that can hold colours is read as colour. If a file has several
+    frames, only the first is read.
 
     A truncated file is refused, unless the missing part does not affect the
     pixels. A file with changed bytes is refused if its format can detect them.
@@ -88,8 +88,8 @@ def decode(file: pathlib.Path, content: bytes) -> Picture:
                 tiff = image.format == 'TIFF'
                 with _no_complaints(file) if tiff else _NOTHING:
                     decoded, grey = _decoded(file, image, content)
-                # Read after decoding: reading it from a PNG decodes the
-                # picture, and would hide that this fails.
+                # The orientation is read after decoding. Reading it from a PNG
+                # decodes the picture too, and would hide a decoding error.
                 orientation = _orientation(image)
                 turn = _TURNS.get(orientation)
                 if turn is not None:
@@ -198,12 +198,12 @@ def _raise_if_damaged(image, content):
                 png.verify()
             start = content.find(_PNG, start + 1)
     elif image.format == 'JPEG2000':
-        # The marker of the end of the stream occurs nowhere in the data.
+        # The marker FF D9 ends the stream and cannot occur within the data.
         if content.find(b'\xff\xd9', content.find(b'\xff\x93')) < 0:
             raise EOFError
     elif image.format == 'PCX':
-        # The palette of 256 colours is at the end of the file. Without it
-        # Pillow reads them as grey.
+        # The palette of 256 colours is at the end of the file. Without it,
+        # Pillow reads the indices of colours as grey values.
         bits, planes, kind = content[3], content[65], content[68]
         if bits == 8 and planes == 1 and kind != 2 and content[-769] != 12:
             raise EOFError

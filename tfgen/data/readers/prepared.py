@@ -120,6 +120,7 @@ def _scratch():
 
 
 def _unprepared(name, builder, error):
+    """The UserError for a data set that cannot be prepared."""
     return UserError(
         f'data set {name!r} cannot be prepared in {builder.data_dir}: '
         f'{one_line(error)}: mend that, or pass another --data_dir'
@@ -227,7 +228,7 @@ def stored_splits(builder) -> tuple[str, str | None, list[str]]:
 
 
 def _first(wanted, names):
-    """The name that comes first in `wanted`, in any case; None if none does."""
+    """The first of `wanted` that is in `names`, ignoring case, or None."""
     return next((n for w in wanted for n in names if n.lower() == w), None)
 
 
@@ -254,7 +255,7 @@ def _reading(name, builder):
 def read(
     name: str, builder, split: str, batch_size: int
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yields a stored split in order, in batches along a first axis."""
+    """Yields the batches of a stored split in order: key -> [batch, ...]."""
     with _reading(name, builder):
         if builder.info.file_format == tfds.core.FileFormat.ARRAY_RECORD:
             source = ByIndex(builder, split)
@@ -351,17 +352,18 @@ def read_splits(
 def usable_labels(
     builder, names: tuple[str, ...], labels: Mapping[str, np.ndarray]
 ) -> tuple[tuple[str, ...], str | None, list[str]]:
-    """Checks labels and says which class names and test split can be used.
+    """Checks labels; decides which class names and test split can be used.
 
     Args:
       builder: of the set.
       names: class names.
-      labels: labels of each stored split that is used, training first. A sample
-        of them is enough.
+      labels: stored split -> its labels, training first. A sample of the labels
+        is enough.
 
     Returns:
-      The class names, empty if some label belongs to no class. The test split,
-      None if none of its labels belongs to a class. Notes.
+      names: the class names; empty if some label belongs to no class.
+      test: the test split; None if all of its labels belong to no class.
+      notes: for the user.
     """
     notes = []
     (train, _), *rest = labels.items()

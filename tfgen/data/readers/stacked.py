@@ -47,7 +47,7 @@ class _Stacked:
         )
 
     def class_sizes(self, num_classes: int) -> None:
-        """None: not counted; a class is as probable as its three digits."""
+        """None: not counted. A class is three independently drawn digits."""
 
 
 def stack(name: str, base: Source) -> Source:

@@ -12,7 +12,7 @@ from tfgen.data.specs.sound import SoundSpec
 from tfgen.data.specs.symbols import SymbolSpec
 
 # Records of runs do not name the class of their spec, so one of its fields
-# identifies it. Classes that extend another stand before it.
+# identifies it. A subclass stands before its base class.
 _BY_FIELD = {
     'num_labels': PartlyLabelledSpec,
     'palette': PaletteSpec,
@@ -42,7 +42,7 @@ def spec_from_dict(fields: dict) -> Spec:
 
 
 def _tuples(value):
-    """Turns lists, which JSON makes of tuples, into tuples again."""
+    """Turns lists back into tuples: JSON stores tuples as lists."""
     if isinstance(value, list):
         return tuple(_tuples(v) for v in value)
     return value

@@ -35,8 +35,8 @@ class Spec(abc.ABC):
       dtype: type of an example.
       ending: ending of a file that `encode` makes; '' without `encode`.
       shown: number of examples in a picture of samples during training.
-      one_file_each: whether one file per example says more than a picture of
-        several; scripts/sample.py then writes these files as well.
+      one_file_each: whether scripts/sample.py also writes one file per example,
+        because one picture of several examples does not show enough.
     """
 
     name: str = ''
@@ -78,8 +78,8 @@ class Spec(abc.ABC):
     def level_width(self) -> float | None:
         """-log of the width of a level, in nats per example.
 
-        Adding it to -log of a density gives -log of a probability of levels,
-        which `rates` converts. None if values have no levels.
+        -log of a density plus this number gives -log of the probability of the
+        levels, which `rates` expects. None if values have no levels.
         """
         return None
 

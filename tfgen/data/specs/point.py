@@ -40,7 +40,7 @@ class PointSpec(Spec):
         return f'points of {self.size} numbers'
 
     def rates(self, nats: float) -> dict[str, float]:
-        """None, because nats of a density depend on the scale of the points."""
+        """No rates: nats of a density depend on the scale of the points."""
         return {}
 
     def scale(

@@ -1,8 +1,8 @@
 """Capabilities: protocols for what a model can do.
 
 A model has a capability if it has the method; it need not inherit the
-protocol. `isinstance(model, GenerativeModel)` asks whether it has `sample`.
-Signatures, metrics and pictures ask this way. Shape letters: see model.py.
+protocol. `isinstance(model, GenerativeModel)` tells whether it has `sample`.
+Signatures, metrics and pictures use this test. Shape letters: see model.py.
 """
 
 from typing import Protocol, runtime_checkable

@@ -37,10 +37,10 @@ class LikelihoodModel(Model):
 
     @property
     def is_density(self) -> bool:
-        """Whether p is a density although the examples have levels.
+        """Whether p is a density, although the examples have levels.
 
-        The density is on the data's range. Bits per dimension then include
-        the width of a level.
+        If so, p is a density over the data's range, and bits per dimension
+        include the width of a level.
         """
         return False
 
@@ -106,10 +106,15 @@ class Autoregressive(LikelihoodModel):
         """Draws value after value: int32 [B, *spec.shape].
 
         This version runs the whole network for each value. A subclass that can
-        compute only the new values overrides it. Each value is drawn by
-        probability.categorical from its logits and its own number of
-        `uniforms(noise)`. `given`, of the same shape, holds the known levels,
-        and -1 elsewhere.
+        compute only the new values overrides it. For each value,
+        probability.categorical takes its logits and its own element of
+        `uniforms(noise)`.
+
+        Args:
+          noise: one row per example.
+          label: [B] if the model is conditional.
+          given: int32 [B, *spec.shape], the known levels, and -1 for a value to
+            draw; None if no value is known.
         """
         shape, size = [-1, *self.spec.shape], self.spec.dimensions
         uniforms = tf.reshape(self.uniforms(noise), [-1, size])

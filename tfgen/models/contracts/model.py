@@ -51,12 +51,12 @@ class Signature:
 
 
 class Model(keras.Model, abc.ABC):
-    """Base class of all models; every concrete class is final.
+    """Base class of all models.
 
     A subclass declares its settings, with types, defaults and limits, in its
     constructor and nowhere else: `__init__(self, spec, *, setting: type =
     default, ..., conditional: bool = False)`. Presets and the command line read
-    the settings there. Their values are checked before the constructor runs.
+    the settings there. The values are checked before the constructor runs.
 
     Args:
       spec: the type of the examples, and facts about their data set.
@@ -70,8 +70,9 @@ class Model(keras.Model, abc.ABC):
 
     # Classes of specs that the model accepts.
     spec_types: ClassVar[tuple[type[Spec], ...]]
-    # Whether labels come last where they are concatenated to other numbers
-    # (symbols come first). training.naming uses this to find a label's weights.
+    # Whether labels come last where they are concatenated to other numbers.
+    # (Symbols and colours always come first.) training.naming uses this to find
+    # the weights of a label.
     labels_last: ClassVar[bool] = True
     # Whether each epoch must start with a new batch; see Data.train.
     whole_epochs: ClassVar[bool] = False
@@ -135,9 +136,10 @@ class Model(keras.Model, abc.ABC):
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
-        """Whether one replica's loss needs the others, as batch statistics do.
+        """Whether a replica's loss depends on the rows of other replicas.
 
-        With several replicas, XLA cannot compile such a loss by itself.
+        Batch statistics make it so. With several replicas, XLA cannot compile
+        such a loss by itself.
         """
         del settings
         return False
@@ -168,7 +170,8 @@ class Model(keras.Model, abc.ABC):
     def loss_terms(self, batch: Batch, noise: Noise) -> Terms:
         """Named float32 [B] terms; training minimises their sum.
 
-        A model with other updates than this one defines `updates` instead.
+        A model that is not trained by one gradient update of all its variables
+        defines `updates` instead.
         """
         raise NotImplementedError(
             f'{type(self).__name__} gives neither loss_terms nor updates'
@@ -184,7 +187,7 @@ class Model(keras.Model, abc.ABC):
         """Assigns variables from data, once, before the first step.
 
         Args:
-          batch: the first of the training stream, with all its rows.
+          batch: the first global batch of the training stream.
           noise: one row per example.
         """
 

@@ -32,7 +32,8 @@ def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
 
     Args:
       terms: (batch, noise) -> per-example terms of one update.
-      other: built; its own terms may depend on the variables of this update.
+      other: the other update, already built. Its terms may depend on the
+        variables of this update.
       steps: K.
     """
 

@@ -1,13 +1,12 @@
 """Updates: the moves of one training step.
 
-Computing statistics and applying updates are separate. On every replica an
-update computes statistics of its rows (`compute`). They are shares of means
-over the global batch, so adding them over streams and replicas completes them.
-Then the update is applied (`apply`): an optimizer takes a step, or variables
-are assigned.
+Computing statistics and applying updates are separate. First, `compute` gives
+statistics of the rows of one replica. They are this replica's shares of means
+over the global batch: the sum over streams and replicas gives the means. Then
+`apply` moves the variables: an optimizer takes a step, or values are assigned.
 
 Each call of a model's `updates()` makes new updates. The training loop keeps
-one set of them.
+the updates of one call.
 """
 
 import abc
@@ -84,7 +83,9 @@ class Update(abc.ABC):
         Args:
           batch: the rows of this replica, or of one of its streams.
           noise: one row per example.
-          mean: every result comes from `mean`, or is linear in its results.
+          mean: turns per-example values into a share of their global mean. All
+            results of this function must be results of `mean`, or linear in
+            them.
 
         Returns:
           Scalar terms to report, by name, and a nest of tensors for `apply`.
@@ -103,15 +104,15 @@ class Update(abc.ABC):
 
 @dataclasses.dataclass
 class GradientUpdate(Update):
-    """One step of Adam on the mean of the terms' sum.
+    """One step of Adam on the sum of the terms, averaged over the batch.
 
     Attributes:
       loss_terms: (batch, noise) -> named float32 [B] terms.
       variables: the variables to move.
       learning_rate, beta_1: of this update; None takes those of the run.
-      window: the first step in which it moves, and the first step in which it
-        no longer does; None is the end of the run. The learning rate schedule
-        covers the window.
+      window: (first, end): the update moves variables from step `first` until
+        before step `end`; None is the end of the run. The learning rate
+        schedule covers the window.
     """
 
     name: str
@@ -282,10 +283,10 @@ class BatchUpdate(Update):
 
 
 class PostUpdate(Update):
-    """Assigns after all other updates, for values that follow the weights.
+    """Assigns values that depend on the weights, after all other updates.
 
     Args:
-      functions: they assign, in the replica context.
+      functions: assign variables; they are called in the replica context.
     """
 
     repeats = 0

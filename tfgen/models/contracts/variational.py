@@ -35,7 +35,7 @@ _PLAIN = {
 
 
 class VariationalAutoEncoder(LatentVariableModel):
-    """Bounds log p(x) from below by draws of q(z|x), and raises the bound.
+    """Maximises a lower bound on log p(x), computed from draws of q(z|x).
 
     p(z) is N(0, 1), and q(z|x) is normal with independent numbers. A subclass
     defines `encode`, `decode`, `log_likelihood` and `is_density`. A subclass
@@ -48,13 +48,13 @@ class VariationalAutoEncoder(LatentVariableModel):
         z. Both have the same expectation.
       beta: weight of the rate (Higgins et al. 2017); 0 leaves an auto-encoder.
       importance_samples: k, draws of z for each example. With k > 1, training
-        maximises the importance weighted bound log (1/k) sum of w, w = p(x, z)
-        / q(z|x) (Burda et al. 2016, equation 8). The other settings then have
-        no meaning.
-      free_bits: nats of rate that each number of z may use at no cost, which
-        prevents posterior collapse: the rate becomes the sum over z of
-        max(free_bits, mean of KL over the batch) (Kingma et al. 2016,
-        equation 15).
+        maximises the importance weighted bound, log of the mean of w over the
+        draws, where w = p(x, z) / q(z|x) (Burda et al. 2016, equation 8). The
+        other settings then have no meaning.
+      free_bits: nats of rate that each dimension of z may use at no cost, which
+        prevents posterior collapse. The rate becomes the sum, over the
+        dimensions of z, of max(free_bits, mean of KL over the batch) (Kingma et
+        al. 2016, equation 15).
       kl_warmup: steps over which the weight of the rate rises from 0 in a
         training run (Bowman et al. 2016, section 3.1; Sonderby et al. 2016);
         0 for none.
@@ -147,7 +147,7 @@ class VariationalAutoEncoder(LatentVariableModel):
             return {'bound': -probability.log_mean_exp(weights)}
         log_likelihood, rates = self._terms(example, label, noise)
         if settings['free_bits']:
-            # A free rate is constant, so its gradient is 0.
+            # A rate below `free` is replaced by a constant without gradient.
             means = replicas.mean(tf.reduce_mean(rates, axis=0))
             free = settings['free_bits']
             rates = tf.where(means > free, rates, free)
