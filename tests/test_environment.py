@@ -50,7 +50,14 @@ def _assert_one_line(done, *words):
 
 @pytest.mark.parametrize(
     'setup,changes',
-    [(NOBODY, {}), ('', {'HOME': NOWHERE, 'TMPDIR': NOWHERE})],
+    [
+        (NOBODY, {}),
+        pytest.param(
+            '',
+            {'HOME': NOWHERE, 'TMPDIR': NOWHERE},
+            marks=pytest.mark.wide,
+        ),
+    ],
     ids=['no home', 'no home and no TMPDIR that can be written'],
 )
 def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):

@@ -100,7 +100,17 @@ CASES = [
     for case, (spec, conditional) in LARGER.items()
     if _takes(model, spec, conditional)
 ]
-ON_LARGER = pytest.mark.parametrize('model,case', CASES)
+# Colours are the hardest case of an image.
+ON_LARGER = pytest.mark.parametrize(
+    'model,case',
+    [
+        pytest.param(
+            *case,
+            marks=[pytest.mark.wide] if case[1] in ('grey', 'palette') else [],
+        )
+        for case in CASES
+    ],
+)
 
 
 def _examples(built, count):

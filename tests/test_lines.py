@@ -64,7 +64,14 @@ def test_another_failure_is_not_left_out():
         lines.write('x', Full())
 
 
-@pytest.mark.parametrize('closed', ['<&-', '>&-', '2>&-', '<&- >&- 2>&-'])
+@pytest.mark.parametrize(
+    'closed',
+    [
+        *(pytest.param(c, marks=pytest.mark.wide) for c in ('<&-', '2>&-')),
+        '>&-',
+        '<&- >&- 2>&-',
+    ],
+)
 def test_streams_may_be_closed(closed):
     script = str(tiny.script('train'))
     command = [sys.executable, script, '--list_presets']

@@ -173,10 +173,13 @@ def main() -> None:
             raise UserError(f'unknown row {row!r}: use {"; ".join(table.rows)}')
     runs = _runs(table, wanted, cli.workdir())
     if flags.FLAGS.part is not None:
-        for run in runs[flags.FLAGS.part :: flags.FLAGS.jobs]:
-            _run(table, *run)
+        runs = runs[flags.FLAGS.part :: flags.FLAGS.jobs]
+    elif flags.FLAGS.jobs > 1:
+        _start_jobs(table)
+    for run in runs:  # after the jobs, all of them are finished
+        _run(table, *run)
+    if flags.FLAGS.part is not None:
         return
-    _start_jobs(table)
     values = _data(table) if table.measure == 'modes' else {}
     for row, name, _, folder in runs:
         found = json.loads(_result(folder).read_text())
@@ -217,8 +220,6 @@ def _start_jobs(table):
         )
         _features(table, config)
     threads = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
-    if flags.FLAGS.jobs == 1:
-        threads = {}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with contextlib.ExitStack() as stack:
         jobs = []
