@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from tfgen import probability
 from tfgen.data.embedded import moons
-from tfgen.layers import networks
+from tfgen.layers import discriminators
 from tfgen.losses import adversarial
 from tfgen.models.contracts.capabilities import Encoding, GenerativeModel
 from tfgen.models.gan import GAN
@@ -105,7 +105,7 @@ def test_a_generative_model_needs_no_encoder():
 
 def test_an_energy_is_minus_the_error_of_an_auto_encoder():
     shown = tf.constant([[[1.0, 0.0]], [[0.5, 0.5]]])
-    energy = networks.Energy(
+    energy = discriminators.Energy(
         lambda code: tf.reshape(code, [-1, 1, 2]),
         offset=False,
         regularization=None,

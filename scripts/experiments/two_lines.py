@@ -101,7 +101,7 @@ def _lines(distance, step, rows=_BATCH):
 def _trained(name, distance):
     """Trains a discriminator of the two lines, with the named loss."""
     from tfgen.gradients import with_gradients
-    from tfgen.layers import networks
+    from tfgen.layers import discriminators, networks
     from tfgen.losses import adversarial, penalties
     from tfgen.noise import BatchNoise
     from tfgen.optimizers import Adam
@@ -109,8 +109,8 @@ def _trained(name, distance):
     keras.utils.set_random_seed(flags.FLAGS.seed)
     limits, loss = networks.Regularization(), adversarial.loss(name)
     features = networks.DenseFeatures([2], 0, [64, 64], limits)
-    head = networks.Score(features.size, 0, limits)
-    network = networks.Discriminator(features, head)
+    head = discriminators.Score(features.size, 0, limits)
+    network = discriminators.Discriminator(features, head)
     optimizer = Adam(
         keras.optimizers.schedules.CosineDecay(2e-3, flags.FLAGS.steps),
         beta_1=0.5,

@@ -1,14 +1,13 @@
-"""Generators, discriminators and encoders of dense layers or convolutions.
+"""Generators, feature networks and encoders of dense layers or convolutions.
 
-A generator maps features [B, n] to an example, [B, *shape]. A discriminator
-consists of a feature network, example -> [B, F], and a head, [B, F] -> score
-[B]. The head is either `Score`, or `Energy`, whose score is minus the error of
-an auto-encoder. All generators, feature networks and heads can be combined.
+A generator maps features [B, n] to an example, [B, *shape]. A feature network
+maps an example to features [B, F]; encoders and discriminators begin with one.
 """
 
 import dataclasses
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import keras
 import tensorflow as tf
@@ -17,7 +16,8 @@ from tfgen.layers.batch_norm import BatchNorm
 from tfgen.layers.linear import dropout
 from tfgen.layers.normalised import SpectralConv2D, SpectralDense
 from tfgen.losses.penalties import ClipWeights
-from tfgen.noise import Noise
+
+Kind = Literal['dcgan', 'mlp']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +59,47 @@ class Regularization:
     def _constraints(self):
         clip = self.constraint
         return {'kernel_constraint': clip, 'bias_constraint': clip}
+
+
+def generator(
+    kind: Kind,
+    num_features: int,
+    units: Sequence[int],
+    shape: Sequence[int],
+    batch_norm: bool = True,
+    modulated: bool = False,
+    regularization: Regularization = Regularization(),
+) -> keras.layers.Layer:
+    """A generator: [B, num_features] -> float32 [B, *shape].
+
+    Args:
+      kind: 'dcgan' or 'mlp'. An 'mlp' has neither batch norm nor modulation.
+      The others: see ConvolutionalGenerator.
+    """
+    if kind == 'mlp':
+        return DenseGenerator(
+            num_features, units, shape, regularization=regularization
+        )
+    return ConvolutionalGenerator(
+        num_features, units, shape, batch_norm, modulated, regularization
+    )
+
+
+def feature_network(
+    kind: Kind,
+    shape: Sequence[int],
+    extra: int,
+    units: Sequence[int],
+    regularization: Regularization = Regularization(),
+) -> keras.layers.Layer:
+    """A feature network: example [B, *shape] -> [B, F], F its `size`.
+
+    Args:
+      kind: 'dcgan' or 'mlp'.
+      The others: see DenseFeatures.
+    """
+    network = DenseFeatures if kind == 'mlp' else ConvolutionalFeatures
+    return network(shape, extra, units, regularization)
 
 
 class DenseGenerator(keras.layers.Layer):
@@ -243,74 +284,6 @@ class ConvolutionalFeatures(keras.layers.Layer):
         return _hidden(x, self.regularization, noise, 'drop_join')
 
 
-class Score(keras.layers.Layer):
-    """The linear head: features f(x) -> scores [B], w . f(x).
-
-    A label y adds v_y . f(x), so it affects every score. Source: Miyato and
-    Koyama 2018.
-
-    Args:
-      size: F.
-      num_classes: 0 without labels.
-      regularization: of w and of v.
-      bounded: whether a softplus keeps scores below 0, for a loss that takes
-        minus the score as an energy.
-    """
-
-    def __init__(self, size, num_classes, regularization, bounded=False):
-        super().__init__()
-        self.bounded = bounded
-        self.dense = regularization.dense(1, dtype='float32')
-        self.dense.build([None, size])
-        self.labels = None
-        if num_classes:
-            # A separate layer, so that spectral norm bounds w and v_y
-            # separately.
-            self.labels = regularization.dense(num_classes, dtype='float32')
-            self.labels.build([None, size])
-
-    def call(self, features, one_hot=None, seen=None):
-        """[B, F], labels [B, classes] -> float32 [B]; `seen` is not used."""
-        score = self.dense(features)[:, 0]
-        if one_hot is not None:
-            fit = self.labels(features)
-            fit *= tf.cast(one_hot, fit.dtype)
-            score = score + tf.reduce_sum(fit, axis=-1)
-        return -tf.nn.softplus(-score) if self.bounded else score
-
-
-class Energy(keras.layers.Layer):
-    """The auto-encoder head: features -> minus the reconstruction error, [B].
-
-    The error is the mean squared difference over an example's numbers. The
-    decoder also receives the label. Source: Zhao et al. 2017 (EBGAN), section
-    2.3.
-
-    Args:
-      decoder: a generator from features (and one-hot labels) to an example.
-      offset: whether a learned number is added to the score. Losses that expect
-        data above 0 and samples below 0 need it.
-      regularization: of the offset.
-    """
-
-    def __init__(self, decoder, offset, regularization):
-        super().__init__(dtype='float32')
-        self.decoder = decoder
-        self.offset = None
-        if offset:
-            self.offset = self.add_weight([], 'zeros', name='offset')
-            self.offset.constraint = regularization.constraint
-
-    def call(self, features, one_hot=None, seen=None):
-        """[B, F], labels [B, classes], example `seen` -> float32 [B]."""
-        if one_hot is not None:
-            features = tf.concat([features, one_hot], axis=1)
-        off = self.decoder(features) - tf.cast(seen, tf.float32)
-        axes = list(range(1, off.shape.rank))
-        score = -tf.reduce_mean(tf.square(off), axis=axes)
-        return score if self.offset is None else score + self.offset
-
-
 class Encoder(keras.layers.Layer):
     """An encoder: example -> mean and logvar of q(z|x), float32 [B, K] each.
 
@@ -333,33 +306,6 @@ class Encoder(keras.layers.Layer):
             features = tf.concat([features, one_hot], axis=1)
         mean, logvar = tf.split(self.dense(features), 2, axis=1)
         return mean, logvar
-
-
-class Discriminator(keras.layers.Layer):
-    """A feature network and a head: example -> score."""
-
-    def __init__(self, features, head):
-        super().__init__()
-        self.features = features
-        self.head = head
-
-    def call(
-        self,
-        x: tf.Tensor,
-        extra: tf.Tensor | None = None,
-        one_hot: tf.Tensor | None = None,
-        noise: Noise | None = None,
-    ) -> tf.Tensor:
-        """Scores examples: [B, ...] -> float32 [B].
-
-        Args:
-          x: examples.
-          extra: numbers [B, extra] for the feature network.
-          one_hot: labels [B, classes] for the head.
-          noise: for dropout; None for no dropout.
-        """
-        features = self.features(x, extra, noise=noise)
-        return self.head(features, one_hot, x)
 
 
 def _stack(size, units: Sequence[int], dense) -> list:

@@ -6,7 +6,7 @@ the encoder gives a distribution.
 
 import tensorflow as tf
 
-from tfgen.layers.networks import Encoder, Regularization
+from tfgen.layers.networks import Encoder, feature_network
 from tfgen.models.contracts.updates import Terms
 from tfgen.models.gan import GAN
 
@@ -25,7 +25,8 @@ class BiGAN(GAN):
     """
 
     def _variant_networks(self, units):
-        features = self._features(self.spec.shape, 0, units, Regularization())
+        kind = self.settings['network']
+        features = feature_network(kind, self.spec.shape, 0, units)
         self.encoder = Encoder(features, self.latent_size, self.num_classes)
 
     def _judged(self):

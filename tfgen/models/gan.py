@@ -2,7 +2,7 @@
 
 Source: Goodfellow et al. 2014 (the game), Radford et al. 2016 (DCGAN), Miyato
 and Koyama 2018 (the label in the discriminator). The sources of each loss,
-penalty and network are in adversarial, penalties and layers.networks.
+penalty and network are in adversarial, penalties and layers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ import tensorflow as tf
 from tfgen.arguments import Count, Positive, Share, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
-from tfgen.layers import networks, normalised
+from tfgen.layers import discriminators, networks, normalised
 from tfgen.losses import adversarial
 from tfgen.losses.penalties import PENALTIES, Game
 from tfgen.models import priors
@@ -107,15 +107,23 @@ class GAN(LatentVariableModel):
         self.penalty_weight = penalty_weight
         clip = self.penalty_weight if penalty == 'weight_clipping' else None
         regularization = networks.Regularization(spectral_norm, clip, dropout)
-        self._network = network
         self._variant_networks(discriminator_units)
-        self.generator = self._generator(
+        self.generator = networks.generator(
+            network,
             self._context_size() + latent_size + self.num_classes,
             generator_units,
-            modulated=self_modulation,
+            spec.shape,
+            self._batch_norm,
+            self_modulation,
         )
-        self.discriminator = self._discriminator(
-            discriminator, discriminator_units, regularization, loss == 'margin'
+        self.discriminator = discriminators.discriminator(
+            network,
+            discriminator,
+            *self._judged(),
+            discriminator_units,
+            self.num_classes,
+            regularization,
+            energies=loss == 'margin',
         )
 
     @classmethod
@@ -161,58 +169,6 @@ class GAN(LatentVariableModel):
     def _judged(self) -> tuple[Sequence[int], int]:
         """The inputs of d: the shape of x, and the size of a second input."""
         return self.spec.shape, 0
-
-    def _generator(self, num_features, units, shape=None, **options):
-        """A network [B, num_features] -> [B, *shape], of the chosen type."""
-        shape = shape or self.spec.shape
-        if self._network == 'mlp':
-            options = {
-                'regularization': options.get(
-                    'regularization', networks.Regularization()
-                )
-            }
-            return networks.DenseGenerator(
-                num_features, units, shape, **options
-            )
-        options = {'batch_norm': self._batch_norm} | options
-        return networks.ConvolutionalGenerator(
-            num_features, units, shape, **options
-        )
-
-    def _features(self, shape, extra, units, regularization):
-        """The hidden layers of d: x [B, *shape], [B, extra] -> [B, F]."""
-        if self._network == 'mlp':
-            return networks.DenseFeatures(shape, extra, units, regularization)
-        return networks.ConvolutionalFeatures(
-            shape, extra, units, regularization
-        )
-
-    def _discriminator(self, kind, units, regularization, energies):
-        """Makes d. If `energies`, the loss takes minus the score as an energy.
-
-        The other arguments are the type of head, 'score' or 'energy', the
-        widths of the hidden layers, and their networks.Regularization.
-        """
-        shape, extra = self._judged()
-        features = self._features(shape, extra, units, regularization)
-        if kind == 'score':
-            head = networks.Score(
-                features.size,
-                self.num_classes,
-                regularization,
-                bounded=energies,
-            )
-        else:
-            size = features.size + self.num_classes
-            decoder = self._generator(
-                size,
-                units[::-1],
-                shape,
-                batch_norm=False,
-                regularization=regularization,
-            )
-            head = networks.Energy(decoder, not energies, regularization)
-        return networks.Discriminator(features, head)
 
     # Samples and their scores.
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 import tensorflow as tf
 
 from tfgen.data.specs import ImageSpec, Spec
-from tfgen.layers.networks import Regularization
+from tfgen.layers.networks import feature_network
 from tfgen.models.gan import GAN
 from tfgen.models.masks import random_mask
 from tfgen.noise import Noise
@@ -40,7 +40,8 @@ class InpaintingGAN(GAN):
     def _variant_networks(self, units):
         height, width, channels = self.spec.shape
         shape = (height, width, channels + 1)
-        self.reader = self._features(shape, 0, units, Regularization())
+        kind = self.settings['network']
+        self.reader = feature_network(kind, shape, 0, units)
 
     def _generator_variables(self):
         return [

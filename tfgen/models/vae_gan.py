@@ -11,7 +11,7 @@ from tfgen import probability
 from tfgen.arguments import Count, Positive, Share, Size
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
-from tfgen.layers.networks import Encoder, Regularization
+from tfgen.layers.networks import Encoder, feature_network
 from tfgen.losses import adversarial
 from tfgen.losses.penalties import PENALTIES
 from tfgen.models import priors
@@ -92,7 +92,8 @@ class VAEGAN(GAN):
             )
 
     def _variant_networks(self, units):
-        features = self._features(self.spec.shape, 0, units, Regularization())
+        kind = self.settings['network']
+        features = feature_network(kind, self.spec.shape, 0, units)
         self.encoder = Encoder(features, self.latent_size, self.num_classes)
 
     def encode(
