@@ -386,6 +386,11 @@ CASES = {
         [P, NEW, '--set=importance_samples=5', '--set=free_bits=0.1'],
         '--set free_bits=0.0',
     ),
+    'an estimated rate of several draws': (
+        'train',
+        [P, NEW, '--set=importance_samples=5', '--set=kl=monte_carlo'],
+        '--set kl=analytic',
+    ),
     'a VAE of binary points': (
         'train',
         ['--preset=vae_two_moons', NEW, '--set=likelihood=bernoulli'],

@@ -66,7 +66,7 @@ class VariationalAutoEncoder(LatentVariableModel):
         objective = _PLAIN | settings
         if objective['importance_samples'] == 1:
             return
-        for name in ('beta', 'free_bits', 'kl_warmup'):
+        for name in ('kl', 'beta', 'free_bits', 'kl_warmup'):
             if objective[name] != _PLAIN[name]:
                 raise UserError(
                     f'{name}={objective[name]} has no effect with several '
