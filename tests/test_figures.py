@@ -304,7 +304,8 @@ def _train():
     trials, faults = found['trials'], found['faults']
     assert not found['lost']
     compiled = _result('tpu_compile')['presets']
-    assert set(compiled) == set(presets.PRESETS)
+    # A preset may be newer than the record.
+    assert set(compiled) <= set(presets.PRESETS)
     memory = {
         name: max(
             part['arguments'] + part['temporaries']
@@ -323,7 +324,7 @@ def _train():
         f'{faults["disk: status 2"]} disks were too small',
         f'{trials["two_at_once"]} second trainings were started',
         f'{faults["requests"]:,} requests',
-        f'All {len(compiled)} presets compile',
+        f'{len(compiled)} presets compiled',
         f'The largest, `{largest}`, needs {memory[largest] / 2**30:.1f} GiB',
     ]
 

@@ -131,12 +131,14 @@ def require_writable(folder: pathlib.Path, flag: str) -> None:
 
 
 def write(contents: Mapping[pathlib.Path, bytes]) -> None:
-    """Writes all files, or none if one cannot be written.
+    """Writes files; none is ever half written.
 
-    Folders are made if needed.
+    Folders are made if needed. All contents are on the disk before the first
+    file is replaced, so a full disk changes nothing.
 
     Raises:
-      UserError: a file cannot be written; all files are as they were.
+      UserError: a file cannot be written. No file has changed, unless its own
+        replacement succeeded before that of another file failed.
     """
     made, new = {}, []
     try:
