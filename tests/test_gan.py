@@ -101,7 +101,7 @@ def test_self_modulation_reaches_pictures_past_the_first_layer(modulated):
     assert (np.ptp(made, axis=0).max() > 1e-4) == modulated
 
 
-def test_each_player_moves_its_own_variables_alone():
+def test_each_update_moves_its_own_variables_alone():
     model = _model()
     discriminator, generator = model.updates()
     ids = [{id(v) for v in o.variables} for o in (discriminator, generator)]

@@ -38,7 +38,7 @@ def _begun(x, kind, count=4, **settings):
 def _iterate(model, x, parts=1):
     """Makes one EM step in `parts` batches, padded with rows of weight 0."""
     rows = -(-len(x) // parts)
-    player = run.make_updates(
+    update = run.make_updates(
         model, tiny.preset('gmm').__class__(batch_size=rows)
     )[0]
     for part in range(parts):
@@ -47,10 +47,10 @@ def _iterate(model, x, parts=1):
         weight[: len(some)] = parts * rows / len(x)
         filled = np.concatenate([some, x[: rows - len(some)]])
         batch = {'point': tf.constant(filled), 'weight': tf.constant(weight)}
-        _, totals = player.compute(
+        _, totals = update.compute(
             batch, BatchNoise(KEY, rows), lambda v: tf.reduce_mean(v, axis=0)
         )
-        player.apply(totals, tf.constant(part, tf.int64))
+        update.apply(totals, tf.constant(part, tf.int64))
 
 
 def _covariances(model):

@@ -135,13 +135,13 @@ def test_training_raises_the_exact_likelihood(persistent, tmp_path, data_dir):
 def test_chains_go_on_and_are_of_the_checkpoint():
     model = _model()
     preset = tiny.preset('rbm')
-    (player,) = make_updates(model, preset)[:1]
+    (update,) = make_updates(model, preset)[:1]
     noise = BatchNoise(tf.constant([0, 0]), 16)
     batch = {'image': tf.constant(IMAGES[:16])}
-    first = player.saved()['chains'].numpy()
-    _, moves = player.compute(batch, noise, lambda v: tf.reduce_mean(v, 0))
-    player.apply(moves, tf.constant(0, tf.int64))
-    chains = player.saved()['chains'].numpy()
+    first = update.saved()['chains'].numpy()
+    _, moves = update.compute(batch, noise, lambda v: tf.reduce_mean(v, 0))
+    update.apply(moves, tf.constant(0, tf.int64))
+    chains = update.saved()['chains'].numpy()
     assert set(np.unique(chains)) == {0.0, 1.0} and (chains != first).any()
     # The rows of two replicas join to the whole batch.
     halves = [BatchNoise(tf.constant([0, 0]), 16, start, 8) for start in (0, 8)]

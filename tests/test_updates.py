@@ -84,7 +84,7 @@ def test_a_gradient_penalty_is_differentiated_in_pairs_as_well():
 
 
 @pytest.mark.parametrize('rate,expected', [(None, 0.1), (0.02, 0.02)])
-def test_a_player_has_its_own_rate_or_the_runs(rate, expected):
+def test_an_update_has_its_own_rate_or_the_runs(rate, expected):
     v = keras.Variable([1.0, -2.0])
     update = GradientUpdate(
         'model', lambda batch, noise: {'x': 3.0 * v * v}, [v], 1, rate
@@ -97,7 +97,7 @@ def test_a_player_has_its_own_rate_or_the_runs(rate, expected):
     assert list(update.saved()) == ['model_optimizer']
 
 
-def test_a_cosine_schedule_counts_a_players_own_updates():
+def test_a_cosine_schedule_counts_the_repeats_of_an_update():
     run = types.SimpleNamespace(**vars(RUN) | {'schedule': 'cosine'})
     v = keras.Variable([0.0])
     update = GradientUpdate('d', lambda *_: {}, [v], repeats=3)

@@ -180,10 +180,10 @@ def _results(model, config, example, label):
     batch = {model.spec.key: example, 'label': label}
     batch |= {'labelled_image': example, 'labelled_label': label}
     found = {}
-    for player in model.updates():
-        if isinstance(player, GradientUpdate):
-            player.build(config.preset)
-            found |= player.loss_terms(batch, noise)
+    for update in model.updates():
+        if isinstance(update, GradientUpdate):
+            update.build(config.preset)
+            found |= update.loss_terms(batch, noise)
     given = batch | {'seed': tf.range(len(example), dtype=tf.int64)}
     for name, function in signatures.functions(model).items():
         asked = function.structured_input_signature[1]
