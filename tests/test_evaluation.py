@@ -1,5 +1,6 @@
 """Evaluation results against direct computation."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import evaluation
+from tfgen import data, evaluation
 from tfgen.data import ImageSpec
 from tfgen.data.embedded import moons
 from tfgen.errors import UserError
@@ -211,6 +212,20 @@ def test_hidden_quadrants_are_likelier_the_fewer_there_are(made):
     assert all(f['num_samples'] == 3 for f in figures.values())
     given = [figures[f'given_{k}']['mean'] for k in (1, 2, 3)]
     assert given[0] > given[1] > given[2] > 0
+
+
+def test_metrics_read_the_truth_of_a_data_set_and_not_its_name(data_dir):
+    stacks = data.load('stacked_digits', data_dir)
+    model = tiny.preset('dcgan').model(stacks.spec, network='mlp')
+    moved = data.Data(
+        dataclasses.replace(stacks.spec, name='folder:x'), stacks.source
+    )
+    for examples in (stacks, moved):
+        found = evaluation.applicable(model, examples)
+        assert 'stacked_modes' in found and 'fidelity' not in found
+    plain = dataclasses.replace(stacks.source, truth=None)
+    found = evaluation.applicable(model, data.Data(stacks.spec, plain))
+    assert 'stacked_modes' not in found and 'fidelity' in found
 
 
 def test_midpoints_are_measured_against_the_moon_between(data_dir):

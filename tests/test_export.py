@@ -217,6 +217,8 @@ BAD = [
     ('cvae', 'decode', 'z', np.inf, 'z must be finite'),
     ('cvae', 'decode', 'z', np.nan, 'z must be finite'),
     ('dcgan', 'decode', 'z', 1e38, r'in \[-100.0, 100.0\]'),
+    ('cvae', 'interpolate', 'weight', 1.5, r'weight must be in \[0, 1\]'),
+    ('cvae', 'interpolate', 'spherical', 2, 'spherical must be 1'),
     ('pixelrnn', 'complete', 'mask', 0.5, 'mask must be 1'),
     ('pixelrnn', 'complete', 'mask', np.nan, 'mask must be 1'),
     ('pixelrnn', 'log_prob', 'label', 99, 'label must be in 0..9'),

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
+from tfgen import arguments
 from tfgen.data import ImageSpec, PartlyLabelledSpec, PointSpec
 from tfgen.losses import adversarial
 from tfgen.models.bigan import BiGAN
@@ -217,6 +218,12 @@ def test_a_score_under_a_margin_has_no_dead_zone():
         fool = model.generator_loss_terms(batch, noise)['fool']
     slopes = tape.gradient(fool, model.generator.trainable_variables)
     assert max(np.abs(s).max() for s in slopes) > 0
+
+
+def test_every_gan_takes_all_settings_of_the_gan():
+    own = arguments.of(GAN.__init__)
+    for kind in (VAEGAN, BiGAN, InpaintingGAN):
+        assert own.items() <= arguments.of(kind.__init__).items()
 
 
 def test_a_bigan_judges_pairs():

@@ -38,6 +38,18 @@ def test_a_held_terminal_holds_up_nothing():
     os.close(ours)
 
 
+def test_a_line_is_cut_at_the_width_of_the_terminal(monkeypatch):
+    monkeypatch.setenv('COLUMNS', '40')
+    ours, theirs = pty.openpty()
+    with open(theirs, 'w') as terminal:
+        progress = Progress(0, 100, 32, terminal)
+        progress.show(10, {'a long name of a term': 1.5, 'another': 2.5})
+        shown = os.read(ours, 4096).decode().strip()
+        assert shown.startswith('step 10/100') and len(shown) <= 40
+        progress.close()
+    os.close(ours)
+
+
 def _nobody(kind):
     """Returns a stream whose reader has closed its end."""
     reading, writing = os.pipe() if kind == 'pipe' else pty.openpty()

@@ -2,10 +2,13 @@
 
 import json
 import re
+import sys
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tiny
+from PIL import Image
 
 import tfgen
 from tfgen.errors import UserError
@@ -77,6 +80,16 @@ def test_a_run_and_its_export_serve_the_same(uninterrupted, tmp_path):
             model['sample'](seed=[1], label=[1], lable=[1])
         with pytest.raises(tf.errors.InvalidArgumentError, match='must be in'):
             model['sample'](seed=[1], label=[10])
+
+
+def test_a_pretrained_model_is_drawn_by_its_name(tmp_path):
+    picture = tmp_path / 'x.png'
+    script = tiny.script('sample')
+    flags = ['--model_dir=gmm_two_moons', f'--output={picture}', '--count=50']
+    tiny.run([sys.executable, script, *flags])
+    # The samples, and beside them the density.
+    width, height = Image.open(picture).size
+    assert width == 2 * height
 
 
 def test_a_folder_of_ones_own_comes_before_a_pretrained_one(

@@ -150,6 +150,18 @@ def test_loss_terms_are_the_negative_elbo():
     assert set(terms) == {'distortion', 'rate'}
 
 
+@pytest.mark.parametrize('beta', [0.0, 0.5, 30.0])
+def test_beta_is_the_weight_of_the_rate(beta):
+    batch = {'image': tf.constant(RNG.random([4, 8, 8, 1]) > 0.5, tf.float32)}
+    plain = CVAE(_spec(8, 8, 1), 3, (4, 4))
+    other = CVAE(_spec(8, 8, 1), 3, (4, 4), beta=beta)
+    for ours, theirs in zip(plain.variables, other.variables, strict=True):
+        theirs.assign(ours)
+    terms, found = (m.loss_terms(batch, _noise(4)) for m in (plain, other))
+    np.testing.assert_allclose(found['rate'], beta * terms['rate'], rtol=1e-6)
+    np.testing.assert_array_equal(found['distortion'], terms['distortion'])
+
+
 def test_several_draws_train_the_importance_weighted_bound():
     linear = LinearGaussian(exact_posterior=False)
     images = tf.constant(np.tile(linear.x, [500, 1, 1, 1]))

@@ -339,7 +339,9 @@ def _write(table, values):
         for row, cells in values.items()
     }
     earlier = json.loads(file.read_text()) if file.exists() else {}
-    if all(earlier.get(k) == v for k, v in content.items()):
+    # The command may be spelled differently.
+    settings = content.keys() - {'command'}
+    if all(earlier.get(k) == content[k] for k in settings):
         rows = earlier['rows'] | rows
     elif earlier:
         print(f'{file} was of other steps, seeds or machine, and is replaced')
