@@ -616,7 +616,7 @@ CASES = {
     'unknown metric': (
         'evaluate',
         [RUN, '--metrics=fid', '--limit=2'],
-        "metric 'fid' does not apply to this model: use ",
+        "metric 'fid' does not exist: use ",
     ),
     'record of another run': (
         'evaluate',

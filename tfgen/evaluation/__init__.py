@@ -57,10 +57,10 @@ def chosen(
     known = applicable(model, examples)
     for name in metrics or ():
         if name not in known:
-            raise UserError(
-                f'metric {name!r} does not apply to this model: use '
-                f'{", ".join(known)}'
-            )
+            why = 'does not apply to this model or data'
+            if name not in METRICS:
+                why = 'does not exist'
+            raise UserError(f'metric {name!r} {why}: use {", ".join(known)}')
     if metrics is None:
         lacking = left_out(model, examples, settings)
         usual = _usual(model, examples)
