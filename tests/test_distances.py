@@ -55,6 +55,7 @@ def test_kernel_distance_is_unbiased():
     assert error < 0.2 * expected  # detects a sum that includes the diagonal
 
 
+@pytest.mark.wide
 def test_the_authors_example_of_equal_normals():
     # Naeem et al. 2020: two sets of 10,000 in 1,000 dimensions, k = 5. They
     # make one draw. Over eight of our draws, density has deviation 0.08.

@@ -92,7 +92,7 @@ def test_the_slope_is_that_of_the_likelihood_once_the_chain_has_mixed():
         log_p = -energy - tf.reduce_logsumexp(-energy)
         loss = -tf.reduce_mean(log_p[:10])
     exact = tape.gradient(loss, model.trainable_variables)
-    rows = 100_000
+    rows = 25_000
     chain = model.sample(BatchNoise(tf.constant([0, 2]), rows))
     batch = {'image': tf.constant(data.reshape(-1, 2, 3, 1))}
     with tf.GradientTape() as tape:

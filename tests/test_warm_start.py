@@ -29,7 +29,7 @@ def _fresh(directory):
     return dataclasses.replace(config, seed=config.seed + 1).build()
 
 
-@pytest.fixture(scope='module', params=MODELS)
+@pytest.fixture(scope='module', params=tiny.some(MODELS, ('cvae', 'dcgan')))
 def trained(request, uninterrupted):
     return uninterrupted(request.param, 'off')
 
@@ -38,7 +38,7 @@ def test_the_weights_of_a_run_are_those_that_it_exports(trained):
     expected, _ = workdir.read_config(trained).restore(trained)
     model = _fresh(trained)
     said = warm_start.begin_from(model, str(trained))
-    assert 'checkpoint-30' in said and 'anew' not in said
+    assert 'checkpoint-30' in said and 'others are new' not in said
     for ours, theirs in zip(model.variables, expected.variables, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
@@ -193,7 +193,9 @@ def _results(model, config, example, label):
     return found
 
 
-@pytest.mark.parametrize('model', tiny.some(tiny.MODELS))
+@pytest.mark.parametrize(
+    'model', tiny.some(tiny.MODELS, ('cvae', 'wavenet', 'dcgan', 'text_vae'))
+)
 def test_names_in_another_order_give_the_same_function(model, tmp_path):
     spec, changes = tiny.smallest(model), {}
     spec = dataclasses.replace(spec, num_classes=3, class_names=NAMES)

@@ -298,7 +298,6 @@ FEW = (
     'dcgan',
     'unrolled',
     'layerwise_ae',
-    'text_vae',
     'rbm',
     'gmm',
 )

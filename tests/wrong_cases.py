@@ -166,7 +166,7 @@ CASES = {
     'pretrained of another size': (
         'publish_pretrained',
         [RUN],
-        'record the whole run of preset',
+        'record a complete run of preset',
     ),
     'measure no export': (
         'evaluate',
@@ -621,7 +621,7 @@ CASES = {
     'record of another run': (
         'evaluate',
         [RUN, '--record={new}', '--limit=2', '--metrics=bounds'],
-        'record the whole run of preset',
+        'record a complete run of preset',
     ),
     'no data set': ('train', [P, NEW, '--dataset='], "data set ''"),
     'points for a model of images': (
