@@ -27,7 +27,7 @@ _OTHERS = [m for m in tiny.MODELS if m not in _JITTED]
 @pytest.mark.parametrize(
     'models',
     [
-        ['row_lstm', 'wavenet', 'cvae', 'unrolled', 'gmm'],
+        ['row_lstm', 'cvae', 'gmm'],
         *(
             pytest.param(models, marks=pytest.mark.wide)
             for models in (_JITTED, _OTHERS[::2], _OTHERS[1::2])

@@ -183,6 +183,7 @@ def test_workers_stop_after_one_step_whichever_is_told_and_go_on(
     _assert_follows(_losses(tmp_path), _losses(one_device / 'dcgan'))
 
 
+@pytest.mark.wide
 def test_workers_that_see_other_weights_begin_with_those_of_the_first(
     tmp_path, data_dir
 ):

@@ -97,17 +97,27 @@ def test_an_embedded_set_is_the_same_without_a_folder(name, data_dir, tmp_path):
     np.testing.assert_array_equal(first, second)
 
 
-def test_a_path_that_a_locale_cannot_write_is_one_line(tmp_path):
+@pytest.mark.parametrize(
+    'name,arguments',
+    [
+        ('train', [*TRAIN, '--workdir=caf\u00e9']),
+        ('serve', ['--model_dir=caf\u00e9']),
+        *(
+            pytest.param(*case, marks=pytest.mark.wide)
+            for case in (
+                ('evaluate', ['--workdir=caf\u00e9']),
+                ('sample', ['--model_dir=caf\u00e9']),
+                ('export', ['--workdir=x', '--model_dir=caf\u00e9']),
+            )
+        ),
+    ],
+)
+def test_a_path_that_a_locale_cannot_write_is_one_line(
+    name, arguments, tmp_path
+):
     ascii_alone = {'LC_ALL': 'C', 'PYTHONUTF8': '0'}
-    for name, *arguments in (
-        ['train', *TRAIN, '--workdir=caf\u00e9'],
-        ['evaluate', '--workdir=caf\u00e9'],
-        ['sample', '--model_dir=caf\u00e9'],
-        ['export', '--workdir=x', '--model_dir=caf\u00e9'],
-        ['serve', '--model_dir=caf\u00e9'],
-    ):
-        done = _script(name, *arguments, cwd=tmp_path, **ascii_alone)
-        _assert_one_line(done, 'encoding of this locale', 'PYTHONUTF8=1')
+    done = _script(name, *arguments, cwd=tmp_path, **ascii_alone)
+    _assert_one_line(done, 'encoding of this locale', 'PYTHONUTF8=1')
     assert not list(tmp_path.iterdir())
 
 
