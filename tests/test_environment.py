@@ -204,7 +204,7 @@ def test_a_path_is_what_its_user_wrote(tmp_path, monkeypatch):
     assert storage.local('~nobody-of-this-name/x').name == 'x'
     assert storage.local('C:/x') == pathlib.Path('C:/x')
     assert storage.local('./gs:/x') == pathlib.Path('gs:/x')
-    assert storage.local('caf\udce9', utf8=False).name == 'caf\udce9'
+    assert storage.local('caf\udce9', tensorflow=False).name == 'caf\udce9'
     for text in ('a\0b', '\udce9', 'file:///x'):
         with pytest.raises(UserError):
             storage.local(text)

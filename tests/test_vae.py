@@ -152,7 +152,9 @@ def test_loss_terms_are_the_negative_elbo():
 
 @pytest.mark.parametrize('beta', [0.0, 0.5, 30.0])
 def test_beta_is_the_weight_of_the_rate(beta):
-    batch = {'image': tf.constant(RNG.random([4, 8, 8, 1]) > 0.5, tf.float32)}
+    random = np.random.default_rng(0)
+    image = tf.constant(random.random([4, 8, 8, 1]) > 0.5, tf.float32)
+    batch = {'image': image}
     plain = CVAE(_spec(8, 8, 1), 3, (4, 4))
     other = CVAE(_spec(8, 8, 1), 3, (4, 4), beta=beta)
     for ours, theirs in zip(plain.variables, other.variables, strict=True):
