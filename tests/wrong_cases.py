@@ -168,6 +168,11 @@ CASES = {
         [RUN],
         'record a complete run of preset',
     ),
+    'draw a pretrained model into its folder': (
+        'sample',
+        ['--model_dir=gmm_two_moons'],
+        'pass --output=FILE.png',
+    ),
     'measure no export': (
         'evaluate',
         ['--model_dir=nope'],

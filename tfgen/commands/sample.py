@@ -299,13 +299,19 @@ def _labels():
 def _open():
     """Returns the TrainedModel of --workdir or --model_dir."""
     from tfgen.errors import UserError
-    from tfgen.export import trained
+    from tfgen.export import pretrained, trained
 
     if bool(flags.FLAGS.workdir) == bool(flags.FLAGS.model_dir):
         raise UserError('pass either --workdir or --model_dir')
     if flags.FLAGS.workdir:
         return trained.load_run(flags.FLAGS.workdir)
-    return trained.load_export(flags.FLAGS.model_dir)
+    model = trained.load_export(flags.FLAGS.model_dir)
+    if model.folder.parent == pretrained.folder() and not flags.FLAGS.output:
+        raise UserError(
+            f'{flags.FLAGS.model_dir!r} comes with tfgen, and its folder is '
+            'not for pictures: pass --output=FILE.png'
+        )
+    return model
 
 
 def run() -> None:
