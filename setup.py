@@ -47,6 +47,10 @@ setup(
         ]
     },
     python_requires='>=3.11',
+    classifiers=[
+        f'Programming Language :: Python :: {version}'
+        for version in ('3.11', '3.13')
+    ],
     install_requires=[
         'tensorflow>=2.20',
         'keras>=3.12',
