@@ -108,7 +108,7 @@ def _evaluate_run(settings):
             flags.FLAGS.metrics or None,
             flags.FLAGS.features,
         )
-    metrics = _measured(run.live, config, run.step, examples, settings)
+    metrics = _measured(run.model(), config, run.step, examples, settings)
     # Written after the figures are printed: a full disk must not lose them.
     storage.write_json(run.folder / 'metrics.json', metrics)
     if flags.FLAGS.record:
