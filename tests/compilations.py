@@ -17,7 +17,8 @@ import tempfile
 _DUMP = tempfile.TemporaryDirectory(prefix='compilations-')
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
 os.environ['XLA_FLAGS'] = (
-    f'--xla_dump_to={_DUMP.name} --xla_dump_hlo_as_text '
+    os.environ.get('XLA_FLAGS', '')
+    + f' --xla_dump_to={_DUMP.name} --xla_dump_hlo_as_text '
     '--xla_dump_hlo_pass_re=^$'
 )
 

@@ -108,7 +108,7 @@ def prepared():
     return str(PREPARED)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def uninterrupted(tmp_path_factory, data_dir):
     """(model, jit) -> folder of an uninterrupted run, trained on demand."""
     made = {}

@@ -1,21 +1,27 @@
 """Runs scripts in forks of one process, which has imported TensorFlow.
 
-    python tests/forks.py
+    python tests/forks.py SOCKET
 
-Reads requests from standard input, a line of JSON each, and answers each with
-the exit status. The import takes seconds, and most scripts of the tests less.
-TensorFlow starts no thread until a child uses it, so the fork is safe.
+SOCKET is the number of an inherited socket; processes.py sends the requests.
+The import takes seconds, and most scripts of the tests less. TensorFlow starts
+no thread until a child uses it, so the fork is safe.
 """
 
+import io
 import json
 import os
 import runpy
+import signal
+import socket
 import sys
 import traceback
 
 os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import raised
+
+# First, because it takes care of a machine without a home.
+from tfgen.commands import cli  # noqa: F401  # isort: skip
 import tensorflow_datasets  # noqa: F401
 
 from tfgen import evaluation  # noqa: F401
@@ -24,19 +30,39 @@ from tfgen.training import run  # noqa: F401
 raised.watch()
 
 
-def _child(request):
-    """Becomes the script: its arguments, folder, environment and streams."""
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    for number, name in ((1, 'stdout'), (2, 'stderr')):
-        os.dup2(os.open(request[name], os.O_WRONLY), number)
+def _become(request, streams):
+    """Becomes the script: its streams, folder, environment and arguments."""
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+    os.closerange(3, 1 + max(3, *streams))
+    for name in ('stdout', 'stderr'):
+        before = getattr(sys, name)
+        stream = io.TextIOWrapper(
+            open(before.fileno(), 'wb', closefd=False),  # noqa: SIM115
+            before.encoding,
+            before.errors,
+            line_buffering=name == 'stderr',
+        )
+        setattr(sys, name, stream)
     os.chdir(request['cwd'])
     os.environ.clear()
     os.environ.update(request['env'])
-    script, *_ = sys.argv = request['arguments']
-    sys.path[0] = os.path.dirname(script)  # as when a script is run
+    # As in the foreground of a shell, wherever the tests run.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
     status = 0
     try:
-        runpy.run_path(script, run_name='__main__')
+        exec(request['setup'], {})
+        # As the interpreter reads them, which follows from the locale.
+        arguments = [os.fsdecode(a.encode('latin1')) for a in request['words']]
+        if arguments[0] == '-c':
+            sys.argv, sys.path[0] = ['-c', *arguments[2:]], ''
+            exec(arguments[1], {'__name__': '__main__'})
+        else:
+            sys.argv = arguments
+            sys.path[0] = os.path.dirname(arguments[0])
+            runpy.run_path(arguments[0], run_name='__main__')
     except SystemExit as stop:
         status = stop.code or 0
         if isinstance(status, str):
@@ -46,22 +72,44 @@ def _child(request):
         traceback.print_exc()
         status = 1
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)
+
+
+def _watch(request, streams, answer):
+    """Starts the script; writes its number and, at its end, its status."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        os.close(answer)
+        _become(request, streams)
+    for stream in streams:
+        os.close(stream)
+    os.write(answer, f'{child}\n'.encode())
+    _, status = os.waitpid(child, 0)
+    os.write(answer, f'{os.waitstatus_to_exitcode(status)}\n'.encode())
+    os._exit(0)
 
 
 def main() -> None:
-    answers = os.fdopen(os.dup(1), 'w')
-    os.dup2(2, 1)  # nothing else may be written among the answers
-    for line in sys.stdin:
-        request = json.loads(line)
-        child = os.fork()
-        if child == 0:
-            _child(request)
-        _, status = os.waitpid(child, 0)
-        answers.write(f'{os.waitstatus_to_exitcode(status)}\n')
-        answers.flush()
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks
+    while True:
+        length, files, _, _ = socket.recv_fds(requests, 8, 4)
+        if not length:
+            return
+        body = b''
+        while len(body) < int(length):
+            body += requests.recv(int(length) - len(body))
+        if os.fork() == 0:
+            requests.close()
+            *streams, answer = files
+            _watch(json.loads(body), streams, answer)
+        for file in files:
+            os.close(file)
 
 
 if __name__ == '__main__':

@@ -37,20 +37,3 @@ def _lines(frame):
     """Returns the first line of the call that made the error."""
     positions = list(frame.f_code.co_positions())
     return [positions[frame.f_lasti // 2][0]]
-
-
-def watched(script: pathlib.Path, setup: str = '') -> list[str]:
-    """Returns the command that runs a script and records its UserErrors.
-
-    Args:
-        script: its file; append the arguments to the command.
-        setup: code to run first.
-    """
-    code = f"""
-import runpy, sys
-sys.path[:0] = [{str(pathlib.Path(__file__).parent)!r}, {str(script.parent)!r}]
-import raised
-raised.watch()
-{setup}
-runpy.run_path({str(script)!r}, run_name='__main__')"""
-    return [sys.executable, '-c', code]

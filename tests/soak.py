@@ -30,6 +30,7 @@ os.environ.setdefault('TF_NUM_INTRAOP_THREADS', '1')
 
 import hypothesis
 import numpy as np
+import processes
 import tiny
 from hypothesis import strategies as st
 
@@ -269,7 +270,7 @@ class _Server:
             saved_model.export(
                 config.build(), config, 0, examples, folder / model
             )
-        self.process, self.port, _ = tiny.start_server(folder)
+        self.process, self.port, _ = processes.start_server(folder)
         self.signatures = [
             (model, name, s['inputs'])
             for model in tiny.MODELS

@@ -2,11 +2,10 @@
 
 import importlib
 import json
-import subprocess
 import sys
 
+import processes
 import pytest
-import raised
 import tensorflow as tf
 import tiny
 
@@ -19,11 +18,8 @@ def test_without_the_compiler_it_says_what_to_install():
         "u.find_spec = lambda name, *a: None if name == 'libtpu' "
         'else find(name, *a)'
     )
-    done = subprocess.run(
-        [*raised.watched(SCRIPT, setup), 'cvae_digits'],
-        capture_output=True,
-        text=True,
-    )
+    command = [sys.executable, SCRIPT, 'cvae_digits']
+    done = processes.outcome(command, setup=setup)
     assert done.returncode == 2
     assert done.stderr == (
         'error: libtpu is missing, which compiles for a TPU: pip install '
@@ -49,7 +45,7 @@ def compiler(script):
 
 def test_presets_compile(script, tmp_path):
     names = ['cvae_digits', 'dcgan_digits', 'gaussian_two_moons']
-    done = tiny.run(
+    done = processes.run(
         [sys.executable, str(SCRIPT), *names, f'--record={tmp_path}']
     )
     assert done.returncode == 0, done.stderr

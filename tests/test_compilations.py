@@ -9,6 +9,7 @@ import os
 import sys
 
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -37,7 +38,7 @@ _OTHERS = [m for m in tiny.MODELS if m not in _JITTED]
 )
 def test_training_compiles_in_its_first_step_alone(models, data_dir):
     script = tiny.ROOT / 'tests' / 'compilations.py'
-    done = tiny.run(
+    done = processes.run(
         [sys.executable, script, *models],
         env=os.environ | {'TFGEN_DATA_DIR': data_dir},
     )

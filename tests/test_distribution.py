@@ -8,11 +8,11 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 
 import many
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -26,8 +26,8 @@ STEPS = 20
 MODELS = (*tiny.FAMILIES, 'unrolled', 'ebgan', 'layerwise_ae')
 # One model for each type of update and of communication between replicas.
 OVER_WORKERS = ('cvae', 'dcgan', 'ebgan', 'vae_gan', 'rbm', 'pca', 'gmm')
-FEW = ('cvae', 'dcgan', 'ebgan', 'rbm', 'gmm')
-FEW_OVER_WORKERS = ('cvae', 'ebgan', 'gmm')
+FEW = ('dcgan', 'ebgan', 'rbm', 'gmm')
+FEW_OVER_WORKERS = ('ebgan', 'gmm')
 
 
 def _losses(directory):
@@ -58,7 +58,7 @@ def one_device(tmp_path_factory, data_dir, pytestconfig):
     """Returns the folder of all families' runs on one device, uncompiled."""
     folder = tmp_path_factory.mktemp('one')
     models = MODELS if pytestconfig.option.all else FEW
-    tiny.run(_command('one', 'off', folder, data_dir, models))
+    processes.run(_command('one', 'off', folder, data_dir, models))
     return folder
 
 
@@ -67,7 +67,7 @@ def two_replicas(tmp_path_factory, data_dir, pytestconfig):
     """The same with two replicas, compiled where that is the default."""
     folder = tmp_path_factory.mktemp('two')
     models = MODELS if pytestconfig.option.all else FEW
-    tiny.run(_command('mirrored', 'auto', folder, data_dir, models))
+    processes.run(_command('mirrored', 'auto', folder, data_dir, models))
     return folder
 
 
@@ -136,27 +136,26 @@ def _start_workers(command, places=(None, None)):
         for index in range(2)
     ]
     return [
-        subprocess.Popen(
+        processes.start(
             command,
             cwd=place,
             env=os.environ | {'TF_CONFIG': json.dumps(config)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+            stdout=processes.PIPE,
+            stderr=processes.STDOUT,
         )
         for config, place in zip(configs, places, strict=True)
     ]
 
 
-def _outputs(processes, status=0):
+def _outputs(workers, status=0):
     """Returns the outputs; all processes must end with exit status `status`."""
     try:
-        outputs = [p.communicate(timeout=900)[0] for p in processes]
+        outputs = [w.communicate(timeout=900)[0] for w in workers]
     finally:
-        for process in processes:
-            process.kill()
-    for process, output in zip(processes, outputs, strict=True):
-        assert process.returncode == status, output
+        for worker in workers:
+            worker.kill()
+    for worker, output in zip(workers, outputs, strict=True):
+        assert worker.returncode == status, output
     return outputs
 
 
@@ -190,11 +189,11 @@ def test_workers_that_see_other_weights_begin_with_those_of_the_first(
     places = [tmp_path / 'first', tmp_path / 'second']
     for place, steps in zip(places, (STEPS, 1), strict=True):
         command = _command('one', 'off', place, data_dir, ['cvae'], steps)
-        tiny.run(command)
+        processes.run(command)
     flags = [f'--set={s}' for s in many.settings(STEPS)]
     flags += ['--jit=off', '--init_from=cvae', '--seed=1']
     alone = tiny.train_command('cvae', tmp_path / 'one', data_dir, *flags)
-    tiny.run(alone, cwd=places[0])
+    processes.run(alone, cwd=places[0])
     flags.append('--strategy=multiworker')
     command = tiny.train_command('cvae', tmp_path / 'two', data_dir, *flags)
     _outputs(_start_workers(command, places))
@@ -219,7 +218,7 @@ def test_cores_are_halved_unless_the_user_has_chosen(chosen):
         ' tf.config.threading.get_intra_op_parallelism_threads())'
     )
     kept = {k: v for k, v in os.environ.items() if 'TF_NUM' not in k}
-    done = tiny.run([sys.executable, '-c', code], env=kept | chosen)
+    done = processes.run([sys.executable, '-c', code], env=kept | chosen)
     cores = len(os.sched_getaffinity(0))
     if tf.config.list_physical_devices('GPU') or cores == 1 or chosen:
         assert done.stdout.split() == ['0', '0']

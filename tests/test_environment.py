@@ -1,12 +1,14 @@
 """Machines without a home, a place for temporary files, or UTF-8."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
+import sys
 
 import numpy as np
+import processes
 import pytest
-import raised
 import tiny
 
 import tfgen
@@ -20,24 +22,23 @@ from tfgen.training import run, warm_start, workdir
 TRAIN = ['--preset=cvae_digits', '--set=steps=2', '--set=filters=2']
 # Simulates a user without an entry in the list of users.
 NOBODY = """
-import os, pwd
-os.environ.pop('HOME', None)
+import pwd
 def unknown(number): raise KeyError(number)
 pwd.getpwuid = unknown
 """
 NOWHERE = '/dev/null/nowhere'
 
 
-def _script(name, *arguments, setup='', cwd=None, pipe=None, **changes):
-    command = raised.watched(tiny.script(name), setup)
-    return subprocess.run(
-        [*command, *arguments],
-        capture_output=pipe is None,
-        text=True,
-        cwd=cwd,
-        env=os.environ | changes,
-        **pipe or {},
-    )
+@pytest.fixture(scope='module')
+def ascii_alone():
+    """Returns processes whose locale has no letters beyond ASCII."""
+    env = os.environ | {'LC_ALL': 'C', 'PYTHONUTF8': '0'}
+    with contextlib.closing(processes.Forks(env=env)) as forks:
+        yield forks
+
+
+def _command(name, *arguments):
+    return [sys.executable, tiny.script(name), *arguments]
 
 
 def _assert_one_line(done, *words):
@@ -61,8 +62,11 @@ def _assert_one_line(done, *words):
     ids=['no home', 'no home and no TMPDIR that can be written'],
 )
 def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
+    env = {k: v for k, v in os.environ.items() if k != 'HOME'} | changes
+    forks = processes.Forks(setup, env)
+
     def script(name, *arguments):
-        return _script(name, *arguments, setup=setup, cwd=tmp_path, **changes)
+        return forks.outcome(_command(name, *arguments), cwd=tmp_path)
 
     for name, *arguments in (
         ['train', *TRAIN, '--workdir=run'],
@@ -82,6 +86,7 @@ def test_an_embedded_set_needs_no_home(setup, changes, tmp_path):
     _assert_one_line(script('train', *TRAIN, *arguments), '--cache_dir')
     done = script('train', *TRAIN, '--workdir=~/run')
     _assert_one_line(done, '~/run' if setup else NOWHERE)
+    forks.close()
     assert {f.name for f in tmp_path.iterdir()} == {'run', 'model'}
 
 
@@ -113,50 +118,50 @@ def test_an_embedded_set_is_the_same_without_a_folder(name, data_dir, tmp_path):
     ],
 )
 def test_a_path_that_a_locale_cannot_write_is_one_line(
-    name, arguments, tmp_path
+    name, arguments, ascii_alone, tmp_path
 ):
-    ascii_alone = {'LC_ALL': 'C', 'PYTHONUTF8': '0'}
-    done = _script(name, *arguments, cwd=tmp_path, **ascii_alone)
+    command = _command(name, *arguments)
+    done = ascii_alone.outcome(command, cwd=tmp_path)
     _assert_one_line(done, 'encoding of this locale', 'PYTHONUTF8=1')
     assert not list(tmp_path.iterdir())
 
 
-def test_names_of_classes_need_no_locale(tmp_path):
+def test_names_of_classes_need_no_locale(ascii_alone, tmp_path):
     for name in ('\u732b', '\u72ac'):
         for i in range(6):
             tiny.save_picture(tmp_path / 'set' / name / f'{i}.png')
-    done = _script(
-        'train',
-        *TRAIN,
-        '--dataset=folder:set',
-        '--workdir=run',
-        cwd=tmp_path,
-        LC_ALL='C',
-        PYTHONUTF8='0',
-        PYTHONIOENCODING='ascii',
-    )
-    assert done.returncode == 0, done.stderr
-    done = _script(
-        'sample', '--workdir=run', cwd=tmp_path, LC_ALL='C', PYTHONUTF8='0'
-    )
-    assert done.returncode == 0, done.stderr
+    for command in (
+        _command('train', *TRAIN, '--dataset=folder:set', '--workdir=run'),
+        _command('sample', '--workdir=run'),
+    ):
+        done = ascii_alone.outcome(
+            command,
+            cwd=tmp_path,
+            setup='import sys; sys.stdout.reconfigure(encoding="ascii")',
+        )
+        assert done.returncode == 0, done.stderr
 
 
 def test_streams_that_are_closed_or_full_lose_nothing(tmp_path):
-    def train(name, **pipe):
-        workdir = tmp_path / name
-        return _script('train', *TRAIN, f'--workdir={workdir}', pipe=pipe)
+    def train(name):
+        return _command('train', *TRAIN, f'--workdir={tmp_path / name}')
 
     def close():
         for number in range(3):
             os.close(number)
 
-    assert train('closed', preexec_fn=close).returncode == 0
+    # A real process, because Python looks at its streams when it starts.
+    assert not subprocess.run(train('closed'), preexec_fn=close).returncode
     made = {f.name for f in (tmp_path / 'closed' / 'checkpoints').iterdir()}
     assert 'checkpoint-2.index' in made
     with open('/dev/full', 'w') as full:
-        done = train('full', stdout=full, stderr=subprocess.PIPE)
-    _assert_one_line(done, 'No space left')
+        process = processes.start(
+            train('full'), stdout=full, stderr=processes.PIPE
+        )
+        _, errors = process.communicate()
+    assert process.returncode == 2
+    assert errors.startswith('error: ') and 'No space left' in errors
+    assert errors.count('\n') == 1
 
 
 ADDRESS = 'gs://bucket/run'

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import numpy as np
+import processes
 import pytest
 import tiny
 from PIL import Image
@@ -103,7 +104,7 @@ def outcomes(places, data_dir):
     env = os.environ | dict.fromkeys(
         ['http_proxy', 'https_proxy'], 'http://127.0.0.1:9'
     )
-    found = [tiny.outcome(case, env=env) for case in cases]
+    found = [processes.outcome(case, env=env) for case in cases]
     results = {
         name: (done.returncode, done.stderr)
         for name, done in zip(CASES, found, strict=True)
@@ -165,13 +166,11 @@ def test_names_that_a_terminal_cannot_show_are_escaped(encoding):
         'from tfgen.commands import cli\n'
         "cli.run(lambda: print('caf\\udce9 \u732b'))"
     )
-    done = subprocess.run(
+    done = processes.run(
         [sys.executable, '-c', code],
-        capture_output=True,
-        env=os.environ | {'PYTHONIOENCODING': encoding},
+        setup=f'import sys; sys.stdout.reconfigure(encoding={encoding!r})',
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(b'caf\\udce9')
+    assert done.stdout.startswith('caf\\udce9')
 
 
 def test_what_does_not_fit_into_memory_is_one_line():
@@ -180,29 +179,26 @@ def test_what_does_not_fit_into_memory_is_one_line():
         'def main(): raise MemoryError\n'
         'cli.run(main)'
     )
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True)
+    done = processes.outcome([sys.executable, '-c', code])
     assert done.returncode == 2
-    assert done.stderr.startswith(b'error: out of memory')
-    assert done.stderr.count(b'\n') == 1
+    assert done.stderr.startswith('error: out of memory')
+    assert done.stderr.count('\n') == 1
 
 
 @pytest.mark.parametrize('script', ['train', 'evaluate', 'sample', 'export'])
 def test_help_shows_the_flags_that_must_be_given(script):
-    done = tiny.outcome([sys.executable, tiny.script(script), '--help'])
+    done = processes.outcome([sys.executable, tiny.script(script), '--help'])
     assert '--workdir:' in done.stdout and '--data_dir:' in done.stdout
 
 
 def test_a_reader_of_the_output_may_go():
-    script = str(tiny.script('train'))
-    process = subprocess.Popen(
-        [sys.executable, script, '--list_presets'],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    process.stdout.close()
-    assert process.stderr.read() == ''
-    assert process.wait() == 128 + signal.SIGPIPE
+    command = [sys.executable, tiny.script('train'), '--list_presets']
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = processes.start(command, stdout=writing, stderr=processes.PIPE)
+    os.close(writing)
+    assert process.communicate()[1] == ''
+    assert process.returncode == 128 + signal.SIGPIPE
 
 
 def test_what_a_lost_worker_leaves_is_one_line():
@@ -212,9 +208,7 @@ def test_what_a_lost_worker_leaves_is_one_line():
         'def main(): raise tf.errors.UnavailableError(None, None, "Gone")\n'
         'cli.run(main)'
     )
-    done = subprocess.run(
-        [sys.executable, '-c', code], capture_output=True, text=True
-    )
+    done = processes.outcome([sys.executable, '-c', code])
     assert done.returncode == 2
     (line,) = [x for x in done.stderr.splitlines() if x.startswith('error')]
     assert 'another worker has ended (Gone)' in line

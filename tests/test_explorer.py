@@ -11,6 +11,7 @@ import sys
 import threading
 
 import numpy as np
+import processes
 import pytest
 import tiny
 from PIL import Image
@@ -44,7 +45,7 @@ def port(tmp_path_factory, data_dir):
     for name in ('cvae', 'pixelrnn', 'wavenet', 'gaussian', 'text_vae'):
         config, examples = tiny.load(name, data_dir)
         saved_model.export(config.build(), config, 0, examples, folder / name)
-    server, number, _ = tiny.start_server(folder)
+    server, number, _ = processes.start_server(folder)
     try:
         yield number
     finally:
@@ -581,7 +582,7 @@ def test_a_request_can_be_copied_and_run(port, visit):
     page.tab.locator('summary').click()
     page.tab.get_by_label('Python').check()
     code = page.tab.inner_text('#code')
-    done = tiny.run([sys.executable, '-c', code]).stdout
+    done = processes.run([sys.executable, '-c', code]).stdout
     found = np.array(json.loads(done.replace("'", '"')))
     shown = page.pixels('.grid canvas')
     np.testing.assert_array_equal(shown, _bytes(found))

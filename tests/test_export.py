@@ -6,6 +6,7 @@ import runpy
 import sys
 
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -154,11 +155,13 @@ def test_it_loads_without_tfgen_and_keras(exported):
     drawing = [model for model in DRAWING if model in FEW]
     folders = [exported(model)[1] for model in drawing]
     script = tiny.script('load_export')
-    output = tiny.run([sys.executable, str(script), *map(str, folders)]).stdout
+    output = processes.run(
+        [sys.executable, str(script), *map(str, folders)]
+    ).stdout
     assert output.count('same in another batch') == len(folders)
     complete = [m for m in drawing if 'complete' in SIGNATURES[m]]
     assert output.count('known half kept') == len(complete)
-    none = tiny.run(
+    none = processes.run(
         [sys.executable, str(script), str(exported('classifier')[1])]
     )
     assert 'draws nothing' in none.stdout
@@ -205,7 +208,7 @@ def test_saved_model_cli_runs_it(exported, tmp_path):
         *('--dir', str(folder / '1'), '--tag_set', 'serve'),
         *('--signature_def', 'sample', '--inputs', inputs),
     ]
-    assert 'Result for output key image' in tiny.run(command).stdout
+    assert 'Result for output key image' in processes.run(command).stdout
 
 
 BAD = [

@@ -5,6 +5,7 @@ import json
 import sys
 
 import numpy as np
+import processes
 import pytest
 import tiny
 from PIL import Image
@@ -18,7 +19,7 @@ SMALL = ['--set=generator_units=8', '--set=discriminator_units=8']
 
 def _script(name, *flags):
     command = [sys.executable, str(tiny.script(name))]
-    return tiny.run([*command, *map(str, flags)]).stdout
+    return processes.run([*command, *map(str, flags)]).stdout
 
 
 def test_the_table_of_modes_goes_on_and_keeps_other_rows(tmp_path):
@@ -125,7 +126,7 @@ def test_a_runs_history_is_a_strip_and_moves(ring):
 
 
 def test_neighbours_stand_below_the_samples(data_dir, tmp_path):
-    tiny.run(tiny.train_command('vae_gan', tmp_path, data_dir))
+    processes.run(tiny.train_command('vae_gan', tmp_path, data_dir))
     flags = [f'--workdir={tmp_path}', f'--data_dir={data_dir}', '--count=7']
     _script('sample', *flags, '--kind=neighbours')
     drawn = Image.open(tmp_path / 'neighbours.png')

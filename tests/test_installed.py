@@ -6,6 +6,7 @@ import shutil
 import site
 import sys
 
+import processes
 import pytest
 import tiny
 
@@ -35,14 +36,14 @@ def installed(tmp_path_factory):
         else:
             shutil.copy(source, root / 'source' / name)
     build = [sys.executable, '-m', 'build', '--wheel', '--outdir', str(root)]
-    tiny.run([*build, str(root / 'source')])
+    processes.run([*build, str(root / 'source')])
     shutil.rmtree(root / 'source')
     (wheel,) = root.glob('*.whl')
     python = root / 'env' / 'bin' / 'python'
-    tiny.run([sys.executable, '-m', 'venv', '--without-pip', root / 'env'])
+    processes.run([sys.executable, '-m', 'venv', '--without-pip', root / 'env'])
     pip = [sys.executable, '-m', 'pip', '--python', str(python)]
     pip += ['--disable-pip-version-check', '--quiet']
-    tiny.run([*pip, 'install', '--no-deps', '--no-index', str(wheel)])
+    processes.run([*pip, 'install', '--no-deps', '--no-index', str(wheel)])
     # The dependencies are too large to install again, so those of this
     # environment are added. Its own .pth files are not read, so the clone stays
     # hidden.
@@ -52,7 +53,7 @@ def installed(tmp_path_factory):
 
     def run(name, *arguments):
         command = [str(root / 'env' / 'bin' / name), *arguments]
-        return tiny.run(command, cwd=root, env=environment).stdout
+        return processes.run(command, cwd=root, env=environment).stdout
 
     return run
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import termios
 
+import processes
 import pytest
 import tiny
 
@@ -15,7 +16,7 @@ from tfgen.training.progress import Progress
 
 
 def test_a_line_that_has_no_room_is_left_out():
-    reading, writing = tiny.narrow_pipe()
+    reading, writing = processes.narrow_pipe()
     with open(writing, 'w') as stream:
         os.write(writing, b' ' * 8192)
         lines.write('lost\n', stream)

@@ -5,6 +5,7 @@ import re
 import sys
 
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -86,7 +87,7 @@ def test_a_pretrained_model_is_drawn_by_its_name(tmp_path):
     picture = tmp_path / 'x.png'
     script = tiny.script('sample')
     flags = ['--model_dir=gmm_two_moons', f'--output={picture}', '--count=50']
-    tiny.run([sys.executable, script, *flags])
+    processes.run([sys.executable, script, *flags])
     # The samples, and beside them the density.
     width, height = Image.open(picture).size
     assert width == 2 * height

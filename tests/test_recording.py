@@ -5,8 +5,8 @@ import json
 import shutil
 import sys
 
+import processes
 import pytest
-import raised
 import tiny
 
 from tfgen import presets
@@ -24,9 +24,9 @@ def record(tmp_path_factory):
     folder = tmp_path_factory.mktemp('record')
     scripts, workdir_ = tiny.ROOT / 'scripts', f'--workdir={folder / "run"}'
     command = [sys.executable, scripts / 'train.py', workdir_]
-    tiny.run([*command, '--preset=gaussian_two_moons'])
+    processes.run([*command, '--preset=gaussian_two_moons'])
     command = [sys.executable, scripts / 'evaluate.py', workdir_]
-    tiny.run([*command, f'--record={folder / "results"}'])
+    processes.run([*command, f'--record={folder / "results"}'])
     return folder / 'results' / 'gaussian_two_moons.json'
 
 
@@ -94,7 +94,7 @@ def test_a_run_that_began_with_other_weights_is_no_record(
 
 
 def test_it_is_published_with_its_card(record, tmp_path):
-    command = raised.watched(tiny.script('publish_pretrained'))
+    command = [sys.executable, tiny.script('publish_pretrained')]
     command += [
         f'--workdir={record.parents[1] / "run"}',
         f'--pretrained={tmp_path}',
@@ -102,16 +102,16 @@ def test_it_is_published_with_its_card(record, tmp_path):
     other = tmp_path / 'other' / record.name
     other.parent.mkdir()
     other.write_text(json.dumps(json.loads(record.read_text()) | {'seed': 5}))
-    done = tiny.outcome([*command, f'--results={other.parent}'])
+    done = processes.outcome([*command, f'--results={other.parent}'])
     assert done.returncode == 2 and 'records seed 5' in done.stderr
     shutil.rmtree(other.parent)
     command += [f'--results={record.parent}']
-    done = tiny.outcome([*command, '--largest=10'])
+    done = processes.outcome([*command, '--largest=10'])
     assert done.returncode == 2 and 'and may have 10: publish a smaller' in (
         done.stderr
     )
     assert not list(tmp_path.iterdir())
-    tiny.run(command)
+    processes.run(command)
     place = tmp_path / 'gaussian_two_moons'
     assert trained.load(str(place)).step == 200
     text = (place / 'README.md').read_text()

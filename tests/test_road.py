@@ -4,6 +4,7 @@ import json
 import sys
 
 import numpy as np
+import processes
 import pytest
 import tiny
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 
 def _script(name, *flags):
     command = [sys.executable, str(tiny.script(name))]
-    return tiny.run([*command, *map(str, flags)]).stdout
+    return processes.run([*command, *map(str, flags)]).stdout
 
 
 def test_components_are_chosen_by_what_each_more_is_worth(tmp_path):
@@ -47,7 +48,7 @@ def test_a_demonstration_is_drawn_alone(tmp_path):
 
 
 def test_the_space_of_codes_is_drawn_by_the_command(tmp_path, data_dir):
-    tiny.run(tiny.train_command('autoencoder', tmp_path, data_dir))
+    processes.run(tiny.train_command('autoencoder', tmp_path, data_dir))
     kinds = 'interpolation,traversal,map,projector'
     flags = [f'--workdir={tmp_path}', f'--data_dir={data_dir}']
     out = _script('sample', *flags, f'--kind={kinds}')

@@ -5,6 +5,7 @@ import json
 import types
 
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -268,12 +269,14 @@ def test_measures_apply_to_every_model_that_draws_such_examples(data_dir):
 
 def test_evaluate_takes_features_and_says_so(data_dir, tmp_path):
     directory = tmp_path / 'run'
-    tiny.run(tiny.train_command('ebgan', directory, data_dir, '--set=steps=2'))
+    processes.run(
+        tiny.train_command('ebgan', directory, data_dir, '--set=steps=2')
+    )
     command = tiny.train_command('ebgan', directory, data_dir)
     command = [command[0], command[1].replace('train.py', 'evaluate.py')]
     command += [f'--workdir={directory}', f'--data_dir={data_dir}']
     command += [f'--cache_dir={tmp_path / "cache"}', '--num_draws=1']
-    out = tiny.run(command).stdout
+    out = processes.run(command).stdout
     assert 'training classifier_digits on digits' in out
     figure = json.loads((directory / 'metrics.json').read_text())
     figure = figure['figures']['frechet_distance']

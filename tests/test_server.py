@@ -16,8 +16,8 @@ import sys
 import time
 
 import numpy as np
+import processes
 import pytest
-import raised
 import tensorflow as tf
 import tiny
 from tensorflow.python.framework import ops
@@ -33,7 +33,7 @@ class _Server:
     """A server process and its output."""
 
     def __init__(self, folder, *flags):
-        self.process, self.port, self.said = tiny.start_server(
+        self.process, self.port, self.said = processes.start_server(
             folder, '--poll_seconds=0.05', *flags
         )
 
@@ -369,10 +369,10 @@ def test_told_to_stop_it_answers_what_it_has_begun(number, folder):
 
 
 def test_told_to_stop_it_ends_though_nobody_reads_what_it_says(tmp_path):
-    reading, writing = tiny.narrow_pipe()
+    reading, writing = processes.narrow_pipe()
     command = [sys.executable, str(tiny.script('serve'))]
     command += [f'--model_dir={tmp_path}', '--port=0']
-    process = subprocess.Popen(command, stderr=writing)
+    process = processes.start(command, stderr=writing)
     try:
         said = b''
         while b'listening on' not in said:
@@ -388,10 +388,10 @@ def test_told_to_stop_it_ends_though_nobody_reads_what_it_says(tmp_path):
 
 
 def test_without_its_libraries_it_says_what_to_install():
-    command = raised.watched(
-        tiny.script('serve'), 'sys.modules["uvicorn"] = None'
+    done = processes.outcome(
+        [sys.executable, tiny.script('serve')],
+        setup='import sys; sys.modules["uvicorn"] = None',
     )
-    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.strip().endswith('pip install starlette uvicorn')
 

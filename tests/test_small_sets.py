@@ -4,6 +4,7 @@ import json
 import math
 
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -59,10 +60,10 @@ def test_few_pictures_are_measured_before_a_classifier_is_trained(
     dataset = folder(a=6, b=6)
     more = [f'--set=dataset={dataset}', '--set=steps=2']
     command = tiny.train_command('dcgan', directory, data_dir, *more)
-    tiny.run(command)
+    processes.run(command)
     command = [command[0], command[1].replace('train.py', 'evaluate.py')]
     command += [f'--workdir={directory}', f'--cache_dir={cache}']
-    first, *rest = tiny.run(command).stdout.splitlines()
+    first, *rest = processes.run(command).stdout.splitlines()
     assert first.startswith('left out: fidelity: ') and '--split=train' in first
     assert '2 examples' in rest[0] and 'd_real' in rest[1]
     figures = json.loads((directory / 'metrics.json').read_text())['figures']

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 
+import processes
 import pytest
 import tiny
 
@@ -29,11 +30,10 @@ def test_a_signal_saves_the_next_step_and_the_command_continues(
     settings = ['checkpoint_every=100000', 'log_every=1', 'schedule=constant']
     flags = [f'--set={s}' for s in [*settings, 'steps=100000']]
     path = tmp_path / 'run'
-    process = subprocess.Popen(
+    process = processes.start(
         tiny.train_command(model, path, data_dir, '--jit=off', *flags),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+        stdout=processes.PIPE,
+        stderr=processes.PIPE,
     )
     for line in process.stdout:
         if line.startswith('step 2/'):
@@ -58,10 +58,10 @@ def test_a_signal_saves_the_next_step_and_the_command_continues(
 def test_a_training_whose_output_nobody_reads_saves_and_stops(
     tmp_path, data_dir
 ):
-    reading, writing = tiny.narrow_pipe()
+    reading, writing = processes.narrow_pipe()
     settings = ['log_every=1', 'checkpoint_every=100000', 'steps=100000']
     path = tmp_path / 'run'
-    process = subprocess.Popen(
+    process = processes.start(
         tiny.train_command(
             'gaussian',
             path,
@@ -147,8 +147,8 @@ def test_a_second_signal_ends_the_process_even_in_the_midst_of_a_step():
         '    print("begun", flush=True)\n'
         '    long()\n'
     )
-    process = subprocess.Popen(
-        [sys.executable, '-c', code], stdout=subprocess.PIPE, text=True
+    process = processes.start(
+        [sys.executable, '-c', code], stdout=processes.PIPE
     )
     assert process.stdout.readline() == 'begun\n'
     time.sleep(1.0)  # until the loop runs
@@ -178,7 +178,7 @@ def test_signals_can_be_tested_where_they_are_ignored():
     # This is so under nohup, and in the background of a shell.
     test = f'{__file__}::test_signals_at_once_are_one_request'
     command = [sys.executable, '-m', 'pytest', '-p', 'no:cacheprovider', test]
-    tiny.run(['sh', '-c', 'trap "" INT HUP; exec "$@"', 'sh', *command])
+    processes.run(['sh', '-c', 'trap "" INT HUP; exec "$@"', 'sh', *command])
 
 
 def test_a_lock_is_of_the_folder_that_is_there(tmp_path):
@@ -231,10 +231,8 @@ def test_a_lock_ends_with_its_process(tmp_path):
         '    print("locked", flush=True)\n'
         '    time.sleep(600)\n'
     )
-    process = subprocess.Popen(
-        [sys.executable, '-c', code, str(path)],
-        stdout=subprocess.PIPE,
-        text=True,
+    process = processes.start(
+        [sys.executable, '-c', code, str(path)], stdout=processes.PIPE
     )
     assert process.stdout.readline() == 'locked\n'
     with pytest.raises(UserError), stopping.alone_in(path):

@@ -5,9 +5,9 @@ import json
 import os
 import resource
 import shutil
-import subprocess
 import sys
 
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -47,19 +47,10 @@ SHORT = ['steps=10', 'schedule=constant']
 
 def _script(name, *arguments, largest=None):
     """Runs a script that cannot write files of more than `largest` bytes."""
-    command = [sys.executable, str(tiny.script(name)), *map(str, arguments)]
-    if largest is None:
-        return tiny.outcome(command)
-
-    def limit():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, largest))
-
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        preexec_fn=limit,
-    )
+    command = [sys.executable, tiny.script(name), *arguments]
+    setup = 'import resource as r; r.setrlimit(r.RLIMIT_FSIZE, '
+    setup = setup + f'({largest}, {largest}))' if largest else ''
+    return processes.outcome(command, setup=setup)
 
 
 def _assert_one_line(done, *words):

@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import time
 
 import keras
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -52,8 +52,8 @@ def _train_and_kill(command, path):
     """Kills a training between its first checkpoint and its end."""
     for _ in range(5):  # on a busy machine the run may end before the kill
         shutil.rmtree(path, ignore_errors=True)
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        process = processes.start(
+            command, stdout=processes.PIPE, stderr=processes.STDOUT
         )
         for line in process.stdout:
             if line.startswith('step 15/'):
@@ -72,7 +72,7 @@ def test_a_killed_run_ends_bit_for_bit_as_an_undisturbed_one(
 ):
     command = tiny.train_command(model, tmp_path, data_dir, f'--jit={jit}')
     _train_and_kill(command, tmp_path)
-    output = tiny.run(command).stdout
+    output = processes.run(command).stdout
     assert re.search(r'continuing at step [12]0 ', output)
     tiny.assert_equal_weights(
         tiny.weights(tmp_path, 30), tiny.weights(uninterrupted(model, jit), 30)
@@ -82,7 +82,7 @@ def test_a_killed_run_ends_bit_for_bit_as_an_undisturbed_one(
 # These differ in what a checkpoint holds besides weights.
 @pytest.mark.parametrize(
     'model,jit',
-    tiny.some(CUT_OFF, ('pixelrnn', 'dcgan', 'autoencoder', 'rbm', 'gmm')),
+    tiny.some(CUT_OFF, (('pixelrnn', 'on'), ('dcgan', 'off'), 'rbm', 'gmm')),
 )
 def test_a_run_cut_off_continues_bit_for_bit(
     model, jit, uninterrupted, tmp_path, data_dir

@@ -4,6 +4,7 @@ import dataclasses
 import sys
 
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -69,7 +70,7 @@ def test_a_run_goes_on_from_where_another_ended(
     flags = ['--seed=5', '--strategy=mirrored', '--jit=off']
     flags += [f'--init_from={source}']
     path = tmp_path / 'two'
-    output = tiny.run(tiny.train_command('cvae', path, data_dir, *flags))
+    output = processes.run(tiny.train_command('cvae', path, data_dir, *flags))
     assert 'starts from' in output.stdout
     both = workdir.read_config(path).restore(path)[0]
     before = workdir.read_config(source).restore(source)[0]
@@ -194,7 +195,7 @@ def _results(model, config, example, label):
 
 
 @pytest.mark.parametrize(
-    'model', tiny.some(tiny.MODELS, ('cvae', 'wavenet', 'dcgan', 'text_vae'))
+    'model', tiny.some(tiny.MODELS, ('cvae', 'dcgan', 'text_vae'))
 )
 def test_names_in_another_order_give_the_same_function(model, tmp_path):
     spec, changes = tiny.smallest(model), {}
@@ -414,7 +415,7 @@ def test_lines_of_another_alphabet(tmp_path):
             command += [f'--init_from={source}', f'--workdir={tmp_path / "b"}']
         else:
             command += [f'--workdir={source}']
-        return tiny.outcome(command)
+        return processes.outcome(command)
 
     assert said(texts[0]).returncode == 0
     refused = said(texts[1])

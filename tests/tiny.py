@@ -1,14 +1,7 @@
 """Small runs and models for several test files."""
 
-import atexit
-import fcntl
-import functools
-import json
-import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 import numpy as np
 import pytest
@@ -308,11 +301,11 @@ def some(cases, few=FEW) -> list:
 
     Args:
       cases: names of models, or tuples that begin with one.
-      few: names of models.
+      few: names of models, or whole cases.
     """
     return [
         case
-        if (case if isinstance(case, str) else case[0]) in few
+        if case in few or case[0] in few
         else pytest.param(
             *([case] if isinstance(case, str) else case), marks=pytest.mark.wide
         )
@@ -348,81 +341,6 @@ def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
     command += [f'--data_dir={data_dir}']
     command += [f'--set={setting}' for setting in settings(model)]
     return command + list(extra)
-
-
-def run(command, **options) -> subprocess.CompletedProcess:
-    """Runs a command to its end; a failure shows its output."""
-    done = outcome(command, **options)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def outcome(command, cwd=None, env=None) -> subprocess.CompletedProcess:
-    """Runs a command to its end; it may fail.
-
-    A script of scripts/ runs in a fork of a process that has already imported
-    TensorFlow; see forks.py.
-    """
-    python, script, *_ = command = list(map(str, command))
-    if python != sys.executable or ROOT / 'scripts' not in (
-        pathlib.Path(script).parents
-    ):
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=cwd, env=env
-        )
-    with tempfile.TemporaryDirectory() as folder:
-        streams = {n: f'{folder}/{n}' for n in ('stdout', 'stderr')}
-        for file in streams.values():
-            pathlib.Path(file).touch()
-        request = streams | {
-            'arguments': command[1:],
-            'cwd': str(cwd or os.getcwd()),
-            'env': dict(env or os.environ),
-        }
-        status = _forked(json.dumps(request))
-        texts = [pathlib.Path(f).read_text() for f in streams.values()]
-    return subprocess.CompletedProcess(command, status, *texts)
-
-
-def _forked(request):
-    """Sends a request to the process of forks.py; returns the exit status."""
-    forks = _forks()
-    forks.stdin.write(f'{request}\n')
-    forks.stdin.flush()
-    return int(forks.stdout.readline())
-
-
-@functools.cache
-def _forks():
-    """Starts the process of forks.py, once."""
-    forks = subprocess.Popen(
-        [sys.executable, str(ROOT / 'tests' / 'forks.py')],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    atexit.register(forks.kill)
-    return forks
-
-
-def narrow_pipe() -> tuple[int, int]:
-    """Returns the two ends of a pipe with a buffer of 8192 bytes."""
-    reading, writing = os.pipe()
-    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 8192)
-    return reading, writing
-
-
-def start_server(folder, *flags: str) -> tuple[subprocess.Popen, int, list]:
-    """Starts a local server; returns its process, port and output so far."""
-    command = [sys.executable, str(script('serve'))]
-    command += [f'--model_dir={folder}', '--port=0', *flags]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if 'listening on' in line:
-            return process, int(line.rpartition(':')[2]), said
-    raise AssertionError(f'the server does not listen: {said}')
 
 
 def weights(directory, step: int) -> dict[str, np.ndarray]:

@@ -190,6 +190,7 @@ def _guarded(main):
         _refuse_addresses()
         _import_tensorflow()
         main()
+        sys.stdout.flush()  # here, where a failure is known
     except UserError as error:
         _fail(error)
     except BrokenPipeError:
