@@ -16,10 +16,13 @@ import tempfile
 
 _DUMP = tempfile.TemporaryDirectory(prefix='compilations-')
 os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
-os.environ['XLA_FLAGS'] = (
-    os.environ.get('XLA_FLAGS', '')
-    + f' --xla_dump_to={_DUMP.name} --xla_dump_hlo_as_text '
-    '--xla_dump_hlo_pass_re=^$'
+os.environ['XLA_FLAGS'] = ' '.join(
+    [
+        os.environ.get('XLA_FLAGS', ''),
+        f'--xla_dump_to={_DUMP.name}',
+        '--xla_dump_hlo_as_text',
+        '--xla_dump_hlo_pass_re=^$',
+    ]
 )
 
 import tensorflow as tf  # noqa: E402
