@@ -24,9 +24,10 @@ class Forks:
     Args:
         setup: code that it runs before its imports.
         env: its environment, and that of its forks.
+        python: its interpreter.
     """
 
-    def __init__(self, setup='', env=None):
+    def __init__(self, setup='', env=None, python=sys.executable):
         ours, theirs = socket.socketpair()
         file = str(tiny.ROOT / 'tests' / 'forks.py')
         code = f'import sys; sys.path[0] = {os.path.dirname(file)!r}\n{setup}\n'
@@ -34,7 +35,7 @@ class Forks:
         with theirs:
             # It ends with the socket, at the latest when this process ends.
             self.process = subprocess.Popen(
-                [sys.executable, '-c', code, str(theirs.fileno())],
+                [python, '-c', code, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=DEVNULL,
                 env=env,

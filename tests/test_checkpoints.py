@@ -17,7 +17,11 @@ def _copy_of_run(uninterrupted, tmp_path):
     return path
 
 
-@pytest.mark.parametrize('damage', ['data', 'index', 'empty', 'list'])
+@pytest.mark.parametrize(
+    'damage',
+    ['data', 'list']
+    + [pytest.param(d, marks=pytest.mark.wide) for d in ('index', 'empty')],
+)
 def test_a_damaged_newest_checkpoint_falls_back(
     damage, uninterrupted, tmp_path, data_dir, caplog
 ):

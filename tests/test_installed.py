@@ -50,16 +50,21 @@ def installed(tmp_path_factory):
     (libraries,) = (root / 'env' / 'lib').glob('python*/site-packages')
     (libraries / 'others.pth').write_text('\n'.join(site.getsitepackages()))
     environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+    forks = processes.Forks(env=environment, python=str(python))
 
-    def run(name, *arguments):
-        command = [str(root / 'env' / 'bin' / name), *arguments]
-        return processes.run(command, cwd=root, env=environment).stdout
+    def run(*command):
+        if command[0] != '-c':
+            command = (python.with_name(command[0]), *command[1:])
+        done = forks.outcome([python, *command], cwd=root)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
-    return run
+    yield run
+    forks.close()
 
 
 def test_the_package_is_the_installed_one(installed):
-    where = installed('python', '-c', 'import tfgen; print(tfgen.__file__)')
+    where = installed('-c', 'import tfgen; print(tfgen.__file__)')
     assert not pathlib.Path(where).is_relative_to(tiny.ROOT)
 
 
@@ -91,11 +96,11 @@ def test_a_run_from_training_to_export(installed, data_dir, tmp_path):
 
 def test_trained_models_and_the_page_travel_with_it(installed):
     code = 'import tfgen; print(tfgen.load("cvae_digits").step)'
-    assert installed('python', '-c', code).strip() == '4000'
+    assert installed('-c', code).strip() == '4000'
     code = """
 import pathlib, tfgen.server
 page = pathlib.Path(tfgen.server.__file__).parent / 'explorer'
 print(*sorted(f.name for f in page.iterdir()))"""
     page = tiny.ROOT / 'tfgen' / 'server' / 'explorer'
     expected = sorted(f.name for f in page.iterdir())
-    assert installed('python', '-c', code).split() == expected
+    assert installed('-c', code).split() == expected

@@ -80,8 +80,10 @@ def test_another_failure_is_not_left_out():
 @pytest.mark.parametrize(
     'closed',
     [
-        *(pytest.param(c, marks=pytest.mark.wide) for c in ('<&-', '2>&-')),
-        '>&-',
+        *(
+            pytest.param(c, marks=pytest.mark.wide)
+            for c in ('<&-', '2>&-', '>&-')
+        ),
         '<&- >&- 2>&-',
     ],
 )

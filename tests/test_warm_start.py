@@ -30,7 +30,7 @@ def _fresh(directory):
     return dataclasses.replace(config, seed=config.seed + 1).build()
 
 
-@pytest.fixture(scope='module', params=tiny.some(MODELS, ('cvae', 'dcgan')))
+@pytest.fixture(scope='module', params=tiny.some(MODELS, ('dcgan',)))
 def trained(request, uninterrupted):
     return uninterrupted(request.param, 'off')
 

@@ -284,16 +284,7 @@ FAMILIES = tuple({preset(m).model: m for m in reversed(MODELS)}.values())[::-1]
 
 # Models that differ in how they train, draw and compute: an update or several,
 # gradients or means, values at once or one by one.
-FEW = (
-    'cvae',
-    'diagonal_bilstm',
-    'wavenet',
-    'dcgan',
-    'unrolled',
-    'layerwise_ae',
-    'rbm',
-    'gmm',
-)
+FEW = ('cvae', 'diagonal_bilstm', 'dcgan', 'rbm', 'gmm')
 
 
 def some(cases, few=FEW) -> list:
