@@ -7,6 +7,7 @@ The import takes seconds, and most scripts of the tests less. TensorFlow starts
 no thread until a child uses it, so the fork is safe.
 """
 
+import gc
 import io
 import json
 import os
@@ -96,6 +97,9 @@ def _watch(request, streams, answer):
 
 def main() -> None:
     requests = socket.socket(fileno=int(sys.argv[1]))
+    # A child's collector would otherwise visit, and so copy, all of TensorFlow.
+    gc.collect()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks
     while True:
         length, files, _, _ = socket.recv_fds(requests, 8, 4)

@@ -68,6 +68,8 @@ class Data:
         size = self.spec.split_sizes['train']
         parts = batches_of(size, batch_size)
 
+        # AutoGraph would take a second, and nothing here needs it.
+        @tf.autograph.experimental.do_not_convert
         def element(index):
             """One replica's rows of one global batch."""
             number = index // local
@@ -120,6 +122,7 @@ class Data:
         """
         count = self.count(split, limit)
 
+        @tf.autograph.experimental.do_not_convert
         def element(indices):
             return self._batch(split, indices, RowNoise(indices))
 

@@ -24,7 +24,9 @@ class Accuracy(Metric):
     def compute(
         self, model: Classifying, examples: Data, settings: Settings
     ) -> Results:
-        logits = tf.function(model.class_logits, reduce_retracing=True)
+        logits = tf.function(
+            model.class_logits, autograph=False, reduce_retracing=True
+        )
         right = np.concatenate(
             [
                 logits(batch[examples.spec.key]).numpy().argmax(1)
@@ -69,7 +71,9 @@ class LinearSVM(Metric):
         # need it.
         from sklearn import preprocessing, svm
 
-        read = tf.function(model.discriminator_features, reduce_retracing=True)
+        read = tf.function(
+            model.discriminator_features, autograph=False, reduce_retracing=True
+        )
 
         def gathered(stream):
             """Features [N, F] and labels [N] of all batches."""

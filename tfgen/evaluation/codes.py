@@ -48,7 +48,7 @@ class ActiveUnits(Metric):
     def compute(
         self, model: LatentVariableModel, examples: Data, settings: Settings
     ) -> Results:
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def means(example, label, number):
             """Posterior means of a batch: [B, K]."""
             key = tf.stack([tf.constant(settings.seed, tf.int64), number])
@@ -98,7 +98,7 @@ class CodeClasses(Metric):
         # Imported here, because it takes seconds.
         from sklearn.neighbors import KNeighborsClassifier
 
-        code = tf.function(model.code, reduce_retracing=True)
+        code = tf.function(model.code, autograph=False, reduce_retracing=True)
         found = {'code': {}, 'value': {}}
         labels = {}
         for split in ('train', settings.split):

@@ -72,7 +72,7 @@ def lack_of_classes(examples: Data) -> str:
 def of_classifier(model: Classifier, name: str, facts: dict) -> Features:
     """The features of a classifier that tfgen has trained."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(autograph=False, reduce_retracing=True)
     def embed(images):
         features = model.features(images)
         return features, tf.nn.softmax(model.logits(features))

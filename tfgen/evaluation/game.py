@@ -24,7 +24,7 @@ class Game(Metric):
     def compute(
         self, model: GAN, examples: Data, settings: Settings
     ) -> Results:
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def terms(batch, key):
             rows = tf.shape(batch[examples.spec.key])[0]
             noise = BatchNoise(key, rows)

@@ -33,7 +33,9 @@ class LogLikelihood(Metric):
         self, model: LikelihoodModel, examples: Data, settings: Settings
     ) -> Results:
         key = examples.spec.key
-        log_prob = tf.function(model.log_prob, reduce_retracing=True)
+        log_prob = tf.function(
+            model.log_prob, autograph=False, reduce_retracing=True
+        )
         found = [
             -log_prob(batch[key], batch.get('label')).numpy()
             for batch in batches(examples, settings)
@@ -62,7 +64,7 @@ class Bounds(Metric):
     ) -> Results:
         key, found = examples.spec.key, {}
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def draw(example, label, seed, count):
             noise = BatchNoise(seed, tf.shape(example)[0])
             return model.log_weights(example, label, noise, count)

@@ -29,7 +29,7 @@ class Quadrants(Metric):
     def compute(
         self, model: InpaintingVAE, examples: Data, settings: Settings
     ) -> Results:
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def bound(image, known, seed):
             """Bounds for [B, H, W, C] with `known` visible quadrants: [B]."""
             spec, rows = examples.spec, tf.shape(image)[0]

@@ -32,7 +32,7 @@ class Reconstruction(Metric):
         key, found = examples.spec.key, []
         counted = examples.spec.dtype.is_integer
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(autograph=False, reduce_retracing=True)
         def errors(example, label):
             """The error of each example: [B, *spec.shape] -> [B]."""
             decoded = model.decode(model.code(example, label), label)

@@ -340,6 +340,7 @@ def draws(
     count = settings.num_generated or count
     sample = tf.function(
         lambda seeds, labels: model.sample(RowNoise(seeds), labels),
+        autograph=False,
         reduce_retracing=True,
     )
     classes = model.num_classes
