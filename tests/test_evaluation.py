@@ -194,7 +194,7 @@ def test_classes_of_codes_are_those_of_their_neighbours(made):
     code = model.code
     for own, share in (
         (lambda x, _=None: tf.reshape(x, [-1, 64]), None),
-        (lambda x, _=None: tf.zeros([len(x), 3]), 0.1),
+        (lambda x, _=None: tf.zeros([tf.shape(x)[0], 3]), 0.1),
     ):
         model.code = own
         found = _figures(model, examples, ['code_classes'])
