@@ -36,20 +36,24 @@ setup(
         'tfgen.pretrained': 'pretrained',
     },
     package_data={
+        'tfgen': ['py.typed'],
         'tfgen.results': ['*.json'],
         'tfgen.pretrained': ['*/*', '*/1/*', '*/1/*/*'],
         'tfgen.server': ['explorer/*'],
     },
     entry_points={
         'console_scripts': [
-            f'tfgen-{name} = tfgen.commands.{name}:run'
-            for name in ('train', 'evaluate', 'sample', 'export', 'serve')
+            'tfgen = tfgen.commands.main:run',
+            *(
+                f'tfgen-{name} = tfgen.commands.{name}:run'
+                for name in ('train', 'evaluate', 'sample', 'export', 'serve')
+            ),
         ]
     },
     python_requires='>=3.11',
     classifiers=[
         f'Programming Language :: Python :: {version}'
-        for version in ('3.11', '3.13')
+        for version in ('3.11', '3.12', '3.13')
     ],
     install_requires=[
         'tensorflow>=2.20',
@@ -71,6 +75,12 @@ setup(
         'server': ['starlette>=0.47', 'uvicorn>=0.34'],
         # Curves of two_lines.py and game.py, in scripts/experiments/.
         'figures': ['matplotlib>=3.8'],
+        # Makes and executes docs/notebooks/ from their sources.
+        'notebooks': [
+            'jupytext>=1.16',
+            'nbclient>=0.10',
+            'ipykernel>=6.29',
+        ],
         # What scripts/check_tpu.py compiles with; by no stable interface.
         'tpu-check': ['jax==0.10.2', 'libtpu==0.0.52'],
         'test': [

@@ -2,9 +2,10 @@
 
     python tests/forks.py SOCKET
 
-SOCKET is the number of an inherited socket; processes.py sends the requests.
-The import takes seconds, and most scripts of the tests less. TensorFlow starts
-no thread until a child uses it, so the fork is safe.
+SOCKET is the file descriptor of an inherited socket; processes.py sends the
+requests. The import takes seconds, longer than most scripts of the tests.
+TensorFlow starts its threads when it is first used. Only the children use it,
+so the fork is safe.
 """
 
 import gc
@@ -21,7 +22,7 @@ os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
 
 import raised
 
-# First, because it takes care of a machine without a home.
+# First, because it sets KERAS_HOME for a user without a home folder.
 from tfgen.commands import cli  # noqa: F401  # isort: skip
 import tensorflow_datasets  # noqa: F401
 
@@ -48,14 +49,14 @@ def _become(request, streams):
     os.chdir(request['cwd'])
     os.environ.clear()
     os.environ.update(request['env'])
-    # As in the foreground of a shell, wherever the tests run.
+    # The signals of a foreground job, even if the tests run in the background.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     status = 0
     try:
         exec(request['setup'], {})
-        # As the interpreter reads them, which follows from the locale.
+        # Decoded as the interpreter decodes arguments, by the locale.
         arguments = [os.fsdecode(a.encode('latin1')) for a in request['words']]
         if arguments[0] == '-c':
             sys.argv, sys.path[0] = ['-c', *arguments[2:]], ''
@@ -81,7 +82,7 @@ def _become(request, streams):
 
 
 def _watch(request, streams, answer):
-    """Starts the script; writes its number and, at its end, its status."""
+    """Starts the script; writes its process ID and then its exit status."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     child = os.fork()
     if child == 0:
@@ -100,7 +101,7 @@ def main() -> None:
     # A child's collector would otherwise visit, and so copy, all of TensorFlow.
     gc.collect()
     gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for forks
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # no zombies
     while True:
         length, files, _, _ = socket.recv_fds(requests, 8, 4)
         if not length:

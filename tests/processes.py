@@ -1,4 +1,4 @@
-"""Starts scripts, most of them as forks of a process with TensorFlow."""
+"""Starts scripts, most as forks of a process that has loaded TensorFlow."""
 
 import contextlib
 import fcntl
@@ -33,7 +33,8 @@ class Forks:
         code = f'import sys; sys.path[0] = {os.path.dirname(file)!r}\n{setup}\n'
         code += f'import runpy; runpy.run_path({file!r}, run_name="__main__")'
         with theirs:
-            # It ends with the socket, at the latest when this process ends.
+            # The new process ends when our end of the socket is closed, at the
+            # latest when this process ends.
             self.process = subprocess.Popen(
                 [python, '-c', code, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
@@ -130,7 +131,7 @@ class Fork:
         self.send_signal(9)
 
     def communicate(self, timeout=None):
-        """Returns the rest of its output and errors, once it has ended."""
+        """Waits for the end; returns the rest of stdout and of stderr."""
         found = {}
 
         def read(stream):
@@ -150,7 +151,7 @@ class Fork:
 
 
 def _pipe(ours):
-    """Returns a text stream, and the end to write to, which `ours` closes."""
+    """Returns a text stream and the pipe's other end, which `ours` closes."""
     reading, writing = os.pipe()
     ours.callback(os.close, writing)
     return open(reading, errors='surrogateescape'), writing
@@ -174,7 +175,7 @@ def _ready(stream, timeout):
 
 @functools.cache
 def forks() -> Forks:
-    """Returns the forks of most tests; their process starts at first use."""
+    """Returns the Forks that most tests share; starts it at first use."""
     return Forks()
 
 
@@ -186,7 +187,8 @@ def start(command, **options) -> Fork:
 def outcome(command, **options) -> subprocess.CompletedProcess:
     """Runs a command to its end; it may fail.
 
-    A script of this repository runs in a fork, everything else in a process.
+    A script of this repository, or Python code, runs in a fork. Any other
+    command runs in a new process.
     """
     command = list(map(str, command))
     forked = command[0] == sys.executable and (
@@ -213,7 +215,9 @@ def start_server(folder, *flags: str) -> tuple[Fork, int, list]:
     for line in process.stderr:
         said.append(line)
         if 'listening on' in line:
-            return process, int(line.rpartition(':')[2]), said
+            port = int(line.rpartition(':')[2])
+        if line == 'ready\n':
+            return process, port, said
     raise AssertionError(f'the server does not listen: {said}')
 
 

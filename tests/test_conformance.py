@@ -278,12 +278,6 @@ def test_a_model_is_made_of_a_spec_and_of_values_of_the_right_types(data_dir):
     assert listed.settings['filters'] == (4, 6)
 
 
-def test_fit_says_what_to_use_instead(data_dir):
-    built, batch = _built('cvae', data_dir)
-    with pytest.raises(UserError, match='use tfgen'):
-        built.fit(batch)
-
-
 @ALL
 def test_a_model_refuses_the_kinds_of_examples_it_does_not_take(model):
     own = tiny.preset(model)

@@ -208,6 +208,12 @@ def test_more_replicas_than_gpus_are_refused(monkeypatch):
         strategies.make('mirrored', 2)
 
 
+def test_devices_cannot_be_added_to_a_running_process():
+    tf.config.list_logical_devices()
+    with pytest.raises(UserError, match='needs 99 logical CPU devices'):
+        strategies.make('mirrored', 99)
+
+
 @pytest.mark.parametrize('chosen', [{}, {'TF_NUM_INTRAOP_THREADS': '3'}])
 def test_cores_are_halved_unless_the_user_has_chosen(chosen):
     code = (

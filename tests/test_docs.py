@@ -58,5 +58,15 @@ def test_the_python_of_a_document_runs(name, tmp_path, monkeypatch):
         exec(block, {})
 
 
+def test_the_page_about_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    namespace = {'__name__': 'page'}
+    for block in _blocks('docs/python.md'):
+        exec(block, namespace)
+    assert (tmp_path / 'interpolation.png').exists()
+    assert (tmp_path / 'exports' / 'mine' / '1').is_dir()
+    assert not (tmp_path / 'runs' / 'wrong').exists()
+
+
 def test_the_readme_fits_a_newcomer():
     assert len((tiny.ROOT / 'README.md').read_text().splitlines()) <= 160

@@ -67,7 +67,7 @@ def places(tmp_path_factory, data_dir):
     stored['spec']['split_sizes']['train'] += 1
     file.write_text(json.dumps(stored))
     for name, change in (
-        ('unknown', {'preset': 'cvae_old'}),
+        ('unknown', {'model': 'OldVAE'}),
         ('newer', {'fields': {'flow_layers': 3}}),
     ):
         shutil.copytree(paths['run'], paths[name])
@@ -143,12 +143,12 @@ def test_wrong_uses_leave_every_folder_as_it_was(outcomes):
 def test_the_same_from_a_fresh_process(tmp_path):
     script = str(tiny.script('train'))
     done = subprocess.run(
-        [sys.executable, script, '--preset=vae', f'--workdir={tmp_path}/x'],
+        [sys.executable, script, '--preset=vea', f'--workdir={tmp_path}/x'],
         capture_output=True,
         text=True,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: unknown preset 'vae'")
+    assert done.stderr.startswith("error: unknown preset 'vea'")
     assert done.stderr.count('\n') == 1
     assert not (tmp_path / 'x').exists()
 

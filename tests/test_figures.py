@@ -80,12 +80,8 @@ def test_a_table_says_how_long_the_run_was_and_not_the_preset(
     record['training'] |= {'steps': 1234, 'batch_size': 56}
     (tmp_path / 'gaussian_two_moons.json').write_text(json.dumps(record))
     monkeypatch.setattr(records, 'folder', lambda: tmp_path)
-    for lines, words in (
-        (records.table(), '1234 steps of  56'),
-        (records.markdown(), '1,234 x 56'),
-        (records.markdown(whole=True), '1,234 x 56'),
-    ):
-        assert sum(words in line for line in lines) == 1
+    for lines in (records.markdown(), records.markdown(whole=True)):
+        assert sum('1,234 x 56' in line for line in lines) == 1
 
 
 def test_a_deviation_over_seeds_is_that_of_a_sample():

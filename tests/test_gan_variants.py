@@ -144,6 +144,8 @@ def test_weights_are_clipped_after_each_update_and_only_the_discriminators():
 
 
 def test_spectral_norm_is_one_and_stays_so_while_weights_move():
+    # The iterations at the start need longer for some weights.
+    keras.utils.set_random_seed(0)
     model = GAN(
         IMAGES,
         spectral_norm=True,

@@ -188,7 +188,7 @@ def test_the_projector_has_codes_labels_and_pictures(served, tmp_path):
 
 
 def test_models_that_have_no_codes_are_told(served):
-    with pytest.raises(UserError, match='--given=test'):
+    with pytest.raises(UserError, match="given='test'"):
         latent_space.interpolation(served('rbm')[0], None, 0)
     with pytest.raises(UserError, match='cannot draw'):
         latent_space.plane(*served('dcgan'), 'pca')

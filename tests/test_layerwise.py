@@ -15,7 +15,11 @@ from tfgen.training.run import make_updates, train
 
 SPEC = ImageSpec(height=2, width=3)
 RUN = types.SimpleNamespace(
-    learning_rate=0.01, beta_1=0.9, schedule='constant', steps=100
+    learning_rate=0.01,
+    beta_1=0.9,
+    schedule='constant',
+    steps=100,
+    optimizer='adam',
 )
 SETTINGS = {'activation': 'sigmoid', 'layerwise_steps': 5}
 IMAGES = tf.constant(np.random.default_rng(1).random([7, 2, 3, 1]), tf.float32)

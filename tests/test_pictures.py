@@ -1,12 +1,14 @@
 """Grids of pictures and their content."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
 from PIL import Image
 
-from tfgen import plots, storage
+from tfgen import data, plots, storage
 from tfgen.data import ImageSpec, PaletteSpec
 from tfgen.errors import UserError
 from tfgen.export import signatures
@@ -259,3 +261,18 @@ def test_what_only_some_models_can_draw_is_refused(data_dir):
     model = TrainedModel(config, 0, None, functions=functions)
     with pytest.raises(UserError, match='latent_size 2 or more'):
         latent_space.manifold(model, latent_space.Codes(model), None)
+
+
+def test_a_set_in_the_order_of_its_classes_is_shown_with_all_of_them():
+    labels = np.repeat(np.arange(3), 20)
+    images = np.zeros([60, 8, 8], np.uint8)
+    images[:, 0, 0] = labels + 1
+    found = data.from_examples(((images, labels), (images, labels)))
+    model = types.SimpleNamespace(conditional=True)
+    batch = calls.real_examples(model, found, 6)
+    assert set(batch['label']) == {0, 1, 2}
+    # A set in any other order is shown from its beginning.
+    other = (images[::-7], labels[::-7])
+    mixed = data.from_examples(((images, labels), other))
+    batch = calls.real_examples(model, mixed, 6)
+    np.testing.assert_array_equal(batch['label'], labels[::-7][:6])

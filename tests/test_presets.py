@@ -60,7 +60,8 @@ def test_a_preset_survives_json(name):
     if 'image_size' in preset.hints():
         preset = presets.get(name, ['image_size=8,8'])
     fields = json.loads(json.dumps(dataclasses.asdict(preset)))
-    assert presets.restore(name, fields) == preset
+    model = presets.classes.name_of(preset.model)
+    assert presets.restore(model, fields) == preset
 
 
 def test_a_config_survives_its_file(tmp_path, data_dir):
@@ -102,7 +103,7 @@ def test_a_palette_is_for_a_pixelrnn():
 
 def test_bernoulli_needs_binary_images():
     preset = presets.get('cvae_digits', ['likelihood=bernoulli'])
-    with pytest.raises(UserError, match='binarization=dynamic'):
+    with pytest.raises(UserError, match="binarization='dynamic'"):
         preset.build(SPECS['digits'])
 
 

@@ -150,5 +150,5 @@ def test_chains_go_on_and_are_of_the_checkpoint():
 
 
 def test_images_of_many_levels_are_refused():
-    with pytest.raises(UserError, match='binarization=dynamic'):
+    with pytest.raises(UserError, match="binarization='dynamic'"):
         RBM(ImageSpec(height=2, width=2))

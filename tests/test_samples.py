@@ -129,8 +129,8 @@ def test_data_is_nearer_to_data_than_noisy_or_lost_data(digits, network):
 def test_too_few_images_have_no_neighbours(digits, network):
     model = _replay(digits, 'train', 50)
     for few, remedy in (
-        ({'limit': 5}, '--limit=10 or more'),
-        ({'num_generated': 3}, '--num_generated=10 or more'),
+        ({'limit': 5}, 'limit=10 or more'),
+        ({'num_generated': 3}, 'num_generated=10 or more'),
     ):
         with pytest.raises(UserError, match=remedy):
             settings = Settings(features=network[0], **few)
@@ -230,7 +230,7 @@ def test_features_are_asked_for_where_there_are_none(
     unlabelled = types.SimpleNamespace(spec=spec)
     with monkeypatch.context() as patch:
         patch.setattr(classifiers, '_config', lambda *_: (config, unlabelled))
-        with pytest.raises(UserError, match='--features=PATH'):
+        with pytest.raises(UserError, match='features=PATH'):
             classifiers.features(config, None)
 
 

@@ -375,7 +375,7 @@ def test_told_to_stop_it_ends_though_nobody_reads_what_it_says(tmp_path):
     process = processes.start(command, stderr=writing)
     try:
         said = b''
-        while b'listening on' not in said:
+        while b'ready' not in said:
             assert process.poll() is None
             said += os.read(reading, 8192)
         os.write(writing, b' ' * 8192)
@@ -385,6 +385,22 @@ def test_told_to_stop_it_ends_though_nobody_reads_what_it_says(tmp_path):
         process.kill()
         os.close(reading)
         os.close(writing)
+
+
+def test_a_folder_of_runs_points_to_export(tmp_path):
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine' / 'config.json').write_text('{}')
+    with _serving(tmp_path) as server:
+        assert any('tfgen export --workdir=' in line for line in server.said)
+
+
+def test_models_are_loaded_one_by_one_and_answer_at_once(folder):
+    shutil.copytree(folder / 'times', folder / 'second')
+    with _serving(folder) as server:
+        said = ''.join(server.said)
+        assert said.index('listening on') < said.index('loading 1 of 2')
+        assert 'loading 2 of 2: ' in said and said.endswith('ready\n')
+        assert server.predict('second', [4]) == [8]
 
 
 def test_without_its_libraries_it_says_what_to_install():
@@ -405,7 +421,7 @@ def test_it_needs_no_keras(folder):
         text=True,
     )
     try:
-        assert 'times version 1: AVAILABLE' in process.stderr.readline()
+        assert any('times version 1: AVAILABLE' in x for x in process.stderr)
     finally:
         process.kill()
 

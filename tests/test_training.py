@@ -302,11 +302,11 @@ def test_what_is_advised_can_help(precision, data_dir):
     )
     with pytest.raises(UserError, match='not finite after step 3') as error:
         run.require_finite_weights(model, 3, precision)
-    advised = '--precision=float32' in str(error.value)
+    advised = "precision='float32'" in str(error.value)
     assert advised == (precision != 'float32')
     with pytest.raises(UserError, match='is nan at step 4') as error:
         run.require_finite({'model/x': [1.0, np.nan]}, 3, precision)
-    assert ('--precision=float32' in str(error.value)) == advised
+    assert ("precision='float32'" in str(error.value)) == advised
 
 
 def test_a_workdir_holds_what_the_readme_says(uninterrupted):

@@ -15,7 +15,11 @@ from tfgen.models.gan import GAN
 from tfgen.noise import BatchNoise
 
 RUN = types.SimpleNamespace(
-    learning_rate=0.05, schedule='constant', beta_1=0.5, steps=10
+    learning_rate=0.05,
+    schedule='constant',
+    beta_1=0.5,
+    steps=10,
+    optimizer='adam',
 )
 STEPS, PLAYED, G = 3, 2, 0.7
 

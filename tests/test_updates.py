@@ -11,7 +11,11 @@ from tfgen.gradients import with_gradients
 from tfgen.models.contracts.updates import BatchUpdate, GradientUpdate
 
 RUN = types.SimpleNamespace(
-    learning_rate=0.1, schedule='constant', beta_1=0.9, steps=10
+    learning_rate=0.1,
+    schedule='constant',
+    beta_1=0.9,
+    steps=10,
+    optimizer='adam',
 )
 
 

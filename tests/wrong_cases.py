@@ -116,7 +116,7 @@ CASES = {
         [P, NEW, '--dataset=mnist', '--data_dir={file}'],
         '--data_dir',
     ),
-    'unknown preset': ('train', ['--preset=vae', NEW], "preset 'vae'"),
+    'unknown preset': ('train', ['--preset=vea', NEW], 'did you mean vae'),
     'unknown flag': ('train', [P, NEW, '--epochs=3'], 'epochs'),
     'stray argument': ('train', [P, NEW, 'steps=3'], "'steps=3'"),
     'unknown field': ('train', [P, NEW, '--set=depth=3'], "'depth'"),
@@ -516,10 +516,10 @@ CASES = {
         + ['--set=steps=99'],
         'its cosine schedule depends on them',
     ),
-    'run of an unknown preset': (
+    'run of an unknown model': (
         'evaluate',
         ['--workdir={unknown}'],
-        "unknown preset 'cvae_old'",
+        "names the model 'OldVAE'",
     ),
     'run of another version': (
         'evaluate',

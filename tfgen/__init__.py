@@ -1,14 +1,42 @@
 """tfgen: deep generative models for TensorFlow and Keras.
 
+    import tfgen
+
+    run = tfgen.train('cvae', images, labels, workdir='runs/mine')
+    run.sample(8, seed=0)
+    run = tfgen.load('runs/mine')
+
 In docstrings, "the notes" are those of Hung-yi Lee's machine learning lectures
 17 and 18; docs/lecture.md maps their formulas to the code.
 """
 
+import importlib
+
 __version__ = '0.1.0'
 
+# Loaded when they are used, because TensorFlow takes seconds to import.
+_FUNCTIONS = {'train': 'interface', 'load': 'interface'}
+_MODULES = ('data', 'evaluation', 'layers', 'models', 'noise', 'presets')
+__all__ = [
+    'data',
+    'evaluation',
+    'layers',
+    'load',
+    'models',
+    'noise',
+    'presets',
+    'train',
+]
 
-def load(source: str):
-    """Loads a trained model by name or path; see export.trained.load."""
-    from tfgen.export import trained
 
-    return trained.load(source)
+def __getattr__(name):
+    if name in _FUNCTIONS:
+        module = importlib.import_module(f'tfgen.{_FUNCTIONS[name]}')
+        return getattr(module, name)
+    if name in _MODULES:
+        return importlib.import_module(f'tfgen.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__():
+    return __all__

@@ -15,6 +15,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
+import keras
+
 from tfgen.errors import UserError
 
 _LARGEST_INT = 2**31  # limit of sizes in TensorFlow
@@ -29,6 +31,9 @@ class Limit:
     remedy: str
 
 
+# A Keras layer or optimizer, or its serialized form.
+Given = Annotated[Any, 'network']
+Network = Given | None
 Size = Annotated[int, Limit(lambda n: n >= 1, 'use 1 or more')]
 Count = Annotated[int, Limit(lambda n: n >= 0, 'use 0 or more')]
 Share = Annotated[float, Limit(lambda x: 0 <= x < 1, 'use 0 up to below 1')]
@@ -100,6 +105,9 @@ def fits(hint: Any, value: Any) -> bool:
             and (Ellipsis in members or len(value) == len(members))
             and all(map(fits, _members(plain, value), value))
         )
+    if plain is Any:
+        kinds = (keras.layers.Layer, keras.optimizers.Optimizer, dict)
+        return isinstance(value, kinds)
     if isinstance(value, bool):
         return plain is bool
     return isinstance(value, (int, float) if plain is float else plain)
@@ -115,6 +123,11 @@ def parse(name: str, text: str, hint: Any) -> Any:
     if type(None) in options and text.lower() == 'none':
         return None
     hint = next(h for h in options if h is not type(None))
+    if _plain(hint) is Any:
+        raise UserError(
+            f'--set {name}={text}: {name} is a Keras object, which cannot be '
+            'written here: pass it to tfgen.train in Python'
+        )
     try:
         value = _parse(hint, text)
     except (ValueError, KeyError):
@@ -143,7 +156,7 @@ def _word(hint):
         if Ellipsis in members:
             return f'{_word(members[0])},{_word(members[0])},... (any number)'
         return ','.join(map(_word, members))
-    return plain.__name__
+    return 'a Keras object' if plain is Any else plain.__name__
 
 
 def _parse(hint, text):

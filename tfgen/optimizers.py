@@ -1,7 +1,32 @@
-"""Adam, as the training loop uses it."""
+"""Optimizers: a faster Adam, and those of Keras."""
+
+import copy
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
+
+from tfgen.errors import UserError
+
+# Names of Keras's optimizers.
+_NAMES = (
+    'adadelta',
+    'adafactor',
+    'adagrad',
+    'adam',
+    'adamax',
+    'adamw',
+    'ftrl',
+    'lamb',
+    'lion',
+    'muon',
+    'nadam',
+    'rmsprop',
+    'sgd',
+)
 
 
 class Adam(keras.optimizers.Adam):
@@ -28,3 +53,62 @@ class Adam(keras.optimizers.Adam):
             epsilon=self.epsilon,
             grad=tf.convert_to_tensor(gradient),
         )
+
+
+def require(chosen: Any) -> None:
+    """Raises UserError for a name that is not a Keras optimizer."""
+    for one in _each(chosen):
+        if isinstance(one, str) and one.lower() not in _NAMES:
+            near = difflib.get_close_matches(one.lower(), _NAMES, 3, 0.0)
+            raise UserError(
+                f'unknown optimizer {one!r}: did you mean {", ".join(near)}?'
+            )
+
+
+def serialize(chosen: Any) -> Any:
+    """`chosen` with its instances as JSON values."""
+    if isinstance(chosen, keras.optimizers.Optimizer):
+        found = keras.optimizers.serialize(chosen)
+        del found['config']['name']
+        return json.loads(json.dumps(found))
+    if isinstance(chosen, Mapping) and 'class_name' not in chosen:
+        return {name: serialize(one) for name, one in chosen.items()}
+    return chosen
+
+
+def make(
+    chosen: Any,
+    update: str,
+    rate: float | keras.optimizers.schedules.LearningRateSchedule,
+    beta_1: float,
+) -> keras.optimizers.Optimizer:
+    """The optimizer of an update.
+
+    Args:
+      chosen: a name, such as 'adamw', which takes the run's learning rate and
+        schedule; an instance, which has its own; or update name -> one of
+        these, where Adam is the default.
+      update: the name of the update.
+      rate: the learning rate or schedule of the run.
+      beta_1: of the run; only Adam uses it.
+
+    Raises:
+      UserError: see `require`.
+    """
+    require(chosen)
+    chosen = serialize(chosen)
+    if isinstance(chosen, dict) and 'class_name' not in chosen:
+        chosen = chosen.get(update, 'adam')
+    if isinstance(chosen, dict):
+        # Keras empties the dicts that it reads.
+        return keras.optimizers.deserialize(copy.deepcopy(chosen))
+    if chosen.lower() == 'adam':
+        return Adam(rate, beta_1=beta_1)
+    return type(keras.optimizers.get(chosen))(learning_rate=rate)
+
+
+def _each(chosen):
+    """The optimizers of a choice for all updates, or for each."""
+    if isinstance(chosen, Mapping) and 'class_name' not in chosen:
+        return chosen.values()
+    return [chosen]

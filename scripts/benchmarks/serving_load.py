@@ -51,7 +51,9 @@ def _server(model_dir):
     try:
         for line in process.stderr:
             if 'listening on' in line:
-                yield int(line.rpartition(':')[2])
+                port = int(line.rpartition(':')[2])
+            if line == 'ready\n':
+                yield port
                 return
         raise RuntimeError(f'the server of {model_dir} did not start')
     finally:

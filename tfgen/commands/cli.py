@@ -16,7 +16,7 @@ if os.path.expanduser('~') == '~':
 from absl import app, flags
 from absl import logging as absl_logging
 
-from tfgen import lines, storage
+from tfgen import errors, lines, storage
 from tfgen.errors import UserError
 
 
@@ -34,6 +34,7 @@ def run(main, module: str = '__main__', arguments: bool = False) -> None:
     sys.modules['__main__'].__doc__ = sys.modules[module].__doc__
     for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
+    errors.name_flags()
     _open_streams()
     # Names that a terminal cannot show are escaped.
     for stream in (sys.stdout, sys.stderr):

@@ -1,6 +1,6 @@
 """Evaluates a trained model and writes metrics.json into its workdir.
 
-    tfgen-evaluate --workdir=runs/cvae_digits
+    tfgen evaluate --workdir=runs/cvae_digits
 
 In a clone, `python scripts/evaluate.py` is the same.
 """
@@ -98,7 +98,9 @@ def _evaluate_run(settings):
 
     run = trained.load_run(cli.workdir())
     config = run.config
-    examples = config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+    examples = config.load_data(
+        flags.FLAGS.data_dir, flags.FLAGS.dataset, run.folder
+    )
     if flags.FLAGS.record:
         recording.require_whole(
             run.folder,
@@ -152,7 +154,8 @@ def _measured(model, config, step, examples, settings):
             print(f'left out: {name}: {lack}', flush=True)
     trained = any(metric.needs_features for metric in chosen)
     if trained and not settings.features:
-        settings = dataclasses.replace(settings, features=_features(config))
+        own = _features(config, examples)
+        settings = dataclasses.replace(settings, features=own)
     figures = evaluation.evaluate(model, examples, settings, metrics)
     size = examples.spec.split_sizes[settings.split]
     count = min(size, settings.limit or size)
@@ -179,7 +182,7 @@ def _measured(model, config, step, examples, settings):
     }
 
 
-def _features(config):
+def _features(config, examples):
     """Returns the classifier whose features compare images."""
     from tfgen.evaluation import classifiers
 
@@ -188,6 +191,7 @@ def _features(config):
         cli.cache(),
         flags.FLAGS.data_dir,
         flags.FLAGS.dataset,
+        examples,
     )
 
 

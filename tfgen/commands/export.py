@@ -1,6 +1,6 @@
 """Exports a trained model as a SavedModel for TensorFlow Serving.
 
-    tfgen-export --workdir=runs/cvae_digits --model_dir=exports/cvae_digits
+    tfgen export --workdir=runs/cvae_digits --model_dir=exports/cvae_digits
 
 In a clone, `python scripts/export.py` is the same.
 """
@@ -20,7 +20,9 @@ def main() -> None:
 
     model_dir = cli.path(cli.required('model_dir'))
     run = trained.load_run(cli.workdir())
-    examples = run.config.load_data(flags.FLAGS.data_dir, flags.FLAGS.dataset)
+    examples = run.config.load_data(
+        flags.FLAGS.data_dir, flags.FLAGS.dataset, run.folder
+    )
     version = saved_model.export(
         run.model(), run.config, run.step, examples, model_dir
     )

@@ -1,6 +1,6 @@
 """Serves exported models over TensorFlow Serving's REST API.
 
-    tfgen-serve --model_dir=exports
+    tfgen serve --model_dir=exports
 
 In a clone, `python scripts/serve.py` is the same. --model_dir contains models,
 or is one model. Versions that are exported into it later are served as well.
@@ -68,15 +68,6 @@ def main() -> None:
     labels = _labels()
     models = Models(folder, labels, threads, given.max_batch_rows)
     listener = _bound(given.host, given.port)
-    for line in models.refresh():
-        _say(line)
-    for name, given_labels in labels.items():
-        for label, number in given_labels.items():
-            model = models.get(name)
-            if not (model and model.version(number)):
-                _say(f'label {label}: {name} has no version {number} yet')
-    if not models.names():
-        _say(f'{folder} holds no exported model yet')
     limits = server.RequestLimits(
         given.max_body_mb * 2**20,
         given.max_rows,
@@ -84,7 +75,14 @@ def main() -> None:
         given.timeout_seconds,
     )
     hosts = _hosts(listener.getsockname()[0])
-    app = server.app(models, limits, given.poll_seconds, _say, hosts)
+    app = server.app(
+        models,
+        limits,
+        given.poll_seconds,
+        _say,
+        hosts,
+        lambda: _report(models, folder, labels),
+    )
     config = uvicorn.Config(
         app,
         given.host,
@@ -105,6 +103,24 @@ def main() -> None:
     # Abandoned computations would delay a normal exit, and no signal would
     # stop them.
     os._exit(0)
+
+
+def _report(models, folder, labels):
+    """Says what is not there, and that the server is ready."""
+    for name, given in labels.items():
+        for label, number in given.items():
+            model = models.get(name)
+            if not (model and model.version(number)):
+                _say(f'label {label}: {name} has no version {number} yet')
+    if not models.names():
+        _say(f'{folder} holds no exported model yet')
+        for run in (folder, *sorted(folder.iterdir())):
+            if (run / 'config.json').exists():
+                _say(
+                    f'{run} is a run: export it with tfgen export '
+                    f'--workdir={run} --model_dir=exports/{run.name}'
+                )
+    _say('ready')
 
 
 def _hosts(address):

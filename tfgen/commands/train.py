@@ -1,6 +1,6 @@
 """Trains a preset, or resumes a run that was stopped.
 
-    tfgen-train --preset=cvae_digits --workdir=runs/cvae_digits
+    tfgen train --preset=cvae_digits --workdir=runs/cvae_digits
 
 In a clone, `python scripts/train.py` is the same.
 """
@@ -56,7 +56,6 @@ flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 
 
 def main() -> None:
-    from tfgen import presets
     from tfgen.evaluation import records
     from tfgen.training import profiling, stopping, strategies, workdir
     from tfgen.training.run import train
@@ -69,23 +68,15 @@ def main() -> None:
         settings.append(f'dataset={flags.FLAGS.dataset}')
     workdir.require_precision(flags.FLAGS.precision)
     profile_steps = profiling.parse(flags.FLAGS.profile_steps)
-    name = cli.required('preset')
     directory = cli.workdir()
-    preset = presets.get(name, settings)
+    name, preset = _preset(directory, settings)
     # First, because it configures TensorFlow's devices.
     strategy = strategies.make(
         flags.FLAGS.strategy,
         flags.FLAGS.replicas,
         preset.halve_cores and flags.FLAGS.jit != 'on',
     )
-    config, examples = workdir.Config.of(
-        name,
-        preset,
-        flags.FLAGS.seed,
-        flags.FLAGS.precision,
-        flags.FLAGS.data_dir,
-        flags.FLAGS.init_from,
-    )
+    config, examples = _config(directory, name, preset, settings)
     workdir.check(directory, config)
     for line in examples.describe():
         print(line, flush=True)
@@ -101,6 +92,42 @@ def main() -> None:
             measure,
             profile_steps,
         )
+
+
+def _preset(directory, settings):
+    """The name and the preset of a new run, or of the one in `directory`."""
+    from tfgen import presets
+    from tfgen.presets.settings import changed
+    from tfgen.training import workdir
+
+    name = flags.FLAGS.preset
+    if name or not (directory / 'config.json').exists():
+        name = cli.required('preset')
+        return name, presets.get(name, settings)
+    config = workdir.read_config(directory)
+    texts = presets.parse(settings)
+    return config.name, changed(config.preset, texts, config.name)
+
+
+def _config(directory, name, preset, settings):
+    """The Config of the run, and its data."""
+    from tfgen import presets
+    from tfgen.training import workdir
+
+    chosen = presets.parse(settings)
+    if not flags.FLAGS.preset:  # every field is that of the run
+        chosen = preset.hints()
+    kept = None if flags.FLAGS.dataset else workdir.kept_data(directory)
+    return workdir.Config.of(
+        name,
+        preset,
+        flags.FLAGS.seed,
+        flags.FLAGS.precision,
+        flags.FLAGS.data_dir,
+        flags.FLAGS.init_from,
+        data=kept,
+        chosen=chosen,
+    )
 
 
 def _measure(config, examples, strategy):

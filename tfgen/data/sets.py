@@ -8,8 +8,10 @@ labels has no 'label'.
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+import tensorflow as tf
 
 from tfgen import arguments, storage
 from tfgen.arguments import Size
@@ -69,6 +71,11 @@ def load(
             f'{_MOST_PIXELS:,} pixels: set a smaller one'
         )
     source = readers.open_images(name, data_dir, image_size)
+    return _images(name, source, binarization)
+
+
+def _images(name, source, binarization):
+    """The Data of a source of images."""
     _require_meaning(name, binarization, source)
     height, width, channels = source.shape
     fields = {
@@ -118,6 +125,11 @@ def load_partly_labelled(
     """
     arguments.check_for(load_partly_labelled, num_labels=num_labels)
     whole = load(name, data_dir, binarization, image_size)
+    return _partly_labelled(name, whole, num_labels)
+
+
+def _partly_labelled(name, whole, num_labels):
+    """The Data of images of which `num_labels` have a label."""
     classes = whole.spec.num_classes
     if classes < 2 or num_labels % classes:
         raise UserError(
@@ -152,9 +164,14 @@ def load_audio(
     """
     arguments.check_for(load_audio, audio_length=audio_length)
     source = open_audio(name, data_dir, audio_length)
+    return _sounds(name, source, source.sample_rate)
+
+
+def _sounds(name, source, sample_rate):
+    """The Data of a source of sounds."""
     spec = SoundSpec(
-        length=audio_length,
-        sample_rate=source.sample_rate,
+        length=source.shape[0],
+        sample_rate=sample_rate,
         **_common(name, source),
     )
     return Data(spec, source)
@@ -206,66 +223,86 @@ def load_text(
     arguments.check_for(load_text, text_length=text_length)
     prefix, _, path = name.partition(':')
     if name == 'numerals':
-        source, alphabet = open_numerals(text_length)
-    elif prefix in _TEXTS and path:
+        source = open_numerals(text_length)
+    elif prefix in TEXTS and path:
         place = storage.local(path, tensorflow=False)
-        source, alphabet = _TEXTS[prefix](place, text_length)
+        source = TEXTS[prefix](place, text_length)
     else:
         raise UserError(
             f'data set {name!r} is no text: name a text file with text:PATH, '
             'or lines:PATH, or use numerals'
         )
+    return _symbols(name, source)
+
+
+def _symbols(name, source):
+    """The Data of a source of symbols."""
     spec = SymbolSpec(
-        length=text_length, alphabet=alphabet, **_common(name, source)
+        length=source.shape[0],
+        alphabet=source.alphabet,
+        **_common(name, source),
     )
     return Data(spec, source)
 
 
-_TEXTS = {'text': open_text, 'lines': open_lines}
-_LOADERS: dict[type[Spec], Callable[..., Data]] = {
-    ImageSpec: load,
-    PaletteSpec: load,
-    PartlyLabelledSpec: load_partly_labelled,
-    SoundSpec: load_audio,
-    PointSpec: load_points,
-    SymbolSpec: load_text,
-}
+# Prefixes of the names of text files.
+TEXTS = {'text': open_text, 'lines': open_lines}
 
 
-def arguments_of(kinds: Sequence[type[Spec]]) -> dict[str, tuple[Any, Any]]:
-    """Settings of data sets of these kinds: name -> (type, default)."""
-    return {
-        name: argument
-        for kind in kinds
-        for name, argument in arguments.of(_LOADERS[kind]).items()
-        if name != 'data_dir'
-    }
+# The name of data that were given in Python.
+NAMELESS = 'arrays'
 
 
-def load_any(
+def of_source(
     name: str,
-    kinds: Sequence[type[Spec]],
-    data_dir: str | None,
-    **settings: Any,
+    source: readers.Source,
+    kind: type[Spec],
+    binarization: Binarization = 'none',
+    num_labels: int | None = None,
+    sample_rate: Size = 8000,
 ) -> Data:
-    """Opens a data set for a model of examples of `kinds`.
+    """The Data of a source that was not opened by name.
 
-    The name of a toy distribution or of a text is opened as such, even if the
-    model takes other kinds; the model then refuses it. Any other name is opened
-    as the first of `kinds`.
+    Args:
+      name: for messages.
+      source: examples by index.
+      kind: the class of their spec.
+      binarization: of images; see `load`.
+      num_labels: number of images whose label training sees; None for all.
+      sample_rate: samples per second of sounds.
+
+    Raises:
+      UserError: a setting is impossible for these examples.
     """
-    if not name:
-        raise UserError("data set '' has no name: use --dataset=NAME")
-    loader, prefix = _LOADERS[kinds[0]], name.partition(':')[0]
-    if '://' in name and prefix not in (*readers.PATHS, *_TEXTS):
-        storage.local(name)  # raises UserError for an address
-    if name in points.TOY_DISTRIBUTIONS:
-        loader = load_points
-    elif name == 'numerals' or prefix in _TEXTS:
-        loader = load_text
-    own = arguments.of(loader)
-    named = {k: v for k, v in settings.items() if k in own}
-    return loader(name, data_dir, **named)
+    arguments.check_for(
+        of_source, binarization=binarization, sample_rate=sample_rate
+    )
+    if issubclass(kind, ImageSpec):
+        whole = _images(name, source, binarization)
+        if num_labels is None:
+            return whole
+        return _partly_labelled(name, whole, num_labels)
+    if kind is SoundSpec:
+        return _sounds(name, source, sample_rate)
+    if kind is SymbolSpec:
+        return _symbols(name, source)
+    return _points(name, source)
+
+
+def _points(name, source):
+    """The Data of a source of points; pictures show all of them."""
+    sample = source.gather('train', _first_rows(source))[0]
+    extent = 1.1 * float(np.abs(sample).max())
+    spec = PointSpec(
+        size=source.shape[0], extent=extent or 1.0, **_common(name, source)
+    )
+    return Data(spec, source)
+
+
+def _first_rows(source):
+    """Indices of at most 10,000 training examples."""
+    count = min(10_000, len(source.splits['train']))
+    return tf.range(count, dtype=tf.int64)
 
 
 def _common(name, source) -> dict[str, Any]:
@@ -282,6 +319,6 @@ def _common(name, source) -> dict[str, Any]:
 def absolute(name: str) -> str | None:
     """A data set's name with an absolute path; None for a name without path."""
     prefix, _, path = name.partition(':')
-    if prefix not in (*readers.PATHS, *_TEXTS):
+    if not path or prefix not in (*readers.PATHS, *TEXTS):
         return None
     return f'{prefix}:{os.path.abspath(storage.local(path, tensorflow=False))}'

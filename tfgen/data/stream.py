@@ -6,6 +6,8 @@ the pipeline has no state to save, a run can resume at any step at no cost, and
 the order does not depend on the number of replicas.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -129,6 +131,12 @@ class Data:
         indices = tf.data.Dataset.range(count).batch(batch_size)
         return indices.map(element).prefetch(2)
 
+    def at(self, split: str, rows: Sequence[int]) -> dict[str, tf.Tensor]:
+        """A batch of the examples at `rows`, as `evaluation` gives them."""
+        self.count(split)
+        indices = tf.constant(list(rows), tf.int64)
+        return self._batch(split, indices, RowNoise(indices))
+
     def count(self, split: str, limit: int | None = None) -> int:
         """Number of examples in `evaluation`.
 
@@ -152,6 +160,13 @@ class Data:
         classes = self.spec.num_classes
         sizes = self.source.splits['train'].class_sizes(classes)
         return sum(map(bool, sizes)) if classes and sizes else classes
+
+    @property
+    def failure(self) -> UserError | None:
+        """The UserError that ended a read of a random-access source."""
+        parts = self.source.splits.values()
+        found = (getattr(part, 'failure', None) for part in parts)
+        return next(filter(None, found), None)
 
     def describe(self) -> list[str]:
         """Describes the data set in one line, followed by the reader's notes.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from tfgen import arguments
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.evaluation.base import Metric, Results, Settings
+from tfgen.evaluation.base import Evaluation, Metric, Settings
 from tfgen.models.contracts.model import Model
 
 METRICS: dict[str, Metric] = {
@@ -101,7 +101,7 @@ def evaluate(
     examples: Data,
     settings: Settings | None = None,
     metrics: Sequence[str] | None = None,
-) -> Results:
+) -> Evaluation:
     """The results of a model on one split, by name.
 
     Args:
@@ -112,7 +112,7 @@ def evaluate(
     Raises:
       UserError: see `chosen`; a metric needs features and has none.
     """
-    settings, found = settings or Settings(), {}
+    settings, found = settings or Settings(), Evaluation()
     taken = chosen(model, examples, metrics, settings)
     for metric in taken:
         if metric.needs_features and settings.features is None:

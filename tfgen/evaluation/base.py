@@ -43,7 +43,7 @@ class Settings:
     features: Features | None = dataclasses.field(default=None, repr=False)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, repr=False)
 class Result:
     """The number that a metric gives.
 
@@ -68,6 +68,9 @@ class Result:
         )
         return f'{self.value:.4f}{error} {self.unit}{rates}'.rstrip()
 
+    def __repr__(self) -> str:
+        return f'<{self}>'
+
     def as_dict(self) -> dict:
         """Its form in metrics.json."""
         unit = {'unit': self.unit} if self.unit else {}
@@ -81,6 +84,16 @@ class Result:
 
 
 Results = dict[str, Result]
+
+
+class Evaluation(Results):
+    """Results by name, in the order in which they were computed."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return '\n'.join(
+            f'{name:{width}}  {result}' for name, result in self.items()
+        )
 
 
 class Metric(abc.ABC):

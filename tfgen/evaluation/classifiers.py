@@ -7,6 +7,7 @@ import os
 import pathlib
 
 from tfgen import evaluation, presets, storage
+from tfgen.data import NAMELESS, Data
 from tfgen.data.readers import stacked
 from tfgen.errors import UserError
 from tfgen.evaluation.features import (
@@ -38,6 +39,7 @@ def features(
     cache: pathlib.Path | None = None,
     data_dir: str | None = None,
     dataset: str | None = None,
+    examples: Data | None = None,
 ) -> Features:
     """The features of a classifier of the data set of `config`.
 
@@ -50,12 +52,13 @@ def features(
       config: of the run whose samples are compared.
       cache: folder; None for `default_cache`.
       data_dir, dataset: where the data are now; see Config.load_data.
+      examples: the data themselves, if they were given in Python.
 
     Raises:
       UserError: the data set has fewer than two classes; the folder cannot be
         written.
     """
-    config, examples = _config(config, data_dir, dataset)
+    config, examples = _config(config, data_dir, dataset, examples)
     lack = lack_of_classes(examples)
     if lack:
         raise UserError(lack)
@@ -67,7 +70,10 @@ def features(
         model, _ = config.restore(folder)
     else:
         storage.require_writable(cache, '--cache_dir')
-        print(f'training {config.name} on {config.spec.name} in {folder}')
+        print(
+            f'training {config.name} on {config.spec.name}, once; it is kept '
+            f'in {folder}'
+        )
         model = train(config, examples, folder)
         figure = evaluation.evaluate(model, examples)['accuracy']
         storage.write_json(metrics, figure.as_dict())
@@ -77,10 +83,12 @@ def features(
     return of_classifier(model, name, facts)
 
 
-def _config(config, data_dir, dataset=None):
+def _config(config, data_dir, dataset=None, examples=None):
     """The Config of the classifier's run, and its data."""
     preset = config.preset
     name = dataset or config.data_path or preset.dataset
+    prefix = preset.dataset.partition(':')[0]
+    given = examples if prefix == NAMELESS else None
     changes = {'dataset': name.removeprefix(stacked.PREFIX)}
     changes['image_size'] = preset.image_size
     changes['binarization'] = preset.binarization
@@ -88,7 +96,9 @@ def _config(config, data_dir, dataset=None):
     small |= changes['dataset'] == 'digits'
     kind = _PRESETS[0 if small else 1]
     preset = dataclasses.replace(presets.PRESETS[kind], **changes)
-    return Config.of(kind, preset, data_dir=data_dir or config.data_dir)
+    return Config.of(
+        kind, preset, data_dir=data_dir or config.data_dir, data=given
+    )
 
 
 def _digest(config):
@@ -97,9 +107,11 @@ def _digest(config):
     It does not depend on where the data are stored.
     """
     content = config.as_dict()
-    for name in ('data_dir', 'data_path', 'versions', 'init_from'):
+    # The preset implies its model and its optimizer.
+    for name in ('data_dir', 'data_path', 'versions', 'init_from', 'model'):
         del content[name]
     del content['fields']['dataset'], content['spec']['name']
+    del content['fields']['optimizer']
     content['version'] = _VERSION
     text = json.dumps(content, sort_keys=True).encode()
     return hashlib.blake2b(text, digest_size=6).hexdigest()

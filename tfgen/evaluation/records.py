@@ -27,6 +27,24 @@ _HEADLINES = (
 # The figures that longer tables show as well.
 _MORE = ('precision', 'recall', 'density', 'reverse_kl')
 _COUNTS = ('modes', 'active_units')
+# One of these stands for a whole record.
+_MAIN = (
+    'accuracy',
+    'frechet_distance',
+    'modes',
+    'given_3',
+    'well_formed',
+    'midpoint_error',
+)
+# Names of figures in few letters.
+_SHORT = {
+    'negative_log_likelihood': 'NLL',
+    'importance_bound': 'bound',
+    'squared_error': 'error',
+    'label_agreement': 'agreement',
+    'midpoint_error': 'midpoint',
+    'end_error': 'end',
+}
 _WORDS = {
     'negative_log_likelihood': 'exact -log p(x)',
     'frechet_distance': 'Frechet',
@@ -55,17 +73,34 @@ def read() -> dict[str, dict]:
 
 
 def table() -> list[str]:
-    """A line for every preset: data, size, length, figure."""
+    """The presets by family, in lines of at most 80 letters."""
     found = read()
-    return [
-        f'{name:26}{preset.model.__name__:18}{preset.dataset:25} '
-        f'{getattr(preset, "binarization", "none"):10}'
-        f'{"given label" if preset.conditional else "":12}'
-        f'{steps:6} steps of {batch_size:3}   '
-        f'{_reached(found.get(name))}{_origin(found.get(name))}'
-        for name, preset in presets.PRESETS.items()
-        for steps, batch_size in [_length(preset, found.get(name))]
-    ]
+    lines = ['  preset                    data            weights  reached']
+    lines += ['', 'Generic: the sizes follow from your data']
+    for name, generic in presets.GENERIC.items():
+        lines.append(f'  {name:26}{generic.preset.model.__name__}')
+    for title, names in presets.FAMILIES.items():
+        lines += ['', title]
+        for name in names:
+            preset, record = presets.PRESETS[name], found.get(name)
+            data = _cut(preset.dataset.rpartition(':')[2], 16)
+            size = _count(record['num_parameters']) if record else ''
+            reached = _reached(record) if record else 'not run'
+            lines.append(f'  {name:26}{data:16}{size:>7}  {reached}')
+    return lines
+
+
+def _cut(text, length):
+    """`text`, shortened to less than `length` letters."""
+    return text if len(text) < length else f'{text[: length - 2]}.'
+
+
+def _count(number):
+    """'140', '37.9K', '2.8M'."""
+    for unit, size in (('M', 1e6), ('K', 1e3)):
+        if number >= size:
+            return f'{number / size:.1f}{unit}'
+    return str(number)
 
 
 def markdown(whole: bool = False) -> list[str]:
@@ -175,10 +210,11 @@ def _word(figure):
 
 
 def _reached(record):
-    """Size and last figure of a record."""
-    if not record:
-        return 'not run'
-    return f'{record["num_parameters"]:,} parameters, {figures(record)[-1]}'
+    """The main figure of a record, in few letters."""
+    found = record['figures']
+    name = next((n for n in _MAIN if n in found), [*found][-1])
+    word = _SHORT.get(name, _word(name))
+    return f'{word} {_number(record["figures"][name])}'
 
 
 def _length(preset, record):

@@ -137,7 +137,7 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     if not found:
         raise UserError(
             f'{str(model_dir)!r} holds no exported model: pass the '
-            '--model_dir of scripts/export.py'
+            '--model_dir of tfgen export'
         )
     try:
         loaded = tf.saved_model.load(str(found[0]))

@@ -6,6 +6,7 @@ import tensorflow as tf
 from tfgen import replicas
 
 
+@keras.saving.register_keras_serializable('tfgen')
 class BatchNorm(keras.layers.Layer):
     """Batch normalisation over the GLOBAL batch (Ioffe and Szegedy 2015).
 
@@ -20,10 +21,14 @@ class BatchNorm(keras.layers.Layer):
       epsilon: added to the variance.
     """
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3):
-        super().__init__(dtype='float32')
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-3, **options):
+        super().__init__(**({'dtype': 'float32'} | options))
         self.momentum = momentum
         self.epsilon = epsilon
+
+    def get_config(self) -> dict:
+        own = {'momentum': self.momentum, 'epsilon': self.epsilon}
+        return super().get_config() | own
 
     def build(self, input_shape):
         def weight(name, initializer, trainable):

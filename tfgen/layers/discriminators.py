@@ -5,11 +5,13 @@ whose score is minus the error of an auto-encoder. All feature networks and
 heads can be combined.
 """
 
+import math
 from collections.abc import Sequence
 
 import keras
 import tensorflow as tf
 
+from tfgen.layers import own
 from tfgen.layers.networks import (
     Kind,
     Regularization,
@@ -112,6 +114,52 @@ class Discriminator(keras.layers.Layer):
         """
         features = self.features(x, extra, noise=noise)
         return self.head(features, one_hot, x)
+
+
+class OwnDiscriminator(keras.layers.Layer):
+    """A network of the user's as a discriminator: example -> score.
+
+    Args:
+      network: [B, ..., C + extra + classes] -> [B, 1]; see own.build.
+      shape: of an example, [..., C].
+      extra: numbers that are judged beside it.
+      num_classes: 0 without labels.
+    """
+
+    def __init__(self, network, shape, extra, num_classes):
+        super().__init__(dtype='float32')
+        *sides, channels = shape
+        seen = [*sides, channels + extra + num_classes]
+        words = 'examples -> scores'
+        self.network = own.build(network, 'discriminator', seen, [1], words)
+        self._labels = num_classes
+        self.built = True
+
+    def features(
+        self,
+        x: tf.Tensor,
+        extra: tf.Tensor | None = None,
+        noise: Noise | None = None,
+    ) -> tf.Tensor:
+        """The last hidden layer of a Sequential, else the scores: [B, F]."""
+        seen = own.with_maps(x, [extra])
+        network = self.network.network
+        if not isinstance(network, keras.Sequential) or self._labels:
+            return self.network(seen)
+        for layer in network.layers[:-1]:
+            seen = layer(seen)
+        return tf.reshape(seen, [-1, math.prod(seen.shape[1:])])
+
+    def call(
+        self,
+        x: tf.Tensor,
+        extra: tf.Tensor | None = None,
+        one_hot: tf.Tensor | None = None,
+        noise: Noise | None = None,
+    ) -> tf.Tensor:
+        """Scores examples: [B, ...] -> float32 [B]; see Discriminator."""
+        with own.mode(noise):
+            return self.network(own.with_maps(x, [extra, one_hot]))[:, 0]
 
 
 def discriminator(

@@ -10,10 +10,10 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Count, NotNegative, Size
+from tfgen.arguments import Count, Network, NotNegative, Size
 from tfgen.data.specs import ImageSpec
 from tfgen.errors import UserError
-from tfgen.layers import coders
+from tfgen.layers import coders, own
 from tfgen.models import layerwise
 from tfgen.models.contracts.latent import LatentModel
 from tfgen.models.contracts.updates import (
@@ -23,6 +23,9 @@ from tfgen.models.contracts.updates import (
     Update,
 )
 from tfgen.noise import Noise
+
+_CODED = 'examples -> codes'
+_DECODED = 'codes -> examples before the sigmoid'
 
 
 class AutoEncoder(LatentModel):
@@ -48,6 +51,9 @@ class AutoEncoder(LatentModel):
       layerwise_steps: steps in which each layer and its mirror are trained as
         a Boltzmann machine, before the whole network is trained; 0 for none.
         Only for dense sigmoid layers; see layerwise.py.
+      encoder: your own network, [B, *spec.shape] -> code [B, K].
+      decoder: your own network, [B, K] -> [B, *spec.shape], before the sigmoid
+        of output='sigmoid'.
     """
 
     spec_types = (ImageSpec,)
@@ -64,16 +70,26 @@ class AutoEncoder(LatentModel):
         input_noise: NotNegative = 0.0,
         code_noise: NotNegative = 0.0,
         layerwise_steps: Count = 0,
+        encoder: Network = None,
+        decoder: Network = None,
     ):
         super().__init__(spec)
         self.latent_size = latent_size
         self.squashed, self.error = output == 'sigmoid', error
         self.input_noise, self.code_noise = input_noise, code_noise
-        self.encoder = coders.encoder(
-            network, spec.shape, units or (), latent_size, activation
+        self.encoder = (
+            own.build(encoder, 'encoder', spec.shape, [latent_size], _CODED)
+            if encoder
+            else coders.encoder(
+                network, spec.shape, units or (), latent_size, activation
+            )
         )
-        self.decoder = coders.decoder(
-            network, latent_size, units or (), spec.shape, activation
+        self.decoder = (
+            own.build(decoder, 'decoder', [latent_size], spec.shape, _DECODED)
+            if decoder
+            else coders.decoder(
+                network, latent_size, units or (), spec.shape, activation
+            )
         )
 
     @classmethod

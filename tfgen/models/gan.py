@@ -11,10 +11,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfgen.arguments import Count, Positive, Share, Size
+from tfgen.arguments import Count, Given, Network, Positive, Share, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
-from tfgen.layers import discriminators, networks, normalised
+from tfgen.layers import discriminators, networks, normalised, own
 from tfgen.losses import adversarial
 from tfgen.losses.penalties import PENALTIES, Game
 from tfgen.models import priors
@@ -29,6 +29,28 @@ from tfgen.models.contracts.updates import (
     Update,
 )
 from tfgen.noise import Noise
+
+_MADE = 'z -> examples, images before the sigmoid'
+# Settings of d's layers, and the values at which they do nothing.
+_OF_LAYERS = {'spectral_norm': False, 'dropout': 0.0}
+
+
+def _check_own(settings):
+    """Refuses settings that own networks do not have."""
+    if isinstance(settings['discriminator'], str):
+        return
+    for name, value in _OF_LAYERS.items():
+        if settings[name] != value:
+            raise UserError(
+                f'{name}={settings[name]} acts on layers of tfgen, and the '
+                'discriminator is your own: build it into your network, and '
+                f'use --set {name}={value}'
+            )
+    if settings['penalty'] in ('weight_clipping', 'pulling_away'):
+        raise UserError(
+            f'penalty={settings["penalty"]} acts on layers of tfgen, and the '
+            'discriminator is your own: use --set penalty=gradient_penalty'
+        )
 
 
 class GAN(LatentVariableModel):
@@ -46,7 +68,10 @@ class GAN(LatentVariableModel):
         up-samples once after each.
       discriminator_units: the same for d; a dcgan down-samples before each.
       discriminator: 'score', a number; or 'energy', minus the error of an
-        auto-encoder (EBGAN), whose code is the last of discriminator_units.
+        auto-encoder (EBGAN), whose code is the last of discriminator_units. Or
+        your own network, [B, *spec.shape] -> scores [B, 1]. It gets images in
+        [-1, 1]; the label, and all else that d judges, is appended to each
+        pixel, or to a point.
       self_modulation: whether z and all other inputs of G scale and shift each
         hidden layer of a dcgan's G. Without it, a G of more than two
         up-samplings may ignore z; all samples are then equal.
@@ -67,6 +92,8 @@ class GAN(LatentVariableModel):
       dropout: rate after each hidden layer of d.
       conditional: see Model. The label is concatenated to z, and enters d as
         v_y . f(x).
+      generator: your own network, [B, K] -> [B, *spec.shape]; a sigmoid follows
+        for images. The label and all other inputs of G are appended to z.
     """
 
     spec_types: ClassVar[tuple[type[Spec], ...]] = (ImageSpec, PointSpec)
@@ -79,7 +106,7 @@ class GAN(LatentVariableModel):
         network: Literal['dcgan', 'mlp'] = 'dcgan',
         generator_units: tuple[Size, ...] = (128, 64),
         discriminator_units: tuple[Size, ...] = (64, 128),
-        discriminator: Literal['score', 'energy'] = 'score',
+        discriminator: Literal['score', 'energy'] | Given = 'score',
         self_modulation: bool = False,
         latent_size: Size = 64,
         prior: Literal[*priors.PRIORS] = 'normal',
@@ -93,6 +120,7 @@ class GAN(LatentVariableModel):
         discriminator_rate: Positive | None = None,
         dropout: Share = 0.0,
         conditional: bool = False,
+        generator: Network = None,
     ):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
@@ -108,27 +136,39 @@ class GAN(LatentVariableModel):
         clip = self.penalty_weight if penalty == 'weight_clipping' else None
         regularization = networks.Regularization(spectral_norm, clip, dropout)
         self._variant_networks(discriminator_units)
-        self.generator = networks.generator(
-            network,
-            self._context_size() + latent_size + self.num_classes,
-            generator_units,
-            spec.shape,
-            self._batch_norm,
-            self_modulation,
-        )
-        self.discriminator = discriminators.discriminator(
-            network,
-            discriminator,
-            *self._judged(),
-            discriminator_units,
-            self.num_classes,
-            regularization,
-            energies=loss == 'margin',
-        )
+        inputs = self._context_size() + latent_size + self.num_classes
+        if generator:
+            self.generator = own.build(
+                generator, 'generator', [inputs], spec.shape, _MADE
+            )
+        else:
+            self.generator = networks.generator(
+                network,
+                inputs,
+                generator_units,
+                spec.shape,
+                self._batch_norm,
+                self_modulation,
+            )
+        if isinstance(discriminator, str):
+            self.discriminator = discriminators.discriminator(
+                network,
+                discriminator,
+                *self._judged(),
+                discriminator_units,
+                self.num_classes,
+                regularization,
+                energies=loss == 'margin',
+            )
+        else:
+            self.discriminator = discriminators.OwnDiscriminator(
+                discriminator, *self._judged(), self.num_classes
+            )
 
     @classmethod
     def check(cls, spec: Spec, **settings: Any) -> None:
         super().check(spec, **settings)
+        _check_own(settings)
         energy = settings['discriminator'] == 'energy'
         if energy and settings['spectral_norm']:
             raise UserError(
@@ -151,8 +191,10 @@ class GAN(LatentVariableModel):
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
         """Whether rows interact: by batch norm, unrolling or the penalty."""
         penalty = PENALTIES.get(settings['penalty'])
+        norm = settings['network'] == 'dcgan' and cls._batch_norm
         return bool(
-            (settings['network'] == 'dcgan' and cls._batch_norm)
+            (norm and not settings['generator'])
+            or super().cross_replica(settings)
             or settings['unrolled_steps']
             or (penalty and penalty.cross_replica)
         )

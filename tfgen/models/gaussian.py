@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 
 from tfgen.data.specs import PointSpec
+from tfgen.models.contracts.capabilities import takes_a_count
 from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.updates import BatchUpdate, Update
 from tfgen.noise import Noise
@@ -46,6 +47,7 @@ class Gaussian(LikelihoodModel):
         log_norm += 0.5 * self.spec.size * math.log(2.0 * math.pi)
         return -0.5 * tf.reduce_sum(tf.square(z), axis=0) - log_norm
 
+    @takes_a_count
     def sample(self, noise: Noise, label=None):
         z = noise.normal('z', self.spec.shape)
         return self.first + tf.matmul(z, self.scale(), transpose_b=True)

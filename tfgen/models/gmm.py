@@ -12,6 +12,7 @@ import tensorflow as tf
 from tfgen.arguments import Positive, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
+from tfgen.models.contracts.capabilities import takes_a_count
 from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Signature
 from tfgen.models.contracts.updates import Batch, EpochUpdate, Update
@@ -135,6 +136,7 @@ class GMM(LikelihoodModel):
         """p(m | x): [B, *spec.shape] -> float32 [B, M]."""
         return tf.cast(tf.nn.softmax(self.log_joint(example)), tf.float32)
 
+    @takes_a_count
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Draws a component by its weight, then an example from it."""
         ends = tf.cumsum(tf.convert_to_tensor(self.mixing))

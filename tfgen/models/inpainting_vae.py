@@ -13,6 +13,7 @@ from tfgen import probability
 from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec
 from tfgen.layers import coders
+from tfgen.models.contracts.capabilities import takes_a_count
 from tfgen.models.contracts.model import (
     Model,
     require_binary,
@@ -92,6 +93,7 @@ class InpaintingVAE(Model):
         made = tf.sigmoid(self._decode(z, seen))
         return tf.where(mask > 0.5, example, made)
 
+    @takes_a_count
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Completes images with nothing visible: [B, H, W, C]."""
         rows = tf.shape(noise.uniform('rows', []))[0]

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tfgen.arguments import Size
 from tfgen.data.specs import ImageSpec
 from tfgen.gradients import with_gradients
+from tfgen.models.contracts.capabilities import takes_a_count
 from tfgen.models.contracts.latent import LatentModel
 from tfgen.models.contracts.model import (
     Signature,
@@ -135,6 +136,7 @@ class RBM(LatentModel):
         """p(v = 1 | h): [B, H, W, C]."""
         return tf.sigmoid(decoded)
 
+    @takes_a_count
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """The end of a Gibbs chain that starts from independent pixels."""
         visible = _drawn(

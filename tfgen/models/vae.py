@@ -11,16 +11,20 @@ import keras
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Count, NotNegative, Size
+from tfgen.arguments import Count, Network, NotNegative, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
-from tfgen.layers import coders
+from tfgen.layers import coders, own
 from tfgen.models.contracts.model import concat_features
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 
 # Least log variance, the width of one level of a byte. A Gaussian density would
 # otherwise grow without bound as its width shrinks onto the grey levels.
 _MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
+
+
+_CODED = 'examples -> mean and logvar of q(z|x)'
+_DECODED = 'z -> logits or means of p(x|z)'
 
 
 class CVAE(VariationalAutoEncoder):
@@ -44,6 +48,10 @@ class CVAE(VariationalAutoEncoder):
       kl, beta, importance_samples, free_bits, kl_warmup: see
         VariationalAutoEncoder.
       conditional: see Model.
+      encoder: your own network, [B, *spec.shape] -> [B, 2 K]: mean and logvar.
+        The label is appended to each pixel, or to a point.
+      decoder: your own network, [B, K] -> logits [B, *spec.shape]. The label is
+        appended to z.
     """
 
     spec_types = (ImageSpec, PointSpec)
@@ -62,26 +70,33 @@ class CVAE(VariationalAutoEncoder):
         free_bits: NotNegative = 0.0,
         kl_warmup: Count = 0,
         conditional: bool = False,
+        encoder: Network = None,
+        decoder: Network = None,
     ):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
         self.likelihood = likelihood
         network: coders.Kind = 'dense' if units else 'convolutional'
-        *sides, numbers = [spec.dimensions] if units else spec.shape
-        self.encoder = coders.encoder(
-            network,
-            [*sides, numbers + self.num_classes],
-            units or filters,
-            2 * latent_size,
-            activation,
-        )
-        self.decoder = coders.decoder(
-            network,
-            latent_size + self.num_classes,
-            units or filters,
-            spec.shape,
-            activation,
-        )
+        flat = units and not encoder
+        *sides, numbers = [spec.dimensions] if flat else spec.shape
+        seen = [*sides, numbers + self.num_classes]
+        if encoder:
+            self.encoder = own.build(
+                encoder, 'encoder', seen, [2 * latent_size], _CODED
+            )
+        else:
+            self.encoder = coders.encoder(
+                network, seen, units or filters, 2 * latent_size, activation
+            )
+        size = latent_size + self.num_classes
+        if decoder:
+            self.decoder = own.build(
+                decoder, 'decoder', [size], spec.shape, _DECODED
+            )
+        else:
+            self.decoder = coders.decoder(
+                network, size, units or filters, spec.shape, activation
+            )
         if likelihood == 'gaussian':
             self.image_logvar = self.add_weight(
                 shape=[],
@@ -94,7 +109,9 @@ class CVAE(VariationalAutoEncoder):
         super().check(spec, **settings)
         bernoulli = settings['likelihood'] == 'bernoulli'
         if isinstance(spec, PointSpec):
-            if not settings['units']:
+            if not settings['units'] and not (
+                settings['encoder'] and settings['decoder']
+            ):
                 raise UserError(
                     'points have no convolutions: use --set units=64,64'
                 )
@@ -115,13 +132,9 @@ class CVAE(VariationalAutoEncoder):
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """q(z|x): [B, *spec.shape] -> mean, logvar, each float32 [B, K]."""
-        one_hot = self.one_hot(label)
-        if self.settings['units']:
+        if self.settings['units'] and not self.settings['encoder']:
             example = tf.reshape(example, [-1, self.spec.dimensions])
-        elif one_hot is not None:
-            height, width, _ = self.spec.shape
-            one_hot = tf.tile(one_hot[:, None, None, :], [1, height, width, 1])
-        seen = concat_features(example, one_hot)
+        seen = own.with_maps(example, [self.one_hot(label)])
         return coders.normal(self.encoder, seen)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:

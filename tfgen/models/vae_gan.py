@@ -8,7 +8,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Count, Positive, Share, Size
+from tfgen.arguments import Count, Given, Network, Positive, Share, Size
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.layers.networks import Encoder, feature_network
@@ -44,7 +44,7 @@ class VAEGAN(GAN):
         network: Literal['dcgan', 'mlp'] = 'dcgan',
         generator_units: tuple[Size, ...] = (128, 64),
         discriminator_units: tuple[Size, ...] = (64, 128),
-        discriminator: Literal['score', 'energy'] = 'score',
+        discriminator: Literal['score', 'energy'] | Given = 'score',
         self_modulation: bool = False,
         latent_size: Size = 64,
         prior: Literal[*priors.PRIORS] = 'normal',
@@ -59,6 +59,7 @@ class VAEGAN(GAN):
         dropout: Share = 0.0,
         feature_weight: Positive = 0.01,
         conditional: bool = False,
+        generator: Network = None,
     ):
         super().__init__(
             spec,
@@ -79,6 +80,7 @@ class VAEGAN(GAN):
             discriminator_rate,
             dropout,
             conditional,
+            generator,
         )
         self.feature_weight = feature_weight
 

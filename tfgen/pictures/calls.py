@@ -3,6 +3,7 @@
 import numpy as np
 
 from tfgen import plots
+from tfgen.data.readers.base import sample_rows
 from tfgen.errors import UserError
 
 COLUMNS = 10
@@ -49,9 +50,15 @@ def titles_of(model, labels):
 def real_examples(model, examples, count, repeat=True):
     """Returns a batch of the first `count` test examples.
 
-    If the split has fewer, they repeat; with repeat=False the batch is smaller.
+    If half of the classes are missing among them, as in a folder that is
+    ordered by class, the examples are evenly spread over the split instead. If
+    the split has fewer, they repeat; with repeat=False the batch is smaller.
     """
-    batch = next(iter(examples.evaluation('test', count)))
+    size = examples.count('test')
+    batch = examples.at('test', range(min(count, size)))
+    seen = len(np.unique(batch.get('label', ())))
+    if 2 * seen <= min(count, examples.spec.num_classes):
+        batch = examples.at('test', sample_rows(size, count))
     batch = {k: v.numpy() for k, v in batch.items()}
     if not model.conditional:
         batch.pop('label', None)

@@ -7,13 +7,13 @@ they show labels (see plots.grid).
 """
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfgen import plots
 from tfgen.data import Data
 from tfgen.evaluation import distances
-from tfgen.export.trained import TrainedModel
 from tfgen.pictures.calls import (
     COLUMNS,
     Pictures,
@@ -24,11 +24,14 @@ from tfgen.pictures.calls import (
     titles_of,
 )
 
+if TYPE_CHECKING:
+    from tfgen.export.trained import TrainedModel
+
 _TRAINING = 60_000  # training images to search for neighbours, at most
 
 
 def samples(
-    model: TrainedModel,
+    model: 'TrainedModel',
     labels: Sequence[int] | None,
     count: int,
     seed: int,
@@ -42,7 +45,7 @@ def samples(
     return drawn, columns, titles_of(model, shown)
 
 
-def density(model: TrainedModel) -> Callable | None:
+def density(model: 'TrainedModel') -> Callable | None:
     """Returns the function [N, *shape] -> log p [N], in nats.
 
     None if the model serves no log_prob, or is conditional.
@@ -57,7 +60,7 @@ def density(model: TrainedModel) -> Callable | None:
     return log_prob
 
 
-def score(model: TrainedModel) -> Callable | None:
+def score(model: 'TrainedModel') -> Callable | None:
     """Returns the function [N, *shape] -> the discriminator's scores [N].
 
     None if the model serves no score, or is conditional.
@@ -71,7 +74,7 @@ def score(model: TrainedModel) -> Callable | None:
     return scores
 
 
-def reconstruction(model: TrainedModel, examples: Data) -> Pictures:
+def reconstruction(model: 'TrainedModel', examples: Data) -> Pictures:
     """Draws rows of test examples, each above a row of reconstructions."""
     require(model, 'reconstruct', 'reconstruction')
     batch = real_examples(model, examples, 4 * COLUMNS)
@@ -82,7 +85,7 @@ def reconstruction(model: TrainedModel, examples: Data) -> Pictures:
 
 
 def completion(
-    model: TrainedModel,
+    model: 'TrainedModel',
     examples: Data | None,
     count: int,
     tries: int,
@@ -122,7 +125,7 @@ def completion(
 
 
 def neighbours(
-    model: TrainedModel, examples: Data, count: int, seed: int
+    model: 'TrainedModel', examples: Data, count: int, seed: int
 ) -> Pictures:
     """Draws rows of samples, each above a row of nearest training images."""
     drawn, _, _ = samples(model, None, count, seed)

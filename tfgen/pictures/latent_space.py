@@ -6,6 +6,7 @@ arguments and results. `Codes` gives the range of a model's codes.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from tfgen import plots
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.evaluation import distances
-from tfgen.export.trained import TrainedModel
 from tfgen.models.contracts.latent import LatentVariableModel
 from tfgen.pictures.calls import (
     COLUMNS,
@@ -25,6 +25,9 @@ from tfgen.pictures.calls import (
     require,
     titles_of,
 )
+
+if TYPE_CHECKING:
+    from tfgen.export.trained import TrainedModel
 
 _MOST = 2000  # examples to encode, at most
 _TRAINING = 10_000  # training examples to search for neighbours, at most
@@ -41,11 +44,11 @@ class Codes:
         if the model has a prior, whose quantiles are then used.
     """
 
-    model: TrainedModel
+    model: 'TrainedModel'
     sorted: np.ndarray | None = None
 
     @staticmethod
-    def of(model: TrainedModel, examples: Data | None) -> 'Codes':
+    def of(model: 'TrainedModel', examples: Data | None) -> 'Codes':
         """Takes the quantiles of the prior, or else of test examples."""
         if has_prior(model):
             return Codes(model)
@@ -71,19 +74,19 @@ class Codes:
         ).reshape(uniform.shape)
 
 
-def has_prior(model: TrainedModel) -> bool:
+def has_prior(model: 'TrainedModel') -> bool:
     """Whether the model has a prior of codes."""
     return issubclass(model.config.preset.model, LatentVariableModel)
 
 
-def encode(model: TrainedModel, batch: dict) -> np.ndarray:
+def encode(model: 'TrainedModel', batch: dict) -> np.ndarray:
     """Returns the codes of a batch, [N, K]: z, or the mean of q(z|x)."""
     found = model.call('encode', batch)
     return found['z'] if 'z' in found else found['mean']
 
 
 def interpolation(
-    model: TrainedModel,
+    model: 'TrainedModel',
     labels: Sequence[int] | None,
     seed: int,
     examples: Data | None = None,
@@ -129,7 +132,7 @@ def interpolation(
 
 
 def traversal(
-    model: TrainedModel,
+    model: 'TrainedModel',
     codes: Codes,
     labels: Sequence[int] | None,
     most: int = 20,
@@ -154,7 +157,7 @@ def traversal(
 
 
 def manifold(
-    model: TrainedModel,
+    model: 'TrainedModel',
     codes: Codes,
     labels: Sequence[int] | None,
     size: int = 20,
@@ -176,7 +179,7 @@ def manifold(
     return decode(model, z, label), size, None
 
 
-def styles(model: TrainedModel, examples: Data) -> Pictures:
+def styles(model: 'TrainedModel', examples: Data) -> Pictures:
     """Draws test images, each followed by all labels in its style.
 
     z is encoded from the image and its label, and decoded with each label. This
@@ -201,7 +204,7 @@ def styles(model: TrainedModel, examples: Data) -> Pictures:
 
 
 def attributes(
-    model: TrainedModel,
+    model: 'TrainedModel',
     examples: Data,
     labels: Sequence[int] | None,
 ) -> Pictures:
@@ -245,7 +248,7 @@ def attributes(
 
 
 def code_neighbours(
-    model: TrainedModel, examples: Data, count: int
+    model: 'TrainedModel', examples: Data, count: int
 ) -> Pictures:
     """Draws test examples above their nearest training examples.
 
@@ -269,7 +272,7 @@ def code_neighbours(
     return rows.reshape(-1, *model.spec.shape), columns, None
 
 
-def plane(model: TrainedModel, examples: Data, method: str) -> np.ndarray:
+def plane(model: 'TrainedModel', examples: Data, method: str) -> np.ndarray:
     """Draws the codes of test examples as a scatter plot.
 
     Args:
@@ -310,7 +313,7 @@ def _projected(codes, method):
     return places.fit_transform(codes)
 
 
-def projector(model: TrainedModel, examples: Data) -> dict[str, bytes]:
+def projector(model: 'TrainedModel', examples: Data) -> dict[str, bytes]:
     """Returns the files for TensorBoard's embedding projector: name -> bytes.
 
     They hold the codes of test examples, their labels and, for images, the

@@ -1,4 +1,7 @@
-"""Presets by name: complete descriptions of what to train.
+"""Presets by name: descriptions of what to train.
+
+A preset of PRESETS is complete, and has a data set. The sizes of a preset of
+GENERIC follow from the data; see presets.generic.
 
 A preset does not state where a run happens: its workdir and its devices. Every
 field can be changed with `--set field=value`. Each file of this folder has the
@@ -7,21 +10,37 @@ run of the preset has reached (evaluation.records).
 """
 
 import dataclasses
+import difflib
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from tfgen import arguments
+import keras
+
+from tfgen import arguments, optimizers
+from tfgen.data import Spec
 from tfgen.errors import UserError
-from tfgen.presets import settings
+from tfgen.layers import own
+from tfgen.models.contracts.model import Model
+from tfgen.presets import classes, settings
+from tfgen.presets.generic import GENERIC
 from tfgen.presets.settings import Preset
 
+_MODULES = [
+    importlib.import_module(f'{__name__}.{found.name}')
+    for found in pkgutil.iter_modules(__path__)
+]
+# Title -> names of the presets of one family of models.
+FAMILIES: dict[str, list[str]] = {
+    module.__doc__.partition('\n')[0].rstrip('.'): list(module.PRESETS)
+    for module in _MODULES
+    if hasattr(module, 'PRESETS')
+}
 PRESETS: dict[str, Preset] = {
     name: preset
-    for found in pkgutil.iter_modules(__path__)
-    for name, preset in getattr(
-        importlib.import_module(f'{__name__}.{found.name}'), 'PRESETS', {}
-    ).items()
+    for module in _MODULES
+    for name, preset in getattr(module, 'PRESETS', {}).items()
 }
 
 
@@ -31,7 +50,16 @@ def get(name: str, texts: Sequence[str] = ()) -> Preset:
     Raises:
       UserError: unknown name or field, or a value of the wrong type.
     """
-    preset, changes = _named(name), {}
+    return settings.changed(_named(name), parse(texts), name)
+
+
+def parse(texts: Sequence[str]) -> dict[str, str]:
+    """field -> value of `field=value` settings.
+
+    Raises:
+      UserError: a setting has no value.
+    """
+    changes = {}
     for text in texts:
         field, equals, value = text.partition('=')
         if not equals:
@@ -39,46 +67,95 @@ def get(name: str, texts: Sequence[str] = ()) -> Preset:
                 f'--set {text!r} has no value: write --set field=value'
             )
         changes[field] = value
-    return settings.changed(preset, changes, name)
+    return changes
 
 
-def restore(name: str, fields: dict) -> Preset:
-    """Rebuilds a preset from the fields that config.json holds.
+def with_values(name: str, values: Mapping[str, Any]) -> Preset:
+    """A preset by name, with fields set to values.
+
+    Raises:
+      UserError: unknown name or field, or a value of the wrong type.
+    """
+    preset = _named(name)
+    settings.require_fields(preset, values, name)
+    values = {k: _fixed(v) for k, v in values.items()}
+    return dataclasses.replace(preset, **values)
+
+
+def rates(model: type[Model]) -> dict[str, float]:
+    """The learning rate and beta_1 of the generic preset of a class."""
+    for generic in GENERIC.values():
+        if issubclass(model, generic.preset.model):
+            found = generic.preset
+            break
+    else:
+        found = Preset()
+    return {'learning_rate': found.learning_rate, 'beta_1': found.beta_1}
+
+
+def fit(
+    name: str, preset: Preset, spec: Spec, chosen: Collection[str] = ()
+) -> Preset:
+    """A generic preset with sizes for the data; any other preset as it is.
 
     Args:
       name: of the preset.
-      fields: from `dataclasses.asdict`, by way of JSON.
+      preset: from `get` or `with_values`.
+      spec: of the data.
+      chosen: names of the fields that the user has set, and which stay.
+    """
+    if name in PRESETS or name not in GENERIC:
+        return preset
+    return GENERIC[name].fit(preset, spec, chosen)
+
+
+def restore(model: str, fields: dict) -> Preset:
+    """Rebuilds a preset from the fields that config.json holds.
+
+    The preset need not be among PRESETS.
+
+    Args:
+      model: name of the model's class; see presets.classes.
+      fields: from `dataclasses.asdict`, by way of JSON. A field that is not
+        there has its default.
 
     Raises:
-      UserError: unknown name, or fields that do not fit this version.
+      UserError: unknown class, or fields that do not fit this version.
     """
-    preset = _named(name)
-    hints = preset.hints()
-    # Older configurations also contain the results of the preset's own run.
-    fields = {
-        k: tuple(v) if isinstance(v, list) else v
-        for k, v in fields.items()
-        if k not in ('parameters', 'expect')
-    }
+    kind = settings.of(classes.find(model))
+    hints = kind.hints()
+    fields = {k: _fixed(v) for k, v in fields.items()}
     for field, value in fields.items():
         if field in hints and not arguments.fits(hints[field], value):
             raise UserError(
-                f'the configuration of preset {name!r} has {field}={value!r}: '
+                f'a stored configuration of {model} has {field}={value!r}: '
                 'restore its file'
             )
     try:
-        return dataclasses.replace(preset, **fields)
+        return kind(**fields)
     except TypeError as error:
         raise UserError(
-            f'the configuration of preset {name!r} does not fit this version '
+            f'a stored configuration of {model} does not fit this version '
             f'of tfgen ({error}): train again in another workdir'
         ) from None
 
 
+def _fixed(value):
+    """A list as a tuple, and a Keras object in its serialized form."""
+    value = optimizers.serialize(value)
+    if isinstance(value, keras.layers.Layer):
+        return own.serialize(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _named(name):
     """The preset of a name; UserError if there is none."""
-    if name not in PRESETS:
-        raise UserError(
-            f'unknown preset {name!r}: use one of {", ".join(PRESETS)}'
-        )
-    return PRESETS[name]
+    if name in PRESETS:
+        return PRESETS[name]
+    if name in GENERIC:
+        return GENERIC[name].preset
+    near = difflib.get_close_matches(name, [*PRESETS, *GENERIC], 3, 0.0)
+    raise UserError(
+        f'unknown preset {name!r}: did you mean {", ".join(near)}? '
+        'tfgen list shows all'
+    )

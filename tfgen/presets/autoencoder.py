@@ -1,4 +1,7 @@
-"""Auto-encoders, and PCA with the same sizes of code to compare."""
+"""Auto-encoders and PCA.
+
+They have codes of the same sizes, to compare.
+"""
 
 from tfgen.models.autoencoder import AutoEncoder
 from tfgen.models.pca import PCA

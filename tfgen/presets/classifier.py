@@ -1,4 +1,7 @@
-"""Classifiers; metrics compare samples with data in their features."""
+"""Classifiers.
+
+Metrics compare samples with data in their features.
+"""
 
 from tfgen.models.classifier import Classifier
 from tfgen.presets import settings

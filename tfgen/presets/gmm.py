@@ -1,4 +1,7 @@
-"""Mixtures of Gaussians, where an epoch is an iteration of EM."""
+"""Mixtures of Gaussians.
+
+An epoch is an iteration of EM.
+"""
 
 from tfgen.models.gmm import GMM
 from tfgen.presets import settings

@@ -7,13 +7,14 @@ are written only there.
 """
 
 import dataclasses
+import difflib
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Literal
 
-from tfgen import arguments
-from tfgen.arguments import Positive, Share, Size
-from tfgen.data import sets
+from tfgen import arguments, optimizers
+from tfgen.arguments import Given, Positive, Share, Size
+from tfgen.data import Data, opening
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model
@@ -30,6 +31,7 @@ class Preset:
       learning_rate: of Adam, at the start.
       schedule: 'constant', or 'cosine' down to 0 at the last step.
       beta_1: of Adam.
+      optimizer: see optimizers.make.
       ema: decay of a moving average of the weights, in [0, 1). Evaluation and
         export then use the average; 0 for none.
       log_every, checkpoint_every: in steps.
@@ -45,12 +47,14 @@ class Preset:
     learning_rate: Positive = 1e-3
     schedule: Literal['constant', 'cosine'] = 'constant'
     beta_1: Share = 0.9
+    optimizer: str | Given = 'adam'
     ema: Share = 0.0
     log_every: Size = 100
     checkpoint_every: Size = 1000
 
     def __post_init__(self):
         arguments.check(self.hints(), vars(self))
+        optimizers.require(self.optimizer)
 
     @classmethod
     def hints(cls) -> dict[str, Any]:
@@ -68,18 +72,35 @@ class Preset:
         streams = not self.model.cross_replica(self.settings)
         return streams and not self.model.jit_on_cpu(self.settings)
 
-    def load_data(self, data_dir: str | None = None) -> sets.Data:
+    def load_data(
+        self, data_dir: str | None = None, data: Any = None, labels: Any = None
+    ) -> Data:
         """The data set of the preset.
 
         Args:
           data_dir: where TFDS keeps it; None is its default.
+          data, labels: given examples instead; see data.from_examples.
 
         Raises:
-          UserError: the data set cannot be opened; see data.load.
+          UserError: the data set cannot be opened.
         """
         kinds = self.model.spec_types
-        named = {k: getattr(self, k) for k in sets.arguments_of(kinds)}
-        return sets.load_any(self.dataset, kinds, data_dir, **named)
+        named = {k: getattr(self, k) for k in opening.arguments_of(kinds)}
+        if data is None:
+            data = self.dataset
+        return opening.open_any(data, labels, kinds, data_dir, **named)
+
+    def of_given(self, spec: Spec) -> 'Preset':
+        """This preset, with the fields that describe examples from Python."""
+        told: dict[str, Any] = {'dataset': spec.name}
+        for field, fact in (
+            ('binarization', 'binarization'),
+            ('audio_length', 'length'),
+            ('text_length', 'length'),
+        ):
+            if field in self.hints() and hasattr(spec, fact):
+                told[field] = getattr(spec, fact)
+        return dataclasses.replace(self, **told)
 
     def build(self, spec: Spec) -> Model:
         """The model for examples of `spec`, with fresh variables."""
@@ -89,7 +110,9 @@ class Preset:
 @functools.cache
 def of(model: type[Model]) -> Callable[..., Preset]:
     """The Preset class of a model, with the model's and the data's fields."""
-    found = sets.arguments_of(model.spec_types) | arguments.of(model.__init__)
+    found = opening.arguments_of(model.spec_types) | arguments.of(
+        model.__init__
+    )
     return dataclasses.make_dataclass(
         f'{model.__name__}Preset',
         [(k, hint, default) for k, (hint, default) in found.items()],
@@ -100,19 +123,26 @@ def of(model: type[Model]) -> Callable[..., Preset]:
     )
 
 
+def require_fields(preset: Preset, fields: Collection[str], name: str) -> None:
+    """Raises UserError for a field that a preset, `name`, does not have."""
+    hints = preset.hints()
+    for field in fields:
+        if field not in hints:
+            near = difflib.get_close_matches(field, hints, 3, 0.0)
+            raise UserError(
+                f'preset {name!r} has no field {field!r}: did you mean '
+                f'{", ".join(near)}? It has {", ".join(hints)}'
+            )
+
+
 def changed(preset: Preset, settings: Mapping[str, str], name: str) -> Preset:
     """A preset with fields set from texts; `name` is for messages.
 
     Raises:
       UserError: an unknown field, or a value of the wrong type.
     """
+    require_fields(preset, settings, name)
     hints = preset.hints()
-    for field in settings:
-        if field not in hints:
-            raise UserError(
-                f'preset {name!r} has no field {field!r}: use one of '
-                f'{", ".join(hints)}'
-            )
     return dataclasses.replace(
         preset,
         **{k: arguments.parse(k, v, hints[k]) for k, v in settings.items()},

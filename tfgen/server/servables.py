@@ -159,7 +159,7 @@ class Models:
         if not folder.is_dir():
             raise UserError(
                 f'model_dir {str(folder)!r} is no folder: pass one that holds '
-                'exports, as scripts/export.py makes them'
+                'exports, as tfgen export makes them'
             )
         self._folder, self._labels = folder.resolve(), labels
         self._executor, self._max_rows = executor, max_rows
@@ -174,20 +174,34 @@ class Models:
         """Returns the sorted names of models with a loaded version."""
         return sorted(n for n, m in dict(self._models).items() if m.loaded)
 
-    def refresh(self) -> list[str]:
-        """Checks the folder once; returns one line of text per change."""
+    def refresh(self, say: Callable[[str], None] = lambda _: None) -> list[str]:
+        """Checks the folder once. A model answers as soon as it is loaded.
+
+        Args:
+          say: receives a line of text for each change, when it happens, and for
+            each new model before it is loaded.
+
+        Returns:
+          The changes, one line each.
+        """
+        changes = []
         with self._lock:
-            before = {n: dict(m.states) for n, m in self._models.items()}
             for name, folder in self._found().items():
                 if name not in self._models:
                     labels = self._labels.get(name, {})
                     self._models[name] = Model(folder, labels)
-            for model in self._models.values():
+            new = [n for n, m in self._models.items() if not m.states]
+            for name, model in self._models.items():
+                if name in new and storage.versions(model.folder):
+                    say(f'loading {new.index(name) + 1} of {len(new)}: {name}')
+                before = dict(model.states)
                 # If the folder cannot be read now, the model stays unchanged.
                 with contextlib.suppress(OSError):
                     model.refresh(self._load)
-            after = {n: dict(m.states) for n, m in self._models.items()}
-        return _changes(before, after)
+                for line in _changes({name: before}, {name: model.states}):
+                    changes.append(line)
+                    say(line)
+        return changes
 
     def _found(self):
         """Returns name -> folder of the models."""

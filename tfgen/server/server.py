@@ -92,6 +92,7 @@ def app(
     poll_seconds: float = 1.0,
     say: Callable[[str], None] = print,
     hosts: Sequence[str] = ('*',),
+    loaded: Callable[[], None] | None = None,
 ) -> Starlette:
     """Returns the ASGI application.
 
@@ -100,13 +101,16 @@ def app(
       limits: the limits of requests.
       poll_seconds: pause between two checks for new versions.
       say: receives a line of text for each version loaded or unloaded.
+      loaded: called once, when all models have been tried.
       hosts: the host names that requests may use; see TrustedHostMiddleware.
     """
     server = _Server(models, limits)
 
     @contextlib.asynccontextmanager
     async def lifespan(_) -> AsyncIterator[None]:
-        follower = asyncio.create_task(_follow(models, poll_seconds, say))
+        follower = asyncio.create_task(
+            _follow(models, poll_seconds, say, loaded)
+        )
         yield
         follower.cancel()
 
@@ -124,16 +128,18 @@ def app(
     )
 
 
-async def _follow(models, seconds, say):
+async def _follow(models, seconds, say, loaded):
     """Checks the models for new versions, for ever."""
     while True:
-        await asyncio.sleep(seconds)
         try:
-            for line in await asyncio.to_thread(models.refresh):
-                say(line)
+            await asyncio.to_thread(models.refresh, say)
         except Exception as error:  # the next check may succeed
             with contextlib.suppress(OSError):
                 say(f'the models cannot be looked for ({error})')
+        if loaded:
+            loaded()
+            loaded = None
+        await asyncio.sleep(seconds)
 
 
 async def _nothing(_, error):

@@ -48,6 +48,9 @@ class Average(Update):
         decay = tf.minimum(self._decay, (1.0 + done) / (10.0 + done))
         for average, v in zip(self._averages, self._variables, strict=True):
             value = tf.convert_to_tensor(v.value)
+            if not value.dtype.is_floating:  # the state of a generator
+                average.assign(value)
+                continue
             average.assign(value + decay * (average - value))
 
     def use(self) -> None:

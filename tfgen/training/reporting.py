@@ -43,7 +43,8 @@ class Reporter:
         self._log_every, self._chief = preset.log_every, chief
         self._progress = Progress(done, preset.steps, preset.batch_size)
         self._measure = measure
-        self._recent = {}
+        self._recent: dict = {}  # since the last point of the summaries
+        self._unseen: dict = {}  # since the last line
         self._draw = tf.function(self._sample, autograph=False)
         self._writer = tf.summary.create_noop_writer()
         if chief:
@@ -94,11 +95,17 @@ class Reporter:
             hparams.hparams({'seed': config.seed, **values})
             self._writer.flush()
 
+    def compiling(self) -> None:
+        """Says that the first step takes longer than the others."""
+        if self._chief:
+            self._progress.say('compiling the first step ...')
+
     def terms(self, done: int, history: dict, stopped: bool = False) -> None:
         """Collects the terms of the last steps and shows their means.
 
-        It shows them every `log_every` steps, after the last step, and when
-        the run was stopped, so that no step is lost.
+        The summaries get them every `log_every` steps, after the last step, and
+        when the run was stopped, so that no step is lost. The progress line
+        shows them then, and every few seconds.
 
         Args:
           done: steps done.
@@ -109,12 +116,16 @@ class Reporter:
             return
         for name, values in history.items():
             self._recent.setdefault(name, []).extend(values)
+            self._unseen.setdefault(name, []).extend(values)
         last = stopped or done == self._progress.total
-        if done % self._log_every and not last:
+        logged = not done % self._log_every or last
+        if logged or self._progress.due():
+            self._progress.show(done, _means(self._unseen))
+            self._unseen.clear()
+        if not logged:
             return
-        means = {k: math.fsum(v) / len(v) for k, v in self._recent.items()}
+        means = _means(self._recent)
         self._recent.clear()
-        self._progress.show(done, means)
         with _writing(self._directory), self._writer.as_default(step=done):
             for name, value in means.items():
                 tf.summary.scalar(name, value)
@@ -178,6 +189,10 @@ class Reporter:
             RowNoise(tf.range(count)),
             None if labels is None else tf.constant(labels),
         )
+
+
+def _means(terms):
+    return {k: math.fsum(v) / len(v) for k, v in terms.items()}
 
 
 def events(file: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:

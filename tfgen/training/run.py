@@ -1,9 +1,11 @@
 """Trains a model in a workdir, or resumes its training, to the last step."""
 
+import dataclasses
 import pathlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -23,7 +25,9 @@ from tfgen.training import (
     workdir,
 )
 from tfgen.training.averages import Average
+from tfgen.training.listeners import Listeners
 from tfgen.training.profiling import Profile
+from tfgen.training.progress import Pace
 from tfgen.training.reporting import Reporter
 
 JITS = ('auto', 'on', 'off')
@@ -38,6 +42,7 @@ def train(
     stop: stopping.Stop | None = None,
     measure: Callable[[Model], Mapping[str, float]] | None = None,
     profile_steps: tuple[int, int] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Model:
     """Trains the run in `directory` to its last step, or resumes it.
 
@@ -52,6 +57,8 @@ def train(
       measure: model -> results by name, for the current weights; written into
         the summaries at each checkpoint.
       profile_steps: the steps to profile; see profiling.Profile.
+      callbacks: of Keras; see listeners. One that sets `model.stop_training`
+        ends the run early; the step is saved.
 
     Returns:
       The trained model; with `ema`, it has the averaged weights.
@@ -63,8 +70,8 @@ def train(
     """
     directory = storage.local(directory)
     strategy = strategy or tf.distribute.get_strategy()
-    _require_equal_shares(config.preset.batch_size, strategy)
-    rest = (strategy, jit, stop, measure, profile_steps)
+    require_equal_shares(config.preset.batch_size, strategy)
+    rest = (strategy, jit, stop, measure, profile_steps, callbacks)
     if not strategies.is_chief(strategy):
         return _train(config, examples, directory, *rest)
     with stopping.alone_in(directory):
@@ -72,11 +79,83 @@ def train(
 
 
 def _train(
-    config, examples, directory, strategy, jit, stop, measure, profile_steps
+    config,
+    examples,
+    directory,
+    strategy,
+    jit,
+    stop,
+    measure,
+    profile_steps,
+    callbacks,
 ):
     """`train`, after its arguments are checked and the workdir is locked."""
     preset, chief = config.preset, strategies.is_chief(strategy)
     loop.make_repeatable()
+    run = _begin(config, examples, directory, strategy, jit)
+    if run.done >= preset.steps:
+        already = f'{directory} has already been trained to step {run.done}'
+        lines.write(f'{already}\n', sys.stdout)
+        return _finished(run.model, run.updates)
+    profile = Profile(profile_steps if chief else None, directory / 'summaries')
+    report = Reporter(directory, config, run.model, run.done, chief, measure)
+    listeners = _listeners(callbacks, run, examples, preset)
+    with report, profile:
+        report.compiling()
+        for history, stopped in _steps(
+            run, config, examples, strategy, jit, stop, profile, listeners
+        ):
+            ended = listeners is not None and listeners.stopped
+            report.terms(run.done, history, stopped or ended)
+            last = run.done == preset.steps
+            due = run.done % preset.checkpoint_every == 0 or last
+            if due or stopped or ended:
+                require_finite_weights(run.model, run.done, _precision(run))
+                run.save(directory, chief)
+            if due or ended:
+                report.samples(run.done)
+            if stopped and not last:
+                raise stopping.Stopped(run.done, stop.number)
+            if ended and not last:
+                lines.write(
+                    f'a callback has stopped the run: step {run.done} is '
+                    'saved\n',
+                    sys.stdout,
+                )
+                break
+    return _finished(run.model, run.updates)
+
+
+@dataclasses.dataclass
+class _Run:
+    """A training in progress.
+
+    Attributes:
+      model, updates: in training.
+      checkpoint: of all that a resumed run needs.
+      step: the number of steps done, in the checkpoint.
+      precision: that was asked for.
+    """
+
+    model: Model
+    updates: list[Update]
+    checkpoint: tf.train.Checkpoint
+    step: tf.Variable
+    precision: str
+
+    @property
+    def done(self) -> int:
+        return int(self.step.numpy())
+
+    def save(self, directory, chief):
+        """Writes a checkpoint; every worker takes part."""
+        folder = directory / 'checkpoints'
+        checkpoints.save(self.checkpoint, folder, self.done, chief)
+
+
+def _begin(config, examples, directory, strategy, jit):
+    """The _Run of a new training, or of the last checkpoint."""
+    preset = config.preset
     new = not checkpoints.newest_first(directory / 'checkpoints')
     with strategy.scope():
         model = config.build()
@@ -84,16 +163,18 @@ def _train(
             begun = warm_start.begin_from(model, config.init_from)
             warm_start.share(model, strategy)
         updates = make_updates(model, preset)
-    compiled = use_jit(jit, model, strategy)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     saved = {k: v for p in updates for k, v in p.saved().items()}
     checkpoint = checkpoints.of(model, step, **saved)
+    run = _Run(model, updates, checkpoint, step, config.precision)
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
-    if chief:
+    use_jit(jit, model, strategy)  # before anything is written
+    if strategies.is_chief(strategy):
         workdir.write_config(directory, config)
-    done = int(step.numpy())
+        workdir.keep_data(directory, config, examples)
     if restored:
-        lines.write(f'continuing at step {done} from {restored}\n', sys.stdout)
+        said = f'continuing at step {run.done} from {restored}\n'
+        lines.write(said, sys.stdout)
     elif config.init_from:
         lines.write(f'{begun}\n', sys.stdout)
     elif type(model).initialize_from is not Model.initialize_from:
@@ -102,48 +183,76 @@ def _train(
             model.initialize_from(
                 first, loop.initial_noise(config.seed, preset.batch_size)
             )
-    if done >= preset.steps:
-        already = f'{directory} has already been trained to step {done}'
-        lines.write(f'{already}\n', sys.stdout)
-        return _finished(model, updates)
+    return run
+
+
+def _steps(run, config, examples, strategy, jit, stop, profile, listeners):
+    """Makes the steps; yields (history, stopped) after each call of the loop.
+
+    A call ends where something is due: a line, a checkpoint, a callback.
+    """
+    preset, model = config.preset, run.model
+    compiled = use_jit(jit, model, strategy)
     rows = loop.BatchSplit.of(strategy, model, preset.batch_size)
-    run = loop.make_loop(strategy, updates, rows, config.seed, compiled, stop)
-    batches = batch_iterator(
-        strategy, examples, config, done * loop.batches_per_step(updates)
+    steps = loop.make_loop(
+        strategy, run.updates, rows, config.seed, compiled, stop
     )
+    first = run.done * loop.batches_per_step(run.updates)
+    batches = batch_iterator(strategy, examples, config, first)
+    pace = Pace(strategies.is_single_process(strategy))
+    while run.done < preset.steps:
+        done = run.done
+        profile.after(done)
+        count = min(
+            _until_next_event(done, preset),
+            profile.most_steps(done),
+            pace.most_steps(),
+            listeners.most_steps(done) if listeners else preset.steps,
+        )
+        if listeners:
+            listeners.before(done)
+        try:
+            with profile.step(done), pace.timed(count):
+                history, made, stopped = steps(batches, done, count)
+        except tf.errors.OpError:
+            if examples.failure:  # in a source of the user's
+                raise examples.failure from None
+            raise
+        require_finite(history, done, _precision(run))
+        run.step.assign(done + made)
+        if listeners:
+            listeners.after(done + made, history)
+            if listeners.stopped or run.done == preset.steps:
+                listeners.close(run.done)  # it may restore the best weights
+        yield history, stopped
+
+
+def _precision(run):
+    """The precision in which the model computes."""
     # Likelihood models compute in float32, whatever precision is asked for.
-    exact = isinstance(model, LikelihoodModel)
-    precision = 'float32' if exact else config.precision
-    profile = Profile(profile_steps if chief else None, directory / 'summaries')
-    with (
-        Reporter(directory, config, model, done, chief, measure) as report,
-        profile,
-    ):
-        while done < preset.steps:
-            profile.after(done)
-            count = min(
-                _until_next_event(done, preset), profile.most_steps(done)
-            )
-            with profile.step(done):
-                history, made, stopped = run(batches, done, count)
-            require_finite(history, done, precision)
-            done += made
-            step.assign(done)
-            report.terms(done, history, stopped)
-            due = done % preset.checkpoint_every == 0 or done == preset.steps
-            if due or stopped:
-                require_finite_weights(model, done, precision)
-                checkpoints.save(
-                    checkpoint, directory / 'checkpoints', done, chief
-                )
-            if due:
-                report.samples(done)
-            if stopped and done < preset.steps:
-                raise stopping.Stopped(done, stop.number)
-    return _finished(model, updates)
+    exact = isinstance(run.model, LikelihoodModel)
+    return 'float32' if exact else run.precision
 
 
-def _require_equal_shares(batch_size, strategy):
+def _listeners(callbacks, run, examples, preset):
+    """The Listeners of a run; None without callbacks."""
+    if not callbacks:
+        return None
+    rows = preset.batch_size * loop.batches_per_step(run.updates)
+    size = examples.spec.split_sizes.get('train', rows)
+    return Listeners(
+        callbacks,
+        run.model,
+        run.updates,
+        max(1, -(-size // rows)),
+        preset.steps,
+        run.done,
+    )
+
+
+def require_equal_shares(
+    batch_size: int, strategy: tf.distribute.Strategy
+) -> None:
     """Raises UserError if the replicas cannot have equally many rows."""
     replicas = strategy.num_replicas_in_sync
     if batch_size % replicas:
@@ -204,14 +313,25 @@ def batch_iterator(
     start: int,
 ):
     """An iterator over the batches from number `start` on, for the replicas."""
+    preset = config.preset
+    return distributed(
+        strategy, examples, config.seed, preset.batch_size, start, preset.model
+    )
+
+
+def distributed(
+    strategy: tf.distribute.Strategy,
+    examples: Data,
+    seed: int,
+    batch_size: int,
+    start: int,
+    kind: type[Model],
+):
+    """The same for a seed, a batch size and a class of models."""
 
     def dataset(context):
         return examples.train(
-            config.seed,
-            config.preset.batch_size,
-            start,
-            context,
-            config.preset.model.whole_epochs,
+            seed, batch_size, start, context, kind.whole_epochs
         )
 
     return iter(strategy.distribute_datasets_from_function(dataset))

@@ -47,13 +47,18 @@ class Stop:
     training loop reads the variable when a step begins, and ends after that
     step. Another signal that comes at least a second after the first one ends
     the process at once.
+
+    Args:
+      exits: whether a second signal ends the process, as it should not in a
+        notebook.
     """
 
-    def __init__(self):
+    def __init__(self, exits: bool = True):
+        self._exits = exits
         with tf.device('CPU'):
             self.flag = tf.Variable(0.0, trainable=False)
         # The number that is reported if only another worker got a signal.
-        self.number = signal.SIGTERM
+        self.number: int = signal.SIGTERM
 
     def request(self, number: int = signal.SIGTERM) -> None:
         """Asks the loop to stop after the current step, or the next."""
@@ -101,7 +106,7 @@ class Stop:
             if asked is None:
                 asked = time.monotonic()
                 self.request(numbers[0])
-            elif time.monotonic() - asked >= _ONE_REQUEST:
+            elif self._exits and time.monotonic() - asked >= _ONE_REQUEST:
                 os._exit(128 + numbers[0])
 
 

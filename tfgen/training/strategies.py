@@ -1,5 +1,6 @@
 """Distribution strategies: one device, several, several machines, or a TPU."""
 
+import contextlib
 import json
 import os
 import re
@@ -65,6 +66,11 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     )
 
 
+def is_single_process(strategy: tf.distribute.Strategy) -> bool:
+    """Whether one process alone trains."""
+    return not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
 def is_tpu(strategy: tf.distribute.Strategy) -> bool:
     """Whether the strategy runs on a TPU."""
     return isinstance(strategy, tf.distribute.TPUStrategy)
@@ -96,8 +102,12 @@ def _halve_cores():
     """Makes TensorFlow run two operations at a time, each on half the cores."""
     # TensorFlow's own variables in the environment take precedence.
     if _cores() > 1 and not _THREADS & os.environ.keys():
-        tf.config.threading.set_inter_op_parallelism_threads(2)
-        tf.config.threading.set_intra_op_parallelism_threads(_cores() // 2)
+        # TensorFlow may run already, as in a notebook. It then keeps its
+        # threads, and the last bit of a sum may differ from a run's that began
+        # on the command line.
+        with contextlib.suppress(RuntimeError):
+            tf.config.threading.set_inter_op_parallelism_threads(2)
+            tf.config.threading.set_intra_op_parallelism_threads(_cores() // 2)
 
 
 def _mirrored(replicas):
@@ -113,10 +123,18 @@ def _mirrored(replicas):
             [f'GPU:{i}' for i in range(count)]
         )
     count = replicas or 2
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices('CPU')[0],
-        [tf.config.LogicalDeviceConfiguration() for _ in range(count)],
-    )
+    try:
+        tf.config.set_logical_device_configuration(
+            tf.config.list_physical_devices('CPU')[0],
+            [tf.config.LogicalDeviceConfiguration() for _ in range(count)],
+        )
+    except RuntimeError:  # initialized, perhaps with as many devices
+        if len(tf.config.list_logical_devices('CPU')) < count:
+            raise UserError(
+                f'--strategy=mirrored needs {count} logical CPU devices, and '
+                'TensorFlow runs already with fewer: train before anything '
+                'else in the process'
+            ) from None
     return tf.distribute.MirroredStrategy([f'CPU:{i}' for i in range(count)])
 
 

@@ -127,8 +127,8 @@ def _find(path):
     if prefix is None:
         raise UserError(
             f'init_from {str(path)!r} holds neither a trained run nor an '
-            'export: pass the --workdir of scripts/train.py, or the '
-            '--model_dir of scripts/export.py'
+            'export: pass the --workdir of tfgen train, or the '
+            '--model_dir of tfgen export'
         )
     return prefix
 

@@ -4,19 +4,29 @@ import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Collection
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 import tfgen
 from tfgen import presets, storage
-from tfgen.data import Data, Spec, absolute, spec_from_dict
+from tfgen.data import (
+    NAMELESS,
+    Data,
+    Spec,
+    absolute,
+    save_arrays,
+    spec_from_dict,
+)
 from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model, precision
 from tfgen.presets.settings import Preset
 from tfgen.training import checkpoints
 
 PRECISIONS = ('float32', 'mixed_bfloat16')
+DATA = 'data.npz'  # arrays that a run was given; see data.given.files
 INFO = 'assets.extra/tfgen.json'  # config and step of an exported version
 # Fields that a resumed run may change, because no step depends on them. (With a
 # cosine schedule the learning rate depends on `steps`, which must then stay.)
@@ -58,20 +68,27 @@ class Config:
         precision: str = 'float32',
         data_dir: str | None = None,
         init_from: str | None = None,
+        data: Any = None,
+        labels: Any = None,
+        chosen: Collection[str] = (),
     ) -> tuple['Config', Data]:
         """The Config of a new run, and its data.
 
         Args:
           name, preset, seed, precision, init_from: see Config.
           data_dir: where TFDS keeps the data; None is its default.
+          data, labels: given examples; None opens the preset's data set.
+          chosen: fields that the user has set; see presets.fit.
 
         Raises:
           UserError: see data.load.
         """
-        examples = preset.load_data(data_dir)
+        examples = preset.load_data(data_dir, data, labels)
+        if data is not None:
+            preset = preset.of_given(examples.spec)
         config = Config(
             name,
-            preset,
+            presets.fit(name, preset, examples.spec, chosen),
             seed,
             precision,
             examples.spec,
@@ -82,19 +99,25 @@ class Config:
         return config, examples
 
     def load_data(
-        self, data_dir: str | None = None, dataset: str | None = None
+        self,
+        data_dir: str | None = None,
+        dataset: str | None = None,
+        workdir: pathlib.Path | None = None,
     ) -> Data:
         """The run's data set, by default from where the run found it.
 
         Args:
           data_dir: where TFDS keeps it now.
           dataset: the present path of a set that is named by its path.
+          workdir: where the run is now; it may have moved with its arrays.
 
         Raises:
           UserError: the data set is missing or has changed.
         """
         preset = self.preset
         name = dataset or self.data_path
+        if not dataset and workdir and (workdir / DATA).exists():
+            name = f'{NAMELESS}:{workdir / DATA}'
         if name:
             preset = dataclasses.replace(preset, dataset=name)
         examples = preset.load_data(data_dir or self.data_dir)
@@ -131,7 +154,7 @@ class Config:
         if found is None:
             raise UserError(
                 f'workdir {str(path)!r} has no checkpoint yet: train it first '
-                'with scripts/train.py'
+                'with tfgen train'
             )
         return model, int(step.numpy())
 
@@ -139,6 +162,7 @@ class Config:
         """The content of config.json."""
         return {
             'preset': self.name,
+            'model': presets.classes.name_of(self.preset.model),
             'fields': dataclasses.asdict(self.preset),
             'seed': self.seed,
             'precision': self.precision,
@@ -180,10 +204,7 @@ class Config:
         try:
             config = Config(
                 stored['preset'],
-                presets.restore(
-                    stored['preset'],
-                    stored['fields'],
-                ),
+                presets.restore(_model(stored), stored['fields']),
                 stored['seed'],
                 stored['precision'],
                 spec_from_dict(stored['spec']),
@@ -198,6 +219,25 @@ class Config:
                 f'a stored configuration is incomplete ({error!r}): restore '
                 'its file, or train and export again'
             ) from None
+
+
+def keep_data(path: pathlib.Path, config: Config, examples: Data) -> None:
+    """Writes given arrays into the workdir, if `config` names them there."""
+    file = path / DATA
+    if config.preset.dataset == f'{NAMELESS}:{file}' and not file.exists():
+        save_arrays(file, examples)
+
+
+def _model(stored):
+    """The name of the model's class; earlier versions stored a preset alone."""
+    if 'model' in stored:
+        return stored['model']
+    return presets.classes.name_of(presets.get(stored['preset']).model)
+
+
+def kept_data(path: pathlib.Path) -> str | None:
+    """The name of the arrays that a workdir keeps; None if it keeps none."""
+    return f'{NAMELESS}:{path / DATA}' if (path / DATA).exists() else None
 
 
 def require_precision(name: str) -> None:
@@ -252,7 +292,7 @@ def read_config(path: pathlib.Path) -> Config:
     except FileNotFoundError:
         raise UserError(
             f'{str(path)!r} is no workdir (it has no config.json): pass the '
-            '--workdir of scripts/train.py'
+            '--workdir of tfgen train'
         ) from None
     except UserError:
         raise
@@ -295,6 +335,11 @@ def _check_same(path, stored, asked):
     old, new = _flat(stored), _flat(asked)
     for field, value in new.items():
         if field not in free and value != old[field]:
+            if isinstance(value, dict) or isinstance(old[field], dict):
+                raise UserError(
+                    f'workdir {str(path)!r} was trained with another network '
+                    f'{field}: pass the same one, or name another --workdir'
+                )
             raise UserError(
                 f'workdir {str(path)!r} was trained with {field}='
                 f'{old[field]}, not {value}{why.get(field, "")}: name another '
@@ -302,6 +347,12 @@ def _check_same(path, stored, asked):
             )
     changed = _changes(stored.spec, asked.spec)
     if changed:
+        if asked.preset.dataset.partition(':')[0] == NAMELESS:
+            raise UserError(
+                f'workdir {str(path)!r} was trained on other examples, or in '
+                f'another order ({changed}): pass the same, or no data to '
+                'resume with those that it keeps'
+            )
         raise UserError(
             f'workdir {str(path)!r} was trained on other data: '
             f'{asked.spec.name!r} has {changed}: restore it, or '

@@ -13,7 +13,7 @@ import tensorflow as tf
 from tfgen.errors import UserError
 
 # Prefixes of names with a path, such as folder:PATH.
-PATHS = ('folder', 'palette')
+PATHS = ('folder', 'palette', 'arrays')
 MEMORY_LIMIT = 4 << 30  # bytes of decoded examples
 # Names of splits, in lower or upper case. The first one that exists is used.
 _ENDINGS = ('', '_set', '_images', '_data')
@@ -61,6 +61,7 @@ class Source:
         expect; one line each.
       palette: RGB bytes of each value, if values are indices of colours.
       sample_rate: samples per second of sounds.
+      alphabet: the text of each value, if values are symbols.
       truth: the rule that made the examples, if it is known; see data.truth.
     """
 
@@ -73,6 +74,7 @@ class Source:
     notes: tuple[str, ...] = ()
     palette: tuple[tuple[int, int, int], ...] | None = None
     sample_rate: int = 0
+    alphabet: tuple[str, ...] = ()
     truth: Any = None
 
     def gather(self, split: str, indices: tf.Tensor):
@@ -86,25 +88,25 @@ class InMemory:
     def __init__(self, examples: np.ndarray, labels: np.ndarray | None):
         # Kept on the host, because an accelerator's memory is for the model.
         with tf.device('CPU'):
-            self._examples = tf.constant(examples)
-            self._labels = (
+            self.examples = tf.constant(examples)
+            self.labels = (
                 None if labels is None else tf.constant(labels, tf.int32)
             )
 
     def __len__(self):
-        return self._examples.shape[0]
+        return self.examples.shape[0]
 
     def gather(self, indices):
-        examples = tf.gather(self._examples, indices)
-        if self._labels is None:
+        examples = tf.gather(self.examples, indices)
+        if self.labels is None:
             return examples, None
-        return examples, tf.gather(self._labels, indices)
+        return examples, tf.gather(self.labels, indices)
 
     def class_sizes(self, num_classes: int) -> list[int] | None:
         """Number of examples of each class; None without labels."""
-        if self._labels is None:
+        if self.labels is None:
             return None
-        return np.bincount(self._labels, minlength=num_classes).tolist()
+        return np.bincount(self.labels, minlength=num_classes).tolist()
 
 
 class RandomAccess:

@@ -20,15 +20,15 @@ from tfgen.errors import UserError
 _HELD_OUT = 1806  # seed of the test split of lines
 
 
-def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
+def open_text(path: pathlib.Path, length: int) -> Source:
     """Opens text:PATH, a UTF-8 file cut into rows of `length` letters.
 
     The last tenth of the rows is the test split. An incomplete row at the end
     is left out.
 
     Returns:
-      The set, whose values are positions in the alphabet, and the alphabet: the
-      distinct letters of the file, sorted.
+      The set, whose values are positions in its alphabet: the distinct letters
+      of the file, sorted.
     """
     text, notes = _read(path)
     count = len(text) // length
@@ -50,9 +50,10 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
     fingerprint = Fingerprint()
     fingerprint.add(text)
     rest = len(text) - count * length
-    source = Source(
+    return Source(
         shape=(length,),
         levels=len(alphabet),
+        alphabet=alphabet,
         class_names=(),
         splits={
             'train': InMemory(rows[:-num_test], None),
@@ -62,10 +63,9 @@ def open_text(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
         origin='the last tenth of the text',
         notes=(*notes, *([f'left out: the last {rest} letters'] * bool(rest))),
     )
-    return source, alphabet
 
 
-def open_lines(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
+def open_lines(path: pathlib.Path, length: int) -> Source:
     """Opens lines:PATH, a UTF-8 file of lines of at most `length` letters.
 
     Each line is an example, without the white space at its ends. Blank lines
@@ -87,20 +87,20 @@ def open_lines(path: pathlib.Path, length: int) -> tuple[Source, tuple]:
     return _lines(lines, length, None, (), notes)
 
 
-def open_numerals(length: int) -> tuple[Source, tuple]:
+def open_numerals(length: int) -> Source:
     """Opens the embedded set of numerals; see data/embedded/numerals.py."""
     numbers = range(numerals.LARGEST + 1)
     lines = [
         f(n) for f in (numerals.english, numerals.chinese) for n in numbers
     ]
     labels = np.repeat(np.arange(2, dtype=np.int32), len(numbers))
-    source, alphabet = _lines(lines, length, labels, numerals.LANGUAGES)
+    source = _lines(lines, length, labels, numerals.LANGUAGES)
     truth = ValidLines(frozenset(numerals.meanings()))
-    return dataclasses.replace(source, truth=truth), alphabet
+    return dataclasses.replace(source, truth=truth)
 
 
 def _lines(lines: Sequence[str], length, labels, class_names, notes=()):
-    """The set of `lines`, each cut or padded to `length`, and the alphabet."""
+    """The set of `lines`, each cut or padded to `length`."""
     alphabet = ('', *sorted(set(''.join(lines))))
     place = {letter: number for number, letter in enumerate(alphabet)}
     rows = np.zeros([len(lines), length], np.int32)
@@ -113,9 +113,10 @@ def _lines(lines: Sequence[str], length, labels, class_names, notes=()):
     fingerprint = Fingerprint()
     fingerprint.add('\n'.join(lines))
     cut = sum(len(line) > length for line in lines)
-    source = Source(
+    return Source(
         shape=(length,),
         levels=len(alphabet),
+        alphabet=alphabet,
         class_names=class_names,
         splits={
             name: InMemory(rows[some], None if labels is None else labels[some])
@@ -124,7 +125,6 @@ def _lines(lines: Sequence[str], length, labels, class_names, notes=()):
         fingerprint=str(fingerprint),
         notes=(*notes, *([f'{cut} lines were longer, and cut'] * bool(cut))),
     )
-    return source, alphabet
 
 
 def _read(path):

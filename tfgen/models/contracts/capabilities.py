@@ -5,11 +5,36 @@ protocol. `isinstance(model, GenerativeModel)` tells whether it has `sample`.
 Signatures, metrics and pictures use this test. Shape letters: see model.py.
 """
 
+import functools
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import tensorflow as tf
 
-from tfgen.noise import Noise
+from tfgen.noise import Noise, RowNoise
+
+
+def takes_a_count(sample: Callable) -> Callable:
+    """Decorates `sample`: it takes a count and a seed in place of noise, too.
+
+    `model.sample(8, seed=0)` draws 8 examples. Example i depends on the seed
+    0 + i and its label alone, as when the model is served. Labels may be one
+    for all; without them a conditional model takes all classes in turn.
+    """
+
+    @functools.wraps(sample)
+    def draw(self, noise, label=None, *, seed: int = 0):
+        if isinstance(noise, Noise):
+            return sample(self, noise, label)
+        count = int(noise)
+        if self.num_classes:
+            labels = range(self.num_classes) if label is None else label
+            label = np.resize(labels, count).astype(np.int32)
+        seeds = seed + tf.range(count, dtype=tf.int64)
+        return sample(self, RowNoise(seeds), label)
+
+    return draw
 
 
 @runtime_checkable

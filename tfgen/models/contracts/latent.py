@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tfgen.models.contracts.capabilities import Encoding
+from tfgen.models.contracts.capabilities import Encoding, takes_a_count
 from tfgen.models.contracts.model import Model, Signature
 from tfgen.noise import Noise
 
@@ -112,6 +112,7 @@ class LatentVariableModel(LatentModel):
     If a subclass defines `encode`, it returns mean and logvar of q(z|x).
     """
 
+    @takes_a_count
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Draws z from its prior and decodes it."""
         return self.to_example(self.decode(self.draw_prior(noise), label))

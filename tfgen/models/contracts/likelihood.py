@@ -6,6 +6,7 @@ import dataclasses
 import tensorflow as tf
 
 from tfgen import probability
+from tfgen.models.contracts.capabilities import takes_a_count
 from tfgen.models.contracts.model import Model, Signature
 from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.noise import Noise
@@ -178,6 +179,7 @@ class Autoregressive(LikelihoodModel):
         log_prob = self._log_prob(levels, batch.get('label'), noise)
         return {'negative_log_likelihood': -log_prob}
 
+    @takes_a_count
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:
         """Draws one example per row; each value is that of a level."""
         return self.to_example(self._generate(noise, label, None))

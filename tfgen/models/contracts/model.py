@@ -9,6 +9,7 @@ Shape letters, used everywhere:
 import abc
 import contextlib
 import dataclasses
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -19,9 +20,11 @@ import tensorflow as tf
 from tfgen import arguments
 from tfgen.data.specs import Spec, spec_from_dict
 from tfgen.errors import UserError
+from tfgen.layers import own
 from tfgen.models.contracts.capabilities import (
     Classifying,
     Completing,
+    Encoding,
     GenerativeModel,
 )
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
@@ -138,16 +141,19 @@ class Model(keras.Model, abc.ABC):
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
         """Whether a replica's loss depends on the rows of other replicas.
 
-        Batch statistics make it so. With several replicas, XLA cannot compile
-        such a loss by itself.
+        Batch statistics make it so, also in a network of the user's own. With
+        several replicas, XLA cannot compile such a loss by itself.
         """
-        del settings
-        return False
+        return own.rows_meet(settings)
 
     def get_config(self) -> dict:
         """The arguments of `from_config` for an equal model, as JSON values."""
         dtype = self.dtype_policy.name
-        return {'spec': self.spec.as_dict(), 'dtype': dtype, **self.settings}
+        settings = {
+            k: own.serialize(v) if isinstance(v, keras.layers.Layer) else v
+            for k, v in self.settings.items()
+        }
+        return {'spec': self.spec.as_dict(), 'dtype': dtype, **settings}
 
     @classmethod
     def from_config(cls, config: dict) -> 'Model':
@@ -157,12 +163,54 @@ class Model(keras.Model, abc.ABC):
         with precision(dtype):
             return cls(spec, **named)
 
-    def fit(self, *_, **__):
-        """Always raises UserError: use tfgen.training.run.train."""
-        raise UserError(
-            f'{type(self).__name__} is not trained by fit, which cannot '
-            'resume exactly and fails on several replicas: use '
-            'tfgen.training.run.train or scripts/train.py'
+    # Keras's habits.
+
+    def compile(
+        self, optimizer: Any = 'adam', loss: Any = None, **options: Any
+    ) -> None:
+        """Sets the optimizer of `fit`.
+
+        Args:
+          optimizer: a name, an instance, or update name -> one of these.
+          loss, options: must be left out: the model has its own loss.
+        """
+        unknown = [k for k, v in ({'loss': loss} | options).items() if v]
+        if unknown:
+            raise UserError(
+                f'{type(self).__name__} has its own loss, and compile takes no '
+                f'{unknown[0]}: leave it out, or define loss_terms in a '
+                'subclass'
+            )
+        object.__setattr__(self, 'compiled_optimizer', optimizer)
+        object.__setattr__(self, 'fit_state', None)
+
+    def fit(self, x: Any, y: Any = None, **options: Any):
+        """Trains the model in place; see training.fitting.fit.
+
+        It is not Keras's own loop, which doubles the loss on two replicas and
+        fails on several machines.
+        """
+        # Imported by name, because training stands above the models.
+        fitting = importlib.import_module('tfgen.training.fitting')
+        return fitting.fit(self, x, y, **options)
+
+    def call(self, example: tf.Tensor, label: tf.Tensor | None = None):
+        """What the model says of an example, in the sense of its family.
+
+        A classifier gives logits, [B, classes]. A model that encodes gives the
+        reconstruction, [B, *spec.shape]. A model with an exact likelihood gives
+        log p(x) in nats, [B]. A GAN gives the scores of its discriminator, [B].
+        """
+        if isinstance(self, Classifying):
+            return self.class_logits(example)
+        if isinstance(self, Encoding):
+            return self.reconstruct(example, label)
+        for name in ('log_prob', 'score'):
+            if hasattr(self, name):
+                return getattr(self, name)(example, label)
+        raise NotImplementedError(
+            f'{type(self).__name__} cannot be called: use '
+            f'{", ".join(self.signatures())}'
         )
 
     # Methods that a subclass defines or overrides.

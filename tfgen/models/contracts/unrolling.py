@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from tfgen import replicas
+from tfgen.errors import UserError
 from tfgen.gradients import with_gradients
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms
 from tfgen.noise import Noise
@@ -40,6 +41,12 @@ def unrolled(terms: LossTerms, other: GradientUpdate, steps: int) -> LossTerms:
     def looked_ahead(batch, noise):
         """`terms` at the variables that `other` will have."""
         adam, variables = other.optimizer, list(other.variables)
+        if not isinstance(adam, keras.optimizers.Adam):
+            raise UserError(
+                'unrolled_steps look ahead by steps of Adam, and the optimizer '
+                f'of {other.name} is {type(adam).__name__}: use --set '
+                'optimizer=adam'
+            )
         index = [adam._get_variable_index(v) for v in variables]
         values = [tf.convert_to_tensor(v) for v in variables]
         first = [tf.convert_to_tensor(adam._momentums[i]) for i in index]

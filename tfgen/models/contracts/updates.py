@@ -18,11 +18,12 @@ from typing import Any, Protocol
 import keras
 import tensorflow as tf
 
+from tfgen import optimizers
 from tfgen.data.stream import batches_of
 from tfgen.errors import UserError
 from tfgen.gradients import with_gradients
+from tfgen.layers import own
 from tfgen.noise import Noise
-from tfgen.optimizers import Adam
 
 Batch = dict[str, tf.Tensor]
 Terms = dict[str, tf.Tensor]
@@ -43,6 +44,9 @@ class Run(Protocol):
 
     @property
     def beta_1(self) -> float: ...
+
+    @property
+    def optimizer(self) -> Any: ...
 
     @property
     def steps(self) -> int: ...
@@ -104,7 +108,7 @@ class Update(abc.ABC):
 
 @dataclasses.dataclass
 class GradientUpdate(Update):
-    """One step of Adam on the sum of the terms, averaged over the batch.
+    """An optimizer's step on the sum of the terms, averaged over the batch.
 
     Attributes:
       loss_terms: (batch, noise) -> named float32 [B] terms.
@@ -140,7 +144,7 @@ class GradientUpdate(Update):
             rate = keras.optimizers.schedules.CosineDecay(rate, count)
         if self.window != (0, None):
             rate = _Window(rate, first * self.repeats, count)
-        self.optimizer = Adam(rate, beta_1=beta_1)
+        self.optimizer = optimizers.make(run.optimizer, self.name, rate, beta_1)
         self.optimizer.build(self.variables)
 
     def saved(self) -> dict:
@@ -152,7 +156,8 @@ class GradientUpdate(Update):
         """Computes the means of the terms, and the gradients of their sum."""
 
         def loss():
-            return sum_of_means(self.loss_terms(batch, noise), mean)
+            with own.training(noise):
+                return sum_of_means(self.loss_terms(batch, noise), mean)
 
         return with_gradients(loss, self.variables)
 

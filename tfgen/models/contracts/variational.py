@@ -157,7 +157,8 @@ class VariationalAutoEncoder(LatentVariableModel):
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
         """Whether `free_bits` needs means over the global batch."""
-        return settings.get('free_bits', 0.0) > 0.0
+        free = settings.get('free_bits', 0.0) > 0.0
+        return free or super().cross_replica(settings)
 
     def updates(self) -> tuple[Update, ...]:
         if not self.objective['kl_warmup']:

@@ -1,0 +1,238 @@
+"""Networks that a user passes in place of a model's own.
+
+A network is any Keras layer or model. A run stores it by Keras's serialization,
+without its weights. They are initialized from the run's seed.
+
+Keras layers that draw noise or keep statistics work. But on several replicas
+the result depends on the number of replicas, except with the layers of tfgen:
+
+- keras.layers.Dropout draws the same mask on every replica. `Dropout` takes its
+  mask from the noise of the step.
+- keras.layers.BatchNormalization normalises over the rows of one replica.
+  `tfgen.layers.batch_norm.BatchNorm` normalises over the global batch.
+"""
+
+import contextlib
+import contextvars
+import copy
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfgen.errors import UserError
+from tfgen.layers.linear import dropout
+from tfgen.noise import Noise
+
+# The noise of the update that is being traced; None outside of training.
+_noise: contextvars.ContextVar[Noise | None] = contextvars.ContextVar(
+    'noise', default=None
+)
+# Layers that let the rows of a batch depend on each other.
+_MEETING = ('BatchNormalization', 'BatchNorm')
+# Keys of a serialized network whose values are names of layers.
+_NAMES = ('name', 'keras_history', 'input_layers', 'output_layers')
+
+
+@contextlib.contextmanager
+def training(noise: Noise):
+    """A context in which users' networks are in training and use `noise`.
+
+    GradientUpdate.compute enters it. A training loop of your own must enter it,
+    too.
+    """
+    with mode(noise):
+        yield
+
+
+@contextlib.contextmanager
+def mode(noise: Noise | None):
+    """A context of training with `noise`, or of inference if it is None."""
+    token = _noise.set(noise)
+    try:
+        yield
+    finally:
+        _noise.reset(token)
+
+
+def serialize(network: keras.layers.Layer) -> dict:
+    """A network as JSON values.
+
+    Layers are named by their order, so two networks that are built in the same
+    way give equal values.
+    """
+    found = keras.saving.serialize_keras_object(network)
+    found = _unbuilt(json.loads(json.dumps(found)))
+    names = {}
+
+    def collect(value):
+        """Notes the names of layers, in order."""
+        if isinstance(value, dict):
+            config = value.get('config')
+            layer = value.get('class_name') != 'DTypePolicy'
+            if layer and isinstance(config, dict) and 'name' in config:
+                names.setdefault(config['name'], f'layer_{len(names)}')
+            value = list(value.values())
+        for part in value if isinstance(value, list) else ():
+            collect(part)
+
+    def renamed(value, is_name=False):
+        """The value with new names of layers."""
+        if isinstance(value, dict):
+            return {k: renamed(v, k in _NAMES) for k, v in value.items()}
+        if isinstance(value, list):
+            return [renamed(part, is_name) for part in value]
+        return names.get(value, value) if is_name else value
+
+    collect(found)
+    return renamed(found)
+
+
+def _unbuilt(value):
+    """A serialized network without the traces of calls: shapes of inputs."""
+    if isinstance(value, list):
+        return [_unbuilt(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    kept = {
+        k: _unbuilt(v)
+        for k, v in value.items()
+        if k not in ('build_config', 'build_input_shape', 'compile_config')
+    }
+    if kept.get('class_name') == 'Sequential':
+        layers = kept['config']['layers']
+        if layers and layers[0].get('class_name') == 'InputLayer':
+            kept['config']['layers'] = layers[1:]
+    return kept
+
+
+def rows_meet(settings: Mapping[str, Any]) -> bool:
+    """Whether a network among `settings` has batch statistics."""
+    for value in settings.values():
+        if isinstance(value, keras.layers.Layer):
+            layers = value._flatten_layers()  # with those inside of others
+            if any(type(layer).__name__ in _MEETING for layer in layers):
+                return True
+        if isinstance(value, dict):
+            text = json.dumps(value)
+            if any(f'"class_name": "{name}"' in text for name in _MEETING):
+                return True
+    return False
+
+
+def build(
+    network: keras.layers.Layer | dict,
+    name: str,
+    inputs: Sequence[int],
+    outputs: Sequence[int],
+    words: str,
+) -> 'OwnNetwork':
+    """Builds a network, and checks its shapes.
+
+    Args:
+      network: a layer, or the result of `serialize`.
+      name: of the constructor's argument, for messages.
+      inputs, outputs: shapes that it must take and give, without the batch.
+      words: describes inputs and outputs in messages: 'z -> examples'.
+
+    Raises:
+      UserError: it cannot be built, or its shapes differ.
+    """
+    if isinstance(network, dict):
+        try:
+            # Keras empties the dicts that it reads.
+            copied = copy.deepcopy(network)
+            network = keras.saving.deserialize_keras_object(copied)
+        except (TypeError, ValueError, ImportError) as error:
+            raise UserError(
+                f'the network {name} cannot be built again '
+                f'({" ".join(str(error).split())[:120]}): import the module of '
+                'its layers first, and decorate them with '
+                '@keras.saving.register_keras_serializable()'
+            ) from None
+    shown = f'[B, {", ".join(map(str, inputs))}]'
+    try:
+        made = network(tf.zeros([2, *inputs]))
+    except Exception as error:
+        raise UserError(
+            f'{name} does not take {shown} ({words}; '
+            f'{" ".join(str(error).split())[:160]}): pass a network that does'
+        ) from None
+    given = getattr(made, 'shape', None)
+    if given is None or list(given) != [2, *outputs]:
+        given = '?' if given is None else ', '.join(map(str, given[1:]))
+        raise UserError(
+            f'{name} gives [B, {given}] for {shown} ({words}), and must give '
+            f'[B, {", ".join(map(str, outputs))}]: change its last layer'
+        )
+    return OwnNetwork(network)
+
+
+class OwnNetwork(keras.layers.Layer):
+    """A user's network, called in training or in inference mode."""
+
+    def __init__(self, network: keras.layers.Layer):
+        super().__init__(dtype='float32')
+        self.network = network
+        self.built = True
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """[B, ...] -> float32 [B, ...].
+
+        If `training` is None, the network is in training mode exactly inside
+        the context manager `training` of this module.
+        """
+        if training is None:
+            training = _noise.get() is not None
+        return tf.cast(self.network(x, training=training), tf.float32)
+
+
+def with_maps(
+    example: tf.Tensor, extra: Iterable[tf.Tensor | None]
+) -> tf.Tensor:
+    """Appends numbers to examples; to images as constant maps.
+
+    Args:
+      example: [B, ..., C].
+      extra: numbers [B, n], or None.
+
+    Returns:
+      [B, ..., C + n ...].
+    """
+    for numbers in extra:
+        if numbers is None:
+            continue
+        middle = example.shape[1:-1]
+        shape = [-1, *[1] * len(middle), numbers.shape[-1]]
+        maps = tf.tile(tf.reshape(numbers, shape), [1, *middle, 1])
+        example = tf.concat([example, tf.cast(maps, example.dtype)], axis=-1)
+    return example
+
+
+@keras.saving.register_keras_serializable('tfgen')
+class Dropout(keras.layers.Layer):
+    """Dropout whose mask comes from the step's noise.
+
+    The masks do not depend on the number of replicas, and a resumed run draws
+    the masks of an uninterrupted run. Outside of training it does nothing.
+
+    Args:
+      rate: share of the values that become 0, in [0, 1).
+      key: name of the layer's noise. Two layers with equal keys and shapes draw
+        equal masks, so give each layer of a model its own key.
+    """
+
+    def __init__(self, rate: float, key: str = 'dropout', **options):
+        super().__init__(**options)
+        self.rate, self.key = rate, key
+
+    def call(self, x: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        noise = _noise.get()
+        if noise is None or training is False:
+            return x
+        return dropout(x, self.rate, noise, f'own/{self.key}')
+
+    def get_config(self) -> dict:
+        return super().get_config() | {'rate': self.rate, 'key': self.key}
