@@ -200,6 +200,16 @@ def test_a_run_of_python_goes_on_on_the_command_line(tmp_path):
     assert moved.evaluate(metrics=['bounds'], num_samples=2)
 
 
+def test_a_run_keeps_its_seed_on_the_command_line(tmp_path):
+    whole = _train(tmp_path / 'whole', steps=3, seed=7)
+    _train(tmp_path / 'parts', steps=2, seed=7)
+    command = [sys.executable, tiny.script('train'), '--set=steps=3']
+    processes.run([*command, f'--workdir={tmp_path / "parts"}'])
+    tiny.assert_equal_weights(
+        tiny.weights(whole.folder, 3), tiny.weights(tmp_path / 'parts', 3)
+    )
+
+
 def test_a_run_of_the_command_line_goes_on_in_python(tmp_path, data_dir):
     config, _ = tiny.load('cvae', data_dir)
     path = tmp_path / 'run'

@@ -78,7 +78,8 @@ def train(
         settings, data = settings | {'dataset': data}, None
     workdirs.require_precision(precision)
     preset = presets.with_values(model, settings)
-    chosen = strategies.make(strategy, 0, preset.halve_cores and jit != 'on')
+    halve = presets.halve_cores(model, preset) and jit != 'on'
+    chosen = strategies.make(strategy, 0, halve)
     if data is None and 'dataset' not in settings:
         data = workdirs.kept_data(directory)
     config, examples = workdirs.Config.of(

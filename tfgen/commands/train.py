@@ -56,6 +56,7 @@ flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 
 
 def main() -> None:
+    from tfgen import presets
     from tfgen.evaluation import records
     from tfgen.training import profiling, stopping, strategies, workdir
     from tfgen.training.run import train
@@ -74,7 +75,7 @@ def main() -> None:
     strategy = strategies.make(
         flags.FLAGS.strategy,
         flags.FLAGS.replicas,
-        preset.halve_cores and flags.FLAGS.jit != 'on',
+        presets.halve_cores(name, preset) and flags.FLAGS.jit != 'on',
     )
     config, examples = _config(directory, name, preset, settings)
     workdir.check(directory, config)
@@ -117,14 +118,23 @@ def _config(directory, name, preset, settings):
     chosen = presets.parse(settings)
     if not flags.FLAGS.preset:  # every field is that of the run
         chosen = preset.hints()
+    stored = None if flags.FLAGS.preset else workdir.read_config(directory)
+
+    def value(flag):
+        """Of a flag; a run that is resumed without one keeps its own."""
+        given = flags.FLAGS[flag]
+        return (
+            given.value if given.present or not stored else vars(stored)[flag]
+        )
+
     kept = None if flags.FLAGS.dataset else workdir.kept_data(directory)
     return workdir.Config.of(
         name,
         preset,
-        flags.FLAGS.seed,
-        flags.FLAGS.precision,
-        flags.FLAGS.data_dir,
-        flags.FLAGS.init_from,
+        value('seed'),
+        value('precision'),
+        value('data_dir'),
+        value('init_from'),
         data=kept,
         chosen=chosen,
     )

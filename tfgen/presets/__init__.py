@@ -93,6 +93,16 @@ def rates(model: type[Model]) -> dict[str, float]:
     return {'learning_rate': found.learning_rate, 'beta_1': found.beta_1}
 
 
+def halve_cores(name: str, preset: Preset) -> bool:
+    """Whether strategies.make should halve the cores for a preset.
+
+    A generic preset decides before its sizes are known, so that a resumed run
+    has the threads of the first one.
+    """
+    generic = name in GENERIC and name not in PRESETS
+    return (GENERIC[name].preset if generic else preset).halve_cores
+
+
 def fit(
     name: str, preset: Preset, spec: Spec, chosen: Collection[str] = ()
 ) -> Preset:
