@@ -540,9 +540,11 @@ class Mine(CVAE):
 @pytest.mark.parametrize(
     'optimizer',
     [
-        'adamw',
+        pytest.param('adamw', marks=pytest.mark.wide),
         keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 6)),
-        {'model': keras.optimizers.RMSprop(1e-3)},
+        pytest.param(
+            {'model': keras.optimizers.RMSprop(1e-3)}, marks=pytest.mark.wide
+        ),
     ],
     ids=['name', 'schedule', 'update'],
 )
