@@ -121,7 +121,7 @@ def _config(directory, name, preset, settings):
     stored = None if flags.FLAGS.preset else workdir.read_config(directory)
 
     def value(flag):
-        """Of a flag; a run that is resumed without one keeps its own."""
+        """The value of a flag, or that of the run which is resumed."""
         given = flags.FLAGS[flag]
         return (
             given.value if given.present or not stored else vars(stored)[flag]

@@ -56,7 +56,7 @@ class TrainedModel(ServedModel):
 
     @property
     def name(self) -> str:
-        """Of the preset."""
+        """The name of the preset."""
         return self.config.name
 
     @property
