@@ -112,7 +112,8 @@ def train(
         except stopping.Stopped as stopped:
             raise KeyboardInterrupt(str(stopped)) from None
     if not strategies.is_chief(chosen):  # its folder may be elsewhere
-        return TrainedModel(config, preset.steps, directory, live=trained)
+        steps = config.preset.steps
+        return TrainedModel(config, steps, directory, live=trained)
     return load_run(directory)
 
 

@@ -158,7 +158,7 @@ class OwnDiscriminator(keras.layers.Layer):
         noise: Noise | None = None,
     ) -> tf.Tensor:
         """Scores examples: [B, ...] -> float32 [B]; see Discriminator."""
-        with own.mode(noise):
+        with own.training(noise):
             return self.network(own.with_maps(x, [extra, one_hot]))[:, 0]
 
 

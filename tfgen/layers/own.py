@@ -37,19 +37,12 @@ _NAMES = ('name', 'keras_history', 'input_layers', 'output_layers')
 
 
 @contextlib.contextmanager
-def training(noise: Noise):
+def training(noise: Noise | None):
     """A context in which users' networks are in training and use `noise`.
 
-    GradientUpdate.compute enters it. A training loop of your own must enter it,
-    too.
+    They are in inference if it is None. GradientUpdate.compute enters it. A
+    training loop of your own must enter it, too.
     """
-    with mode(noise):
-        yield
-
-
-@contextlib.contextmanager
-def mode(noise: Noise | None):
-    """A context of training with `noise`, or of inference if it is None."""
     token = _noise.set(noise)
     try:
         yield

@@ -184,7 +184,9 @@ def _in_alphabet(spec, given, found):
 
 
 def like(spec: Spec, data: Any, labels: Any = None) -> Data:
-    """Opens other examples of a spec; nothing is held out.
+    """Opens other examples of a spec.
+
+    Each split of arrays has all examples; a source holds out a tenth.
 
     Args:
       spec: of a model.
