@@ -10,7 +10,6 @@ import numpy as np
 import processes
 import pytest
 import tiny
-from keras import layers
 from PIL import Image
 
 import tfgen
@@ -18,7 +17,6 @@ from tfgen import data, interface, presets
 from tfgen.data import ImageSpec, PointSpec
 from tfgen.data.given import random_access
 from tfgen.errors import UserError, in_python
-from tfgen.layers.own import Dropout
 from tfgen.models import CVAE
 from tfgen.training import checkpoints, workdir
 
@@ -404,120 +402,7 @@ def test_messages_name_arguments_in_python():
         assert in_python(flags) == arguments
 
 
-# Your own networks.
-
-
-def _encoder(size=6):
-    return keras.Sequential(
-        [
-            layers.Flatten(),
-            layers.Dense(8, 'relu'),
-            Dropout(0.2),
-            layers.Dense(size),
-        ]
-    )
-
-
-def _decoder():
-    z = keras.Input([6])
-    x = layers.BatchNormalization()(layers.Dense(8)(z))
-    x = layers.Reshape([8, 8, 1])(layers.Dense(64)(x))
-    return keras.Model(z, x)
-
-
-def test_own_networks_are_trained_resumed_exported_and_on_the_command_line(
-    tmp_path,
-):
-    def train(name, steps):
-        # Built anew each time, as in a new process.
-        own = {'encoder': _encoder(), 'decoder': _decoder()}
-        return _train(tmp_path / name, steps, **own)
-
-    whole = train('whole', 6)
-    train('parts', 3)
-    parts = train('parts', 6)
-    tiny.assert_equal_weights(
-        tiny.weights(whole.folder, 6), tiny.weights(parts.folder, 6)
-    )
-    export = parts.export(tmp_path / 'export')
-    np.testing.assert_allclose(export.sample(3), whole.sample(3), atol=1e-5)
-    command = [sys.executable, tiny.script('train'), '--set=steps=7']
-    out = processes.run([*command, f'--workdir={parts.folder}']).stdout
-    assert 'continuing at step 6' in out
-    with pytest.raises(UserError, match='another network'):
-        _train(parts.folder, 7, encoder=_encoder(), decoder=None)
-    assert whole.model().cross_replica(whole.model().settings)
-
-
-def test_a_model_of_own_networks_is_what_its_keras_file_says(tmp_path):
-    spec = tiny.SPECS[ImageSpec]
-    network = keras.Sequential([layers.Flatten(), layers.Dense(6)])
-    model = CVAE(spec, latent_size=3, filters=(4,), encoder=network)
-    model.save(tmp_path / 'x.keras')
-    again = keras.models.load_model(tmp_path / 'x.keras')
-    for a, b in zip(model.variables, again.variables, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_own_gan_networks_of_colour(tmp_path):
-    colour = RNG.integers(0, 256, [40, 8, 8, 3], dtype=np.uint8)
-    generator = keras.Sequential(
-        [layers.Dense(4 * 4 * 4), layers.Reshape([4, 4, 4])]
-        + [layers.Conv2DTranspose(3, 4, 2, 'same')]
-    )
-    discriminator = keras.Sequential(
-        [layers.Conv2D(4, 4, 2, 'same'), layers.Dropout(0.2)]
-        + [layers.Flatten(), layers.Dense(1)]
-    )
-    given = {'generator': generator, 'discriminator': discriminator}
-    for name in ('gan', 'bigan'):
-        model = tfgen.train(
-            name,
-            colour,
-            workdir=tmp_path / name,
-            steps=2,
-            batch_size=8,
-            latent_size=5,
-            discriminator_units=(4,),
-            **given,
-        )
-        assert model.sample(2).shape == (2, 8, 8, 3)
-
-
-@pytest.mark.parametrize(
-    ('own', 'said'),
-    [
-        ({'encoder': _encoder(5)}, r'must give \[B, 6\]'),
-        ({'decoder': layers.Conv2D(3, 3)}, 'decoder does not take'),
-        ({'encoder': {'class_name': 'No', 'config': {}, 'module': 'x'}},
-         'cannot be built again'),
-        ({'encoder': 3}, 'use a value of type a Keras object'),
-    ],
-)  # fmt: skip
-def test_a_wrong_network_is_one_line(own, said, tmp_path):
-    with pytest.raises(UserError, match=said):
-        _train(tmp_path / 'run', **own)
-    assert not (tmp_path / 'run').exists()
-
-
-@pytest.mark.parametrize(
-    'setting', [{'spectral_norm': True}, {'penalty': 'weight_clipping'}]
-)
-def test_settings_of_layers_are_not_for_own_networks(setting, tmp_path):
-    network = keras.Sequential([layers.Flatten(), layers.Dense(1)])
-    with pytest.raises(UserError, match='acts on layers of tfgen'):
-        tfgen.train(
-            'gan',
-            IMAGES,
-            workdir=tmp_path / 'run',
-            discriminator=network,
-            **setting,
-        )
-
-
-def test_a_network_cannot_be_written_on_the_command_line(tmp_path):
-    with pytest.raises(UserError, match='is a Keras object'):
-        presets.get('cvae', ['encoder=x'])
+# Your own classes.
 
 
 def test_a_class_of_ones_own_is_stored_by_its_module(tmp_path):

@@ -202,7 +202,7 @@ def test_names_in_another_order_give_the_same_function(model, tmp_path):
     spec = dataclasses.replace(spec, num_classes=3, class_names=NAMES)
     other = dataclasses.replace(spec, class_names=_turned(NAMES))
     kind = tiny.preset(model).model
-    if 'conditional' in arguments.of(kind.__init__) and kind.labels_last:
+    if 'conditional' in arguments.of(kind) and kind.labels_last:
         changes = {'conditional': True}
     letters = isinstance(spec, SymbolSpec)
     if letters:

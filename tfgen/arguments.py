@@ -31,9 +31,40 @@ class Limit:
     remedy: str
 
 
-# A Keras layer or optimizer, or its serialized form.
-Given = Annotated[Any, 'network']
-Network = Given | None
+@dataclasses.dataclass(frozen=True)
+class Object:
+    """The kind of a Python object that is a setting; see objects.
+
+    Attributes:
+      words: the kind, for messages.
+      holds: whether a value is such an object, or its stored form.
+    """
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+def _is_function(value):
+    """Whether a value is a function or 'package.module:name'."""
+    if isinstance(value, str):
+        return ':' in value
+    return isinstance(value, types.FunctionType)
+
+
+Layer = Annotated[
+    Any,
+    Object('a Keras layer', lambda v: isinstance(v, keras.layers.Layer | dict)),
+]
+Optimizer = Annotated[
+    Any,
+    Object(
+        'a Keras optimizer',
+        lambda v: isinstance(v, keras.optimizers.Optimizer | dict),
+    ),
+]
+# Written before a Literal in a union, so that its names are found first.
+Function = Annotated[Any, Object('a function', _is_function)]
+Network = Layer | None
 Size = Annotated[int, Limit(lambda n: n >= 1, 'use 1 or more')]
 Count = Annotated[int, Limit(lambda n: n >= 0, 'use 0 or more')]
 Share = Annotated[float, Limit(lambda x: 0 <= x < 1, 'use 0 up to below 1')]
@@ -55,17 +86,56 @@ NotNegative = Annotated[
 
 @functools.cache
 def of(function: Callable) -> dict[str, tuple[Any, Any]]:
-    """The arguments that have a default: name -> (type, default).
+    """The arguments of a function or class that have a default.
 
-    Types are int, float, bool, str, Literal and tuples of these. Each may be
-    Annotated with a Limit, and may be `| None`.
+    Returns:
+      Name -> (type, default).
+
+    Types are int, float, bool, str, Literal, tuples of these, and the objects
+    above. Each may be Annotated with a Limit, and may be a union.
     """
-    hints = typing.get_type_hints(function, include_extras=True)
+    found, hints = inspect.signature(function), {}
+    if isinstance(function, type):
+        found = signature(function)
+    for one in _constructors(function):
+        hints = typing.get_type_hints(one, include_extras=True) | hints
     return {
         name: (hints[name], parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
+        for name, parameter in found.parameters.items()
         if parameter.default is not parameter.empty
     }
+
+
+def signature(cls: type) -> inspect.Signature:
+    """The arguments of a class, without `self`.
+
+    A constructor's `**settings` stands for the arguments of its base class.
+    """
+    first, *bases = map(inspect.signature, _constructors(cls))
+    _, *found = first.parameters.values()
+    found = [p for p in found if p.kind is not p.VAR_KEYWORD]
+    for base in bases:
+        names = {p.name for p in found}
+        _, *more = base.parameters.values()
+        found += [
+            p.replace(kind=p.KEYWORD_ONLY)
+            for p in more
+            if p.name not in names and p.kind is not p.VAR_KEYWORD
+        ]
+    return inspect.Signature(found)
+
+
+def _constructors(function):
+    """A function itself; or the constructors that a class's arguments reach."""
+    if not isinstance(function, type):
+        yield function
+        return
+    for kind in function.__mro__:
+        if '__init__' in vars(kind):
+            yield kind.__init__
+            parameters = inspect.signature(kind.__init__).parameters.values()
+            if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+                return
 
 
 def check(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
@@ -106,8 +176,7 @@ def fits(hint: Any, value: Any) -> bool:
             and all(map(fits, _members(plain, value), value))
         )
     if plain is Any:
-        kinds = (keras.layers.Layer, keras.optimizers.Optimizer, dict)
-        return isinstance(value, kinds)
+        return hint.__metadata__[0].holds(value)
     if isinstance(value, bool):
         return plain is bool
     return isinstance(value, (int, float) if plain is float else plain)
@@ -122,22 +191,23 @@ def parse(name: str, text: str, hint: Any) -> Any:
     options = _options(hint)
     if type(None) in options and text.lower() == 'none':
         return None
-    hint = next(h for h in options if h is not type(None))
-    if _plain(hint) is Any:
+    options = [option for option in options if option is not type(None)]
+    for option in options:
+        try:
+            value = _parse(option, text)
+        except (ValueError, KeyError):
+            continue
+        if fits(option, value):
+            return value
+    if all(_plain(option) is Any for option in options):
         raise UserError(
-            f'--set {name}={text}: {name} is a Keras object, which cannot be '
+            f'--set {name}={text}: {name} is {words(hint)}, which cannot be '
             'written here: pass it to tfgen.train in Python'
         )
-    try:
-        value = _parse(hint, text)
-    except (ValueError, KeyError):
-        value = None
-    if value is None or not fits(hint, value):
-        more = ', write true or false' if _plain(hint) is bool else ''
-        raise UserError(
-            f'--set {name}={text}: not a value of type {words(hint)}{more}'
-        )
-    return value
+    more = ', write true or false' if _plain(options[0]) is bool else ''
+    raise UserError(
+        f'--set {name}={text}: not a value of type {words(hint)}{more}'
+    )
 
 
 def words(hint: Any) -> str:
@@ -156,7 +226,7 @@ def _word(hint):
         if Ellipsis in members:
             return f'{_word(members[0])},{_word(members[0])},... (any number)'
         return ','.join(map(_word, members))
-    return 'a Keras object' if plain is Any else plain.__name__
+    return hint.__metadata__[0].words if plain is Any else plain.__name__
 
 
 def _parse(hint, text):
@@ -170,7 +240,7 @@ def _parse(hint, text):
         texts = text.strip('()').split(',')
         pairs = zip(_members(plain, texts), texts, strict=True)
         return tuple(_parse(h, part) for h, part in pairs)
-    return plain(text)
+    return text if plain is Any else plain(text)
 
 
 def _check(name, hint, value, whole):

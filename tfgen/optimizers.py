@@ -1,14 +1,13 @@
 """Optimizers: a faster Adam, and those of Keras."""
 
-import copy
 import difflib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfgen import objects
 from tfgen.errors import UserError
 
 # Names of Keras's optimizers.
@@ -65,17 +64,6 @@ def require(chosen: Any) -> None:
             )
 
 
-def serialize(chosen: Any) -> Any:
-    """`chosen` with its instances as JSON values."""
-    if isinstance(chosen, keras.optimizers.Optimizer):
-        found = keras.optimizers.serialize(chosen)
-        del found['config']['name']
-        return json.loads(json.dumps(found))
-    if isinstance(chosen, Mapping) and 'class_name' not in chosen:
-        return {name: serialize(one) for name, one in chosen.items()}
-    return chosen
-
-
 def make(
     chosen: Any,
     update: str,
@@ -96,12 +84,11 @@ def make(
       UserError: see `require`.
     """
     require(chosen)
-    chosen = serialize(chosen)
+    chosen = objects.serialize(chosen)
     if isinstance(chosen, dict) and 'class_name' not in chosen:
         chosen = chosen.get(update, 'adam')
     if isinstance(chosen, dict):
-        # Keras empties the dicts that it reads.
-        return keras.optimizers.deserialize(copy.deepcopy(chosen))
+        return objects.restore(chosen, 'optimizer')
     if chosen.lower() == 'adam':
         return Adam(rate, beta_1=beta_1)
     return type(keras.optimizers.get(chosen))(learning_rate=rate)

@@ -141,10 +141,16 @@ class OwnDiscriminator(keras.layers.Layer):
         extra: tf.Tensor | None = None,
         noise: Noise | None = None,
     ) -> tf.Tensor:
-        """The last hidden layer of a Sequential, else the scores: [B, F]."""
-        seen = own.with_maps(x, [extra])
+        """The last hidden layer of a Sequential, else the scores: [B, F].
+
+        Features have no label, so the network gets zeros in its place.
+        """
+        labels = None
+        if self._labels:
+            labels = tf.zeros([tf.shape(x)[0], self._labels])
+        seen = own.with_maps(x, [extra, labels])
         network = self.network.network
-        if not isinstance(network, keras.Sequential) or self._labels:
+        if not isinstance(network, keras.Sequential):
             return self.network(seen)
         for layer in network.layers[:-1]:
             seen = layer(seen)

@@ -12,6 +12,7 @@ from typing import Literal
 import keras
 import tensorflow as tf
 
+from tfgen.layers import own
 from tfgen.layers.batch_norm import BatchNorm
 from tfgen.layers.linear import dropout
 from tfgen.layers.normalised import SpectralConv2D, SpectralDense
@@ -306,6 +307,55 @@ class Encoder(keras.layers.Layer):
             features = tf.concat([features, one_hot], axis=1)
         mean, logvar = tf.split(self.dense(features), 2, axis=1)
         return mean, logvar
+
+
+class OwnEncoder(keras.layers.Layer):
+    """A network of the user's as an encoder; see Encoder.
+
+    Args:
+      network: see own.build.
+    """
+
+    def __init__(self, network):
+        super().__init__(dtype='float32')
+        self.network = network
+        self.built = True
+
+    def call(self, x, one_hot=None):
+        seen = own.with_maps(x, [one_hot])
+        mean, logvar = tf.split(self.network(seen), 2, axis=1)
+        return mean, logvar
+
+
+def encoder(
+    network: keras.layers.Layer | dict | None,
+    kind: Kind,
+    shape: Sequence[int],
+    units: Sequence[int],
+    latent_size: int,
+    num_classes: int,
+) -> keras.layers.Layer:
+    """An encoder: (example, labels) -> mean and logvar of q(z|x), [B, K] each.
+
+    Args:
+      network: the user's, [B, ..., C + num_classes] -> [B, 2 K]; or None.
+      kind, shape, units: of the default network; see feature_network.
+      latent_size: K.
+      num_classes: 0 without labels.
+    """
+    if network is None:
+        features = feature_network(kind, shape, 0, units)
+        return Encoder(features, latent_size, num_classes)
+    *sides, channels = shape
+    return OwnEncoder(
+        own.build(
+            network,
+            'encoder',
+            [*sides, channels + num_classes],
+            [2 * latent_size],
+            'examples -> mean and logvar of q(z|x)',
+        )
+    )
 
 
 def _stack(size, units: Sequence[int], dense) -> list:

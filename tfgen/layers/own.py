@@ -14,14 +14,14 @@ the result depends on the number of replicas, except with the layers of tfgen:
 
 import contextlib
 import contextvars
-import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfgen import objects
 from tfgen.errors import UserError
 from tfgen.layers.linear import dropout
 from tfgen.noise import Noise
@@ -32,8 +32,6 @@ _noise: contextvars.ContextVar[Noise | None] = contextvars.ContextVar(
 )
 # Layers that let the rows of a batch depend on each other.
 _MEETING = ('BatchNormalization', 'BatchNorm')
-# Keys of a serialized network whose values are names of layers.
-_NAMES = ('name', 'keras_history', 'input_layers', 'output_layers')
 
 
 @contextlib.contextmanager
@@ -50,58 +48,7 @@ def training(noise: Noise | None):
         _noise.reset(token)
 
 
-def serialize(network: keras.layers.Layer) -> dict:
-    """A network as JSON values.
-
-    Layers are named by their order, so two networks that are built in the same
-    way give equal values.
-    """
-    found = keras.saving.serialize_keras_object(network)
-    found = _unbuilt(json.loads(json.dumps(found)))
-    names = {}
-
-    def collect(value):
-        """Notes the names of layers, in order."""
-        if isinstance(value, dict):
-            config = value.get('config')
-            layer = value.get('class_name') != 'DTypePolicy'
-            if layer and isinstance(config, dict) and 'name' in config:
-                names.setdefault(config['name'], f'layer_{len(names)}')
-            value = list(value.values())
-        for part in value if isinstance(value, list) else ():
-            collect(part)
-
-    def renamed(value, is_name=False):
-        """The value with new names of layers."""
-        if isinstance(value, dict):
-            return {k: renamed(v, k in _NAMES) for k, v in value.items()}
-        if isinstance(value, list):
-            return [renamed(part, is_name) for part in value]
-        return names.get(value, value) if is_name else value
-
-    collect(found)
-    return renamed(found)
-
-
-def _unbuilt(value):
-    """A serialized network without the traces of calls: shapes of inputs."""
-    if isinstance(value, list):
-        return [_unbuilt(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {
-        k: _unbuilt(v)
-        for k, v in value.items()
-        if k not in ('build_config', 'build_input_shape', 'compile_config')
-    }
-    if kept.get('class_name') == 'Sequential':
-        layers = kept['config']['layers']
-        if layers and layers[0].get('class_name') == 'InputLayer':
-            kept['config']['layers'] = layers[1:]
-    return kept
-
-
-def rows_meet(settings: Mapping[str, Any]) -> bool:
+def has_batch_statistics(settings: Mapping[str, Any]) -> bool:
     """Whether a network among `settings` has batch statistics."""
     for value in settings.values():
         if isinstance(value, keras.layers.Layer):
@@ -116,38 +63,32 @@ def rows_meet(settings: Mapping[str, Any]) -> bool:
 
 
 def build(
-    network: keras.layers.Layer | dict,
+    network: keras.layers.Layer | dict | None,
     name: str,
     inputs: Sequence[int],
     outputs: Sequence[int],
     words: str,
-) -> 'OwnNetwork':
-    """Builds a network, and checks its shapes.
+    default: Callable[[], keras.layers.Layer] | None = None,
+) -> keras.layers.Layer:
+    """A user's network, with checked shapes, or else the default.
 
     Args:
-      network: a layer, or the result of `serialize`.
+      network: a layer, or the result of `objects.serialize`; None for the
+        default.
       name: of the constructor's argument, for messages.
       inputs, outputs: shapes that it must take and give, without the batch.
       words: describes inputs and outputs in messages: 'z -> examples'.
+      default: makes the model's own network.
 
     Raises:
       UserError: it cannot be built, or its shapes differ.
     """
-    if isinstance(network, dict):
-        try:
-            # Keras empties the dicts that it reads.
-            copied = copy.deepcopy(network)
-            network = keras.saving.deserialize_keras_object(copied)
-        except (TypeError, ValueError, ImportError) as error:
-            raise UserError(
-                f'the network {name} cannot be built again '
-                f'({" ".join(str(error).split())[:120]}): import the module of '
-                'its layers first, and decorate them with '
-                '@keras.saving.register_keras_serializable()'
-            ) from None
+    if network is None and default:
+        return default()
+    layer = objects.restore(network, f'the network {name}')
     shown = f'[B, {", ".join(map(str, inputs))}]'
     try:
-        made = network(tf.zeros([2, *inputs]))
+        made = layer(tf.zeros([2, *inputs]))
     except Exception as error:
         raise UserError(
             f'{name} does not take {shown} ({words}; '
@@ -160,7 +101,7 @@ def build(
             f'{name} gives [B, {given}] for {shown} ({words}), and must give '
             f'[B, {", ".join(map(str, outputs))}]: change its last layer'
         )
-    return OwnNetwork(network)
+    return OwnNetwork(layer)
 
 
 class OwnNetwork(keras.layers.Layer):

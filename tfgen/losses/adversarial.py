@@ -8,13 +8,28 @@ has already rounded to 0 or 1.
 
 Source: Goodfellow et al. 2014, as the notes derive the loss; the other losses
 name their papers. `LOSSES` has the names of all losses.
+
+A loss of your own is a function (scores, role) -> the loss of each example,
+[B]. The role is 'real' or 'fake' for the discriminator's losses on data and on
+samples, 'generator' for the generator's on samples, and 'encoder' for the
+encoder's on data (BiGAN alone). This is the hinge loss:
+
+    def hinge(scores, role):
+        if role == 'real':
+            return tf.nn.relu(1.0 - scores)
+        if role == 'fake':
+            return tf.nn.relu(1.0 + scores)
+        return scores if role == 'encoder' else -scores
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from tfgen.losses import own
 
 # Scores [B] -> the loss of each example, [B], which is minimised.
 PerExample = Callable[[tf.Tensor], tf.Tensor]
@@ -146,19 +161,31 @@ _LOSSES = {
     'hinge': Loss(hinge_real, hinge_fake, minus_score, plus_score),
 }
 LOSSES = (*_LOSSES, 'margin')
+_ROLES = ('real', 'fake', 'generator', 'encoder')
 
 
-def loss(name: str, margin: float = 1.0) -> Loss:
-    """The losses of a GAN, by their name in LOSSES.
+def loss(chosen: str | Callable, margin: float = 1.0) -> Loss:
+    """The losses of a GAN.
 
     Args:
-      name: one of LOSSES.
+      chosen: one of LOSSES, or a function of your own.
       margin: m of 'margin', in the units of its energy.
+
+    Raises:
+      UserError: your function does not give one number per example.
     """
-    if name == 'margin':
+    if chosen == 'margin':
         below = margin_fake(margin)
         return Loss(energy, below, energy, below)
-    return _LOSSES[name]
+    if chosen in LOSSES:
+        return _LOSSES[chosen]
+    function = own.per_example(chosen, 'loss')
+    for role in _ROLES:
+        function(tf.zeros([2]), role=role)  # its shape is checked now
+    real, fake, generator, encoder = (
+        functools.partial(function, role=role) for role in _ROLES
+    )
+    return Loss(real, fake, generator, encoder)
 
 
 def optimal_discriminator(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:

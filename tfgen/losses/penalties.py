@@ -4,6 +4,14 @@ They are pure functions of a network and of noise. The discriminator is passed
 as a function of a list of tensors, because the discriminator of a BiGAN takes
 two. Each penalty gives one number per example, without its weight. `PENALTIES`
 is the table of all penalties; a new penalty is a new entry.
+
+A penalty of your own is a function (game) -> [B]; see `Game`. It is called for
+the update of each network, and returns None where it does not act. This keeps
+the discriminator's scores small:
+
+    def drift(game):
+        if game.network == 'discriminator':
+            return 0.001 * tf.square(game.score(game.real))
 """
 
 import dataclasses
@@ -15,6 +23,7 @@ import tensorflow as tf
 
 from tfgen import replicas
 from tfgen.gradients import with_gradients
+from tfgen.losses import own
 from tfgen.noise import Noise
 
 # Tensors [B, ...] -> scores [B].
@@ -159,6 +168,7 @@ class Game:
     """What a penalty may use of a GAN and of a batch.
 
     Attributes:
+      network: whose update this is: 'discriminator' or 'generator'.
       score: the discriminator.
       real, fake: the tensors that it judges; `real` is empty in the loss of the
         generator.
@@ -168,6 +178,7 @@ class Game:
       noise: one row per example.
     """
 
+    network: str
     score: Score
     real: Sequence[tf.Tensor]
     fake: Sequence[tf.Tensor]
@@ -183,46 +194,58 @@ class Penalty:
 
     Attributes:
       weight: the default.
-      network: 'discriminator' or 'generator'.
-      compute: Game -> [B]; None for a constraint on the weights.
+      networks: 'discriminator', 'generator' or both.
+      compute: Game -> [B], or None where it does not act; None for a constraint
+        on the weights.
       cross_replica: whether the penalty of a row depends on the other rows of
         the global batch.
     """
 
     weight: float
-    network: str
-    compute: Callable[[Game], tf.Tensor] | None
+    networks: tuple[str, ...]
+    compute: Callable[[Game], tf.Tensor | None] | None
     cross_replica: bool = False
 
 
+_DISCRIMINATOR, _GENERATOR = ('discriminator',), ('generator',)
 # The weights are those of the papers that propose the penalties; the weight of
 # 'orthonormal' is ours.
 PENALTIES = {
-    'weight_clipping': Penalty(0.01, 'discriminator', None),
+    'weight_clipping': Penalty(0.01, _DISCRIMINATOR, None),
     'gradient_penalty': Penalty(
         10.0,
-        'discriminator',
+        _DISCRIMINATOR,
         lambda g: gradient_penalty(g.score, g.real, g.fake, g.noise),
     ),
-    'r1': Penalty(10.0, 'discriminator', lambda g: r1(g.score, g.real)),
+    'r1': Penalty(10.0, _DISCRIMINATOR, lambda g: r1(g.score, g.real)),
     'dragan': Penalty(
         10.0,
-        'discriminator',
+        _DISCRIMINATOR,
         lambda g: dragan(g.score, g.real, g.noise),
         cross_replica=True,
     ),
     'orthonormal': Penalty(
         1.0,
-        'generator',
+        _GENERATOR,
         lambda g: orthonormal(g.generate, g.draw_z(), g.noise.scope('tangent')),
     ),
     'pulling_away': Penalty(
         0.1,
-        'generator',
+        _GENERATOR,
         lambda g: pulling_away(g.features(g.fake)),
         cross_replica=True,
     ),
 }
+
+
+def penalty(chosen: str | Callable) -> Penalty | None:
+    """A penalty by its name in PENALTIES, or of your own; None for 'none'."""
+    if chosen == 'none' or chosen in PENALTIES:
+        return PENALTIES.get(chosen)
+    function = own.per_example(chosen, 'penalty')
+    # Whether its rows depend on each other is not known.
+    both = _DISCRIMINATOR + _GENERATOR
+    return Penalty(1.0, both, function, cross_replica=True)
 
 
 def _at(a, b, share):

@@ -10,10 +10,11 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Count, Network, NotNegative, Size
+from tfgen.arguments import Count, Function, Network, NotNegative, Size
 from tfgen.data.specs import ImageSpec
 from tfgen.errors import UserError
 from tfgen.layers import coders, own
+from tfgen.losses.own import per_example
 from tfgen.models import layerwise
 from tfgen.models.contracts.latent import LatentModel
 from tfgen.models.contracts.updates import (
@@ -24,6 +25,7 @@ from tfgen.models.contracts.updates import (
 )
 from tfgen.noise import Noise
 
+_ERRORS = ('squared', 'cross_entropy')
 _CODED = 'examples -> codes'
 _DECODED = 'codes -> examples before the sigmoid'
 
@@ -45,7 +47,8 @@ class AutoEncoder(LatentModel):
         unchanged. At its optimum, a shallow linear auto-encoder spans the same
         space as PCA (Baldi and Hornik 1989).
       error: the loss, summed over an image: 'squared', or 'cross_entropy',
-        which takes a grey value as the probability of white.
+        which takes a grey value as the probability of white; or a function of
+        your own, (images, reconstructions), [B, H, W, C] each -> [B].
       input_noise, code_noise: deviation of the normal noise that training adds
         to the image, whose values are in [0, 1], and to the code.
       layerwise_steps: steps in which each layer and its mirror are trained as
@@ -66,7 +69,7 @@ class AutoEncoder(LatentModel):
         latent_size: Size = 30,
         activation: coders.Activation = 'relu',
         output: Literal['sigmoid', 'linear'] = 'sigmoid',
-        error: Literal['squared', 'cross_entropy'] = 'squared',
+        error: Function | Literal[*_ERRORS] = 'squared',
         input_noise: NotNegative = 0.0,
         code_noise: NotNegative = 0.0,
         layerwise_steps: Count = 0,
@@ -77,19 +80,27 @@ class AutoEncoder(LatentModel):
         self.latent_size = latent_size
         self.squashed, self.error = output == 'sigmoid', error
         self.input_noise, self.code_noise = input_noise, code_noise
-        self.encoder = (
-            own.build(encoder, 'encoder', spec.shape, [latent_size], _CODED)
-            if encoder
-            else coders.encoder(
+        if error not in _ERRORS:
+            self._own_error = per_example(error, 'error')
+        self.encoder = own.build(
+            encoder,
+            'encoder',
+            spec.shape,
+            [latent_size],
+            _CODED,
+            lambda: coders.encoder(
                 network, spec.shape, units or (), latent_size, activation
-            )
+            ),
         )
-        self.decoder = (
-            own.build(decoder, 'decoder', [latent_size], spec.shape, _DECODED)
-            if decoder
-            else coders.decoder(
+        self.decoder = own.build(
+            decoder,
+            'decoder',
+            [latent_size],
+            spec.shape,
+            _DECODED,
+            lambda: coders.decoder(
                 network, latent_size, units or (), spec.shape, activation
-            )
+            ),
         )
 
     @classmethod
@@ -162,5 +173,7 @@ class AutoEncoder(LatentModel):
         decoded = self.decode(z)
         if self.error == 'cross_entropy':
             return {'error': -probability.log_bernoulli(image, decoded)}
+        if self.error != 'squared':
+            return {'error': self._own_error(image, self.values(decoded))}
         off = self.values(decoded) - image
         return {'error': probability.sum_event(tf.square(off))}

@@ -6,7 +6,9 @@ the encoder gives a distribution.
 
 import tensorflow as tf
 
-from tfgen.layers.networks import Encoder, feature_network
+from tfgen.arguments import Network
+from tfgen.data.specs import Spec
+from tfgen.layers import networks
 from tfgen.models.contracts.updates import Terms
 from tfgen.models.gan import GAN
 
@@ -21,13 +23,26 @@ class BiGAN(GAN):
     one update. The encoder's loss is G's with the labels exchanged. The encoder
     has the widths of d.
 
-    All settings are those of GAN.
+    Args:
+      spec: of images or points.
+      encoder: your own network, [B, *spec.shape] -> [B, 2 K]: mean and logvar.
+        It gets images in [-1, 1]; the label is appended to each pixel, or to a
+        point.
+      settings: see GAN.
     """
 
+    def __init__(self, spec: Spec, *, encoder: Network = None, **settings):
+        super().__init__(spec, **settings)
+
     def _variant_networks(self, units):
-        kind = self.settings['network']
-        features = feature_network(kind, self.spec.shape, 0, units)
-        self.encoder = Encoder(features, self.latent_size, self.num_classes)
+        self.encoder = networks.encoder(
+            self.settings['encoder'],
+            self.settings['network'],
+            self.spec.shape,
+            units,
+            self.latent_size,
+            self.num_classes,
+        )
 
     def _judged(self):
         return self.spec.shape, self.latent_size

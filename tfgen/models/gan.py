@@ -11,11 +11,19 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import tensorflow as tf
 
-from tfgen.arguments import Count, Given, Network, Positive, Share, Size
+from tfgen.arguments import (
+    Count,
+    Function,
+    Layer,
+    Network,
+    Positive,
+    Share,
+    Size,
+)
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
 from tfgen.layers import discriminators, networks, normalised, own
-from tfgen.losses import adversarial
+from tfgen.losses import adversarial, penalties
 from tfgen.losses.penalties import PENALTIES, Game
 from tfgen.models import priors
 from tfgen.models.contracts.latent import LatentVariableModel
@@ -77,13 +85,13 @@ class GAN(LatentVariableModel):
         up-samplings may ignore z; all samples are then equal.
       latent_size: K.
       prior: of z; see priors.
-      loss: see adversarial.
+      loss: see adversarial; one of its names, or a function of your own.
       margin: m of loss 'margin'.
-      penalty: see penalties. 'orthonormal' and 'pulling_away' act on G, the
-        others on d.
+      penalty: see penalties; one of its names, or a function of your own.
+        'orthonormal' and 'pulling_away' act on G, the others on d.
       penalty_weight: None for the weight in the penalty's paper (1 for
-        'orthonormal', which has none). For 'weight_clipping' it is the largest
-        absolute weight of d.
+        'orthonormal', which has none, and for your own). For 'weight_clipping'
+        it is the largest absolute weight of d.
       unrolled_steps: k of Unrolled GAN: G minimises the whole value, including
         its data term, as it will be after k updates of d.
       spectral_norm: whether every layer of d has norm 1.
@@ -106,13 +114,13 @@ class GAN(LatentVariableModel):
         network: Literal['dcgan', 'mlp'] = 'dcgan',
         generator_units: tuple[Size, ...] = (128, 64),
         discriminator_units: tuple[Size, ...] = (64, 128),
-        discriminator: Literal['score', 'energy'] | Given = 'score',
+        discriminator: Literal['score', 'energy'] | Layer = 'score',
         self_modulation: bool = False,
         latent_size: Size = 64,
         prior: Literal[*priors.PRIORS] = 'normal',
-        loss: Literal[*adversarial.LOSSES] = 'non_saturating',
+        loss: Function | Literal[*adversarial.LOSSES] = 'non_saturating',
         margin: Positive = 1.0,
-        penalty: Literal['none', *PENALTIES] = 'none',
+        penalty: Function | Literal['none', *PENALTIES] = 'none',
         penalty_weight: Positive | None = None,
         unrolled_steps: Count = 0,
         spectral_norm: bool = False,
@@ -129,27 +137,29 @@ class GAN(LatentVariableModel):
         self.unrolled_steps = unrolled_steps
         self.discriminator_updates = discriminator_updates
         self.discriminator_rate = discriminator_rate
-        self.penalty = penalty
-        if penalty != 'none':
-            penalty_weight = penalty_weight or PENALTIES[penalty].weight
+        self._penalty = penalties.penalty(penalty)
+        if self._penalty:
+            penalty_weight = penalty_weight or self._penalty.weight
         self.penalty_weight = penalty_weight
-        clip = self.penalty_weight if penalty == 'weight_clipping' else None
+        clip = penalty_weight if penalty == 'weight_clipping' else None
         regularization = networks.Regularization(spectral_norm, clip, dropout)
         self._variant_networks(discriminator_units)
         inputs = self._context_size() + latent_size + self.num_classes
-        if generator:
-            self.generator = own.build(
-                generator, 'generator', [inputs], spec.shape, _MADE
-            )
-        else:
-            self.generator = networks.generator(
+        self.generator = own.build(
+            generator,
+            'generator',
+            [inputs],
+            spec.shape,
+            _MADE,
+            lambda: networks.generator(
                 network,
                 inputs,
                 generator_units,
                 spec.shape,
                 self._batch_norm,
                 self_modulation,
-            )
+            ),
+        )
         if isinstance(discriminator, str):
             self.discriminator = discriminators.discriminator(
                 network,
@@ -190,13 +200,14 @@ class GAN(LatentVariableModel):
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
         """Whether rows interact: by batch norm, unrolling or the penalty."""
-        penalty = PENALTIES.get(settings['penalty'])
+        penalty = penalties.penalty(settings['penalty'])
         norm = settings['network'] == 'dcgan' and cls._batch_norm
         return bool(
             (norm and not settings['generator'])
             or super().cross_replica(settings)
             or settings['unrolled_steps']
             or (penalty and penalty.cross_replica)
+            or settings['loss'] not in adversarial.LOSSES
         )
 
     # The networks. Variants of the GAN add their own networks and inputs.
@@ -353,10 +364,11 @@ class GAN(LatentVariableModel):
 
     def _penalty_terms(self, network, judge, real, fake, given, batch, noise):
         """The penalty, if it is of this network: [B]; see penalties.Game."""
-        penalty = PENALTIES.get(self.penalty)
-        if not penalty or penalty.network != network or not penalty.compute:
+        penalty = self._penalty
+        if not penalty or network not in penalty.networks:
             return {}
         game = Game(
+            network,
             judge,
             real,
             fake,
@@ -365,7 +377,8 @@ class GAN(LatentVariableModel):
             draw_z=lambda: self.draw_prior(noise),
             noise=noise,
         )
-        return {'penalty': self.penalty_weight * penalty.compute(game)}
+        found = penalty.compute(game) if penalty.compute else None
+        return {} if found is None else {'penalty': self.penalty_weight * found}
 
     def _generator_data_terms(self, judge, batch, noise) -> Terms:
         """The loss of G on data: [B].

@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Size
+from tfgen.arguments import Network, Size
 from tfgen.data.specs import ImageSpec
-from tfgen.layers import coders
+from tfgen.layers import coders, own
 from tfgen.models.contracts.model import require_binary
 from tfgen.models.contracts.updates import Batch, Terms
 from tfgen.models.contracts.variational import VariationalAutoEncoder
@@ -40,6 +40,10 @@ class HierarchicalVAE(VariationalAutoEncoder):
         and between `low` and `top`.
       activation: of these layers.
       importance_samples: see VariationalAutoEncoder.
+      to_low, to_top, from_top: your own networks of q(low | x), q(top | low)
+        and p(low | top). Each gives mean and logvar: [B, ...] -> [B, 2 size].
+      from_low: your own network of p(x | low), [B, low_size] -> logits
+        [B, H, W, C].
     """
 
     spec_types = (ImageSpec,)
@@ -53,6 +57,10 @@ class HierarchicalVAE(VariationalAutoEncoder):
         top_units: Size = 100,
         activation: coders.Activation = 'tanh',
         importance_samples: Size = 1,
+        to_low: Network = None,
+        to_top: Network = None,
+        from_top: Network = None,
+        from_low: Network = None,
     ):
         super().__init__(spec)
         self.low_size, self.top_size = low_size, top_size
@@ -60,15 +68,33 @@ class HierarchicalVAE(VariationalAutoEncoder):
         self.importance_samples = importance_samples
         wide, narrow = (low_units,) * 2, (top_units,) * 2
 
-        def up(shape, units, size):
+        def network(given, name, shape, units, size):
             """An encoder that gives mean and logvar of `size` numbers."""
-            return coders.encoder('dense', shape, units, 2 * size, activation)
+            return own.build(
+                given,
+                name,
+                shape,
+                [2 * size],
+                'numbers -> mean and logvar',
+                lambda: coders.encoder(
+                    'dense', shape, units, 2 * size, activation
+                ),
+            )
 
-        self.to_low = up(spec.shape, wide, low_size)
-        self.to_top = up([low_size], narrow, top_size)
-        self.from_top = up([top_size], narrow, low_size)
-        self.from_low = coders.decoder(
-            'dense', low_size, wide, spec.shape, activation
+        self.to_low = network(to_low, 'to_low', spec.shape, wide, low_size)
+        self.to_top = network(to_top, 'to_top', [low_size], narrow, top_size)
+        self.from_top = network(
+            from_top, 'from_top', [top_size], narrow, low_size
+        )
+        self.from_low = own.build(
+            from_low,
+            'from_low',
+            [low_size],
+            spec.shape,
+            'low -> logits',
+            lambda: coders.decoder(
+                'dense', low_size, wide, spec.shape, activation
+            ),
         )
 
     @classmethod

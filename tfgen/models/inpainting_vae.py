@@ -10,9 +10,9 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Size
+from tfgen.arguments import Network, Size
 from tfgen.data.specs import ImageSpec
-from tfgen.layers import coders
+from tfgen.layers import coders, own
 from tfgen.models.contracts.capabilities import takes_a_count
 from tfgen.models.contracts.model import (
     Model,
@@ -39,6 +39,12 @@ class InpaintingVAE(Model):
         (departure: Sohn et al. train one model for each of three masks). 'any'
         uses masks.random_mask, which hides everything in more than half of the
         images.
+      prior: your own network p(z | x), from the visible pixels and the mask,
+        [B, H, W, C + 1] -> [B, 2 K]: mean and logvar.
+      encoder: your own network q(z | x, y), from the image, the visible pixels
+        and the mask, [B, H, W, 2 C + 1] -> [B, 2 K].
+      decoder: your own network, from z followed by all visible pixels and the
+        mask, [B, K + H W (C + 1)] -> logits [B, H, W, C].
     """
 
     spec_types = (ImageSpec,)
@@ -50,25 +56,39 @@ class InpaintingVAE(Model):
         units: tuple[Size, ...] = (500, 500),
         activation: coders.Activation = 'relu',
         masks: Literal['any', 'quadrants'] = 'any',
+        prior: Network = None,
+        encoder: Network = None,
+        decoder: Network = None,
     ):
         super().__init__(spec)
         self.latent_size, self.masks = latent_size, masks
         height, width, channels = spec.shape
         seen, whole = channels + 1, 2 * channels + 1
 
-        def network(channels):
-            """A dense encoder that gives mean and logvar of z."""
-            shape = (height, width, channels)
-            size = 2 * latent_size
-            return coders.encoder('dense', shape, units, size, activation)
+        def network(given, name, channels):
+            """An encoder that gives mean and logvar of z."""
+            shape, size = (height, width, channels), 2 * latent_size
+            return own.build(
+                given,
+                name,
+                shape,
+                [size],
+                'images and mask -> mean and logvar of z',
+                lambda: coders.encoder('dense', shape, units, size, activation),
+            )
 
-        self.prior, self.encoder = network(seen), network(whole)
-        self.decoder = coders.decoder(
-            'dense',
-            latent_size + height * width * seen,
-            units,
+        self.prior = network(prior, 'prior', seen)
+        self.encoder = network(encoder, 'encoder', whole)
+        size = latent_size + height * width * seen
+        self.decoder = own.build(
+            decoder,
+            'decoder',
+            [size],
             spec.shape,
-            activation,
+            'z, visible pixels and mask -> logits',
+            lambda: coders.decoder(
+                'dense', size, units, spec.shape, activation
+            ),
         )
 
     @classmethod

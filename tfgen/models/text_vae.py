@@ -12,9 +12,9 @@ import keras
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Count, NotNegative, Size
+from tfgen.arguments import Count, Network, NotNegative, Size
 from tfgen.data.specs import SymbolSpec
-from tfgen.layers import coders
+from tfgen.layers import coders, own
 from tfgen.models.contracts.model import concat_features
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 
@@ -32,6 +32,10 @@ class TextVAE(VariationalAutoEncoder):
       kl, beta, importance_samples, free_bits, kl_warmup: see
         VariationalAutoEncoder.
       conditional: see Model.
+      encoder: your own network, one-hot symbols [B, T, N] -> [B, 2 K]: mean and
+        logvar. The label is appended to each symbol.
+      decoder: your own network, [B, K] -> logits [B, T, N]. The label is
+        appended to z.
     """
 
     spec_types = (SymbolSpec,)
@@ -47,40 +51,29 @@ class TextVAE(VariationalAutoEncoder):
         free_bits: NotNegative = 0.0,
         kl_warmup: Count = 0,
         conditional: bool = False,
+        encoder: Network = None,
+        decoder: Network = None,
     ):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
         length, count = spec.length, spec.levels
-        self.encoder = keras.Sequential(
-            [
-                keras.Input([length, count + self.num_classes]),
-                *(
-                    keras.layers.Conv1D(f, 5, 2, 'same', activation='relu')
-                    for f in filters
-                ),
-                keras.layers.Flatten(),
-                keras.layers.Dense(2 * latent_size, dtype='float32'),
-            ]
+        seen, codes = [length, count + self.num_classes], 2 * latent_size
+        self.encoder = own.build(
+            encoder,
+            'encoder',
+            seen,
+            [codes],
+            'one-hot symbols -> mean and logvar of q(z|x)',
+            lambda: _encoder(seen, filters, codes),
         )
-        scale = 2 ** len(filters)
-        # Rounded up, and cropped at the end, so that any length works.
-        short = -(-length // scale)
-        self.decoder = keras.Sequential(
-            [
-                keras.Input([latent_size + self.num_classes]),
-                keras.layers.Dense(short * filters[-1], activation='relu'),
-                keras.layers.Reshape([short, filters[-1]]),
-                *(
-                    keras.layers.Conv1DTranspose(
-                        f, 5, 2, 'same', activation='relu'
-                    )
-                    for f in reversed(filters)
-                ),
-                keras.layers.Conv1D(count, 5, 1, 'same', dtype='float32'),
-                keras.layers.Cropping1D(
-                    (0, short * scale - length), dtype='float32'
-                ),
-            ]
+        size = latent_size + self.num_classes
+        self.decoder = own.build(
+            decoder,
+            'decoder',
+            [size],
+            [length, count],
+            'z -> logits of symbols',
+            lambda: _decoder(size, filters, length, count),
         )
 
     def encode(
@@ -114,3 +107,40 @@ class TextVAE(VariationalAutoEncoder):
     @property
     def is_density(self) -> bool:
         return False
+
+
+def _encoder(shape, filters, size):
+    """Convolutions of width 5 and stride 2: [B, *shape] -> [B, size]."""
+    return keras.Sequential(
+        [
+            keras.Input(shape),
+            *(
+                keras.layers.Conv1D(f, 5, 2, 'same', activation='relu')
+                for f in filters
+            ),
+            keras.layers.Flatten(),
+            keras.layers.Dense(size, dtype='float32'),
+        ]
+    )
+
+
+def _decoder(size, filters, length, count):
+    """The mirror image of the encoder: [B, size] -> [B, length, count]."""
+    scale = 2 ** len(filters)
+    # Rounded up, and cropped at the end, so that any length works.
+    short = -(-length // scale)
+    return keras.Sequential(
+        [
+            keras.Input([size]),
+            keras.layers.Dense(short * filters[-1], activation='relu'),
+            keras.layers.Reshape([short, filters[-1]]),
+            *(
+                keras.layers.Conv1DTranspose(f, 5, 2, 'same', activation='relu')
+                for f in reversed(filters)
+            ),
+            keras.layers.Conv1D(count, 5, 1, 'same', dtype='float32'),
+            keras.layers.Cropping1D(
+                (0, short * scale - length), dtype='float32'
+            ),
+        ]
+    )

@@ -11,18 +11,18 @@ import keras
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Count, Network, NotNegative, Size
+from tfgen.arguments import Count, Function, Network, NotNegative, Size
 from tfgen.data.specs import ImageSpec, PointSpec, Spec
 from tfgen.errors import UserError
 from tfgen.layers import coders, own
+from tfgen.losses.own import per_example
 from tfgen.models.contracts.model import concat_features
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 
 # Least log variance, the width of one level of a byte. A Gaussian density would
 # otherwise grow without bound as its width shrinks onto the grey levels.
 _MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
-
-
+_LIKELIHOODS = ('bernoulli', 'gaussian')
 _CODED = 'examples -> mean and logvar of q(z|x)'
 _DECODED = 'z -> logits or means of p(x|z)'
 
@@ -44,7 +44,9 @@ class CVAE(VariationalAutoEncoder):
       activation: of the hidden layers.
       likelihood: 'bernoulli' for binary images: P(x = 1) = sigmoid(logits);
         'gaussian' for real values: x ~ N(logits, s^2) with one learned s. The
-        decoder's output is then the mean, and the likelihood a density.
+        decoder's output is then the mean, and the likelihood a density; or a
+        function of your own, (x, decoder's output) -> log p(x|z) in nats, [B].
+        It must be a density whose mean is the decoder's output.
       kl, beta, importance_samples, free_bits, kl_warmup: see
         VariationalAutoEncoder.
       conditional: see Model.
@@ -63,7 +65,7 @@ class CVAE(VariationalAutoEncoder):
         filters: tuple[Size, ...] = (32, 64),
         units: tuple[Size, ...] | None = None,
         activation: coders.Activation = 'relu',
-        likelihood: Literal['bernoulli', 'gaussian'] = 'bernoulli',
+        likelihood: Function | Literal[*_LIKELIHOODS] = 'bernoulli',
         kl: Literal['analytic', 'monte_carlo'] = 'analytic',
         beta: NotNegative = 1.0,
         importance_samples: Size = 1,
@@ -76,27 +78,32 @@ class CVAE(VariationalAutoEncoder):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
         self.likelihood = likelihood
+        if likelihood not in _LIKELIHOODS:
+            self._log_density = per_example(likelihood, 'likelihood')
         network: coders.Kind = 'dense' if units else 'convolutional'
         flat = units and not encoder
         *sides, numbers = [spec.dimensions] if flat else spec.shape
         seen = [*sides, numbers + self.num_classes]
-        if encoder:
-            self.encoder = own.build(
-                encoder, 'encoder', seen, [2 * latent_size], _CODED
-            )
-        else:
-            self.encoder = coders.encoder(
-                network, seen, units or filters, 2 * latent_size, activation
-            )
+        hidden, codes = units or filters, 2 * latent_size
+        self.encoder = own.build(
+            encoder,
+            'encoder',
+            seen,
+            [codes],
+            _CODED,
+            lambda: coders.encoder(network, seen, hidden, codes, activation),
+        )
         size = latent_size + self.num_classes
-        if decoder:
-            self.decoder = own.build(
-                decoder, 'decoder', [size], spec.shape, _DECODED
-            )
-        else:
-            self.decoder = coders.decoder(
-                network, size, units or filters, spec.shape, activation
-            )
+        self.decoder = own.build(
+            decoder,
+            'decoder',
+            [size],
+            spec.shape,
+            _DECODED,
+            lambda: coders.decoder(
+                network, size, hidden, spec.shape, activation
+            ),
+        )
         if likelihood == 'gaussian':
             self.image_logvar = self.add_weight(
                 shape=[],
@@ -153,10 +160,12 @@ class CVAE(VariationalAutoEncoder):
         z: tf.Tensor,
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
-        """log p(x|z) in nats: [B]. A density if Gaussian, else <= 0."""
+        """log p(x|z) in nats: [B]; see is_density."""
         logits = self.decode(z, label)
         if self.likelihood == 'bernoulli':
             return probability.log_bernoulli(example, logits)
+        if self.likelihood != 'gaussian':
+            return self._log_density(example, logits)
         logvar = tf.maximum(
             tf.convert_to_tensor(self.image_logvar), _MIN_LOGVAR
         )
@@ -166,7 +175,7 @@ class CVAE(VariationalAutoEncoder):
 
     @property
     def is_density(self) -> bool:
-        return self.likelihood == 'gaussian'
+        return self.likelihood != 'bernoulli'
 
     def _serve_decode(self, z, label=None):
         logits = self.decode(z, label)

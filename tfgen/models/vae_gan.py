@@ -3,18 +3,15 @@
 Source: Larsen et al. 2016 (Autoencoding beyond pixels), algorithm 1.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Count, Given, Network, Positive, Share, Size
+from tfgen.arguments import Network, Positive
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
-from tfgen.layers.networks import Encoder, feature_network
-from tfgen.losses import adversarial
-from tfgen.losses.penalties import PENALTIES
-from tfgen.models import priors
+from tfgen.layers import networks
 from tfgen.models.contracts.updates import Batch, GradientUpdate, Terms, Update
 from tfgen.models.gan import GAN
 from tfgen.noise import Noise
@@ -35,53 +32,21 @@ class VAEGAN(GAN):
       spec: of images or points.
       feature_weight: gamma, the weight of the error against the adversarial
         loss in the decoder's update.
-      The others: see GAN. The prior must be 'normal', as q(z|x) is.
+      encoder: your own network, [B, *spec.shape] -> [B, 2 K]: mean and logvar.
+        It gets images in [-1, 1]; the label is appended to each pixel, or to a
+        point.
+      settings: see GAN. The prior must be 'normal', as q(z|x) is.
     """
 
     def __init__(
         self,
         spec: Spec,
-        network: Literal['dcgan', 'mlp'] = 'dcgan',
-        generator_units: tuple[Size, ...] = (128, 64),
-        discriminator_units: tuple[Size, ...] = (64, 128),
-        discriminator: Literal['score', 'energy'] | Given = 'score',
-        self_modulation: bool = False,
-        latent_size: Size = 64,
-        prior: Literal[*priors.PRIORS] = 'normal',
-        loss: Literal[*adversarial.LOSSES] = 'non_saturating',
-        margin: Positive = 1.0,
-        penalty: Literal['none', *PENALTIES] = 'none',
-        penalty_weight: Positive | None = None,
-        unrolled_steps: Count = 0,
-        spectral_norm: bool = False,
-        discriminator_updates: Size = 1,
-        discriminator_rate: Positive | None = None,
-        dropout: Share = 0.0,
+        *,
         feature_weight: Positive = 0.01,
-        conditional: bool = False,
-        generator: Network = None,
+        encoder: Network = None,
+        **settings,
     ):
-        super().__init__(
-            spec,
-            network,
-            generator_units,
-            discriminator_units,
-            discriminator,
-            self_modulation,
-            latent_size,
-            prior,
-            loss,
-            margin,
-            penalty,
-            penalty_weight,
-            unrolled_steps,
-            spectral_norm,
-            discriminator_updates,
-            discriminator_rate,
-            dropout,
-            conditional,
-            generator,
-        )
+        super().__init__(spec, **settings)
         self.feature_weight = feature_weight
 
     @classmethod
@@ -94,9 +59,14 @@ class VAEGAN(GAN):
             )
 
     def _variant_networks(self, units):
-        kind = self.settings['network']
-        features = feature_network(kind, self.spec.shape, 0, units)
-        self.encoder = Encoder(features, self.latent_size, self.num_classes)
+        self.encoder = networks.encoder(
+            self.settings['encoder'],
+            self.settings['network'],
+            self.spec.shape,
+            units,
+            self.latent_size,
+            self.num_classes,
+        )
 
     def encode(
         self, example: tf.Tensor, label: tf.Tensor | None = None

@@ -16,12 +16,9 @@ import pkgutil
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-import keras
-
-from tfgen import arguments, optimizers
+from tfgen import arguments, objects
 from tfgen.data import Spec
 from tfgen.errors import UserError
-from tfgen.layers import own
 from tfgen.models.contracts.model import Model
 from tfgen.presets import classes, settings
 from tfgen.presets.generic import GENERIC
@@ -151,10 +148,8 @@ def restore(model: str, fields: dict) -> Preset:
 
 
 def _fixed(value):
-    """A list as a tuple, and a Keras object in its serialized form."""
-    value = optimizers.serialize(value)
-    if isinstance(value, keras.layers.Layer):
-        return own.serialize(value)
+    """A list as a tuple, and a Python object in its stored form."""
+    value = objects.serialize(value)
     return tuple(value) if isinstance(value, list) else value
 
 

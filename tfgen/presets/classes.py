@@ -4,9 +4,7 @@ A class of tfgen.models is stored by its name, 'CVAE'. Any other class is stored
 as 'package.module:Class', and its module must be importable.
 """
 
-import importlib
-
-from tfgen import models
+from tfgen import models, objects
 from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model
 
@@ -15,7 +13,7 @@ def name_of(model: type[Model]) -> str:
     """The stored name of a model class."""
     if getattr(models, model.__name__, None) is model:
         return model.__name__
-    return f'{model.__module__}:{model.__qualname__}'
+    return objects.path_of(model)
 
 
 def find(name: str) -> type[Model]:
@@ -24,16 +22,11 @@ def find(name: str) -> type[Model]:
     Raises:
       UserError: there is no such class.
     """
-    module, colon, path = name.partition(':')
-    try:
-        found = importlib.import_module(module) if colon else models
-        for part in (path if colon else name).split('.'):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError):
-        found = None
+    own = ':' in name
+    found = objects.find(name) if own else getattr(models, name, None)
     if isinstance(found, type) and issubclass(found, Model):
         return found
-    where = 'put its module where Python finds it' if colon else 'update tfgen'
+    where = 'put its module where Python finds it' if own else 'update tfgen'
     raise UserError(
         f'a stored configuration names the model {name!r}, and there is no '
         f'such class here: {where}'

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, ClassVar, Literal
 
 from tfgen import arguments, optimizers
-from tfgen.arguments import Given, Positive, Share, Size
+from tfgen.arguments import Optimizer, Positive, Share, Size
 from tfgen.data import Data, opening
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
@@ -47,7 +47,7 @@ class Preset:
     learning_rate: Positive = 1e-3
     schedule: Literal['constant', 'cosine'] = 'constant'
     beta_1: Share = 0.9
-    optimizer: str | Given = 'adam'
+    optimizer: str | Optimizer = 'adam'
     ema: Share = 0.0
     log_every: Size = 100
     checkpoint_every: Size = 1000
@@ -64,7 +64,7 @@ class Preset:
     @property
     def settings(self) -> dict[str, Any]:
         """The arguments of the model's constructor."""
-        return {k: getattr(self, k) for k in arguments.of(self.model.__init__)}
+        return {k: getattr(self, k) for k in arguments.of(self.model)}
 
     @property
     def halve_cores(self) -> bool:
@@ -110,9 +110,7 @@ class Preset:
 @functools.cache
 def of(model: type[Model]) -> Callable[..., Preset]:
     """The Preset class of a model, with the model's and the data's fields."""
-    found = opening.arguments_of(model.spec_types) | arguments.of(
-        model.__init__
-    )
+    found = opening.arguments_of(model.spec_types) | arguments.of(model)
     return dataclasses.make_dataclass(
         f'{model.__name__}Preset',
         [(k, hint, default) for k, (hint, default) in found.items()],

@@ -10,14 +10,13 @@ import abc
 import contextlib
 import dataclasses
 import importlib
-import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
-from tfgen import arguments
+from tfgen import arguments, objects
 from tfgen.data.specs import Spec, spec_from_dict
 from tfgen.errors import UserError
 from tfgen.layers import own
@@ -58,8 +57,9 @@ class Model(keras.Model, abc.ABC):
 
     A subclass declares its settings, with types, defaults and limits, in its
     constructor and nowhere else: `__init__(self, spec, *, setting: type =
-    default, ..., conditional: bool = False)`. Presets and the command line read
-    the settings there. The values are checked before the constructor runs.
+    default, ..., conditional: bool = False)`. `**settings` at the end stands
+    for those of its base class. Presets and the command line read the settings
+    there. The values are checked before the constructor runs.
 
     Args:
       spec: the type of the examples, and facts about their data set.
@@ -82,9 +82,9 @@ class Model(keras.Model, abc.ABC):
 
     def __new__(cls, *given, **named):
         model = super().__new__(cls, *given, **named)
-        call = inspect.signature(cls.__init__).bind(model, *given, **named)
+        call = cls.__signature__.bind(*given, **named)
         call.apply_defaults()
-        _, (_, spec), *settings = call.arguments.items()
+        (_, spec), *settings = call.arguments.items()
         settings = {
             k: tuple(v) if isinstance(v, list) else v for k, v in settings
         }
@@ -93,7 +93,7 @@ class Model(keras.Model, abc.ABC):
                 f'{cls.__name__} was given {spec!r}: pass the spec of a data '
                 'set, such as images.spec or data.ImageSpec(height=8, width=8)'
             )
-        arguments.check_for(cls.__init__, **settings)
+        arguments.check_for(cls, **settings)
         cls.check(spec, **settings)
         # Keras's own setattr would wrap lists and dicts, and track them.
         object.__setattr__(model, 'settings', settings)
@@ -101,6 +101,7 @@ class Model(keras.Model, abc.ABC):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
+        cls.__signature__ = arguments.signature(cls)
         # `.keras` files can then be read wherever the module is imported.
         keras.saving.register_keras_serializable('tfgen')(cls)
 
@@ -144,15 +145,12 @@ class Model(keras.Model, abc.ABC):
         Batch statistics make it so, also in a network of the user's own. With
         several replicas, XLA cannot compile such a loss by itself.
         """
-        return own.rows_meet(settings)
+        return own.has_batch_statistics(settings)
 
     def get_config(self) -> dict:
         """The arguments of `from_config` for an equal model, as JSON values."""
         dtype = self.dtype_policy.name
-        settings = {
-            k: own.serialize(v) if isinstance(v, keras.layers.Layer) else v
-            for k, v in self.settings.items()
-        }
+        settings = {k: objects.serialize(v) for k, v in self.settings.items()}
         return {'spec': self.spec.as_dict(), 'dtype': dtype, **settings}
 
     @classmethod
