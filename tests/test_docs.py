@@ -2,6 +2,8 @@
 
 import pathlib
 import re
+import sys
+import types
 
 import pytest
 import tiny
@@ -60,9 +62,10 @@ def test_the_python_of_a_document_runs(name, tmp_path, monkeypatch):
 
 def test_the_page_about_python_runs_from_top_to_bottom(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    namespace = {'__name__': 'page'}
+    page = types.ModuleType('page')  # functions are found in modules
+    monkeypatch.setitem(sys.modules, 'page', page)
     for block in _blocks('docs/python.md'):
-        exec(block, namespace)
+        exec(block, vars(page))
     assert (tmp_path / 'interpolation.png').exists()
     assert (tmp_path / 'exports' / 'mine' / '1').is_dir()
     assert not (tmp_path / 'runs' / 'wrong').exists()

@@ -197,7 +197,7 @@ def test_python_takes_no_address_for_a_path(address, data_dir, monkeypatch):
         data.load(ADDRESS)
     monkeypatch.setenv('XDG_CACHE_HOME', text)
     with pytest.raises(UserError, match='is an address'):
-        classifiers.default_cache()
+        storage.default_cache()
     monkeypatch.setattr(prepared.constants, 'DATA_DIR', text)
     with pytest.raises(UserError, match='is an address'):
         data.load('mnist')

@@ -14,7 +14,7 @@ from tfgen import data
 from tfgen.errors import UserError
 from tfgen.models import CVAE, GAN, GMM, PCA, Classifier, PixelRNN
 from tfgen.noise import RowNoise
-from tfgen.training.listeners import named
+from tfgen.training.callbacks import named
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, [48, 8, 8, 1], dtype=np.uint8)

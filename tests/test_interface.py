@@ -341,7 +341,7 @@ SPECS = {
     ],
 )  # fmt: skip
 def test_sizes_follow_from_the_data(size, fields):
-    preset = presets.fit('cvae', presets.get('cvae'), SPECS[size])
+    preset = presets.with_sizes('cvae', presets.get('cvae'), SPECS[size])
     assert {name: getattr(preset, name) for name in fields} == fields
 
 
@@ -349,7 +349,7 @@ def test_sizes_follow_from_the_data(size, fields):
 def test_statistics_of_all_examples_need_their_number(name):
     spec = ImageSpec(height=8, width=8, split_sizes={'test': 5})
     with pytest.raises(UserError, match='the data set is streamed'):
-        presets.fit(name, presets.get(name), spec)
+        presets.with_sizes(name, presets.get(name), spec)
 
 
 @pytest.mark.parametrize('name', presets.GENERIC)
@@ -363,9 +363,9 @@ def test_a_generic_preset_suits_its_data(name):
     splits = {k: sizes[k] for k in ('train', 'test')}
     changes = {k: v for k, v in sizes.items() if k in ('height', 'width')}
     spec = type(spec)(**vars(spec) | changes | {'split_sizes': splits})
-    preset = presets.fit(name, generic.preset, spec)
+    preset = presets.with_sizes(name, generic.preset, spec)
     assert preset.build(spec).num_parameters() >= 0
-    chosen = presets.fit(name, generic.preset, spec, ['steps'])
+    chosen = presets.with_sizes(name, generic.preset, spec, ['steps'])
     assert chosen.steps == generic.preset.steps
 
 

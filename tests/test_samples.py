@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 import tiny
 
-from tfgen import evaluation
+from tfgen import evaluation, presets
 from tfgen.data import ImageSpec, PointSpec, load
 from tfgen.data.embedded import points
 from tfgen.errors import UserError
@@ -21,6 +21,7 @@ from tfgen.export import saved_model
 from tfgen.models.classifier import Classifier
 from tfgen.models.contracts.model import Model
 from tfgen.noise import IndexNoise
+from tfgen.training import run, workdir
 
 RING = points.TOY_DISTRIBUTIONS['ring']
 
@@ -282,3 +283,18 @@ def test_evaluate_takes_features_and_says_so(data_dir, tmp_path):
     figure = figure['figures']['frechet_distance']
     assert figure['features'] == 'classifier_digits on digits'
     assert figure['classifier_accuracy'] > 0.9
+
+
+def test_a_classifier_of_ones_own_data_stops_when_it_learns_no_more(tmp_path):
+    images = np.zeros([60, 8, 8, 1], np.uint8)
+    images[::2] = 255
+    named = presets.PRESETS['classifier_digits']
+    preset = dataclasses.replace(named, dataset='arrays', steps=300)
+    config, examples = workdir.Config.of(
+        'classifier_digits', preset, data=images, labels=np.arange(60) % 2
+    )
+    stop = classifiers.early_stopping(config.preset, examples.spec)
+    run.train(config, examples, tmp_path / 'run', callbacks=stop)
+    assert 0 < stop[0].stopped_epoch < 250
+    # Published distances are those of classifiers that made all their steps.
+    assert not classifiers.early_stopping(named, examples.spec)

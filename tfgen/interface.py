@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from tfgen import presets, storage
-from tfgen.data import NAMELESS, Data, Streamed
+from tfgen.data import ARRAYS, Data, Streamed
 from tfgen.data.readers.base import InMemory
 from tfgen.export.trained import TrainedModel, load, load_run
 from tfgen.training import run, stopping, strategies
@@ -60,7 +60,7 @@ def train(
       init_from: a workdir or export whose weights a new run starts from.
       data_dir: where TFDS keeps prepared data sets.
       callbacks: of Keras, such as EarlyStopping(monitor='loss'); see
-        training.listeners.
+        training.callbacks.
       settings: fields of the preset, such as steps=5_000, batch_size=32,
         latent_size=16.
 
@@ -123,22 +123,22 @@ def _keep(directory, config, examples):
     Data that are not in memory, or larger than _KEPT bytes, are not kept, and
     must be passed again to resume the run.
     """
-    if config.preset.dataset != NAMELESS:
+    if config.preset.dataset != ARRAYS:
         return config
     size = _size(examples)
     if size is None or size > _KEPT:
         print(
-            f'data {NAMELESS}: not kept in the workdir; to resume or to '
+            f'data {ARRAYS}: not kept in the workdir; to resume or to '
             'evaluate the run, pass the data again'
         )
         return config
     file = directory / workdirs.DATA
-    name = f'{NAMELESS}:{file}'
+    name = f'{ARRAYS}:{file}'
     return dataclasses.replace(
         config,
         preset=dataclasses.replace(config.preset, dataset=name),
         spec=dataclasses.replace(config.spec, name=name),
-        data_path=f'{NAMELESS}:{file.absolute()}',
+        data_path=f'{ARRAYS}:{file.absolute()}',
     )
 
 

@@ -85,6 +85,16 @@ def local(
     return pathlib.Path(place)
 
 
+def default_cache() -> pathlib.Path:
+    """$XDG_CACHE_HOME/tfgen, or ~/.cache/tfgen.
+
+    Raises:
+      UserError: the user has no home.
+    """
+    cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return local(cache, remedy='pass --cache_dir') / 'tfgen'
+
+
 def is_address(text: str) -> bool:
     """Whether `text` is an address such as gs://..., not a local path."""
     return bool(_ADDRESS.match(text))

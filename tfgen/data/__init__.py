@@ -5,7 +5,7 @@ from tfgen.data.given.files import as_examples, like
 from tfgen.data.given.streams import Streamed
 from tfgen.data.opening import open_any
 from tfgen.data.sets import (
-    NAMELESS,
+    ARRAYS,
     absolute,
     load,
     load_audio,
@@ -26,7 +26,7 @@ from tfgen.data.specs import (
 from tfgen.data.stream import Data, shuffled
 
 __all__ = [
-    'NAMELESS',
+    'ARRAYS',
     'Data',
     'ImageSpec',
     'PaletteSpec',

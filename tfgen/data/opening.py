@@ -29,11 +29,13 @@ _LOADERS: dict[type[Spec], Callable[..., Data]] = {
 }
 
 
-def arguments_of(kinds: Sequence[type[Spec]]) -> dict[str, tuple[Any, Any]]:
+def arguments_of(
+    spec_types: Sequence[type[Spec]],
+) -> dict[str, tuple[Any, Any]]:
     """Settings of data sets of these kinds: name -> (type, default)."""
     return {
         name: argument
-        for kind in kinds
+        for kind in spec_types
         for name, argument in arguments.of(_LOADERS[kind]).items()
         if name != 'data_dir'
     }
@@ -42,22 +44,22 @@ def arguments_of(kinds: Sequence[type[Spec]]) -> dict[str, tuple[Any, Any]]:
 def open_any(
     data: Any,
     labels: Any,
-    kinds: Sequence[type[Spec]],
+    spec_types: Sequence[type[Spec]],
     data_dir: str | None,
     **settings: Any,
 ) -> Data:
-    """Opens a data set for a model of examples of `kinds`.
+    """Opens a data set for a model of examples of `spec_types`.
 
     The name of a toy distribution or of a text is opened as such, even if the
     model takes other kinds; the model then refuses it. Any other name is opened
-    as the first of `kinds`.
+    as the first of `spec_types`.
 
     Args:
       data: a name, a Data, or what `from_examples` takes.
       labels: of given examples.
-      kinds: the specs that the model accepts.
+      spec_types: the specs that the model accepts.
       data_dir: where TFDS keeps prepared sets; None for its default.
-      settings: the values of `arguments_of(kinds)`.
+      settings: the values of `arguments_of(spec_types)`.
 
     Raises:
       UserError: the data cannot be opened.
@@ -71,25 +73,29 @@ def open_any(
             raise UserError(
                 f'data set {data!r} has labels of its own: leave labels out'
             )
-        return _named(data, kinds, data_dir, settings)
-    return from_examples(data, labels, kinds, **_of_given(settings, kinds))
+        return _named(data, spec_types, data_dir, settings)
+    return from_examples(
+        data, labels, spec_types, **_of_given(settings, spec_types)
+    )
 
 
-def _named(name, kinds, data_dir, settings):
+def _named(name, spec_types, data_dir, settings):
     """Opens a data set by its name."""
     if not name:
         raise UserError("data set '' has no name: use --dataset=NAME")
     prefix, _, path = name.partition(':')
-    if name == sets.NAMELESS:
+    if name == sets.ARRAYS:
         raise UserError(
             'the examples of this run were given in Python, and are not in its '
             'workdir: pass them again in Python, for example '
             'tfgen.load(workdir).evaluate(data=...)'
         )
-    if prefix == sets.NAMELESS and path:
+    if prefix == sets.ARRAYS and path:
         place = storage.local(path, tensorflow=False)
-        return load_arrays(name, place, kinds, **_of_given(settings, kinds))
-    loader = _LOADERS[kinds[0]]
+        return load_arrays(
+            name, place, spec_types, **_of_given(settings, spec_types)
+        )
+    loader = _LOADERS[spec_types[0]]
     if '://' in name and prefix not in (*readers.PATHS, *sets.TEXTS):
         storage.local(name)  # raises UserError for an address
     if name in points.TOY_DISTRIBUTIONS:
@@ -101,7 +107,7 @@ def _named(name, kinds, data_dir, settings):
     return loader(name, data_dir, **named)
 
 
-def _of_given(settings, kinds):
+def _of_given(settings, spec_types):
     """The settings that examples given in Python have."""
     if settings.get('image_size'):
         raise UserError(
@@ -110,6 +116,6 @@ def _of_given(settings, kinds):
             'that size'
         )
     found = {'binarization': settings.get('binarization', 'none')}
-    if PartlyLabelledSpec in kinds:
+    if PartlyLabelledSpec in spec_types:
         found['num_labels'] = settings['num_labels']
     return found

@@ -250,7 +250,7 @@ TEXTS = {'text': open_text, 'lines': open_lines}
 
 
 # The name of data that were given in Python.
-NAMELESS = 'arrays'
+ARRAYS = 'arrays'
 
 
 def of_source(

@@ -100,7 +100,7 @@ def halve_cores(name: str, preset: Preset) -> bool:
     return (GENERIC[name].preset if generic else preset).halve_cores
 
 
-def fit(
+def with_sizes(
     name: str, preset: Preset, spec: Spec, chosen: Collection[str] = ()
 ) -> Preset:
     """A generic preset with sizes for the data; any other preset as it is.
@@ -113,7 +113,7 @@ def fit(
     """
     if name in PRESETS or name not in GENERIC:
         return preset
-    return GENERIC[name].fit(preset, spec, chosen)
+    return GENERIC[name].with_sizes(preset, spec, chosen)
 
 
 def restore(model: str, fields: dict) -> Preset:

@@ -176,7 +176,7 @@ class Generic:
     preset: Preset
     rule: Callable[[Spec, Preset], Fields]
 
-    def fit(self, preset: Preset, spec: Spec, chosen: Collection[str]):
+    def with_sizes(self, preset: Preset, spec: Spec, chosen: Collection[str]):
         """`preset` with sizes for `spec`; fields in `chosen` stay."""
         sizes = self.rule(spec, preset)
         sizes = {k: v for k, v in sizes.items() if k not in chosen}

@@ -84,11 +84,11 @@ class Preset:
         Raises:
           UserError: the data set cannot be opened.
         """
-        kinds = self.model.spec_types
-        named = {k: getattr(self, k) for k in opening.arguments_of(kinds)}
+        spec_types = self.model.spec_types
+        named = {k: getattr(self, k) for k in opening.arguments_of(spec_types)}
         if data is None:
             data = self.dataset
-        return opening.open_any(data, labels, kinds, data_dir, **named)
+        return opening.open_any(data, labels, spec_types, data_dir, **named)
 
     def of_given(self, spec: Spec) -> 'Preset':
         """This preset, with the fields that describe examples from Python."""

@@ -15,8 +15,8 @@ from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model
 from tfgen.noise import RowNoise
 from tfgen.training import loop, run, strategies
-from tfgen.training.listeners import Listeners, named
-from tfgen.training.progress import Pace
+from tfgen.training.callbacks import CallbackRunner, named
+from tfgen.training.progress import StepsPerExecution
 
 _ROWS = 256  # of a batch of validation
 
@@ -98,7 +98,7 @@ def fit(
     validate = None
     if validation_data is not None:
         validate = _validation(model, updates, validation_data)
-    listeners = Listeners(
+    runner = CallbackRunner(
         callbacks or (),
         model,
         updates,
@@ -108,22 +108,22 @@ def fit(
         1 if verbose == 'auto' else int(verbose),
         validate,
     )
-    pace = Pace(strategies.is_single_process(strategy))
+    size = StepsPerExecution(strategies.is_single_process(strategy))
     try:
-        while done < total and not listeners.stopped:
+        while done < total and not runner.stopped:
             count = min(
-                listeners.most_steps(done), total - done, pace.most_steps()
+                runner.most_steps(done), total - done, size.most_steps()
             )
-            listeners.before(done)
-            with pace.timed(count):
+            runner.before(done)
+            with size.timed(count):
                 history, made, _ = steps(batches, done, count)
             run.require_finite(history, done, 'float32')
             done += made
             state['done'] = done
-            listeners.after(done, history)
+            runner.after(done, history)
     finally:
-        listeners.close(done)
-    return listeners.history
+        runner.close(done)
+    return runner.history
 
 
 def _state(model, strategy, batch_size, steps):

@@ -72,7 +72,7 @@ class Progress:
         self._bar.close()
 
 
-class Pace:
+class StepsPerExecution:
     """The number of steps in the next call of the compiled loop.
 
     The first call makes one step, so that a line can be shown soon. Later calls

@@ -25,9 +25,9 @@ from tfgen.training import (
     workdir,
 )
 from tfgen.training.averages import Average
-from tfgen.training.listeners import Listeners
+from tfgen.training.callbacks import CallbackRunner
 from tfgen.training.profiling import Profile
-from tfgen.training.progress import Pace
+from tfgen.training.progress import StepsPerExecution
 from tfgen.training.reporting import Reporter
 
 JITS = ('auto', 'on', 'off')
@@ -57,8 +57,8 @@ def train(
       measure: model -> results by name, for the current weights; written into
         the summaries at each checkpoint.
       profile_steps: the steps to profile; see profiling.Profile.
-      callbacks: of Keras; see listeners. One that sets `model.stop_training`
-        ends the run early; the step is saved.
+      callbacks: of Keras; see training.callbacks. One that sets
+        `model.stop_training` ends the run early; the step is saved.
 
     Returns:
       The trained model; with `ema`, it has the averaged weights.
@@ -99,13 +99,13 @@ def _train(
         return _finished(run.model, run.updates)
     profile = Profile(profile_steps if chief else None, directory / 'summaries')
     report = Reporter(directory, config, run.model, run.done, chief, measure)
-    listeners = _listeners(callbacks, run, examples, preset)
+    runner = _runner(callbacks, run, examples, preset)
     with report, profile:
         report.compiling()
         for history, stopped in _steps(
-            run, config, examples, strategy, jit, stop, profile, listeners
+            run, config, examples, strategy, jit, stop, profile, runner
         ):
-            ended = listeners is not None and listeners.stopped
+            ended = runner is not None and runner.stopped
             report.terms(run.done, history, stopped or ended)
             last = run.done == preset.steps
             due = run.done % preset.checkpoint_every == 0 or last
@@ -186,7 +186,7 @@ def _begin(config, examples, directory, strategy, jit):
     return run
 
 
-def _steps(run, config, examples, strategy, jit, stop, profile, listeners):
+def _steps(run, config, examples, strategy, jit, stop, profile, runner):
     """Makes the steps; yields (history, stopped) after each call of the loop.
 
     A call ends where something is due: a line, a checkpoint, a callback.
@@ -199,20 +199,20 @@ def _steps(run, config, examples, strategy, jit, stop, profile, listeners):
     )
     first = run.done * loop.batches_per_step(run.updates)
     batches = batch_iterator(strategy, examples, config, first)
-    pace = Pace(strategies.is_single_process(strategy))
+    size = StepsPerExecution(strategies.is_single_process(strategy))
     while run.done < preset.steps:
         done = run.done
         profile.after(done)
         count = min(
             _until_next_event(done, preset),
             profile.most_steps(done),
-            pace.most_steps(),
-            listeners.most_steps(done) if listeners else preset.steps,
+            size.most_steps(),
+            runner.most_steps(done) if runner else preset.steps,
         )
-        if listeners:
-            listeners.before(done)
+        if runner:
+            runner.before(done)
         try:
-            with profile.step(done), pace.timed(count):
+            with profile.step(done), size.timed(count):
                 history, made, stopped = steps(batches, done, count)
         except tf.errors.OpError:
             if examples.failure:  # in a source of the user's
@@ -220,10 +220,10 @@ def _steps(run, config, examples, strategy, jit, stop, profile, listeners):
             raise
         require_finite(history, done, _precision(run))
         run.step.assign(done + made)
-        if listeners:
-            listeners.after(done + made, history)
-            if listeners.stopped or run.done == preset.steps:
-                listeners.close(run.done)  # it may restore the best weights
+        if runner:
+            runner.after(done + made, history)
+            if runner.stopped or run.done == preset.steps:
+                runner.close(run.done)  # it may restore the best weights
         yield history, stopped
 
 
@@ -234,13 +234,13 @@ def _precision(run):
     return 'float32' if exact else run.precision
 
 
-def _listeners(callbacks, run, examples, preset):
-    """The Listeners of a run; None without callbacks."""
+def _runner(callbacks, run, examples, preset):
+    """The CallbackRunner of a run; None without callbacks."""
     if not callbacks:
         return None
     rows = preset.batch_size * loop.batches_per_step(run.updates)
     size = examples.spec.split_sizes.get('train', rows)
-    return Listeners(
+    return CallbackRunner(
         callbacks,
         run.model,
         run.updates,

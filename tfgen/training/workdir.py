@@ -13,7 +13,7 @@ import tensorflow as tf
 import tfgen
 from tfgen import presets, storage
 from tfgen.data import (
-    NAMELESS,
+    ARRAYS,
     Data,
     Spec,
     absolute,
@@ -78,7 +78,7 @@ class Config:
           name, preset, seed, precision, init_from: see Config.
           data_dir: where TFDS keeps the data; None is its default.
           data, labels: given examples; None opens the preset's data set.
-          chosen: fields that the user has set; see presets.fit.
+          chosen: fields that the user has set; see presets.with_sizes.
 
         Raises:
           UserError: see data.load.
@@ -88,7 +88,7 @@ class Config:
             preset = preset.of_given(examples.spec)
         config = Config(
             name,
-            presets.fit(name, preset, examples.spec, chosen),
+            presets.with_sizes(name, preset, examples.spec, chosen),
             seed,
             precision,
             examples.spec,
@@ -117,7 +117,7 @@ class Config:
         preset = self.preset
         name = dataset or self.data_path
         if not dataset and workdir and (workdir / DATA).exists():
-            name = f'{NAMELESS}:{workdir / DATA}'
+            name = f'{ARRAYS}:{workdir / DATA}'
         if name:
             preset = dataclasses.replace(preset, dataset=name)
         examples = preset.load_data(data_dir or self.data_dir)
@@ -224,7 +224,7 @@ class Config:
 def keep_data(path: pathlib.Path, config: Config, examples: Data) -> None:
     """Writes given arrays into the workdir, if `config` names them there."""
     file = path / DATA
-    if config.preset.dataset == f'{NAMELESS}:{file}' and not file.exists():
+    if config.preset.dataset == f'{ARRAYS}:{file}' and not file.exists():
         save_arrays(file, examples)
 
 
@@ -237,7 +237,7 @@ def _model(stored):
 
 def kept_data(path: pathlib.Path) -> str | None:
     """The name of the arrays that a workdir keeps; None if it keeps none."""
-    return f'{NAMELESS}:{path / DATA}' if (path / DATA).exists() else None
+    return f'{ARRAYS}:{path / DATA}' if (path / DATA).exists() else None
 
 
 def require_precision(name: str) -> None:
@@ -347,7 +347,7 @@ def _check_same(path, stored, asked):
             )
     changed = _changes(stored.spec, asked.spec)
     if changed:
-        if asked.preset.dataset.partition(':')[0] == NAMELESS:
+        if asked.preset.dataset.partition(':')[0] == ARRAYS:
             raise UserError(
                 f'workdir {str(path)!r} was trained on other examples, or in '
                 f'another order ({changed}): pass the same, or no data to '

@@ -42,7 +42,7 @@ class Examples:
 
 
 def examples(
-    data: Any, kinds: Sequence[type[Spec]], levels: int = 0
+    data: Any, spec_types: Sequence[type[Spec]], levels: int = 0
 ) -> Examples:
     """Checks examples and finds their kind.
 
@@ -50,8 +50,8 @@ def examples(
       data: images [N, H, W] or [N, H, W, C], uint8, bool or float in [0, 1];
         points [N, D], float; sounds [N, T], int16 or float in [-1, 1]; symbols
         [N, T], integers; or N strings.
-      kinds: the classes of specs that the model accepts. They decide whether
-        floats [N, D] are points or sounds.
+      spec_types: the classes of specs that the model accepts. They decide
+        whether floats [N, D] are points or sounds.
       levels: of the images, if known. If it is 0, images are binary when all
         their values are 0 or 1.
 
@@ -61,16 +61,16 @@ def examples(
     array = _array(data)
     _refuse(array)
     if array.dtype.kind == 'U':
-        return _strings(array, kinds)
+        return _strings(array, spec_types)
     if array.ndim in (3, 4):
-        return _require(_images(array, levels), kinds, array)
-    if array.dtype.kind in 'iu' and SymbolSpec in kinds:
+        return _require(_images(array, levels), spec_types, array)
+    if array.dtype.kind in 'iu' and SymbolSpec in spec_types:
         return _symbols(array)
-    if SoundSpec in kinds:
+    if SoundSpec in spec_types:
         return _sounds(array)
-    if PointSpec in kinds and array.dtype.kind == 'f':
+    if PointSpec in spec_types and array.dtype.kind == 'f':
         return Examples(array.astype(np.float32), PointSpec)
-    raise _flat(array, kinds)
+    raise _flat(array, spec_types)
 
 
 def like(data: Any, first: Examples) -> np.ndarray:
@@ -237,10 +237,10 @@ def _refuse(array):
         )
 
 
-def _require(found, kinds, array):
+def _require(found, spec_types, array):
     """`found`, if the model accepts it."""
-    if not any(issubclass(kind, found.kind) for kind in kinds):
-        wanted = _wanted(kinds)
+    if not any(issubclass(kind, found.kind) for kind in spec_types):
+        wanted = _wanted(spec_types)
         raise UserError(
             f'examples have shape {list(array.shape)} and type {array.dtype}, '
             f'and the model takes {wanted}: pass {wanted}, or name another '
@@ -249,22 +249,22 @@ def _require(found, kinds, array):
     return found
 
 
-def _flat(array, kinds):
+def _flat(array, spec_types):
     """The UserError for an array [N, D] that is no kind of example."""
     side = round(array.shape[1] ** 0.5)
     remedy = 'pass images of shape [N, H, W] or [N, H, W, C]'
     if side * side == array.shape[1]:
         remedy = f'pass examples.reshape(-1, {side}, {side})'
-    if PointSpec in kinds:
+    if PointSpec in spec_types:
         remedy += ", or points as examples.astype('float32')"
     return UserError(
         f'examples have shape {list(array.shape)} and type {array.dtype}, and '
-        f'the model takes {_wanted(kinds)}: {remedy}'
+        f'the model takes {_wanted(spec_types)}: {remedy}'
     )
 
 
-def _wanted(kinds):
-    return ' or '.join(dict.fromkeys(kind.noun for kind in kinds))
+def _wanted(spec_types):
+    return ' or '.join(dict.fromkeys(kind.noun for kind in spec_types))
 
 
 def _images(array, levels):
@@ -365,10 +365,10 @@ def _symbols(array):
     return Examples(array.astype(np.int32), SymbolSpec, len(alphabet), alphabet)
 
 
-def _strings(array, kinds):
+def _strings(array, spec_types):
     """Strings as rows of letters, padded with the empty string."""
-    if SymbolSpec not in kinds:
-        _require(Examples(array, SymbolSpec), kinds, array)
+    if SymbolSpec not in spec_types:
+        _require(Examples(array, SymbolSpec), spec_types, array)
     alphabet = ('', *sorted(set(''.join(array.tolist()))))
     place = {letter: number for number, letter in enumerate(alphabet)}
     length = max(map(len, array.tolist()))

@@ -61,7 +61,7 @@ def save_arrays(file: pathlib.Path, data: Data) -> None:
 def load_arrays(
     name: str,
     file: pathlib.Path,
-    kinds: Sequence[type[Spec]],
+    spec_types: Sequence[type[Spec]],
     **settings: Any,
 ) -> Data:
     """Opens arrays:PATH.
@@ -70,7 +70,7 @@ def load_arrays(
       name: of the data set, for messages.
       file: from `save_arrays`, or an .npz file with the arrays x_train and
         y_train, or images and labels, and perhaps x_test and y_test.
-      kinds, settings: see from_examples.
+      spec_types, settings: see from_examples.
 
     Raises:
       UserError: the file cannot be read, or holds no such arrays.
@@ -93,7 +93,7 @@ def load_arrays(
             'them x_train and y_train, x_test and y_test'
         )
     parts = {'train': train} | ({} if test is None else {'test': test})
-    return from_examples(parts, None, kinds, name=name, **settings)
+    return from_examples(parts, None, spec_types, name=name, **settings)
 
 
 def _pair(arrays, names):
@@ -147,7 +147,7 @@ def as_examples(spec: Spec, given: Any) -> np.ndarray:
             return example.numpy()
         raise UserError(f'examples {rule}: check their scale')
     levels = getattr(spec, 'levels', 0)
-    found = checks.examples(given, spec_kinds(spec), levels)
+    found = checks.examples(given, spec_types_of(spec), levels)
     values = _in_alphabet(spec, given, found)
     if values.shape[1:] != spec.shape:
         raise UserError(
@@ -158,7 +158,7 @@ def as_examples(spec: Spec, given: Any) -> np.ndarray:
     return spec.scale(tf.constant(values), found.levels, noise).numpy()
 
 
-def spec_kinds(spec: Spec) -> tuple[type[Spec], ...]:
+def spec_types_of(spec: Spec) -> tuple[type[Spec], ...]:
     """The class in checks.KINDS to which a spec belongs, as a tuple."""
     return tuple(k for k in type(spec).__mro__ if k in checks.KINDS)
 
@@ -207,7 +207,7 @@ def like(spec: Spec, data: Any, labels: Any = None) -> Data:
         found = from_examples(
             data,
             labels,
-            spec_kinds(spec),
+            spec_types_of(spec),
             _names(spec, data, labels),
             held_out=False,
             **settings,

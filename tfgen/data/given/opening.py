@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tfgen.data.given import checks, random_access, streams
 from tfgen.data.readers.base import Fingerprint, InMemory, Source, hold_out
-from tfgen.data.sets import NAMELESS, of_source
+from tfgen.data.sets import ARRAYS, of_source
 from tfgen.data.specs import (
     ImageSpec,
     PointSpec,
@@ -26,9 +26,9 @@ _SPLITS = ('train', 'test')
 def from_examples(
     data: Any,
     labels: Any = None,
-    kinds: Sequence[type[Spec]] | None = None,
+    spec_types: Sequence[type[Spec]] | None = None,
     class_names: Sequence[str] | None = None,
-    name: str = NAMELESS,
+    name: str = ARRAYS,
     held_out: bool = True,
     **settings: Any,
 ) -> Data:
@@ -47,8 +47,8 @@ def from_examples(
         - a random-access source; see random_access.
         Without a test split, a tenth is held out by a fixed seed.
       labels: of the examples, [N]; of a pair, a pair.
-      kinds: the specs that the model accepts; None takes images, points and
-        symbols, or sounds if `sample_rate` is given.
+      spec_types: the specs that the model accepts; None takes images, points
+        and symbols, or sounds if `sample_rate` is given.
       class_names: by label; None takes numbers, or the strings that labels are.
       name: of the data set, in messages.
       held_out: whether arrays without a test split hold out a tenth. If not,
@@ -58,11 +58,11 @@ def from_examples(
     Raises:
       UserError: the data are wrong; the message states the remedy.
     """
-    if kinds is None:
-        kinds = (ImageSpec, PointSpec, SymbolSpec)
-        kinds = (SoundSpec,) if 'sample_rate' in settings else kinds
+    if spec_types is None:
+        spec_types = (ImageSpec, PointSpec, SymbolSpec)
+        spec_types = (SoundSpec,) if 'sample_rate' in settings else spec_types
     if isinstance(data, tf.data.Dataset):
-        found = streams.open_dataset(data, kinds, class_names, settings)
+        found = streams.open_dataset(data, spec_types, class_names, settings)
         if isinstance(found, Data):
             return found
         data, labels = found
@@ -76,10 +76,12 @@ def from_examples(
                 'its items be (example, label), and leave labels out'
             )
         source, kind = random_access.open_source(
-            {split: x for split, (x, _) in parts.items()}, kinds, class_names
+            {split: x for split, (x, _) in parts.items()},
+            spec_types,
+            class_names,
         )
         return of_source(name, source, kind, **settings)
-    source, kind = _arrays(parts, kinds, class_names, held_out)
+    source, kind = _arrays(parts, spec_types, class_names, held_out)
     return of_source(name, source, kind, **settings)
 
 
@@ -162,10 +164,10 @@ def _are_labels(first, second):
     )
 
 
-def _arrays(parts, kinds, class_names, held_out):
+def _arrays(parts, spec_types, class_names, held_out):
     """The Source of arrays, and the kind of its examples."""
     named = {s: x for s, (x, _) in parts.items()}
-    found = _checked(named, kinds)
+    found = _checked(named, spec_types)
     kind = found['train'].kind
     if all(y is None for _, y in parts.values()) and not held_out:
         class_names = None  # those of a model, and the data have no labels
@@ -187,7 +189,7 @@ def _arrays(parts, kinds, class_names, held_out):
         arrays = {'test': arrays['train']} | arrays
     if 'test' not in arrays:
         values, y = arrays['train']
-        held = hold_out(NAMELESS, len(values), y)
+        held = hold_out(ARRAYS, len(values), y)
         arrays = {
             s: (values[rows], None if y is None else y[rows])
             for s, rows in held.items()
@@ -220,12 +222,12 @@ def _texts(labels):
     return sorted({str(t) for a in arrays for t in a.astype(str).ravel()})
 
 
-def _checked(arrays, kinds):
+def _checked(arrays, spec_types):
     """{split: checks.Examples}, of one kind and shape."""
     if _strings(arrays.values()):  # they share one alphabet
         lines = {s: list(x) for s, x in arrays.items()}
         together = checks.examples(
-            [t for x in lines.values() for t in x], kinds
+            [t for x in lines.values() for t in x], spec_types
         )
         first, parts = 0, {}
         for split, x in lines.items():
@@ -233,7 +235,7 @@ def _checked(arrays, kinds):
             parts[split] = dataclasses.replace(together, values=rows)
             first += len(x)
         return parts
-    parts = {s: checks.examples(x, kinds) for s, x in arrays.items()}
+    parts = {s: checks.examples(x, spec_types) for s, x in arrays.items()}
     shapes = {split: part.values.shape[1:] for split, part in parts.items()}
     if len(set(shapes.values())) > 1:
         raise UserError(
@@ -244,7 +246,8 @@ def _checked(arrays, kinds):
     if parts['train'].kind is ImageSpec and len(levels) > 1:
         # One split happens to have no other values than 0 and 1.
         parts = {
-            s: checks.examples(x, kinds, max(levels)) for s, x in arrays.items()
+            s: checks.examples(x, spec_types, max(levels))
+            for s, x in arrays.items()
         }
     return parts
 

@@ -23,7 +23,7 @@ from tfgen.data.readers.base import (
     hold_out,
     sample_rows,
 )
-from tfgen.data.sets import NAMELESS
+from tfgen.data.sets import ARRAYS
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 
@@ -39,7 +39,7 @@ def is_source(data: Any) -> bool:
 
 def open_source(
     sources: Mapping[str, Any],
-    kinds: Sequence[type[Spec]],
+    spec_types: Sequence[type[Spec]],
     class_names: Sequence[str] | None,
 ) -> tuple[Source, type[Spec]]:
     """Opens random-access sources: their Source, and the class of its spec.
@@ -51,7 +51,7 @@ def open_source(
     Args:
       sources: 'train' and, if there is one, 'test'. Without it a tenth of the
         rows is held out.
-      kinds, class_names: see opening.from_examples.
+      spec_types, class_names: see opening.from_examples.
 
     Raises:
       UserError: the items are no examples, or the source is too small.
@@ -66,11 +66,11 @@ def open_source(
             split: (rows[split], np.arange(n)) for split, n in counts.items()
         }
     else:
-        held = hold_out(NAMELESS, counts['train'], None)
+        held = hold_out(ARRAYS, counts['train'], None)
         chosen = {split: (rows['train'], held[split]) for split in held}
     whole, rest = chosen['train']
     sample = [_item(whole[int(rest[i])]) for i in sample_rows(len(rest))]
-    first = checks.examples([example for example, _ in sample], kinds)
+    first = checks.examples([example for example, _ in sample], spec_types)
     if '' in first.alphabet:
         raise UserError(
             'a random-access source of strings has no alphabet: pass '

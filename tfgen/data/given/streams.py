@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from tfgen.data.given import checks
 from tfgen.data.readers.base import Fingerprint, InMemory, Source
-from tfgen.data.sets import NAMELESS, of_source
+from tfgen.data.sets import ARRAYS, of_source
 from tfgen.data.specs import Spec
 from tfgen.data.stream import Data
 from tfgen.errors import UserError
@@ -29,7 +29,7 @@ _HELD_OUT = 1000  # first examples of a stream, which are its test split
 
 def open_dataset(
     dataset: tf.data.Dataset,
-    kinds: Sequence[type[Spec]],
+    spec_types: Sequence[type[Spec]],
     class_names: Sequence[str] | None,
     settings: Mapping[str, Any],
 ) -> tuple[np.ndarray, np.ndarray | None] | Data:
@@ -38,7 +38,7 @@ def open_dataset(
     Args:
       dataset: elements are examples, pairs (example, label), or dicts, or
         batches of these.
-      kinds, class_names, settings: see opening.from_examples.
+      spec_types, class_names, settings: see opening.from_examples.
 
     Raises:
       UserError: the elements are no examples.
@@ -52,7 +52,7 @@ def open_dataset(
         size += np.asarray(example).nbytes
         if (endless and len(examples) > 2 * _HELD_OUT) or size > MEMORY_LIMIT:
             first = examples[:_HELD_OUT], labels[:_HELD_OUT] or None
-            return _streamed(single, *first, kinds, class_names, settings)
+            return _streamed(single, *first, spec_types, class_names, settings)
     return _arrays(examples, labels)
 
 
@@ -138,9 +138,9 @@ def _stacked(examples):
     return np.stack(examples)
 
 
-def _streamed(single, examples, labels, kinds, class_names, settings):
+def _streamed(single, examples, labels, spec_types, class_names, settings):
     """Data that stream a data set; its first examples are the test split."""
-    found = checks.examples(_stacked(examples), kinds)
+    found = checks.examples(_stacked(examples), spec_types)
     y, names = checks.labels(labels, len(examples), class_names)
     fingerprint = Fingerprint()
     fingerprint.add(found.values)
@@ -159,7 +159,7 @@ def _streamed(single, examples, labels, kinds, class_names, settings):
         ),
         alphabet=found.alphabet,
     )
-    whole = of_source(NAMELESS, source, found.kind, **settings)
+    whole = of_source(ARRAYS, source, found.kind, **settings)
     spec = dataclasses.replace(whole.spec, split_sizes={'test': len(examples)})
     return Streamed(spec, source, single.skip(len(examples)), found)
 

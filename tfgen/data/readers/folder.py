@@ -23,6 +23,7 @@ from tfgen.data.readers.base import (
     hold_out,
     stack,
 )
+from tfgen.data.readers.picture_cache import Decoded, cached
 from tfgen.errors import UserError
 
 
@@ -56,41 +57,51 @@ def open_folder(
         kinds = ', '.join(f'{n} {kind}' for kind, n in sorted(others.items()))
         outside.append(f'files that are no pictures ({kinds})')
     classes = _classes(path, listed)
-    fingerprint, remarks = Fingerprint(), collections.defaultdict(list)
-    arrays = _decoded(path, listed, size, classes, fingerprint, remarks)
-    origin = f'{folders["test"].name}/' if 'test' in folders else ''
-    if not origin:
-        images, labels = arrays['train']
+    files = [file for pictures in listed.values() for file, _ in pictures]
+    found = cached(path, files, size, lambda: _decoded(path, listed, size))
+    numbers = {name: number for number, name in enumerate(classes or [''])}
+    labels = np.array(
+        [numbers[c] for pictures in listed.values() for _, c in pictures]
+    )
+    if 'test' in folders:
+        origin = f'{folders["test"].name}/'
+        rows = np.split(np.arange(len(files)), [len(listed['train'])])
+        held = dict(zip(('train', 'test'), rows, strict=True))
+    else:
+        origin = ''
         held = hold_out(
-            f'folder:{path}', len(images), labels if classes else None
+            f'folder:{path}', len(files), labels if classes else None
         )
-        arrays = {s: (images[rows], labels[rows]) for s, rows in held.items()}
-    notes = _notes(outside, remarks, classes, arrays['train'][1])
+    notes = _notes(outside, found.remarks, files)
+    trained = np.unique(labels[held['train']])
+    notes += [
+        f'class {name!r} has no training picture'
+        for label, name in enumerate(classes)
+        if label not in trained
+    ]
     return Source(
-        arrays['train'][0].shape[1:],
+        found.images.shape[1:],
         256,
         classes,
         {
-            split: InMemory(images, labels if classes else None)
-            for split, (images, labels) in arrays.items()
+            split: InMemory(
+                found.images[rows], labels[rows] if classes else None
+            )
+            for split, rows in held.items()
         },
-        str(fingerprint),
+        found.fingerprint,
         origin,
         tuple(notes),
     )
 
 
-def _notes(outside, remarks, classes, labels):
+def _notes(outside, remarks, files):
     """Files that were not read, and remarks on others; one line each."""
     notes = [f'left out: {"; ".join(outside)}'] if outside else []
-    for remark, files in remarks.items():
-        more = f' and {len(files) - 1} more' if len(files) > 1 else ''
-        notes.append(f'{remark}: {str(files[0])!r}{more}')
-    return notes + [
-        f'class {name!r} has no training picture'
-        for label, name in enumerate(classes)
-        if not np.any(labels == label)
-    ]
+    for remark, rows in remarks.items():
+        more = f' and {len(rows) - 1} more' if len(rows) > 1 else ''
+        notes.append(f'{remark}: {str(files[rows[0]])!r}{more}')
+    return notes
 
 
 def natural(name: str) -> tuple:
@@ -250,30 +261,24 @@ def _classes(path, listed):
     return tuple(sorted(found, key=natural))
 
 
-def _decoded(path, listed, size, classes, fingerprint, remarks):
-    """{split: (images, labels)}; adds remarks on files to `remarks`."""
-    images, labels = {}, {}
+def _decoded(path, listed, size):
+    """Decodes the pictures of all splits, in order."""
+    images, fingerprint = [], Fingerprint()
+    remarks = collections.defaultdict(list)
     for split, pictures in listed.items():
-        images[split] = []
         for file, label in pictures:
             content = _content(file)
             fingerprint.add(split, label, file.name, content)
             read = picture.decode(file, content)
-            images[split].append(fit(read.pixels, size))
             for remark in read.remarks:
-                remarks[remark].append(file)
-        labels[split] = np.array(
-            [classes.index(c) if classes else 0 for _, c in pictures]
-        )
-    together = [image for part in images.values() for image in part]
-    channels = max(image.shape[-1] for image in together)
-    together = stack(
+                remarks[remark].append(len(images))
+            images.append(fit(read.pixels, size))
+    channels = max(image.shape[-1] for image in images)
+    stacked = stack(
         str(path),
-        [np.broadcast_to(i, (*i.shape[:2], channels)) for i in together],
+        [np.broadcast_to(i, (*i.shape[:2], channels)) for i in images],
     )
-    train = len(images['train'])
-    parts = {'train': together[:train], 'test': together[train:]}
-    return {split: (parts[split], labels[split]) for split in listed}
+    return Decoded(stacked, str(fingerprint), dict(remarks))
 
 
 def _content(file):

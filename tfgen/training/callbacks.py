@@ -27,7 +27,7 @@ _HOOKS = (
 )
 
 
-class Listeners:
+class CallbackRunner:
     """Keras callbacks during a training.
 
     An epoch is `steps_per_epoch` steps: usually a pass over the training
