@@ -223,15 +223,26 @@ def test_a_run_of_the_command_line_goes_on_in_python(tmp_path, data_dir):
     assert finished.step == 30
 
 
-def test_a_killed_training_ends_as_an_undisturbed_one(tmp_path):
-    code = (
-        'import numpy as np, tfgen\n'
-        'images = np.arange(60 * 64).reshape(60, 8, 8).astype("uint8")\n'
-        'tfgen.train("gan", images, workdir=sys.argv[1], steps=12, \n'
-        '    batch_size=8, generator_units=(4,), discriminator_units=(4,),\n'
-        '    checkpoint_every=4, log_every=1, schedule="constant")\n'
-    )
-    command = [sys.executable, '-c', f'import sys\n{code}']
+def test_a_killed_training_of_own_networks_ends_as_an_undisturbed_one(tmp_path):
+    code = """
+import sys
+import numpy as np
+import tfgen
+from keras import Sequential, layers
+from tfgen.layers.own import Dropout
+images = np.arange(60 * 192).reshape(60, 8, 8, 3).astype("uint8")
+generator = Sequential([
+    layers.Dense(64), layers.BatchNormalization(), layers.Reshape([4, 4, 4]),
+    layers.Conv2DTranspose(3, 4, 2, "same")])
+discriminator = Sequential([
+    layers.Conv2D(4, 4, 2, "same"), Dropout(0.2), layers.Flatten(),
+    layers.Dense(1)])
+tfgen.train(
+    "gan", images, workdir=sys.argv[1], steps=12, batch_size=8,
+    generator=generator, discriminator=discriminator, optimizer="adamw",
+    checkpoint_every=4, log_every=1)
+"""
+    command = [sys.executable, '-c', code]
     path = tmp_path / 'killed'
     process = processes.start([*command, path], stdout=processes.PIPE)
     for line in process.stdout:

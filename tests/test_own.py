@@ -15,6 +15,7 @@ import tfgen
 from tfgen import presets
 from tfgen.data import ImageSpec, PointSpec, SymbolSpec
 from tfgen.errors import UserError
+from tfgen.layers import own
 from tfgen.layers.own import Dropout
 from tfgen.losses import adversarial, penalties
 from tfgen.models import (
@@ -129,6 +130,21 @@ def _dense(*shape):
     return keras.Sequential(
         [layers.Flatten(), layers.Dense(size), layers.Reshape(shape)]
     )
+
+
+def test_dropout_of_several_draws_gives_each_its_own_mask():
+    layer, x = Dropout(0.5), tf.ones([24, 50])
+    with own.training(NOISE):
+        dropped = layer(x).numpy().reshape(8, 3, 50)
+    assert {*np.unique(dropped)} == {0.0, 2.0}
+    masks = {row.tobytes() for row in dropped.reshape(24, 50)}
+    assert len(masks) == 24  # of draws, and of examples
+    half = BatchNoise(tf.constant([0, 3]), 8, start=4, count=4)  # a replica's
+    with own.training(half):
+        np.testing.assert_array_equal(
+            layer(x[:12]).numpy().reshape(4, 3, 50), dropped[4:]
+        )
+    np.testing.assert_array_equal(layer(x), x)
 
 
 BINARY = ImageSpec(height=8, width=8, levels=2, num_classes=3)

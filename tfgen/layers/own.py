@@ -150,7 +150,9 @@ class Dropout(keras.layers.Layer):
     """Dropout whose mask comes from the step's noise.
 
     The masks do not depend on the number of replicas, and a resumed run draws
-    the masks of an uninterrupted run. Outside of training it does nothing.
+    the masks of an uninterrupted run. If an example has several rows, as in a
+    decoder with importance_samples, each row has its own mask. Outside of
+    training the layer does nothing.
 
     Args:
       rate: share of the values that become 0, in [0, 1).
@@ -166,7 +168,13 @@ class Dropout(keras.layers.Layer):
         noise = _noise.get()
         if noise is None or training is False:
             return x
-        return dropout(x, self.rate, noise, f'own/{self.key}')
+        name = f'own/{self.key}'
+        rows, examples = x.shape[0], noise.uniform(name, []).shape[0]
+        if rows == examples:
+            return dropout(x, self.rate, noise, name)
+        # The rows of an example are adjacent.
+        each = tf.reshape(x, [examples, rows // examples, *x.shape[1:]])
+        return tf.reshape(dropout(each, self.rate, noise, name), tf.shape(x))
 
     def get_config(self) -> dict:
         return super().get_config() | {'rate': self.rate, 'key': self.key}
