@@ -190,6 +190,7 @@ def test_a_large_dataset_is_streamed_in_its_order(monkeypatch):
     found = data.from_examples(pairs)
     assert isinstance(found, data.Streamed)
     assert found.spec.split_sizes == {'test': 5}
+    assert any(' classes, from 5 examples' in s for s in found.describe())
     first, second = found.train(0, 10).take(2)
     np.testing.assert_allclose(first['image'], BYTES[5:15] / 255, rtol=1e-6)
     np.testing.assert_array_equal(second['label'], LABELS[15:25])

@@ -49,17 +49,9 @@ def training(noise: Noise | None):
 
 
 def has_batch_statistics(settings: Mapping[str, Any]) -> bool:
-    """Whether a network among `settings` has batch statistics."""
-    for value in settings.values():
-        if isinstance(value, keras.layers.Layer):
-            layers = value._flatten_layers()  # with those inside of others
-            if any(type(layer).__name__ in _MEETING for layer in layers):
-                return True
-        if isinstance(value, dict):
-            text = json.dumps(value)
-            if any(f'"class_name": "{name}"' in text for name in _MEETING):
-                return True
-    return False
+    """Whether a network among `settings` lets rows of a batch interact."""
+    text = json.dumps([objects.serialize(v) for v in settings.values()])
+    return any(f'"class_name": "{name}"' in text for name in _MEETING)
 
 
 def build(

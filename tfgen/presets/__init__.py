@@ -81,12 +81,9 @@ def with_values(name: str, values: Mapping[str, Any]) -> Preset:
 
 def rates(model: type[Model]) -> dict[str, float]:
     """The learning rate and beta_1 of the generic preset of a class."""
-    for generic in GENERIC.values():
-        if issubclass(model, generic.preset.model):
-            found = generic.preset
-            break
-    else:
-        found = Preset()
+    generic = (one.preset for one in GENERIC.values())
+    own = (one for one in generic if issubclass(model, one.model))
+    found = next(own, Preset())
     return {'learning_rate': found.learning_rate, 'beta_1': found.beta_1}
 
 

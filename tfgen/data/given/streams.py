@@ -145,6 +145,13 @@ def _streamed(single, examples, labels, spec_types, class_names, settings):
     fingerprint = Fingerprint()
     fingerprint.add(found.values)
     part = InMemory(found.values, y)
+    notes = [
+        *found.notes,
+        'streamed in its own order; a resumed run skips the examples that it '
+        'has used, and is exact if the order is always the same',
+    ]
+    if names and not class_names:
+        notes.append(f'{len(names)} classes, from {len(examples)} examples')
     source = Source(
         shape=found.values.shape[1:],
         levels=found.levels,
@@ -152,11 +159,7 @@ def _streamed(single, examples, labels, spec_types, class_names, settings):
         splits={'train': part, 'test': part},
         fingerprint=str(fingerprint),
         origin=f'its first {len(examples)} examples, which are not trained on',
-        notes=(
-            *found.notes,
-            'streamed in its own order; a resumed run skips the examples that '
-            'it has used, and is exact if the order is always the same',
-        ),
+        notes=tuple(notes),
         alphabet=found.alphabet,
     )
     whole = of_source(ARRAYS, source, found.kind, **settings)
