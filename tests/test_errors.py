@@ -162,13 +162,15 @@ def test_the_same_from_a_fresh_process(tmp_path):
     ],
 )
 def test_names_that_a_terminal_cannot_show_are_escaped(encoding):
+    encoding, _, errors = encoding.partition(':')
+    options = {'encoding': encoding, 'errors': errors or 'strict'}
     code = (
         'from tfgen.commands import cli\n'
         "cli.run(lambda: print('caf\\udce9 \u732b'))"
     )
     done = processes.run(
         [sys.executable, '-c', code],
-        setup=f'import sys; sys.stdout.reconfigure(encoding={encoding!r})',
+        setup=f'import sys; sys.stdout.reconfigure(**{options!r})',
     )
     assert done.stdout.startswith('caf\\udce9')
 
