@@ -18,19 +18,14 @@ os.environ.setdefault('TFGEN_TEST_RAISED', tempfile.mkdtemp(prefix='raised-'))
 
 import pytest
 import raised
-import tiny
-
-from tfgen.training import run
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 # Prepared TFDS sets beside the checkout, on machines that have them.
 PREPARED = ROOT.parent / 'shared' / 'tfds'
 
+# TensorFlow is imported by the test files alone, because the process that deals
+# them to the workers does not need it.
 raised.watch()
-# The objects of the imported libraries stay; looking for garbage among them
-# takes a tenth of the time of the tests.
-gc.collect()
-gc.freeze()
 
 
 def pytest_addoption(parser):
@@ -55,6 +50,15 @@ def pytest_collection_modifyitems(config, items):
     wide = [item for item in items if item.get_closest_marker('wide')]
     config.hook.pytest_deselected(items=wide)
     items[:] = [item for item in items if not item.get_closest_marker('wide')]
+
+
+def pytest_collection_finish():
+    """Takes the objects of the imported libraries out of garbage collection.
+
+    They stay; looking for garbage among them takes a tenth of the time.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path, config):
@@ -115,6 +119,10 @@ def prepared():
 @pytest.fixture(scope='session')
 def uninterrupted(tmp_path_factory, data_dir):
     """(model, jit) -> folder of an uninterrupted run, trained on demand."""
+    import tiny
+
+    from tfgen.training import run
+
     made = {}
 
     def directory(model, jit):

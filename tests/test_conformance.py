@@ -170,7 +170,6 @@ UNSEEN = [
     tiny.some(
         UNSEEN,
         (
-            ('cvae', 'colour folder'),
             ('diagonal_bilstm', 'colour folder'),
             ('dcgan', 'other size'),
             ('cvae', 'tfds'),

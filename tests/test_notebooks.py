@@ -13,8 +13,8 @@ pytest.importorskip('jupytext', reason="pip install '.[notebooks]'")
 pytest.importorskip('nbclient', reason="pip install '.[notebooks]'")
 
 SOURCES = sorted((tiny.ROOT / 'docs' / 'notebooks').glob('*.py'))
-# Two in a kernel of their own; the others as scripts, which is faster.
-IN_A_KERNEL = ('1_first_steps', '5_your_own_network_and_loop')
+# One in a kernel of its own; the others as scripts, which is faster.
+IN_A_KERNEL = ('1_first_steps',)
 
 
 @pytest.fixture(scope='module')

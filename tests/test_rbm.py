@@ -103,7 +103,9 @@ def test_the_slope_is_that_of_the_likelihood_once_the_chain_has_mixed():
         np.testing.assert_allclose(a, b, atol=0.01)
 
 
-@pytest.mark.parametrize('persistent', (True, False))
+@pytest.mark.parametrize(
+    'persistent', (True, pytest.param(False, marks=pytest.mark.wide))
+)
 def test_training_raises_the_exact_likelihood(persistent, tmp_path, data_dir):
     config, examples = tiny.load(
         'rbm',

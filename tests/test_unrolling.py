@@ -156,7 +156,10 @@ def _value_after(updates, generator, discriminator, adam, data, z, loss):
     return own + on_data, own
 
 
-@pytest.mark.parametrize('loss', ['minimax', 'non_saturating'])
+@pytest.mark.parametrize(
+    'loss',
+    [pytest.param('minimax', marks=pytest.mark.wide), 'non_saturating'],
+)
 @pytest.mark.parametrize(
     'updates', [pytest.param(1, marks=pytest.mark.wide), 5]
 )
