@@ -9,7 +9,6 @@ neither, so an export that works here does not depend on them.
 import contextlib
 import json
 import os
-import pathlib
 import sys
 
 sys.modules['tfgen'] = None
@@ -26,12 +25,10 @@ def main() -> None:
     if len(sys.argv) == 1 or sys.argv[1].startswith('-'):
         _fail('usage: load_export.py MODEL_DIR ...')
     for given in sys.argv[1:]:
-        if '://' in given:
-            _fail(f'{given} is an address: copy the export, name a local path')
-        folder = pathlib.Path(given)
+        folder = given.rstrip('/')
         version, served, num_classes = _load(folder)
         if 'sample' not in served:
-            print(f'{folder} version {version.name}: draws nothing')
+            print(f'{folder} version {version}: draws nothing')
             continue
         # The signature that returns files, or else the one of numbers.
         name = next((n for n in served if n.startswith('sample_')), 'sample')
@@ -42,19 +39,21 @@ def main() -> None:
             inputs['label'] = tf.range(10) % num_classes
         files = _only(sample(**inputs))
         repeats = _repeats(served, inputs)
-        file = folder / f'first_sample.{ending}'
+        file = f'{folder}/first_sample.{ending}'
+        whole = f'{folder}/.first_sample.{ending}'
         try:
-            whole = file.with_name(f'.{file.name}')
-            whole.write_bytes(_content(files[0]))
-            whole.replace(file)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                whole.unlink()
+            with tf.io.gfile.GFile(whole, 'wb') as stream:
+                stream.write(_content(files[0]))
+            tf.io.gfile.rename(whole, file, overwrite=True)
+        except tf.errors.OpError as error:
+            with contextlib.suppress(tf.errors.OpError):
+                tf.io.gfile.remove(whole)
+            reason = error.message.rpartition('; ')[2]
             _fail(
-                f'{file} cannot be written ({error.strerror}): fix this, or '
-                'copy the export'
+                f'{file} cannot be written ({reason[:80]}): fix this, or copy '
+                'the export'
             )
-        line = f'{folder} version {version.name}: {len(files)} samples, '
+        line = f'{folder} version {version}: {len(files)} samples, '
         line += f'{"same" if repeats else "DIFFERENT"} in another batch'
         if 'complete' in served:
             kept = _completes(served, inputs)
@@ -66,20 +65,27 @@ def main() -> None:
 
 
 def _load(folder):
-    """Loads the newest version: its folder, signatures, number of classes."""
-    names = [f.name for f in folder.glob('*') if f.is_dir()]
+    """Loads the newest version: its number, signatures, number of classes."""
+    try:
+        names = tf.io.gfile.listdir(folder)
+    except (tf.errors.OpError, UnicodeError):
+        names = []
+    # In object storage the names of folders end in a slash.
+    names = [name.rstrip('/') for name in names]
     numbers = [int(n) for n in names if n.isascii() and n.isdecimal()]
     if not numbers:
         _fail(f'{folder} holds no exported model: export one to it')
-    if not set('*?[]\\').isdisjoint(str(folder)):
+    if not set('*?[]\\').isdisjoint(folder):
         _fail(
             f'TensorFlow reads {folder} as a pattern: rename it, without '
             '* ? [ ] and backslash'
         )
-    version = folder / str(max(numbers))
+    version = max(numbers)
+    path = f'{folder}/{version}'
     try:
-        loaded = tf.saved_model.load(str(version))
-        info = json.loads((version / 'assets.extra/tfgen.json').read_text())
+        loaded = tf.saved_model.load(path)
+        with tf.io.gfile.GFile(f'{path}/assets.extra/tfgen.json') as stream:
+            info = json.loads(stream.read())
         return version, loaded.signatures, info['spec']['num_classes']
     except (
         OSError,
@@ -89,7 +95,7 @@ def _load(folder):
         tf.errors.OpError,
     ) as error:
         reason = ' '.join(str(error).split())[:120]
-        _fail(f'{version} cannot be loaded ({reason}): export it again')
+        _fail(f'{path} cannot be loaded ({reason}): export it again')
 
 
 def _fail(line):

@@ -18,29 +18,29 @@ CASES = {
             f"'{address}://bucket/x' is an address",
         )
         for script, flag, address in (
-            ('train', 'workdir', 'gs'),
+            ('train', 'workdir', 's3'),
             ('train', 'data_dir', 's3'),
             ('train', 'init_from', 'hdfs'),
-            ('train', 'cache_dir', 'GS'),
-            ('evaluate', 'workdir', 'gs'),
-            ('evaluate', 'model_dir', 'gs'),
-            ('evaluate', 'record', 'gs'),
-            ('evaluate', 'features', 'gs'),
-            ('sample', 'output', 'gs'),
+            ('train', 'cache_dir', 'S3'),
+            ('evaluate', 'workdir', 's3'),
+            ('evaluate', 'model_dir', 's3'),
+            ('evaluate', 'record', 's3'),
+            ('evaluate', 'features', 's3'),
+            ('sample', 'output', 's3'),
             ('export', 'model_dir', 'file'),
-            ('serve', 'model_dir', 'gs'),
-            ('benchmark', 'output', 'gs'),
-            ('publish_pretrained', 'results', 'gs'),
-            ('compare', 'record', 'gs'),
-            ('lecture', 'output', 'gs'),
-            ('two_lines', 'output', 'gs'),
+            ('serve', 'model_dir', 's3'),
+            ('benchmark', 'output', 's3'),
+            ('publish_pretrained', 'results', 's3'),
+            ('compare', 'record', 's3'),
+            ('lecture', 'output', 's3'),
+            ('two_lines', 'output', 's3'),
         )
     },
     **{
         f'{kind} at an address': (
             'train',
-            [f'--preset={preset}', NEW, f'--dataset={kind}:gs://bucket/x'],
-            "'gs://bucket/x' is an address",
+            [f'--preset={preset}', NEW, f'--dataset={kind}:s3://bucket/x'],
+            "'s3://bucket/x' is an address",
         )
         for kind, preset in (
             ('folder', 'cvae_digits'),
@@ -51,15 +51,15 @@ CASES = {
     },
     'set at an address': (
         'train',
-        [P, NEW, '--set=dataset=gs://bucket/x'],
-        "'gs://bucket/x' is an address",
+        [P, NEW, '--set=dataset=s3://bucket/x'],
+        "'s3://bucket/x' is an address",
     ),
     'another set at an address': (
         'train',
         [P, NEW, '--dataset=https://bucket/x'],
         "'https://bucket/x' is an address",
     ),
-    'load an address': ('load_export', ['gs://bucket/x'], 'is an address'),
+    'load an address': ('load_export', ['s3://bucket/x'], 'is an address'),
     'workdir not in UTF-8': (
         'train',
         [P, '--workdir={new}\udce9'],

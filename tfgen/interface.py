@@ -73,7 +73,7 @@ def train(
       KeyboardInterrupt: the training was interrupted. The step is saved; the
         same call resumes the run.
     """
-    directory = storage.local(workdir)
+    directory = storage.place(workdir)
     if isinstance(data, str):
         settings, data = settings | {'dataset': data}, None
     workdirs.require_precision(precision)

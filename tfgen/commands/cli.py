@@ -108,8 +108,8 @@ def cache() -> pathlib.Path | None:
 
 
 def path(text: str) -> pathlib.Path:
-    """Converts a user's text to a local path; see storage.local."""
-    return storage.local(text)
+    """Converts a user's text to a path; see storage.place."""
+    return storage.place(text)
 
 
 def require_matplotlib() -> None:
@@ -149,12 +149,11 @@ def _parse(given, arguments):
     return rest
 
 
-def _refuse_addresses():
-    """Raises UserError if any flag is an address such as gs://...
+def _require_places():
+    """Raises UserError if an address among the flags cannot be used.
 
     Without this check, the work would be lost when its results are written.
-    --dataset is not checked here: its value may be folder:PATH, and data.sets
-    refuses addresses in it.
+    --dataset is not checked here, because its value may be folder:PATH.
     """
     for name in set(flags.FLAGS) - {'dataset'}:
         value = flags.FLAGS[name].value
@@ -188,7 +187,7 @@ def _import_tensorflow():
 def _guarded(main):
     """Runs main; user mistakes and known failures end with one line."""
     try:
-        _refuse_addresses()
+        _require_places()
         _import_tensorflow()
         main()
         sys.stdout.flush()  # here, where a failure is known

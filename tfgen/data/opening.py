@@ -7,6 +7,7 @@ from tfgen import arguments, storage
 from tfgen.data import readers, sets
 from tfgen.data.embedded import points
 from tfgen.data.given import from_examples, load_arrays
+from tfgen.data.readers import prepared
 from tfgen.data.specs import (
     ImageSpec,
     PaletteSpec,
@@ -91,13 +92,13 @@ def _named(name, spec_types, data_dir, settings):
             'tfgen.load(workdir).evaluate(data=...)'
         )
     if prefix == sets.ARRAYS and path:
-        place = storage.local(path, tensorflow=False)
+        place = storage.place(path, tensorflow=False)
         return load_arrays(
             name, place, spec_types, **_of_given(settings, spec_types)
         )
     loader = _LOADERS[spec_types[0]]
     if '://' in name and prefix not in (*readers.PATHS, *sets.TEXTS):
-        storage.local(name)  # raises UserError for an address
+        prepared.refuse_address(name)
     if name in points.TOY_DISTRIBUTIONS:
         loader = sets.load_points
     elif name == 'numerals' or prefix in sets.TEXTS:

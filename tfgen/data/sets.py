@@ -7,7 +7,6 @@ labels has no 'label'.
 
 import dataclasses
 import math
-import os
 from typing import Any
 
 import numpy as np
@@ -225,7 +224,7 @@ def load_text(
     if name == 'numerals':
         source = open_numerals(text_length)
     elif prefix in TEXTS and path:
-        place = storage.local(path, tensorflow=False)
+        place = storage.place(path, tensorflow=False)
         source = TEXTS[prefix](place, text_length)
     else:
         raise UserError(
@@ -321,4 +320,4 @@ def absolute(name: str) -> str | None:
     prefix, _, path = name.partition(':')
     if not path or prefix not in (*readers.PATHS, *TEXTS):
         return None
-    return f'{prefix}:{os.path.abspath(storage.local(path, tensorflow=False))}'
+    return f'{prefix}:{storage.absolute(path, tensorflow=False)}'

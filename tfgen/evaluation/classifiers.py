@@ -56,7 +56,7 @@ def features(
     if lack:
         raise UserError(lack)
     digest = _digest(config)
-    cache = storage.local(cache) if cache else storage.default_cache()
+    cache = storage.place(cache) if cache else storage.default_cache()
     folder = cache / f'{config.name}-{digest}'
     metrics = folder / 'metrics.json'
     if metrics.exists():

@@ -96,7 +96,7 @@ def of_saved_model(path: pathlib.Path) -> Features:
     Raises:
       UserError: there is no such model.
     """
-    folder = path = storage.local(path)
+    folder = path = storage.place(path)
     if not (folder / 'saved_model.pb').exists() and folder.is_dir():
         versions = [f for f in folder.iterdir() if f.name.isdecimal()]
         folder = max(versions, key=lambda f: int(f.name), default=folder)

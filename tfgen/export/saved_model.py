@@ -55,7 +55,7 @@ def export(
       UserError: `model_dir` cannot be written; nothing was published.
       RuntimeError: the saved model differs from the live one.
     """
-    model_dir = storage.local(model_dir)
+    model_dir = storage.place(model_dir)
     functions = signatures.functions(model)
     with _staged(model_dir) as staging:
         _save(model, functions, staging)
@@ -66,13 +66,40 @@ def export(
         _write_warmup(staging, model_dir.name, requests)
         os.chmod(staging, 0o755)
         version = model_dir / str(_next_version(model_dir))
-        staging.rename(version)
+        if storage.is_remote(model_dir):
+            _upload(staging, version)
+        else:
+            staging.rename(version)
     return version
+
+
+def _upload(staging, version):
+    """Copies a version into object storage, `saved_model.pb` last.
+
+    Without that file a server cannot load the version, and tries again later.
+    Renaming a folder there would move `saved_model.pb` before `variables/`.
+    """
+    files = [f for f in staging.rglob('*') if f.is_file()]
+    try:
+        for file in sorted(files, key=lambda f: f.name == 'saved_model.pb'):
+            name = file.relative_to(staging).as_posix()
+            (version / name).write_bytes(file.read_bytes())
+    except BaseException:
+        storage.remove_tree(version)
+        raise
 
 
 @contextlib.contextmanager
 def _staged(model_dir):
-    """A hidden folder in `model_dir`; it is removed if anything fails."""
+    """A hidden folder in `model_dir`; it is removed if anything fails.
+
+    For a `model_dir` in object storage it is a temporary folder of this
+    machine, which is always removed.
+    """
+    if storage.is_remote(model_dir):
+        with tempfile.TemporaryDirectory(prefix='tfgen-export-') as scratch:
+            yield pathlib.Path(scratch)
+        return
     new = not model_dir.exists()
     try:
         model_dir.mkdir(parents=True, exist_ok=True)
@@ -132,7 +159,7 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     Raises:
       UserError: there is no exported model.
     """
-    model_dir = storage.local(model_dir)
+    model_dir = storage.place(model_dir)
     found = versions(model_dir)
     if not found:
         raise UserError(
@@ -142,6 +169,8 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
     try:
         loaded = tf.saved_model.load(str(found[0]))
         info = json.loads((found[0] / INFO).read_text())
+    except UserError:
+        raise
     except (OSError, ValueError, tf.errors.OpError) as error:
         raise UserError(
             f'{str(found[0])!r} cannot be loaded '
@@ -266,5 +295,5 @@ def _write_warmup(folder, model_name, requests):
 def _next_version(model_dir):
     """One more than the largest version number in `model_dir`."""
     # Files count too: the new folder cannot have the name of one.
-    names = (f.name for f in model_dir.iterdir())
+    names = (f.name for f in storage.entries(model_dir))
     return max((int(n) for n in names if storage.is_number(n)), default=0) + 1

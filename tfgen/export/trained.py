@@ -212,7 +212,7 @@ class TrainedModel(ServedModel):
             self.config,
             self.step,
             self.data(data),
-            storage.local(model_dir),
+            storage.place(model_dir),
         )
         return load_export(version)
 
@@ -223,7 +223,7 @@ def load_run(source: str | pathlib.Path) -> TrainedModel:
     Raises:
       UserError: `source` is no workdir, or has no checkpoint.
     """
-    path = storage.local(source)
+    path = storage.place(source)
     config = workdir.read_config(path)
     model, step = config.restore(path)
     return TrainedModel(config, step, path, live=model)
@@ -239,7 +239,7 @@ def load_export(source: str | pathlib.Path) -> TrainedModel:
     Raises:
       UserError: there is no such model.
     """
-    path = storage.local(source)
+    path = storage.place(source)
     if str(source) in pretrained.names() and not saved_model.versions(path):
         path = pretrained.folder() / source
     if not path.is_dir():
@@ -261,6 +261,6 @@ def load(source: str | pathlib.Path) -> TrainedModel:
     Raises:
       UserError: there is no such model.
     """
-    if (storage.local(source) / 'config.json').exists():
+    if (storage.place(source) / 'config.json').exists():
         return load_run(source)
     return load_export(source)

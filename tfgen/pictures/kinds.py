@@ -1,6 +1,7 @@
 """The kinds of pictures that a trained model draws, by name."""
 
 import dataclasses
+import io
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -211,7 +212,7 @@ def history(folder) -> Picture:
             f'{str(folder)!r} holds no samples of a training: pass the '
             '--workdir of a run'
         )
-    frames = [Image.open(file) for file in found]
+    frames = [Image.open(io.BytesIO(file.read_bytes())) for file in found]
     return Picture(plots.strip(frames), frames=frames, seconds=0.4)
 
 

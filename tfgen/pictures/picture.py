@@ -44,7 +44,7 @@ class Picture:
         Raises:
           UserError: a file cannot be written; nothing was written.
         """
-        file = storage.local(file)
+        file = storage.place(file)
         made = {file: storage.encode_picture(file, self.pixels)}
         shown = [file]
         if self.frames is not None:

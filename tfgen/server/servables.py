@@ -12,7 +12,6 @@ import dataclasses
 import errno
 import gc
 import json
-import os
 import pathlib
 import threading
 from collections.abc import Callable, Mapping
@@ -130,7 +129,7 @@ class Model:
         except Exception as error:
             if not _is_transient(error):  # do not try these files again
                 self._failed[number] = changed
-            missing = not os.path.exists(folder / 'saved_model.pb')
+            missing = not (folder / 'saved_model.pb').exists()
             self.states[number] = State(
                 'END',
                 'NOT_FOUND' if missing else 'INVALID_ARGUMENT',
@@ -328,7 +327,15 @@ def _folders(path):
 def _changed(folder):
     """Returns the time of the last change to a version's files."""
     try:
-        stats = [folder.stat(), *(f.stat() for f in folder.rglob('*'))]
+        files = (
+            folder.walk()
+            if storage.is_remote(folder)
+            else (
+                folder,
+                *folder.rglob('*'),
+            )
+        )
+        stats = [file.stat() for file in files]
     except OSError:
         return 0.0
-    return max(s.st_mtime for s in stats)
+    return max((s.st_mtime for s in stats), default=0.0)

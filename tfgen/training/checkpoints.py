@@ -7,7 +7,6 @@ there. This module finds them by their index files.
 
 import pathlib
 import re
-import shutil
 import tempfile
 
 import keras
@@ -51,7 +50,7 @@ def newest_first(directory: pathlib.Path) -> list[pathlib.Path]:
     `checkpoint` list is not read, so a lost or stale list does no harm.
     """
     found = {}
-    for file in _files(directory):
+    for file in storage.entries(directory):
         number = re.fullmatch(rf'{_NAME}-(\d+)\.index', file.name)
         if number:
             found[int(number[1])] = file.with_suffix('')
@@ -81,6 +80,7 @@ def restore(
     prefix = newest_readable(directory)
     if prefix:
         _restore(checkpoint, prefix, partial)
+        _copies.clear()
     return prefix
 
 
@@ -134,7 +134,10 @@ def save(
     prefix = directory / f'{_NAME}-{step}'
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        checkpoint.write(str(prefix))
+        if storage.is_remote(directory):
+            _upload(checkpoint, prefix)
+        else:
+            checkpoint.write(str(prefix))
     except (OSError, tf.errors.OpError) as error:
         _delete(prefix)
         raise UserError(
@@ -153,19 +156,50 @@ def save(
     storage.write({directory / _NAME: '\n'.join([*lines, '']).encode()})
 
 
-def _files(directory):
-    """The entries of a folder; none if it does not exist."""
-    return list(directory.iterdir()) if directory.is_dir() else []
+def _upload(checkpoint, prefix):
+    """Writes a checkpoint into object storage, the index last.
+
+    TensorFlow itself would make forty requests, because it renames its files
+    there.
+    """
+    with tempfile.TemporaryDirectory(prefix='tfgen-') as scratch:
+        checkpoint.write(f'{scratch}/{prefix.name}')
+        files = sorted(pathlib.Path(scratch).iterdir())
+        for file in sorted(files, key=lambda f: f.suffix == '.index'):
+            (prefix.parent / file.name).write_bytes(file.read_bytes())
+
+
+# Prefix of a checkpoint in object storage -> the folder of its copy here.
+_copies: dict[str, tempfile.TemporaryDirectory] = {}
+
+
+def _local(prefix):
+    """The prefix of a checkpoint's files on a disk.
+
+    Reading a checkpoint takes many small reads, each of which would be a
+    request. Only the last copy is kept.
+    """
+    if not storage.is_remote(prefix):
+        return prefix
+    if str(prefix) not in _copies:
+        _copies.clear()
+        folder = tempfile.TemporaryDirectory(prefix='tfgen-')
+        for file in prefix.parent.glob(f'{prefix.name}.*'):
+            copy = pathlib.Path(folder.name) / file.name
+            copy.write_bytes(file.read_bytes())
+        _copies[str(prefix)] = folder
+    return pathlib.Path(_copies[str(prefix)].name) / prefix.name
 
 
 def _delete(prefix):
     """Deletes the files of one checkpoint, complete or half written."""
     own = re.compile(re.escape(prefix.name) + r'(\.|_temp)')
     # The index goes first: without it the other files are no checkpoint.
-    found = [f for f in _files(prefix.parent) if own.match(f.name)]
+    found = storage.entries(prefix.parent)
+    found = [f for f in found if own.match(f.name)]
     for file in sorted(found, key=lambda f: f.suffix != '.index'):
-        if file.is_dir():
-            shutil.rmtree(file, ignore_errors=True)
+        if file.name.endswith('_temp'):
+            storage.remove_tree(file)
         else:
             file.unlink(missing_ok=True)
 
@@ -173,7 +207,7 @@ def _delete(prefix):
 def _restore(checkpoint, prefix, partial):
     """Restores from one checkpoint."""
     try:
-        status = checkpoint.restore(str(prefix))
+        status = checkpoint.restore(str(_local(prefix)))
         if partial:
             status.assert_existing_objects_matched().expect_partial()
         else:
@@ -189,7 +223,7 @@ def _restore(checkpoint, prefix, partial):
 def _damage(prefix):
     """The reason why a checkpoint cannot be read; '' if it can."""
     try:
-        reader = tf.train.load_checkpoint(str(prefix))
+        reader = tf.train.load_checkpoint(str(_local(prefix)))
         for variable in reader.get_variable_to_shape_map():
             reader.get_tensor(variable)
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:

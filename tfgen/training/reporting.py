@@ -1,8 +1,10 @@
 """Reports of a run: progress line, TensorBoard summaries, sample grids."""
 
 import contextlib
+import functools
 import math
 import pathlib
+import time
 from collections.abc import Callable, Iterator, Mapping
 
 import tensorflow as tf
@@ -15,6 +17,8 @@ from tfgen.models.gan import GAN
 from tfgen.noise import RowNoise
 from tfgen.training.progress import Progress
 from tfgen.training.workdir import Config
+
+_MINUTE = 60.0  # seconds between two uploads of the summaries
 
 
 class Reporter:
@@ -46,6 +50,9 @@ class Reporter:
         self._recent: dict = {}  # since the last point of the summaries
         self._unseen: dict = {}  # since the last line
         self._draw = tf.function(self._sample, autograph=False)
+        # Values for the summaries that are not written yet: (step, write).
+        self._waiting: list = []
+        self._flushed = time.monotonic()
         self._writer = tf.summary.create_noop_writer()
         if chief:
             with _writing(directory):
@@ -64,6 +71,7 @@ class Reporter:
         # An error while closing must not hide the error that ended the run.
         ignored = Exception if kind else ()
         with contextlib.suppress(ignored), _writing(self._directory):
+            self._flush()
             self._writer.close()
 
     def _facts(self, config):
@@ -126,13 +134,12 @@ class Reporter:
             return
         means = _means(self._recent)
         self._recent.clear()
-        with _writing(self._directory), self._writer.as_default(step=done):
-            for name, value in means.items():
-                tf.summary.scalar(name, value)
-            tf.summary.scalar(
-                'examples_per_second', self._progress.examples_per_second
-            )
-            self._writer.flush()
+        means['examples_per_second'] = self._progress.examples_per_second
+        self._scalars(done, means)
+        # A flush uploads the whole file to object storage once more.
+        quiet = time.monotonic() - self._flushed
+        if not storage.is_remote(self._directory) or quiet >= _MINUTE:
+            self._flush()
 
     def samples(self, done: int) -> None:
         """Writes a grid of samples, and the results of `measure`.
@@ -148,12 +155,41 @@ class Reporter:
             grids.append(self._grid())
             file = self._directory / 'samples' / f'step_{done:07d}.png'
             storage.write_picture(file, grids[0])
-        with _writing(self._directory), self._writer.as_default(step=done):
-            for grid in grids:
-                tf.summary.image('samples', grid[None])
-            for name, value in figures.items():
-                tf.summary.scalar(f'metrics/{name}', value)
-            self._writer.flush()
+        for grid in grids:
+            self._waiting.append(
+                (
+                    done,
+                    functools.partial(tf.summary.image, 'samples', grid[None]),
+                )
+            )
+        self._scalars(done, {f'metrics/{k}': v for k, v in figures.items()})
+        self._flush()
+
+    def _scalars(self, done, values):
+        """Notes numbers for the summaries."""
+        self._waiting += [
+            (done, functools.partial(tf.summary.scalar, name, value))
+            for name, value in values.items()
+        ]
+
+    def _flush(self):
+        """Writes the values that wait for the summaries.
+
+        In object storage a failed upload is a warning: the next one uploads all
+        values.
+        """
+        self._flushed = time.monotonic()
+        try:
+            with _writing(self._directory):
+                with self._writer.as_default():
+                    while self._waiting:
+                        step, write = self._waiting.pop(0)
+                        write(step=step)
+                self._writer.flush()
+        except UserError as error:
+            if not storage.is_remote(self._directory):
+                raise
+            self._progress.say(f'the summaries are not written now: {error}')
 
     def _grid(self):
         """A picture of samples, with labels and scores where there are any."""
@@ -214,7 +250,7 @@ def remove_later_points(folder: pathlib.Path, step: int) -> None:
     A killed run resumes from its last checkpoint. Points that it wrote after
     that checkpoint would otherwise be in the curves twice.
     """
-    for file in sorted(folder.iterdir()) if folder.is_dir() else ():
+    for file in sorted(storage.entries(folder)):
         if 'tfevents' not in file.name:
             continue
         found = list(events(file))

@@ -68,14 +68,14 @@ def train(
         batch cannot be divided among the replicas, a loss is not finite.
       stopping.Stopped: `stop` was requested; the run's state is saved.
     """
-    directory = storage.local(directory)
+    directory = storage.place(directory)
     strategy = strategy or tf.distribute.get_strategy()
     require_equal_shares(config.preset.batch_size, strategy)
     rest = (strategy, jit, stop, measure, profile_steps, callbacks)
     if not strategies.is_chief(strategy):
-        return _train(config, examples, directory, *rest)
-    with stopping.alone_in(directory):
-        return _train(config, examples, directory, *rest)
+        return _train(config, examples, directory, *rest, lambda: None)
+    with stopping.alone_in(directory) as require_lock:
+        return _train(config, examples, directory, *rest, require_lock)
 
 
 def _train(
@@ -88,6 +88,7 @@ def _train(
     measure,
     profile_steps,
     callbacks,
+    require_lock,
 ):
     """`train`, after its arguments are checked and the workdir is locked."""
     preset, chief = config.preset, strategies.is_chief(strategy)
@@ -111,6 +112,7 @@ def _train(
             due = run.done % preset.checkpoint_every == 0 or last
             if due or stopped or ended:
                 require_finite_weights(run.model, run.done, _precision(run))
+                require_lock()
                 run.save(directory, chief)
             if due or ended:
                 report.samples(run.done)

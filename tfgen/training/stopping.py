@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from tfgen import storage
 from tfgen.errors import UserError
+from tfgen.storage import heartbeat
 
 # A request to end, Ctrl-C, and the loss of the terminal.
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -122,11 +123,20 @@ def alone_in(directory: pathlib.Path):
 
     Args:
       directory: made if it does not exist, and then removed at the end if
-        nothing was written into it.
+        nothing was written into it. In object storage a process that is killed
+        loses the lock after heartbeat.STALE seconds.
+
+    Yields:
+      A function that raises UserError if the lock was lost.
 
     Raises:
       UserError: another process trains there, or it cannot be made.
     """
+    if storage.is_remote(directory):
+        what = f'workdir {str(directory)!r}'
+        with heartbeat.Heartbeat(directory / '.lock', what) as lock:
+            yield lock.require
+        return
     new = [d for d in (directory, *directory.parents) if not d.exists()]
     lock = filelock.FileLock(directory / '.lock', timeout=0)
     try:
@@ -144,7 +154,7 @@ def alone_in(directory: pathlib.Path):
             f'{storage.remedy(error, "name another --workdir")}'
         ) from None
     try:
-        yield
+        yield lambda: None
     finally:
         # This comes before the release of the lock, because after the release
         # another process may use the folder.

@@ -30,7 +30,7 @@ def begin_from(model: Model, source: str) -> str:
       UserError: `source` has no weights, or those of another model; `model` is
         unchanged.
     """
-    path = storage.local(source)
+    path = storage.place(source)
     prefix = _find(path)
     try:
         stored = _numbered(tf.train.load_checkpoint(str(prefix)))

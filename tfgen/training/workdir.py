@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import os
 import pathlib
 from collections.abc import Collection
 from typing import Any
@@ -92,9 +91,9 @@ class Config:
             seed,
             precision,
             examples.spec,
-            data_dir and os.path.abspath(storage.local(data_dir)),
+            data_dir and storage.absolute(data_dir),
             absolute(preset.dataset),
-            init_from and os.path.abspath(storage.local(init_from)),
+            init_from and storage.absolute(init_from),
         )
         return config, examples
 
@@ -261,9 +260,7 @@ def check(path: pathlib.Path, config: Config) -> None:
             f'workdir {str(path)!r} is a file: name a folder with --workdir'
         )
     # An interrupted write of config.json may leave hidden files.
-    elif path.is_dir() and any(
-        not f.name.startswith('.') for f in path.iterdir()
-    ):
+    elif any(not f.name.startswith('.') for f in storage.entries(path)):
         raise UserError(
             f'workdir {str(path)!r} is not empty and holds no run: '
             'name a new folder'
@@ -286,7 +283,7 @@ def read_config(path: pathlib.Path) -> Config:
     Raises:
       UserError: `path` is no workdir, or its config.json is damaged.
     """
-    file = storage.local(path) / 'config.json'
+    file = storage.place(path) / 'config.json'
     try:
         return Config.from_dict(json.loads(file.read_text()))
     except FileNotFoundError:
@@ -311,6 +308,8 @@ def read_export(version: pathlib.Path) -> Config:
     """
     try:
         stored = json.loads((version / INFO).read_text())
+    except UserError:
+        raise
     except (OSError, ValueError) as error:
         raise UserError(
             f'{str(version / INFO)!r} cannot be read ({type(error).__name__}): '

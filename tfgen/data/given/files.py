@@ -76,8 +76,11 @@ def load_arrays(
       UserError: the file cannot be read, or holds no such arrays.
     """
     try:
-        with np.load(file, allow_pickle=False) as found:
+        content = io.BytesIO(file.read_bytes())
+        with np.load(content, allow_pickle=False) as found:
             arrays = {key: found[key] for key in found.files}
+    except UserError:
+        raise
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f'data set {name!r} cannot be read '

@@ -29,7 +29,7 @@ def open_images(
             'path of a folder'
         )
     if prefix in PATHS:
-        place = storage.local(path, tensorflow=False)
+        place = storage.place(path, tensorflow=False)
     if prefix == 'folder':
         return open_folder(place, image_size)
     if prefix == 'palette':

@@ -11,6 +11,7 @@ import stat
 
 import numpy as np
 
+from tfgen import storage
 from tfgen.data.readers import picture
 from tfgen.data.readers.base import (
     TEST,
@@ -38,8 +39,11 @@ def open_folder(
     test split if there is no `test`. All pictures become colour if any has
     colour.
     """
-    if not os.path.isdir(path):  # Path.is_dir raises for a long path
-        what = 'is a file' if os.path.isfile(path) else 'does not exist'
+    # Path.is_dir raises for a long path.
+    remote = storage.is_remote(path)
+    if not (path.is_dir() if remote else os.path.isdir(path)):
+        is_file = path.is_file() if remote else os.path.isfile(path)
+        what = 'is a file' if is_file else 'does not exist'
         raise UserError(
             f'folder {str(path)!r} {what}: give folder:PATH with the path of a '
             'folder of images'
@@ -206,8 +210,7 @@ def _pictures(entry):
         if not entry.is_dir():
             (pictures if _is_picture(entry) else rest).append(entry)
             return
-        real = os.path.realpath(entry)
-        above = os.path.realpath(entry.parent)
+        real, above = _real(entry), _real(entry.parent)
         back = entry.is_symlink() and f'{above}/'.startswith(f'{real}/')
         if back or real in seen:
             rest.append(entry)  # a link upwards holds other classes as well
@@ -221,10 +224,19 @@ def _pictures(entry):
     return pictures, rest
 
 
+def _real(entry):
+    """The path of an entry without symbolic links."""
+    if storage.is_remote(entry):
+        return str(entry)
+    return os.path.realpath(entry)
+
+
 def _entries(folder):
     """The entries of a folder, without hidden ones."""
     try:
         return [f for f in folder.iterdir() if not f.name.startswith('.')]
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(
             f'folder {str(folder)!r} cannot be read ({error.strerror}): give '
@@ -265,9 +277,11 @@ def _decoded(path, listed, size):
     """Decodes the pictures of all splits, in order."""
     images, fingerprint = [], Fingerprint()
     remarks = collections.defaultdict(list)
+    files = [file for pictures in listed.values() for file, _ in pictures]
+    contents = storage.in_parallel(_content, files)
     for split, pictures in listed.items():
         for file, label in pictures:
-            content = _content(file)
+            content = next(contents)
             fingerprint.add(split, label, file.name, content)
             read = picture.decode(file, content)
             for remark in read.remarks:
@@ -290,6 +304,8 @@ def _content(file):
                 'folder'
             )
         return file.read_bytes()
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(
             f'image {str(file)!r} cannot be read ({error.strerror}): give '

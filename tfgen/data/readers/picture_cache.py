@@ -93,8 +93,9 @@ def cached(
 def _entry(path, files, size):
     """The path of the folder's entry, without an ending."""
     state = hashlib.blake2b(digest_size=8)
-    for file in files:
-        found = os.stat(file)
+    for file, found in zip(
+        files, storage.in_parallel(lambda f: f.stat(), files), strict=True
+    ):
         if not stat.S_ISREG(found.st_mode):
             raise OSError('no regular file')
         state.update(

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import io
-import os
 import tempfile
 import urllib.error
 import urllib.request
@@ -27,17 +26,26 @@ EMBEDDED = {
 }
 
 
+def refuse_address(name: str) -> None:
+    """Raises UserError for an address in place of the name of a data set."""
+    if '://' in name:
+        raise UserError(
+            f'data set {name!r} is an address: write folder:{name} for a '
+            'folder of pictures, or give the folder of prepared sets as '
+            '--data_dir and a name'
+        )
+
+
 def open_builder(name, data_dir):
     """The builder of an embedded data set or of one that TFDS knows.
 
     Raises:
       UserError: the name is unknown, or the set is damaged.
     """
-    if '://' in name:
-        storage.local(name)  # raises UserError for an address
+    refuse_address(name)
     try:
         place = data_dir or constants.DATA_DIR
-        place = storage.local(place, remedy='pass --data_dir')
+        place = storage.place(place, remedy='pass --data_dir')
         data_dir = data_dir and str(place)
     except UserError:
         if data_dir or name not in EMBEDDED:
@@ -48,7 +56,7 @@ def open_builder(name, data_dir):
             return EMBEDDED[name](data_dir=data_dir)
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError:
-        if data_dir and os.path.isdir(os.path.join(data_dir, name)):
+        if data_dir and (storage.place(data_dir) / name).is_dir():
             raise UserError(
                 f'data set {name!r} in {data_dir} lacks features.json or '
                 'dataset_info.json: prepare it again with tfds build'
@@ -90,7 +98,7 @@ def prepare(name, builder, data_dir):
         builder.download_and_prepare()
     except Exception as error:  # TFDS raises anything
         # Another process, such as another worker, may have been faster.
-        if not os.path.exists(info):
+        if not info.exists():
             raise _unprepared(name, builder, error) from None
     return open_builder(name, data_dir)
 
@@ -103,7 +111,7 @@ def _prepared(name, builder):
             builder.download_and_prepare()
     except Exception as error:  # TFDS raises anything
         # Another process may have been faster.
-        if not os.path.exists(info):
+        if not info.exists():
             try:
                 builder = EMBEDDED[name](data_dir=_scratch().name)
                 with _quiet():

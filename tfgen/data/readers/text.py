@@ -131,6 +131,8 @@ def _read(path):
     """The text of a file, in which lines end at \\n, and notes."""
     try:
         content = path.read_bytes()
+    except UserError:
+        raise
     except OSError as error:
         raise UserError(
             f'text {str(path)!r} cannot be read ({error.strerror}): name a '

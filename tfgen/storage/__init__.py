@@ -1,4 +1,8 @@
-"""Writes files whole or not at all, and explains the errors of disks."""
+"""Paths on disks and in object storage: the only module that knows which.
+
+`place` turns a user's path into a pathlib.Path, or into a remote.Url for an
+address such as gs://bucket/run. Both have the same methods and errors.
+"""
 
 import contextlib
 import errno
@@ -7,9 +11,12 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent import futures
 
 import numpy as np
 from PIL import Image
@@ -37,29 +44,37 @@ _ROOM = 200
 _ADDRESS = re.compile(r'\s*[A-Za-z][A-Za-z0-9+.-]+:/')
 
 
-def local(
+# Seconds in which a bucket must answer the first request.
+_PATIENCE = 60
+_REQUESTS = 32  # at once
+_checked: set[str] = set()  # buckets that are there
+
+
+def place(
     path: str | os.PathLike, tensorflow: bool = True, remedy: str = ''
 ) -> pathlib.Path:
-    """Checks that a path is local and usable, and expands ~.
+    """Checks that a path is usable, and expands ~.
 
     Every path that a user gives passes through here.
 
     Args:
-      path: need not exist.
+      path: need not exist. It may be an address of a scheme that TensorFlow
+        reads, such as gs://bucket/folder.
       tensorflow: whether TensorFlow will use the path. TensorFlow accepts only
         UTF-8, and reads some characters as a pattern.
       remedy: advice for the message if ~ has no home folder.
 
+    Returns:
+      A pathlib.Path, or a remote.Url, which has its methods.
+
     Raises:
-      UserError: the path is an address, or no file can be there.
+      UserError: no file can be there, or the bucket does not answer.
     """
+    if isinstance(path, remote_type()):
+        return path
     text = os.fsdecode(path)
     if is_address(text):
-        raise UserError(
-            f'{text!r} is an address, and tfgen reads and writes local files '
-            'only: pass a local path, such as the path where the storage is '
-            'mounted'
-        )
+        return _url(text)
     # ~NAME of an unknown user is kept as an ordinary name.
     place = os.path.expanduser(text)
     if place == '~' or place.startswith('~/'):
@@ -69,11 +84,8 @@ def local(
             f'folder: {remedy}, or set HOME'
         )
     _require_encoding(place, tensorflow)
-    if tensorflow and not _PATTERN.isdisjoint(place):
-        raise UserError(
-            f'{place!r} contains one of {" ".join(sorted(_PATTERN))}, '
-            'which TensorFlow reads as a pattern: use another path'
-        )
+    if tensorflow:
+        _refuse_patterns(place)
     try:
         os.stat(os.path.join(place, _ROOM * 'x'))
     except (FileNotFoundError, NotADirectoryError):
@@ -85,6 +97,121 @@ def local(
     return pathlib.Path(place)
 
 
+def _refuse_patterns(text):
+    """Raises UserError for a path that TensorFlow reads as a pattern."""
+    if not _PATTERN.isdisjoint(text):
+        raise UserError(
+            f'{text!r} contains one of {" ".join(sorted(_PATTERN))}, '
+            'which TensorFlow reads as a pattern: use another path'
+        )
+
+
+def _url(text):
+    """The Url of an address; its bucket is there."""
+    import tensorflow as tf
+
+    from tfgen.storage import remote
+
+    scheme, _, rest = text.strip().partition(':/')
+    # pathlib has removed a slash of an address that passed through it.
+    text = f'{scheme}://{rest.removeprefix("/")}'
+    known = [s for s in tf.io.gfile.get_registered_schemes() if s != 'file']
+    if scheme.lower() not in known:
+        raise UserError(
+            f'{text!r} is an address of {scheme}, which tfgen does not '
+            'read: use gs://BUCKET/PATH, or a local path'
+        )
+    _refuse_patterns(text)
+    url = remote.Url(text)
+    if not url.bucket:
+        raise UserError(f'{text!r} names no bucket: write gs://BUCKET/PATH')
+    if str(url.root) not in _checked:
+        _require_bucket(url.root)
+        _checked.add(str(url.root))
+    return url
+
+
+def _require_bucket(bucket):
+    """Raises UserError if a bucket is not there or does not answer.
+
+    TensorFlow would ask a missing bucket for ever, and wait for minutes in an
+    outage.
+    """
+    answers: list = []
+
+    def ask():
+        try:
+            answers.append(bucket.exists())
+        except OSError as error:
+            answers.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(_PATIENCE)
+    answer = answers[0] if answers else None
+    # Access to objects does not imply access to the bucket's own facts.
+    if answer is True or isinstance(answer, PermissionError):
+        return
+    why = 'does not exist: create it, or correct its name'
+    if answer is None:
+        why = f'does not answer within {_PATIENCE} s: check the network'
+    elif answer:
+        why = f'does not answer ({answer.strerror}): check the network'
+    raise UserError(f'bucket {str(bucket)!r} {why}')
+
+
+def remote_type() -> type:
+    """The class of paths in object storage."""
+    from tfgen.storage.remote import Url
+
+    return Url
+
+
+def is_remote(path: os.PathLike) -> bool:
+    """Whether a path from `place` is in object storage."""
+    return hasattr(path, 'bucket')
+
+
+def absolute(path: str | os.PathLike, tensorflow: bool = True) -> str:
+    """A user's path in full, as stored configurations hold it."""
+    found = place(path, tensorflow)
+    return str(found) if is_remote(found) else os.path.abspath(found)
+
+
+def entries(folder: pathlib.Path) -> list[pathlib.Path]:
+    """The entries of a folder; none if it does not exist.
+
+    Raises:
+      OSError: the folder cannot be read. (An outage is no empty folder.)
+    """
+    try:
+        return list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def in_parallel(function: Callable, paths: Sequence) -> Iterator:
+    """function(path) of each path, in order.
+
+    Requests to object storage wait most of the time, so many run at once.
+    """
+    if not paths or not is_remote(paths[0]):
+        yield from map(function, paths)
+        return
+    with futures.ThreadPoolExecutor(_REQUESTS) as pool:
+        yield from pool.map(function, paths)
+
+
+def remove_tree(folder: pathlib.Path) -> None:
+    """Removes a folder and all that is in it; errors are ignored."""
+    if not is_remote(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    with contextlib.suppress(OSError):
+        for file in folder.walk():
+            file.unlink(missing_ok=True)
+
+
 def default_cache() -> pathlib.Path:
     """$XDG_CACHE_HOME/tfgen, or ~/.cache/tfgen.
 
@@ -92,11 +219,11 @@ def default_cache() -> pathlib.Path:
       UserError: the user has no home.
     """
     cache = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
-    return local(cache, remedy='pass --cache_dir') / 'tfgen'
+    return place(cache, remedy='pass --cache_dir') / 'tfgen'
 
 
 def is_address(text: str) -> bool:
-    """Whether `text` is an address such as gs://..., not a local path."""
+    """Whether `text` is an address such as gs://..., not a path on a disk."""
     return bool(_ADDRESS.match(text))
 
 
@@ -125,6 +252,17 @@ def require_writable(folder: pathlib.Path, flag: str) -> None:
 
     The folder need not exist. If it is made for the test, it is removed again.
     """
+    if is_remote(folder):
+        probe = folder / f'.probe-{os.getpid()}'
+        try:
+            probe.write_bytes(b'x')
+            probe.unlink()
+        except OSError as error:
+            raise UserError(
+                f'{str(folder)!r} cannot be written ({reason(error)}): pass '
+                f'another {flag}'
+            ) from None
+        return
     new = [f for f in (folder, *folder.parents) if not f.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -143,8 +281,8 @@ def require_writable(folder: pathlib.Path, flag: str) -> None:
 def write(contents: Mapping[pathlib.Path, bytes]) -> None:
     """Writes files; none is ever half written.
 
-    Folders are made if needed. All contents are on the disk before the first
-    file is replaced, so a full disk changes nothing.
+    Folders are made if needed. On a disk, all contents are there before the
+    first file is replaced, so a full disk changes nothing.
 
     Raises:
       UserError: a file cannot be written. No file has changed, unless its own
@@ -153,6 +291,9 @@ def write(contents: Mapping[pathlib.Path, bytes]) -> None:
     made, new = {}, []
     try:
         for file, content in contents.items():
+            if is_remote(file):
+                file.write_bytes(content)
+                continue
             new += [f for f in file.parents if not f.exists()]
             file.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=file.parent, prefix='.')
@@ -212,10 +353,7 @@ def versions(folder: pathlib.Path) -> dict[int, pathlib.Path]:
 
     Empty if `folder` does not exist.
     """
-    try:
-        found = [f for f in folder.iterdir() if is_number(f.name)]
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
+    found = [f for f in entries(folder) if is_number(f.name)]
     numbered = {int(f.name): f for f in found if f.is_dir()}
     return {n: numbered[n] for n in sorted(numbered, reverse=True)}
 

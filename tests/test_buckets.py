@@ -1,0 +1,566 @@
+"""Runs, exports and data in object storage, against a bucket that fails."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import time
+import urllib.request
+
+import numpy as np
+import processes
+import pytest
+import tiny
+
+pytestmark = pytest.mark.skipif(
+    shutil.which('openssl') is None, reason='the bucket needs openssl'
+)
+TRAIN = """
+import numpy as np, tfgen
+images = np.random.default_rng(0).integers(0, 256, [60, 8, 8, 1], np.uint8)
+
+def train(workdir, steps=4):
+    return tfgen.train(
+        'cvae', images, workdir=workdir, steps=steps, batch_size=16,
+        filters=(4,), latent_size=3, schedule='constant', log_every=1,
+        checkpoint_every=2)
+
+def weights(run):
+    return [v.numpy() for v in run.model().variables]
+"""
+
+
+class Bucket:
+    """The bucket gs://test, and scripts that use it."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, tiny.ROOT / 'tests' / 'gcs.py', 'test'],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.env = json.loads(self.process.stdout.readline())
+        self.forks = processes.Forks(env=os.environ | self.env)
+
+    def ask(self, path, content=None):
+        body = None if content is None else json.dumps(content).encode()
+        request = urllib.request.Request(self.env['https_proxy'] + path, body)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        return json.load(opener.open(request))
+
+    def faults(self, *rules):
+        self.ask('/faults', list(rules))
+
+    def start(self, code, *arguments):
+        command = [sys.executable, '-c', textwrap.dedent(code), *arguments]
+        return self.forks.start(
+            command, stdout=processes.PIPE, stderr=processes.PIPE
+        )
+
+    def outcome(self, code, *arguments):
+        with self.start(code, *arguments) as fork:
+            texts = fork.communicate()
+        return subprocess.CompletedProcess(code, fork.returncode, *texts)
+
+    def run(self, code, *arguments):
+        """The output of a script that must succeed."""
+        done = self.outcome(code, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def command(self, *words):
+        """The outcome of `tfgen WORDS`."""
+        return self.outcome(
+            'import sys\n'
+            'from tfgen.commands.main import run\n'
+            'sys.argv[0] = "tfgen"\n'
+            'run()',
+            *words,
+        )
+
+
+@pytest.fixture(scope='module')
+def server():
+    bucket = Bucket()
+    yield bucket
+    bucket.forks.close()
+    bucket.process.kill()
+    bucket.process.wait()
+
+
+@pytest.fixture
+def bucket(server):
+    server.faults()
+    yield server
+    server.faults()
+
+
+FOREVER = 10**6
+
+
+def test_an_address_has_the_methods_of_a_path(bucket, tmp_path):
+    code = """
+    import json, pathlib, sys
+    from tfgen import storage
+
+    root = storage.place(sys.argv[1])
+    found, name = [], lambda path: str(path)[len(sys.argv[1]):]
+
+    def note(function):
+        try:
+            result = function()
+            if hasattr(result, '__next__'):
+                result = sorted(result, key=str)
+        except OSError as error:
+            result = type(error).__name__
+        if isinstance(result, (list, tuple)):
+            result = sorted(name(r) for r in result)
+        found.append(result if isinstance(result, (int, str, list, bool))
+                     or result is None else name(result))
+
+    file = root / 'a' / 'b' / 'c.tar.gz'
+    storage.write({file: b'content', root / 'a' / 'x.txt': b''})
+    for path in (root, root / 'a', file, root / 'none', root / 'a' / 'x.txt'):
+        note(lambda: path.exists())
+        note(lambda: path.is_dir())
+        note(lambda: path.is_file())
+        note(lambda: path.iterdir())
+        if not path.is_dir():
+            note(lambda: path.read_bytes().decode())
+        note(lambda: storage.entries(path) if not path.is_file() else [])
+    for made in (file.parent, file.with_suffix('.x'), file.with_name('y'),
+                 file.stem, file.suffix, file.name, root / 'a' / '..' / 'a'):
+        note(lambda: made)
+    note(lambda: (root / 'a').glob('*.txt'))
+    note(lambda: (root / 'none').glob('*'))
+    note(lambda: file.stat().st_size)
+    note(lambda: [p for p in file.parents if str(p).startswith(str(root))])
+    note(lambda: (root / 'none').unlink(missing_ok=True))
+    note(lambda: (root / 'none').unlink())
+    file.replace(root / 'moved')
+    note(lambda: (root / 'moved').read_text())
+    note(lambda: file.exists())
+    storage.remove_tree(root / 'a')
+    note(lambda: (root / 'a').exists())
+    note(lambda: storage.versions(root))
+    print(json.dumps(found))
+    """
+    here = json.loads(bucket.run(code, str(tmp_path)))
+    there = json.loads(bucket.run(code, 'gs://test/methods'))
+    # pathlib keeps '..', which may follow a symbolic link.
+    here = [h.replace('/a/../', '/') if isinstance(h, str) else h for h in here]
+    assert there == here
+
+
+@pytest.fixture(scope='module')
+def local(server, tmp_path_factory):
+    """The weights of a run of 4 steps on a disk, and its samples."""
+    file = tmp_path_factory.mktemp('local') / 'weights.npz'
+    server.run(
+        TRAIN
+        + 'import sys\n'
+        + 'run = train(sys.argv[1] + ".run")\n'
+        + 'np.savez(sys.argv[1], *weights(run), samples=run.sample(3))\n',
+        str(file),
+    )
+    with np.load(file) as found:
+        return dict(found)
+
+
+SAVE = 'np.savez(sys.argv[2], *weights(run))\n'
+
+
+def _same_weights(file, local):
+    with np.load(file) as found:
+        for name in found.files:
+            np.testing.assert_array_equal(found[name], local[name])
+
+
+def test_the_life_of_a_run(bucket, local, tmp_path):
+    out = bucket.run(
+        TRAIN
+        + 'import sys\n'
+        + 'train("gs://test/life", 2)\n'
+        + 'run = train("gs://test/life")\n'
+        + SAVE
+        + textwrap.dedent("""
+        print(run.evaluate(metrics=['bounds'], num_samples=2))
+        assert run.history['step'].tolist() == [1, 2, 3, 4]
+        run.show('samples').save('gs://test/pictures/samples.png')
+        assert run.show('history').frames
+        made = run.export('gs://test/exports/mine')
+        np.testing.assert_allclose(made.sample(3), run.sample(3), atol=1e-5)
+        again = tfgen.load('gs://test/exports/mine')
+        np.testing.assert_allclose(again.sample(3), run.sample(3), atol=1e-5)
+        begun = tfgen.train(
+            'cvae', images, workdir='gs://test/begun', steps=1, batch_size=16,
+            filters=(4,), latent_size=3, init_from='gs://test/life')
+        """),
+        'x',
+        str(tmp_path / 'weights.npz'),
+    )
+    assert 'continuing at step 2 from gs://test/life/checkpoints' in out
+    assert 'starts from' in out
+    _same_weights(tmp_path / 'weights.npz', local)
+    objects = bucket.ask('/objects')
+    assert 'test/pictures/samples.png' in objects
+    assert not any('.lock' in name or '_temp' in name for name in objects)
+    done = bucket.command(
+        'sample',
+        '--workdir=gs://test/life',
+        '--output=gs://test/pictures/b.png',
+    )
+    assert done.returncode == 0, done.stderr
+    done = bucket.command(
+        'evaluate',
+        '--model_dir=gs://test/exports/mine',
+        '--metrics=served_bound',
+        '--num_samples=2',
+        '--dataset=arrays:gs://test/life/data.npz',
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'negative_elbo' in done.stdout
+
+
+def test_requests_are_few(bucket):
+    def count(steps):
+        before = len(bucket.ask('/log'))
+        bucket.run(TRAIN + f'train("gs://test/few{steps}", {steps})')
+        return len(bucket.ask('/log')) - before
+
+    # Six more steps: three checkpoints, six logged points.
+    assert count(8) - count(2) <= 3 * 30
+
+
+def _one_line(done, *said):
+    """Checks that a script ended with one line for its user."""
+    last = done.stderr.strip().split('\n')[-1]
+    assert done.returncode != 0
+    for words in said:
+        assert words in last, done.stderr
+    assert len(last) < 400
+
+
+@pytest.mark.parametrize(
+    ('place', 'fault', 'said'),
+    [
+        ('gs://nowhere/run', {}, "bucket 'gs://nowhere' does not exist"),
+        ('s3://test/run', {}, 'is an address of s3, which tfgen does not'),
+        ('gs:///run', {}, 'names no bucket'),
+        ('gs://test/run*', {}, 'reads as a pattern'),
+        (
+            'gs://test/run',
+            {'status': 503},
+            'does not answer (aborted, HTTP 503',
+        ),
+        ('gs://test/run', {'status': 403}, 'permission denied, HTTP 403'),
+        ('gs://test/run', {'drop': 'before'}, 'no connection'),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_one_line(bucket, place, fault, said):
+    if fault:
+        bucket.faults(fault | {'times': FOREVER})
+    done = bucket.outcome(TRAIN + f'train({place!r})')
+    _one_line(done, said)
+    bucket.faults()
+    assert not any(n.startswith('test/run') for n in bucket.ask('/objects'))
+
+
+def test_a_bucket_that_never_answers_is_told(bucket):
+    bucket.faults({'delay': 30.0, 'times': 1})
+    begun = time.monotonic()
+    done = bucket.outcome(
+        'from tfgen import storage\n'
+        'storage._PATIENCE = 0.5\n'
+        'import os\n'
+        'try:\n'
+        '    storage.place("gs://test/x")\n'
+        'except ValueError as error:\n'
+        '    print(error, flush=True)\n'
+        'os._exit(0)'
+    )
+    assert 'does not answer within 0.5 s' in done.stdout
+    assert time.monotonic() - begun < 20
+
+
+def test_an_outage_is_no_empty_folder(bucket):
+    """Otherwise a run would begin anew over its checkpoints."""
+    bucket.run(TRAIN + 'train("gs://test/outage", 2)')
+    code = """
+    from tfgen import storage
+    from tfgen.training import checkpoints
+    storage._checked.add('gs://test')
+    folder = storage.place('gs://test/outage/checkpoints')
+    for use in (
+        lambda: storage.entries(folder),
+        lambda: checkpoints.newest_first(folder),
+        lambda: (folder / 'none').exists(),
+        lambda: folder.is_dir(),
+        lambda: list(folder.glob('*')),
+        lambda: storage.versions(folder),
+        lambda: (folder / 'checkpoint').read_bytes(),
+        lambda: list(folder.walk()),
+    ):
+        try:
+            found = use()
+        except ValueError as error:  # a UserError
+            assert 'gs://test/outage' in str(error), error
+            continue
+        raise SystemExit(f'{found!r} in an outage')
+    """
+    for fault in ({'status': 503}, {'status': 403}, {'drop': 'before'}):
+        bucket.faults(fault | {'times': FOREVER})
+        bucket.run(code)
+
+
+def test_a_failed_save_ends_the_run_and_the_same_command_continues(
+    bucket, local, tmp_path
+):
+    bucket.faults(
+        {'method': 'POST', 'match': 'checkpoint-4', 'status': 403,
+         'times': FOREVER}
+    )  # fmt: skip
+    done = bucket.outcome(TRAIN + 'train("gs://test/failed")')
+    _one_line(done, "checkpoint-4' cannot be written", 'run the same command')
+    bucket.faults()
+    out = bucket.run(
+        TRAIN + 'import sys\nrun = train("gs://test/failed")\n' + SAVE,
+        'x',
+        str(tmp_path / 'weights.npz'),
+    )
+    assert 'continuing at step 2' in out
+    _same_weights(tmp_path / 'weights.npz', local)
+
+
+@pytest.mark.parametrize(
+    'skip', [3, 25, *(pytest.param(n, marks=pytest.mark.wide) for n in
+                      (8, 14, 20, 30, 36, 42, 48, 54, 60, 66, 72))]
+)  # fmt: skip
+def test_an_outage_at_any_request_loses_no_step(skip, bucket, local, tmp_path):
+    bucket.faults({'status': 503, 'skip': skip, 'times': FOREVER})
+    place = f'gs://test/at{skip}'
+    done = bucket.outcome(TRAIN + f'train({place!r})')
+    last = done.stderr.strip().split('\n')[-1]
+    assert done.returncode == 0 or 'gs://test' in last, done.stderr
+    bucket.faults()
+    bucket.run(
+        TRAIN
+        + 'import sys\nfrom tfgen.storage import heartbeat\n'
+        + f'heartbeat.STALE = 0.0\nrun = train({place!r})\n'
+        + SAVE,
+        'x',
+        str(tmp_path / 'weights.npz'),
+    )
+    _same_weights(tmp_path / 'weights.npz', local)
+
+
+def test_summaries_that_cannot_be_uploaded_are_a_warning(bucket):
+    # Not the first upload, which describes the run.
+    rule = {'method': 'POST', 'match': 'tfevents', 'status': 403, 'skip': 2}
+    bucket.faults(rule)
+    out = bucket.run(TRAIN + 'print(train("gs://test/summaries").history)')
+    assert 'the summaries are not written now' in out
+    assert 'history of 4 points' in out
+
+
+def test_one_training_at_a_time(bucket):
+    code = """
+    import sys, time
+    from tfgen import storage
+    from tfgen.storage import heartbeat
+    heartbeat.PERIOD, heartbeat.STALE = 0.2, float(sys.argv[2])
+    folder = storage.place('gs://test/locked/.lock')
+    with heartbeat.Heartbeat(folder, 'workdir') as lock:
+        print('mine', flush=True)
+        if sys.argv[1] == 'stay':
+            sys.stdin.read() if False else time.sleep(60)
+        lock.require()
+    print('done')
+    """
+    with bucket.start(code, 'stay', '60') as holder:
+        assert holder.stdout.readline() == 'mine\n'
+        done = bucket.outcome(code, 'go', '60')
+        _one_line(done, 'another process trains in workdir (process')
+        holder.kill()
+        holder.wait()
+    # The dead process loses the lock when it has been silent for long enough.
+    _one_line(bucket.outcome(code, 'go', '60'), 'another process trains')
+    time.sleep(1.0)
+    out = bucket.run(code, 'go', '0.5')
+    assert 'taking over workdir from process' in out and 'done' in out
+    assert not any('.lock' in name for name in bucket.ask('/objects'))
+
+
+def test_a_process_that_was_taken_over_stops(bucket):
+    code = """
+    from tfgen import storage
+    from tfgen.storage import heartbeat
+    folder = storage.place('gs://test/taken/.lock')
+    with heartbeat.Heartbeat(folder, 'workdir') as first:
+        heartbeat.STALE = -1.0
+        with heartbeat.Heartbeat(folder, 'workdir') as second:
+            second.require()
+            try:
+                first.require()
+            except ValueError as error:
+                print(error)
+    """
+    assert 'another process has taken over workdir' in bucket.run(code)
+
+
+def test_of_processes_that_begin_together_one_wins(bucket):
+    code = """
+    import time
+    from tfgen import storage
+    from tfgen.storage import heartbeat
+    folder = storage.place('gs://test/together/.lock')
+    try:
+        with heartbeat.Heartbeat(folder, 'workdir'):
+            time.sleep(1.0)
+            print('won')
+    except ValueError:
+        print('lost')
+    """
+    forks = [bucket.start(code) for _ in range(4)]
+    said = [fork.communicate()[0].strip() for fork in forks]
+    for fork in forks:
+        fork.__exit__()
+    assert sorted(said) == ['lost', 'lost', 'lost', 'won']
+
+
+def test_a_reader_sees_the_old_version_or_the_whole_new_one(bucket):
+    code = """
+    import sys, tfgen
+    run = tfgen.load('gs://test/watched/run')
+    run.export('gs://test/watched/exports')
+    """
+    bucket.run(TRAIN + 'train("gs://test/watched/run", 2)')
+    bucket.run(code)
+    first = bucket.ask('/changes')['test']
+    bucket.run(code)
+    last = bucket.ask('/changes')['test']
+    assert last - first >= 5
+    out = bucket.run(
+        """
+        import sys, tfgen
+        from tfgen import storage
+        from tfgen.server import servables
+        from concurrent import futures
+        import tensorflow as tf
+        storage._checked.update(f'gs://test-at-{n}' for n in range(10_000))
+        first, last = map(int, sys.argv[1:])
+        pool = futures.ThreadPoolExecutor(1)
+        for number in range(first, last + 1):
+            folder = storage.place(f'gs://test-at-{number}/watched/exports')
+            models = servables.Models(folder, {}, pool, 8)
+            models.refresh()
+            model = models.get('exports')
+            loaded = model.version()
+            assert loaded is not None, (number, model.states)
+            print(number, loaded.number)
+        """,
+        str(first),
+        str(last),
+    )
+    versions = [int(line.split()[1]) for line in out.strip().split('\n')]
+    assert versions[0] == 1 and versions[-1] == 2
+    assert versions == sorted(versions)
+
+
+def test_an_export_that_fails_leaves_the_old_version(bucket):
+    bucket.run(TRAIN + 'train("gs://test/half/run", 2)')
+    code = 'import tfgen\ntfgen.load("gs://test/half/run").export("gs://test/half/e")'
+    bucket.run(code)
+    bucket.faults(
+        {'method': 'POST', 'match': 'e/2/saved_model.pb', 'status': 403}
+    )
+    _one_line(bucket.outcome(code), 'permission denied')
+    left = [name for name in bucket.ask('/objects') if 'half/e/2' in name]
+    assert not left
+    bucket.faults()
+    bucket.run(code)
+    assert 'test/half/e/2/saved_model.pb' in bucket.ask('/objects')
+
+
+def test_data_in_a_bucket_are_the_same(bucket, tmp_path):
+    for number in range(12):
+        name = f'pictures/{"ab"[number % 2]}/{number}.png'
+        tiny.save_picture(tmp_path / name, 10 * number)
+    (tmp_path / 'lines.txt').write_text('abc\nabd\nbcd\n' * 50)
+    palette = tmp_path / 'palette'
+    palette.mkdir()
+    (palette / 'colormap.txt').write_text('0 0 0\n9 9 9\n')
+    (palette / 'pixel_color.txt').write_text('0 1 0 1\n' * 9)
+    np.savez(tmp_path / 'data.npz', x=np.ones([10, 8, 8], np.uint8))
+    out = bucket.run(
+        """
+        import pathlib, sys
+        import numpy as np
+        from tfgen import data, storage
+        from tfgen.data.embedded import digits
+        root, there = pathlib.Path(sys.argv[1]), 'gs://test/data'
+        for file in root.rglob('*'):
+            if file.is_file():
+                name = file.relative_to(root).as_posix()
+                storage.place(f'{there}/{name}').write_bytes(file.read_bytes())
+        for load, name in (
+            (data.load, 'folder:{}/pictures'),
+            (data.load, 'palette:{}/palette'),
+            (data.load_text, 'lines:{}/lines.txt'),
+            (data.load_text, 'text:{}/lines.txt'),
+            (lambda n: data.open_any(n, None, [data.ImageSpec], None),
+             'arrays:{}/data.npz'),
+        ):
+            a, b = (load(name.format(place)) for place in (root, there))
+            assert a.spec.fingerprint == b.spec.fingerprint, name
+            assert a.spec.split_sizes == b.spec.split_sizes
+            for one, other in zip(a.evaluation('train', 100),
+                                  b.evaluation('train', 100), strict=True):
+                for key in one:
+                    np.testing.assert_array_equal(one[key], other[key])
+        a, b = data.load('digits', str(root)), data.load('digits', there)
+        assert a.spec.fingerprint == b.spec.fingerprint
+        for name in ('folder', 'palette', 'lines', 'text', 'arrays'):
+            load = data.load_text if name in ('lines', 'text') else data.load
+            try:
+                if name == 'arrays':
+                    data.open_any('arrays:gs://test/no', None,
+                                  [data.ImageSpec], None)
+                load(f'{name}:gs://test/none')
+            except ValueError as error:
+                print(error)
+        """,
+        str(tmp_path),
+    )
+    assert out.count('gs://test/no') >= 5
+
+
+def test_a_large_folder_in_a_bucket_is_kept_here(bucket, tmp_path):
+    out = bucket.run(
+        """
+        import io, os, sys
+        import numpy as np
+        from PIL import Image
+        from tfgen import data, storage
+        from tfgen.data.readers import picture_cache
+        os.environ['XDG_CACHE_HOME'] = sys.argv[1]
+        picture_cache._FEWEST = 3
+        for number in range(5):
+            stream = io.BytesIO()
+            Image.new('L', (8, 8), number).save(stream, 'png')
+            file = storage.place(f'gs://test/large/{number}.png')
+            file.write_bytes(stream.getvalue())
+        first = data.load('folder:gs://test/large')
+        assert data.load('folder:gs://test/large').spec == first.spec
+        file.write_bytes(b'other' + stream.getvalue())
+        try:
+            data.load('folder:gs://test/large')
+        except ValueError as error:
+            print(error)
+        """,
+        str(tmp_path),
+    )
+    assert out.count('decoding 5 pictures') == 2
+    assert "image 'gs://test/large/4.png' cannot be decoded" in out
