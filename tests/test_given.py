@@ -203,8 +203,22 @@ def test_a_large_dataset_is_streamed_in_its_order(monkeypatch):
     np.testing.assert_array_equal(together, first['image'])
     with pytest.raises(UserError, match='random-access source'):
         found.train(0, 10, whole_epochs=True)
+    with pytest.raises(UserError, match='leave labels out'):
+        data.from_examples(pairs, LABELS)
     endless = tf.data.Dataset.from_tensor_slices(BYTES).repeat()
     assert isinstance(data.from_examples(endless), data.Streamed)
+
+
+def test_batches_of_a_static_size_are_batches():
+    points = POINTS.astype(np.float32) / np.abs(POINTS).max()
+    single = tf.data.Dataset.from_tensor_slices(points)
+    for dataset in (
+        single.batch(5, drop_remainder=True),
+        single.batch(5, drop_remainder=True).shuffle(2).prefetch(1).cache(),
+    ):
+        found = data.from_examples(dataset, None, ALL)
+        assert isinstance(found.spec, PointSpec)
+        assert sum(found.spec.split_sizes.values()) == len(points) // 5 * 5
 
 
 # Files.
