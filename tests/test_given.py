@@ -278,6 +278,7 @@ NAN = np.where(BYTES > 250, np.nan, BYTES / 255)
 RAGGED = [np.zeros([4, 4]), np.zeros([5, 4])]
 WRONG = {
     'floats in 0..255': (BYTES * 1.0, None, 'pass images / 255'),
+    'floats in 0..16': (BYTES % 17 * 1.0, None, 'pass images / 16'),
     'floats in -1..1': (BYTES / 127.5 - 1, None, r'\(images \+ 1\) / 2'),
     'floats of any scale': (BYTES * 9.0, None, r'scale them to \[0, 1\]'),
     'NaN': (NAN, None, 'np.nan_to_num'),
