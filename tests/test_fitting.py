@@ -95,6 +95,14 @@ def test_a_second_fit_goes_on_with_the_optimizer(trained):
     _equal(model, trained)
 
 
+def test_a_call_scales_bytes():
+    spec = data.from_examples(IMAGES).spec
+    model = GAN(spec, generator_units=(4,), discriminator_units=(4,))
+    np.testing.assert_allclose(
+        model(IMAGES[:3]), model(IMAGES[:3].astype(np.float32) / 255), atol=1e-6
+    )
+
+
 def test_a_call_for_every_step_changes_nothing(trained):
     seen = []
     step = keras.callbacks.LambdaCallback(

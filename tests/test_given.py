@@ -203,8 +203,22 @@ def test_a_large_dataset_is_streamed_in_its_order(monkeypatch):
     np.testing.assert_array_equal(together, first['image'])
     with pytest.raises(UserError, match='random-access source'):
         found.train(0, 10, whole_epochs=True)
+    with pytest.raises(UserError, match='leave labels out'):
+        data.from_examples(pairs, LABELS)
     endless = tf.data.Dataset.from_tensor_slices(BYTES).repeat()
     assert isinstance(data.from_examples(endless), data.Streamed)
+
+
+def test_batches_of_a_static_size_are_batches():
+    points = POINTS.astype(np.float32) / np.abs(POINTS).max()
+    single = tf.data.Dataset.from_tensor_slices(points)
+    for dataset in (
+        single.batch(5, drop_remainder=True),
+        single.batch(5, drop_remainder=True).shuffle(2).prefetch(1).cache(),
+    ):
+        found = data.from_examples(dataset, None, ALL)
+        assert isinstance(found.spec, PointSpec)
+        assert sum(found.spec.split_sizes.values()) == len(points) // 5 * 5
 
 
 # Files.
@@ -264,6 +278,7 @@ NAN = np.where(BYTES > 250, np.nan, BYTES / 255)
 RAGGED = [np.zeros([4, 4]), np.zeros([5, 4])]
 WRONG = {
     'floats in 0..255': (BYTES * 1.0, None, 'pass images / 255'),
+    'floats in 0..16': (BYTES % 17 * 1.0, None, 'pass images / 16'),
     'floats in -1..1': (BYTES / 127.5 - 1, None, r'\(images \+ 1\) / 2'),
     'floats of any scale': (BYTES * 9.0, None, r'scale them to \[0, 1\]'),
     'NaN': (NAN, None, 'np.nan_to_num'),

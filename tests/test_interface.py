@@ -64,7 +64,7 @@ def test_a_run_does_what_an_export_does(run, tmp_path):
     np.testing.assert_allclose(export.sample(5, seed=3), drawn, atol=1e-5)
     again = tfgen.load(tmp_path / 'export')
     assert again.step == 4 and 'export' in repr(again)
-    with pytest.raises(UserError, match='holds no Keras model'):
+    with pytest.raises(UserError, match='holds no curves'):
         _ = again.history
     same = tfgen.load(run.folder)
     np.testing.assert_array_equal(same.sample(5, seed=3), drawn)

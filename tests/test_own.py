@@ -29,6 +29,7 @@ from tfgen.models import (
     TextVAE,
 )
 from tfgen.noise import BatchNoise
+from tfgen.training import rehearsal
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, [60, 8, 8, 1], dtype=np.uint8)
@@ -195,8 +196,9 @@ def test_every_family_takes_own_networks(kind, spec, settings, own):
         ({'encoder': _encoder(5)}, r'must give \[B, 6\]'),
         ({'decoder': layers.Conv2D(3, 3)}, 'decoder does not take'),
         ({'encoder': {'class_name': 'No', 'config': {}, 'module': 'x'}},
-         'cannot be built again'),
-        ({'encoder': 3}, 'use a value of type a Keras layer or none'),
+         "has the class 'No', which is not found"),
+        ({'encoder': 3}, 'encoder is 3: use a Keras layer or none'),
+        ({'encoder': lambda x: x}, 'use a Keras layer or none'),
         ({'encoder': keras.Sequential([layers.Lambda(lambda x: x)])},
          'a Lambda layer with a lambda'),
     ],
@@ -256,9 +258,33 @@ def squared(image, made):
     return tf.reduce_sum(tf.square(image - made), axis=[1, 2, 3])
 
 
-def average(*given, role='real'):
+def average(first, second):
     """A wrong loss: one number for all examples."""
-    return tf.reduce_mean(given[0])
+    return tf.reduce_mean(first)
+
+
+def nothing(scores, role):
+    """A wrong loss: it forgets to return."""
+
+
+def other(scores):
+    """A wrong loss: it has no role."""
+    return scores
+
+
+def failing(scores, role):
+    """A wrong loss: it fails for one role."""
+    return -scores if role == 'real' else {}[role]
+
+
+def rounded(scores, role):
+    """A wrong loss: it has no gradient."""
+    return tf.round(scores)
+
+
+def mean_slope(game):
+    """A wrong penalty: one number for all examples."""
+    return tf.reduce_mean(penalties.r1(game.score, game.real))
 
 
 def _terms(model, rows=8):
@@ -360,7 +386,7 @@ def _local():
 
 def test_a_function_gives_one_number_per_example():
     spec = ImageSpec(height=8, width=8, levels=256)
-    said = r'shape \(\), and must give one number per example'
+    said = r'shape \(\), and must give one float per example'
     with pytest.raises(UserError, match=said):
         GAN(spec, loss=average)
     for model in (
@@ -369,6 +395,72 @@ def test_a_function_gives_one_number_per_example():
     ):
         with pytest.raises(UserError, match=said):
             _terms(model)
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        ({'loss': nothing}, 'gives None'),
+        ({'loss': other}, r'takes \(scores\), and must take \(scores, role\)'),
+        ({'loss': failing}, "fails for role 'fake' \\(KeyError"),
+        ({'loss': rounded}, 'does not depend on any weight'),
+        ({'penalty': mean_slope}, r'shape \(\), and must give'),
+        ({'optimizer': {'gen': 'sgd'}}, "names the update 'gen': this model"),
+    ],
+)
+def test_a_mistake_shows_before_anything_is_written(given, said, tmp_path):
+    with pytest.raises(UserError, match=said):
+        tfgen.train('gan', IMAGES, workdir=tmp_path / 'run', **given)
+    assert not (tmp_path / 'run').exists()
+
+
+class Averaged(CVAE):
+    """A user's model with a wrong term: one number for all examples."""
+
+    def loss_terms(self, batch, noise):
+        terms = super().loss_terms(batch, noise)
+        return terms | {'more': tf.reduce_mean(terms['rate'])}
+
+
+def test_a_model_of_ones_own_is_rehearsed():
+    spec = ImageSpec(height=8, width=8, levels=256)
+    model = Averaged(spec, likelihood='gaussian')
+    with pytest.raises(UserError, match=r"the term 'more' has shape \(\)"):
+        model.fit(IMAGES, verbose=0)
+
+
+def test_a_rehearsal_changes_nothing(tmp_path):
+    spec = ImageSpec(height=8, width=8, levels=256)
+    network = keras.Sequential(
+        [layers.Flatten(), layers.BatchNormalization(), layers.Dense(6)]
+    )
+    model = CVAE(spec, latent_size=3, likelihood='gaussian', encoder=network)
+    before = [v.numpy() for v in model.variables]
+    settings = presets.get('cvae')
+    rehearsal.rehearse(model, settings)
+    for variable, value in zip(model.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_layers_of_ones_own_are_found_by_their_module(tmp_path, monkeypatch):
+    (tmp_path / 'my_layers.py').write_text(
+        'import keras\n'
+        '@keras.saving.register_keras_serializable("mine")\n'
+        'class Twice(keras.layers.Layer):\n'
+        '    def call(self, x):\n'
+        '        return 2 * x\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import my_layers
+
+    network = keras.Sequential(
+        [my_layers.Twice(), layers.Flatten(), layers.Dense(6)]
+    )
+    _train(tmp_path / 'run', 2, encoder=network)
+    command = [sys.executable, tiny.script('sample'), '--workdir=run']
+    processes.run(command, cwd=tmp_path)
+    assert (tmp_path / 'run' / 'samples.png').exists()
 
 
 def test_rows_of_own_functions_may_depend_on_each_other():

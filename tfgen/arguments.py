@@ -148,9 +148,7 @@ def check(hints: Mapping[str, Any], values: Mapping[str, Any]) -> None:
     for name, hint in hints.items():
         value = values[name]
         if not fits(hint, value):
-            raise UserError(
-                f'{name} is {value!r}: use a value of type {words(hint)}'
-            )
+            raise UserError(f'{name} is {value!r}: use {words(hint)}')
         _check(name, hint, value, value)
 
 
@@ -205,16 +203,18 @@ def parse(name: str, text: str, hint: Any) -> Any:
             'written here: pass it to tfgen.train in Python'
         )
     more = ', write true or false' if _plain(options[0]) is bool else ''
-    raise UserError(
-        f'--set {name}={text}: not a value of type {words(hint)}{more}'
-    )
+    raise UserError(f'--set {name}={text}: not {words(hint)}{more}')
 
 
 def words(hint: Any) -> str:
-    """A type in words, for messages."""
-    shown = [_word(h) for h in _options(hint) if h is not type(None)]
+    """A type in words, for messages: 'a value of type int or none'."""
+    options = [h for h in _options(hint) if h is not type(None)]
+    objects = [_word(h) for h in options if _plain(h) is Any]
+    values = [_word(h) for h in options if _plain(h) is not Any]
+    if values:
+        values = [f'a value of type {" or ".join(values)}']
     none = ['none'] if type(None) in _options(hint) else []
-    return ' or '.join(shown + none)
+    return ' or '.join(values + objects + none)
 
 
 def _word(hint):

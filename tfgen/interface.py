@@ -10,8 +10,9 @@ import keras
 from tfgen import presets, storage
 from tfgen.data import ARRAYS, Data, Streamed
 from tfgen.data.readers.base import InMemory
+from tfgen.errors import UserError
 from tfgen.export.trained import TrainedModel, load, load_run
-from tfgen.training import run, stopping, strategies
+from tfgen.training import rehearsal, run, stopping, strategies
 from tfgen.training import workdir as workdirs
 
 __all__ = ['load', 'train']
@@ -82,6 +83,7 @@ def train(
     chosen = strategies.make(strategy, 0, halve)
     if data is None and 'dataset' not in settings:
         data = workdirs.kept_data(directory)
+        _require_given(directory, data)
     config, examples = workdirs.Config.of(
         model,
         preset,
@@ -95,7 +97,8 @@ def train(
     )
     config = _keep(directory, config, examples)
     workdirs.check(directory, config)
-    config.build()  # before anything is written, because it may be refused
+    # Before anything is written, because it may be refused.
+    rehearsal.rehearse(config.build(), config.preset)
     for line in examples.describe():
         print(line)
     with stopping.Stop(exits=False).on_signals() as stop:
@@ -115,6 +118,20 @@ def train(
         steps = config.preset.steps
         return TrainedModel(config, steps, directory, live=trained)
     return load_run(directory)
+
+
+def _require_given(directory, data):
+    """Raises UserError if the run in `directory` needs data that are not kept.
+
+    They were given in Python, and are too large or streamed.
+    """
+    if data is not None or not (directory / 'config.json').exists():
+        return
+    if workdirs.read_config(directory).preset.dataset == ARRAYS:
+        raise UserError(
+            f'workdir {str(directory)!r} does not keep the data that it was '
+            'trained on: pass them again'
+        )
 
 
 def _keep(directory, config, examples):

@@ -5,9 +5,11 @@ and a class are stored as 'package.module:name', so that any process that can
 import the module finds them again.
 """
 
+import contextlib
 import copy
 import importlib
 import json
+import re
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -37,6 +39,12 @@ def find(path: str) -> Any:
     return found
 
 
+def is_own(value: Any) -> bool:
+    """Whether a setting is a user's network or function, or its stored form."""
+    kinds = (keras.layers.Layer, dict, types.FunctionType)
+    return isinstance(value, kinds) or (isinstance(value, str) and ':' in value)
+
+
 def serialize(value: Any) -> Any:
     """A setting as a JSON value; plain values stay as they are.
 
@@ -56,6 +64,15 @@ def serialize(value: Any) -> Any:
     return value
 
 
+def one_line(error: Exception) -> str:
+    """The last part of Keras's message, without colours of a terminal."""
+    text = re.sub('\x1b\\[\\d*m', '', str(error)).strip()
+    text = re.sub(r'Exception encountered when calling .*?\n', '', text)
+    text = text.partition('Arguments received by')[0]
+    text = ' '.join(text.rpartition('Exception encountered: ')[2].split())
+    return text if len(text) <= 200 else f'... {text[-200:].partition(" ")[2]}'
+
+
 def restore(value: Any, name: str) -> Any:
     """The layer or optimizer of a serialized one; anything else as it is.
 
@@ -68,16 +85,40 @@ def restore(value: Any, name: str) -> Any:
     """
     if not isinstance(value, dict):
         return value
+    _import_modules(value)
     try:
         # Keras empties the dicts that it reads.
         return keras.saving.deserialize_keras_object(copy.deepcopy(value))
     except (TypeError, ValueError, ImportError) as error:
+        missing = re.search(
+            r"Could not locate (class|function) '(.+?)'", str(error)
+        )
+        if missing:
+            raise UserError(
+                f'{name} has the {missing[1]} {missing[2]!r}, which is not '
+                'found: import its module first, and decorate it with '
+                '@keras.saving.register_keras_serializable()'
+            ) from None
         raise UserError(
-            f'{name} cannot be built again '
-            f'({" ".join(str(error).split())[:120]}): import the module of '
-            'its layers first, and decorate them with '
-            '@keras.saving.register_keras_serializable()'
+            f'{name} cannot be built again ({one_line(error)}): let '
+            'get_config of its layers return all arguments of the constructor'
         ) from None
+
+
+def _import_modules(value):
+    """Imports the modules of the classes in a serialized layer, if they exist.
+
+    Keras itself imports no module.
+    """
+    if isinstance(value, list):
+        for part in value:
+            _import_modules(part)
+    if isinstance(value, dict):
+        module = value.get('module')
+        if isinstance(module, str) and module.partition('.')[0] != 'keras':
+            with contextlib.suppress(ImportError, ValueError):
+                importlib.import_module(module)
+        _import_modules(list(value.values()))
 
 
 def restore_function(value: Any, name: str) -> Any:

@@ -1,7 +1,7 @@
 """Optimizers: a faster Adam, and those of Keras."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
@@ -61,6 +61,17 @@ def require(chosen: Any) -> None:
             near = difflib.get_close_matches(one.lower(), _NAMES, 3, 0.0)
             raise UserError(
                 f'unknown optimizer {one!r}: did you mean {", ".join(near)}?'
+            )
+
+
+def require_updates(chosen: Any, updates: Iterable[str]) -> None:
+    """Raises UserError for an optimizer of an update that there is not."""
+    if isinstance(chosen, Mapping) and 'class_name' not in chosen:
+        unknown = [name for name in chosen if name not in updates]
+        if unknown:
+            raise UserError(
+                f'optimizer names the update {unknown[0]!r}: this model has '
+                f'{", ".join(updates)}'
             )
 
 

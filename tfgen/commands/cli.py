@@ -35,6 +35,8 @@ def run(main, module: str = '__main__', arguments: bool = False) -> None:
     for flag in flags.FLAGS.flags_by_module_dict().get(module, ()):
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     errors.name_flags()
+    # Own layers and functions may be in modules of this folder.
+    sys.path.append(os.getcwd())
     _open_streams()
     # Names that a terminal cannot show are escaped.
     for stream in (sys.stdout, sys.stderr):

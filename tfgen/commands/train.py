@@ -44,8 +44,7 @@ flags.DEFINE_string('precision', 'float32', 'float32 or mixed_bfloat16.')
 flags.DEFINE_list(
     'metrics',
     None,
-    'Metrics to write to TensorBoard at each checkpoint; see '
-    'scripts/evaluate.py.',
+    'Metrics to write to TensorBoard at each checkpoint; see tfgen evaluate.',
 )
 flags.DEFINE_string(
     'profile_steps',
@@ -58,7 +57,13 @@ flags.DEFINE_bool('list_presets', False, 'Prints the presets and stops.')
 def main() -> None:
     from tfgen import presets
     from tfgen.evaluation import records
-    from tfgen.training import profiling, stopping, strategies, workdir
+    from tfgen.training import (
+        profiling,
+        rehearsal,
+        stopping,
+        strategies,
+        workdir,
+    )
     from tfgen.training.run import train
 
     if flags.FLAGS.list_presets:
@@ -81,6 +86,7 @@ def main() -> None:
     workdir.check(directory, config)
     for line in examples.describe():
         print(line, flush=True)
+    rehearsal.rehearse(config.build(), config.preset)
     measure = _measure(config, examples, strategy)
     with stopping.Stop().on_signals() as stop:
         train(

@@ -64,8 +64,8 @@ def lack_of_classes(examples: Data) -> str:
         return ''
     return (
         f'data set {spec.name!r} has {kinds}, and images are compared in the '
-        'features of a classifier of two or more: pass --features=PATH of a '
-        'SavedModel, or use a set with more classes'
+        'features of a classifier, which needs two classes or more: pass '
+        '--features=PATH of a SavedModel, or use a set with more classes'
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgen import arguments
 from tfgen.data import Spec, as_examples
 from tfgen.errors import UserError
 
@@ -74,6 +75,7 @@ class ServedModel(abc.ABC):
           labels: one for all, or a sequence that is repeated; None takes all
             classes in turn.
         """
+        arguments.check({'count': arguments.Size}, {'count': count})
         inputs = {'seed': seed + np.arange(count, dtype=np.int64)}
         return self._rows('sample', inputs, labels)[self.spec.key]
 

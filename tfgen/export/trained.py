@@ -99,7 +99,11 @@ class TrainedModel(ServedModel):
         Raises:
           UserError: this is an export.
         """
-        self.model()
+        if self.live is None:
+            raise UserError(
+                f'{str(self.folder)!r} is an export, which holds no curves: '
+                'load its run'
+            )
         return read_history(self.folder)
 
     def __repr__(self) -> str:
@@ -164,6 +168,8 @@ class TrainedModel(ServedModel):
                 f'evaluate takes no {min(unknown)!r}: use '
                 f'{", ".join(Settings.__dataclass_fields__)}'
             )
+        if isinstance(metrics, str):
+            metrics = metrics.split(',')
         examples, how = self.data(data, labels), Settings(**settings)
         model = self.live or exported.stand_in(
             self.functions, self.config.build()

@@ -84,7 +84,7 @@ def build(
     except Exception as error:
         raise UserError(
             f'{name} does not take {shown} ({words}; '
-            f'{" ".join(str(error).split())[:160]}): pass a network that does'
+            f'{objects.one_line(error)}): pass a network that does'
         ) from None
     given = getattr(made, 'shape', None)
     if given is None or list(given) != [2, *outputs]:

@@ -179,13 +179,18 @@ def loss(chosen: str | Callable, margin: float = 1.0) -> Loss:
         return Loss(energy, below, energy, below)
     if chosen in LOSSES:
         return _LOSSES[chosen]
-    function = own.per_example(chosen, 'loss')
+    function = own.per_example(chosen, 'loss', ('scores', 'role'))
     for role in _ROLES:
-        function(tf.zeros([2]), role=role)  # its shape is checked now
+        function(tf.zeros([2]), role)  # its shape is checked now
     real, fake, generator, encoder = (
-        functools.partial(function, role=role) for role in _ROLES
+        functools.partial(_of_role, function, role) for role in _ROLES
     )
     return Loss(real, fake, generator, encoder)
+
+
+def _of_role(function, role, scores):
+    """The loss of scores in a role, [B] -> [B]."""
+    return function(scores, role)
 
 
 def optimal_discriminator(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:

@@ -242,7 +242,7 @@ def penalty(chosen: str | Callable) -> Penalty | None:
     """A penalty by its name in PENALTIES, or of your own; None for 'none'."""
     if chosen == 'none' or chosen in PENALTIES:
         return PENALTIES.get(chosen)
-    function = own.per_example(chosen, 'penalty')
+    function = own.per_example(chosen, 'penalty', ('game',), True)
     # Whether its rows depend on each other is not known.
     both = _DISCRIMINATOR + _GENERATOR
     return Penalty(1.0, both, function, cross_replica=True)

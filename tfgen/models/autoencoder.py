@@ -81,7 +81,9 @@ class AutoEncoder(LatentModel):
         self.squashed, self.error = output == 'sigmoid', error
         self.input_noise, self.code_noise = input_noise, code_noise
         if error not in _ERRORS:
-            self._own_error = per_example(error, 'error')
+            self._own_error = per_example(
+                error, 'error', ('images', 'reconstructions')
+            )
         self.encoder = own.build(
             encoder,
             'encoder',

@@ -79,7 +79,9 @@ class CVAE(VariationalAutoEncoder):
         self.latent_size = latent_size
         self.likelihood = likelihood
         if likelihood not in _LIKELIHOODS:
-            self._log_density = per_example(likelihood, 'likelihood')
+            self._log_density = per_example(
+                likelihood, 'likelihood', ('x', 'output')
+            )
         network: coders.Kind = 'dense' if units else 'convolutional'
         flat = units and not encoder
         *sides, numbers = [spec.dimensions] if flat else spec.shape

@@ -54,6 +54,7 @@ class Kind:
       needs: functions that the model must serve.
       data: (model, options) -> whether it needs examples.
       moving: whether its columns are also the frames of an animation.
+      applies: whether a model that serves these functions can draw it.
     """
 
     draw: Callable[['TrainedModel', Any, Options], Pictures | Picture]
@@ -62,14 +63,16 @@ class Kind:
         True
     )
     moving: bool = False
+    applies: Callable[['TrainedModel'], bool] = lambda model: True
 
 
 def of(model: 'TrainedModel') -> list[str]:
-    """Names of the kinds whose functions a model serves."""
+    """Names of the kinds that a model can draw."""
     return [
         name
         for name, kind in KINDS.items()
         if all(need in model.functions for need in kind.needs)
+        and kind.applies(model)
         and (name != 'history' or (model.folder / 'samples').is_dir())
     ]
 
@@ -234,12 +237,16 @@ KINDS: dict[str, Kind] = {
     'styles': Kind(
         lambda model, examples, how: latent_space.styles(model, examples),
         ('encode', 'decode'),
+        applies=lambda model: model.conditional,
     ),
     'attributes': Kind(
         lambda model, examples, how: latent_space.attributes(
             model, examples, how.labels
         ),
         ('encode', 'decode'),
+        applies=lambda model: (
+            not model.conditional and model.spec.num_classes > 1
+        ),
     ),
     'completion': Kind(
         _completion,

@@ -75,6 +75,9 @@ def with_values(name: str, values: Mapping[str, Any]) -> Preset:
     """
     preset = _named(name)
     settings.require_fields(preset, values, name)
+    values = {k: tuple(v) if type(v) is list else v for k, v in values.items()}
+    hints = preset.hints()
+    arguments.check({name: hints[name] for name in values}, values)
     values = {k: _fixed(v) for k, v in values.items()}
     return dataclasses.replace(preset, **values)
 

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen import presets
+from tfgen import optimizers, presets
 from tfgen.data import Data, like
 from tfgen.errors import UserError
 from tfgen.models.contracts.model import Model
 from tfgen.noise import RowNoise
-from tfgen.training import loop, run, strategies
+from tfgen.training import loop, rehearsal, run, strategies
 from tfgen.training.callbacks import CallbackRunner, named
 from tfgen.training.progress import StepsPerExecution
 
@@ -81,6 +81,7 @@ def fit(
     strategy = model.distribute_strategy
     run.require_equal_shares(batch_size, strategy)
     loop.make_repeatable()
+    rehearsal.rehearse(model, _settings(model, batch_size, 1))
     size = examples.spec.split_sizes.get('train')
     per_step = loop.batches_per_step(model.updates())
     length = steps_per_epoch or _length(size, batch_size * per_step)
@@ -126,18 +127,25 @@ def fit(
     return runner.history
 
 
+def _settings(model, batch_size, steps):
+    """The settings of a model's updates."""
+    return Settings(
+        **presets.rates(type(model)),
+        steps=steps,
+        batch_size=batch_size,
+        optimizer=getattr(model, 'compiled_optimizer', 'adam'),
+    )
+
+
 def _state(model, strategy, batch_size, steps):
     """The updates of a model and the steps that it has made by `fit`."""
     state = getattr(model, 'fit_state', None)
     if state is None or state['batch_size'] != batch_size:
-        settings = Settings(
-            **presets.rates(type(model)),
-            steps=steps,
-            batch_size=batch_size,
-            optimizer=getattr(model, 'compiled_optimizer', 'adam'),
-        )
+        settings = _settings(model, batch_size, steps)
         with strategy.scope():
             updates = [*model.updates()]
+            names = [update.name for update in updates if update.repeats]
+            optimizers.require_updates(settings.optimizer, names)
             for update in updates:
                 update.build(settings)
         done = state['done'] if state else 0

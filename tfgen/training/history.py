@@ -16,6 +16,9 @@ class History(dict):
     'examples_per_second'. A curve is NaN at steps where it was not logged.
     """
 
+    def __missing__(self, name: str):
+        raise KeyError(f'no curve {name!r}: there are {", ".join(self)}')
+
     def __repr__(self) -> str:
         steps = self.get('step', ())
         if not len(steps):

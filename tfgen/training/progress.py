@@ -41,6 +41,7 @@ class Progress:
             # interval contains the compilation.
             smoothing=1,
             mininterval=0,
+            miniters=1,  # each update is shown, a small last one too
             delay=1e-9,  # no line before the first step
             bar_format='step {n}/{total}  {examples} examples/s  '
             '{left} left{postfix}',

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfgen import lines, storage
+from tfgen import lines, optimizers, storage
 from tfgen.data import Data
 from tfgen.errors import NotFiniteError, UserError
 from tfgen.models.contracts.likelihood import LikelihoodModel
@@ -170,6 +170,11 @@ def _begin(config, examples, directory, strategy, jit):
     checkpoint = checkpoints.of(model, step, **saved)
     run = _Run(model, updates, checkpoint, step, config.precision)
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
+    if not restored and (directory / 'config.json').exists():
+        lines.write(
+            f'{directory} has no checkpoint yet: starting at step 0\n',
+            sys.stdout,
+        )
     use_jit(jit, model, strategy)  # before anything is written
     if strategies.is_chief(strategy):
         workdir.write_config(directory, config)
@@ -241,7 +246,9 @@ def _runner(callbacks, run, examples, preset):
     if not callbacks:
         return None
     rows = preset.batch_size * loop.batches_per_step(run.updates)
-    size = examples.spec.split_sizes.get('train', rows)
+    # A stream has no passes; its epochs end at the checkpoints.
+    unknown = preset.checkpoint_every * rows
+    size = examples.spec.split_sizes.get('train', unknown)
     return CallbackRunner(
         callbacks,
         run.model,
@@ -273,6 +280,8 @@ def make_updates(model: Model, preset: Preset) -> list[Update]:
     updates = [*model.updates()]
     if preset.ema:
         updates.append(Average(model, preset.ema))
+    names = [update.name for update in updates if update.repeats]
+    optimizers.require_updates(preset.optimizer, names)
     for update in updates:
         update.build(preset)
     return updates

@@ -315,7 +315,10 @@ def _float_images(array, levels):
     if lowest < 0.0 or highest > 1.0:
         remedy = 'scale them to [0, 1]'
         if lowest >= 0.0 and highest <= _BYTE:
-            remedy = 'pass images / 255'
+            # Images of bytes rarely stay this dark; scikit-learn's digits have
+            # 17 levels.
+            scale = _BYTE if highest > _BYTE // 4 else f'{highest:g}'
+            remedy = f'pass images / {scale}'
         elif lowest >= -1.0 and highest <= 1.0:
             remedy = 'pass (images + 1) / 2'
         raise UserError(

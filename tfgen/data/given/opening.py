@@ -62,6 +62,7 @@ def from_examples(
         spec_types = (ImageSpec, PointSpec, SymbolSpec)
         spec_types = (SoundSpec,) if 'sample_rate' in settings else spec_types
     if isinstance(data, tf.data.Dataset):
+        _no_more_labels(labels)
         found = streams.open_dataset(data, spec_types, class_names, settings)
         if isinstance(found, Data):
             return found

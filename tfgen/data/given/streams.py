@@ -24,6 +24,16 @@ from tfgen.errors import UserError
 from tfgen.noise import BatchNoise
 
 MEMORY_LIMIT = 2 << 30  # bytes
+# Data sets with the elements of another one.
+_ALIKE = (
+    'CacheDataset',
+    '_OptionsDataset',
+    '_PrefetchDataset',
+    '_RepeatDataset',
+    '_ShuffleDataset',
+    '_SkipDataset',
+    '_TakeDataset',
+)
 _HELD_OUT = 1000  # first examples of a stream, which are its test split
 
 
@@ -82,7 +92,18 @@ def _arrays(examples, labels):
 def _single(dataset):
     """The data set with one example, or (example, label), per element."""
     found = dataset.map(tf.autograph.experimental.do_not_convert(_pair))
-    return found.unbatch() if _is_batched(found.element_spec) else found
+    batched = _ends_in_batches(dataset) or _is_batched(found.element_spec)
+    return found.unbatch() if batched else found
+
+
+def _ends_in_batches(dataset):
+    """Whether `batch` made the elements; False if that is not known.
+
+    The shape alone does not tell a batch of points from an image.
+    """
+    while type(dataset).__name__ in _ALIKE:
+        dataset = dataset._input_dataset
+    return type(dataset).__name__ in ('_BatchDataset', '_ParallelBatchDataset')
 
 
 def _pair(*element):

@@ -198,7 +198,11 @@ class Model(keras.Model, abc.ABC):
         A classifier gives logits, [B, classes]. A model that encodes gives the
         reconstruction, [B, *spec.shape]. A model with an exact likelihood gives
         log p(x) in nats, [B]. A GAN gives the scores of its discriminator, [B].
+        Bytes of an image are scaled to [0, 1].
         """
+        example = tf.convert_to_tensor(example)
+        if example.dtype == tf.uint8 and self.spec.dtype.is_floating:
+            example = tf.cast(example, self.spec.dtype) / 255.0
         if isinstance(self, Classifying):
             return self.class_logits(example)
         if isinstance(self, Encoding):
