@@ -70,7 +70,7 @@ def place(
     Raises:
       UserError: no file can be there, or the bucket does not answer.
     """
-    if isinstance(path, remote_type()):
+    if is_remote(path):
         return path
     text = os.fsdecode(path)
     if is_address(text):
@@ -160,14 +160,7 @@ def _require_bucket(bucket):
     raise UserError(f'bucket {str(bucket)!r} {why}')
 
 
-def remote_type() -> type:
-    """The class of paths in object storage."""
-    from tfgen.storage.remote import Url
-
-    return Url
-
-
-def is_remote(path: os.PathLike) -> bool:
+def is_remote(path: str | os.PathLike) -> bool:
     """Whether a path from `place` is in object storage."""
     return hasattr(path, 'bucket')
 
