@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import textwrap
@@ -222,6 +223,49 @@ def test_the_life_of_a_run(bucket, local, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert 'negative_elbo' in done.stdout
+
+
+def test_an_export_is_served_and_loaded_from_a_bucket(bucket):
+    bucket.run(
+        TRAIN + 'train("gs://test/s/run", 2).export("gs://test/s/exports/mine")'
+    )
+    command = [sys.executable, tiny.script('serve'), '--port=0']
+    with bucket.forks.start(
+        [*command, '--model_dir=gs://test/s/exports'], stderr=processes.PIPE
+    ) as process:
+        for line in process.stderr:
+            if 'listening on' in line:
+                address = line.split()[-1]
+            if line.strip().endswith('ready'):
+                break
+        body = json.dumps({'signature_name': 'sample', 'inputs': {'seed': [3]}})
+        request = urllib.request.Request(
+            f'{address}/v1/models/mine:predict', body.encode()
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        image = np.array(json.load(opener.open(request))['outputs'])
+    drawn = bucket.run(
+        'import sys, tfgen\n'
+        'run = tfgen.load("gs://test/s/run")\n'
+        'print(run.sample(1, seed=3).tolist())'
+    )
+    np.testing.assert_allclose(image, json.loads(drawn), atol=1e-5)
+    words = [
+        sys.executable,
+        tiny.script('load_export'),
+        'gs://test/s/exports/mine',
+    ]
+    done = subprocess.run(
+        words, capture_output=True, text=True, env=os.environ | bucket.env
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'same in another batch' in done.stdout
+    assert 'test/s/exports/mine/first_sample.png' in bucket.ask('/objects')
+    done = bucket.command(
+        'evaluate', '--workdir=gs://test/s/run', '--num_samples=2', '--limit=6'
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'test/s/run/metrics.json' in bucket.ask('/objects')
 
 
 def test_requests_are_few(bucket):
@@ -564,3 +608,68 @@ def test_a_large_folder_in_a_bucket_is_kept_here(bucket, tmp_path):
     )
     assert out.count('decoding 5 pictures') == 2
     assert "image 'gs://test/large/4.png' cannot be decoded" in out
+
+
+def test_workers_share_a_bucket_and_end_with_a_killed_one(bucket, tmp_path):
+    code = (
+        'import sys, time\n'
+        'from tfgen.training import strategies\n' + TRAIN + '\n'
+        'import keras\n'
+        'class Slow(keras.callbacks.Callback):\n'
+        '    def on_train_batch_end(self, batch, logs=None):\n'
+        '        if batch == 0: print("running", flush=True)\n'
+        '        time.sleep(float(sys.argv[2]))\n'
+        'run = tfgen.train(\n'
+        '    "cvae", images, workdir=sys.argv[1], steps=8, batch_size=16,\n'
+        '    filters=(4,), latent_size=3, schedule="constant", log_every=1,\n'
+        '    checkpoint_every=2, callbacks=[Slow()])\n'
+        'np.savez(sys.argv[3], *weights(run))\n'
+    )
+
+    def start(name, pause):
+        sockets = [socket.socket() for _ in range(2)]
+        for one in sockets:
+            one.bind(('localhost', 0))
+        ports = [one.getsockname()[1] for one in sockets]
+        for one in sockets:
+            one.close()
+        cluster = {'worker': [f'localhost:{port}' for port in ports]}
+        for number in range(2):
+            task = {'type': 'worker', 'index': number}
+            config = json.dumps({'cluster': cluster, 'task': task})
+            file = str(tmp_path / f'{name}{number}.npz')
+            yield bucket.forks.start(
+                [sys.executable, '-c', code, f'gs://test/{name}', pause, file],
+                stdout=processes.PIPE,
+                stderr=processes.PIPE,
+                env=os.environ | bucket.env | {'TF_CONFIG': config},
+            )
+
+    def end(forks):
+        ends = []
+        for fork in forks:
+            out, error = fork.communicate(timeout=300)
+            ends.append((fork.returncode, out, error))
+            fork.__exit__()
+        return ends
+
+    chief, other = start('two', 1.0)
+    for line in chief.stdout:
+        if line.startswith('step 5/') or 'step 4/' in line:
+            break
+    other.kill()
+    ((status, _, error), _) = end([chief, other])
+    assert status != 0
+    assert 'worker 1 (localhost:' in error and 'has ended' in error
+    ends = end([*start('two', 0.0)])
+    assert [status for status, *_ in ends] == [0, 0], ends
+    assert 'continuing at step' in ends[0][1]
+    ends = end([*start('whole', 0.0)])
+    assert [status for status, *_ in ends] == [0, 0], ends
+    with np.load(tmp_path / 'two0.npz') as two:
+        for name in two.files:
+            for file in ('whole0.npz', 'whole1.npz', 'two1.npz'):
+                with np.load(tmp_path / file) as whole:
+                    np.testing.assert_array_equal(two[name], whole[name])
+    # Only the chief writes, and nothing of a lock is left.
+    assert not any('.lock' in name for name in bucket.ask('/objects'))

@@ -108,10 +108,11 @@ def _departures(config, step):
 def _origin(path):
     """The preset whose complete run is at `path`; None if there is none."""
     try:
-        config = read_config(pathlib.Path(path))
+        path = storage.place(path)
+        config = read_config(path)
     except UserError:
         return None
-    newest = checkpoints.newest_first(pathlib.Path(path, 'checkpoints'))
+    newest = checkpoints.newest_first(path / 'checkpoints')
     step = int(newest[0].name.rpartition('-')[2]) if newest else 0
     return None if _departures(config, step) else config.name
 

@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent import futures
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -71,7 +72,7 @@ def place(
       UserError: no file can be there, or the bucket does not answer.
     """
     if is_remote(path):
-        return path
+        return cast(pathlib.Path, path)
     text = os.fsdecode(path)
     if is_address(text):
         return _url(text)

@@ -23,6 +23,7 @@ from tfgen.training import (
     strategies,
     warm_start,
     workdir,
+    workers,
 )
 from tfgen.training.averages import Average
 from tfgen.training.callbacks import CallbackRunner
@@ -31,6 +32,8 @@ from tfgen.training.progress import StepsPerExecution
 from tfgen.training.reporting import Reporter
 
 JITS = ('auto', 'on', 'off')
+# TensorFlow's errors when another worker has ended.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError)
 
 
 def train(
@@ -221,9 +224,12 @@ def _steps(run, config, examples, strategy, jit, stop, profile, runner):
         try:
             with profile.step(done), size.timed(count):
                 history, made, stopped = steps(batches, done, count)
-        except tf.errors.OpError:
+        except tf.errors.OpError as error:
             if examples.failure:  # in a source of the user's
                 raise examples.failure from None
+            alone = strategies.is_single_process(strategy)
+            if not alone and isinstance(error, _LOST):
+                raise workers.lost(error) from None
             raise
         require_finite(history, done, _precision(run))
         run.step.assign(done + made)

@@ -134,8 +134,8 @@ def alone_in(directory: pathlib.Path):
     """
     if storage.is_remote(directory):
         what = f'workdir {str(directory)!r}'
-        with heartbeat.Heartbeat(directory / '.lock', what) as lock:
-            yield lock.require
+        with heartbeat.Heartbeat(directory / '.lock', what) as held:
+            yield held.require
         return
     new = [d for d in (directory, *directory.parents) if not d.exists()]
     lock = filelock.FileLock(directory / '.lock', timeout=0)

@@ -1,13 +1,12 @@
 """Distribution strategies: one device, several, several machines, or a TPU."""
 
 import contextlib
-import json
 import os
-import re
 
 import tensorflow as tf
 
 from tfgen.errors import UserError
+from tfgen.training import workers
 
 _THREADS = {'TF_NUM_INTEROP_THREADS', 'TF_NUM_INTRAOP_THREADS'}
 _AFFINITY = hasattr(os, 'sched_getaffinity')  # not on macOS
@@ -139,25 +138,8 @@ def _mirrored(replicas):
 
 
 def _multiworker():
-    """Replicas on the machines of TF_CONFIG, which is checked first."""
-    try:
-        cluster = json.loads(os.environ.get('TF_CONFIG') or '')
-        workers = cluster['cluster']['worker']
-        task = cluster['task']
-        known = task['type'] in ('worker', 'chief') and (
-            0 <= task['index'] < len(cluster['cluster'][task['type']])
-        )
-        places = [p for ps in cluster['cluster'].values() for p in ps]
-        complete = bool(workers) and known
-        complete &= all(re.fullmatch(r'\S+:\d+', p) for p in places)
-    except (json.JSONDecodeError, LookupError, TypeError, AttributeError):
-        complete = False
-    if not complete:
-        raise UserError(
-            f'TF_CONFIG is {os.environ.get("TF_CONFIG", "")!r}: multiworker '
-            'needs {"cluster": {"worker": ["host:port", ...]}, "task": '
-            '{"type": "worker", "index": N}}'
-        )
+    """Replicas on the machines of TF_CONFIG, when all have started."""
+    workers.gather(workers.cluster())
     return tf.distribute.MultiWorkerMirroredStrategy()
 
 
