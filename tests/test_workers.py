@@ -60,9 +60,15 @@ def test_workers_wait_for_each_other(monkeypatch):
         _config(monkeypatch, ('worker', number), worker=places)
         found.append(workers.cluster())
 
+    every = threading.Barrier(3)
+
     def gather(number):
         workers.gather(found[number])
         ended.append(number)
+        # As TensorFlow does.
+        port = int(places[number].rpartition(':')[2])
+        with socket.create_server(('localhost', port)):
+            every.wait(60)
 
     threads = [threading.Thread(target=gather, args=[n]) for n in range(3)]
     for thread in threads[:2]:

@@ -69,21 +69,19 @@ def gather(found: Cluster) -> None:
     """Waits until every other process of the cluster has started.
 
     TensorFlow itself would wait without a word. This process listens at its
-    place until it has reached all others and all others have reached it.
+    place until it has reached all others. Then TensorFlow listens there, so
+    those that are slower reach it, too.
 
     Raises:
       UserError: the place is taken, or a process has not come in PATIENCE
         seconds.
     """
     port = int(found.places[found.own].rpartition(':')[2])
+    six = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if six else socket.AF_INET
     try:
-        family = (
-            socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
-        )
         own = socket.create_server(
-            ('', port),
-            family=family,
-            dualstack_ipv6=family == socket.AF_INET6,
+            ('', port), family=family, dualstack_ipv6=six
         )
     except OSError as error:
         raise UserError(
@@ -91,40 +89,26 @@ def gather(found: Cluster) -> None:
             f'({error.strerror}): end the process that does, or give each '
             'process an index of its own'
         ) from None
-    others = found.places.keys() - {found.own}
-    end, reached, heard = time.monotonic() + PATIENCE, set(), set()
+    end = time.monotonic() + PATIENCE
     with own:
-        own.settimeout(_PAUSE)
-        while reached != others or heard != others:
-            reached |= {n for n in others - reached if _reach(found, n)}
-            with contextlib.suppress(OSError):
-                heard.add(_name(own))
-            if time.monotonic() > end:
-                name = min(others - (reached & heard))
-                raise UserError(
-                    f'{name} ({found.places[name]}) has not come within '
-                    f'{PATIENCE:.0f} s: start it, or correct TF_CONFIG, and '
-                    'start all workers again'
-                )
+        for name, place in found.places.items():
+            while name != found.own and not _listens(place):
+                if time.monotonic() > end:
+                    raise UserError(
+                        f'{name} ({place}) has not come within '
+                        f'{PATIENCE:.0f} s: start it, or correct TF_CONFIG, '
+                        'and start all workers again'
+                    )
+                time.sleep(_PAUSE)
 
 
-def _reach(found, name):
-    """Tells a process that this one is here; returns whether it listens."""
-    host, _, port = found.places[name].rpartition(':')
+def _listens(place):
+    """Whether a process listens at 'host:port'."""
+    host, _, port = place.rpartition(':')
     with contextlib.suppress(OSError):
-        place = host.strip('[]'), int(port)
-        with socket.create_connection(place, _TRY) as other:
-            other.sendall(found.own.encode())
-            return True
+        socket.create_connection((host.strip('[]'), int(port)), _TRY).close()
+        return True
     return False
-
-
-def _name(own):
-    """The name of the next process that connects; OSError if none does."""
-    connection, _ = own.accept()
-    with connection:
-        connection.settimeout(_TRY)
-        return connection.recv(100).decode(errors='replace')
 
 
 def lost(error: tf.errors.OpError) -> UserError:
