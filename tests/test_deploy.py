@@ -1,7 +1,11 @@
 """The files of deploy/ are valid and consistent with each other."""
 
 import json
+import os
 import re
+import socket
+import subprocess
+import sys
 
 import pytest
 import tiny
@@ -139,3 +143,85 @@ def test_image_deployment_and_autoscaler_fit_each_other(objects):
     assert target['name'] == objects['Deployment']['metadata']['name']
     labels = objects['Deployment']['spec']['template']['metadata']['labels']
     assert objects['Service']['spec']['selector'] == labels
+
+
+@pytest.fixture
+def job():
+    """Returns the objects of train-job.yaml: kind -> object."""
+    yaml = pytest.importorskip('yaml')
+    found = yaml.safe_load_all((DEPLOY / 'train-job.yaml').read_text())
+    return {o['kind']: o for o in found}
+
+
+def test_the_training_job_fits_its_service(job):
+    validate = pytest.importorskip('kubernetes_validate')
+    for item in job.values():
+        validate.validate(item, '1.31', strict=True)
+    spec = job['Job']['spec']
+    pod = spec['template']['spec']
+    (container,) = pod['containers']
+    given = {e['name']: e['value'] for e in container['env']}
+    assert spec['completions'] == spec['parallelism'] == int(given['WORKERS'])
+    # Kubernetes gives pod i of an indexed Job the host name JOB-i.
+    service = job['Service']
+    name = job['Job']['metadata']['name']
+    port = service['spec']['ports'][0]['port']
+    assert given['PLACE'] == f'{name}-%d.{service["metadata"]["name"]}:{port}'
+    assert pod['subdomain'] == service['metadata']['name']
+    assert service['spec']['clusterIP'] == 'None'
+    assert service['spec']['selector'] == {'job-name': name}
+    assert port == container['ports'][0]['containerPort']
+    # A stopped worker saves and ends before it is killed.
+    assert pod['terminationGracePeriodSeconds'] >= 60
+    assert pod['restartPolicy'] == 'OnFailure'
+
+
+def test_the_command_of_the_job_trains_with_two_processes(job, tmp_path):
+    (container,) = job['Job']['spec']['template']['spec']['containers']
+    given = {e['name']: e['value'] for e in container['env']}
+    flags = '--preset=cvae_digits --set=steps=3 --set=filters=4'
+    given['FLAGS'] = f'{flags} --set=batch_size=8 --data_dir={tmp_path}/tfds'
+    given['WORKDIR'] = str(tmp_path / 'run')
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+    # Ports that differ in their last digit.
+    given['PLACE'] = f'localhost:{port // 10}%d'
+    (tmp_path / 'tfgen').write_text(
+        f'#!/bin/sh\nexec {sys.executable} -m tfgen "$@"\n'
+    )
+    (tmp_path / 'tfgen').chmod(0o755)
+    path = {'PATH': f'{tmp_path}:{os.environ["PATH"]}'}
+    path['PYTHONPATH'] = str(tiny.ROOT)
+    tiny.load('cvae', f'{tmp_path}/tfds')  # not by both at once
+    processes = [
+        subprocess.Popen(
+            [*container['command'], *container['args']],
+            env=os.environ
+            | given
+            | path
+            | {'JOB_COMPLETION_INDEX': str(number)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    for process in processes:
+        out, error = process.communicate(timeout=300)
+        assert process.returncode == 0, out + error
+    assert (tmp_path / 'run' / 'checkpoints' / 'checkpoint-3.index').exists()
+
+
+def test_the_script_for_tpus_is_a_script():
+    script = DEPLOY / 'tpu-vm.sh'
+    subprocess.run(['bash', '-n', script], check=True)
+    done = subprocess.run(['bash', script], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith('usage:') and done.stderr.count('\n') == 1
+
+
+def test_the_image_of_a_training_has_what_it_copies():
+    text = (DEPLOY / 'train.Dockerfile').read_text()
+    for file in re.findall(r'/tfgen/(\S+\.txt)', text):
+        assert (tiny.ROOT / file).is_file()

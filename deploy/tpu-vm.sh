@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Trains on a TPU, one host or a pod: the same command on every host.
+#
+#   bash deploy/tpu-vm.sh NAME ZONE --preset=cvae_mnist \
+#     --workdir=gs://BUCKET/runs/cvae_mnist --data_dir=gs://BUCKET/tfds
+#
+# NAME is a TPU VM that exists. This script was not run on a TPU. The workdir
+# must be in a bucket, because the hosts of a pod share no disk. Run the same
+# command again after an interruption: it continues from the last checkpoint.
+set -euo pipefail
+if [ $# -lt 3 ]; then
+  echo "usage: tpu-vm.sh NAME ZONE FLAGS OF tfgen train ..." >&2
+  exit 2
+fi
+name=$1 zone=$2
+shift 2
+here=$(cd "$(dirname "$0")/.." && pwd)
+on_every_host() {
+  gcloud compute tpus tpu-vm ssh "$name" --zone="$zone" --worker=all \
+    --command="$1"
+}
+git -C "$here" archive --format=tar.gz --output=/tmp/tfgen.tar.gz HEAD
+gcloud compute tpus tpu-vm scp /tmp/tfgen.tar.gz "$name": --zone="$zone" \
+  --worker=all
+# tensorflow-tpu must have the version that constraints.txt names, or 2.20.
+on_every_host 'mkdir -p tfgen && tar -xzf tfgen.tar.gz -C tfgen &&
+  python3 -m venv tfgen/env &&
+  tfgen/env/bin/pip install --quiet tensorflow-tpu ./tfgen'
+on_every_host "tfgen/env/bin/tfgen train --strategy=tpu $(printf '%q ' "$@")"
