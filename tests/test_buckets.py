@@ -312,6 +312,18 @@ def test_a_place_that_cannot_be_used_is_one_line(bucket, place, fault, said):
     assert not any(n.startswith('test/run') for n in bucket.ask('/objects'))
 
 
+def test_a_cache_that_cannot_be_written_is_one_line(bucket):
+    bucket.faults({'method': 'POST', 'status': 403, 'times': FOREVER})
+    code = """
+    from tfgen import storage
+    storage.require_writable(storage.place('gs://test/cache'), '--cache_dir')
+    """
+    _one_line(bucket.outcome(code), "'gs://test/cache' cannot be written")
+    bucket.faults()
+    bucket.run(code)
+    assert not any('cache' in name for name in bucket.ask('/objects'))
+
+
 def test_a_bucket_that_never_answers_is_told(bucket):
     bucket.faults({'delay': 30.0, 'times': 1})
     begun = time.monotonic()
