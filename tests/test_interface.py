@@ -267,6 +267,8 @@ def test_data_that_are_not_kept_are_asked_for(tmp_path, monkeypatch, capsys):
     with pytest.raises(UserError, match='pass them again in Python'):
         model.evaluate()
     assert model.evaluate(IMAGES, LABELS, metrics=['bounds'], num_samples=2)
+    with pytest.raises(UserError, match='does not keep the data'):
+        tfgen.train('cvae', workdir=tmp_path / 'run', steps=2, **SMALL)
     assert _train(tmp_path / 'run', steps=2).step == 2
 
 

@@ -414,6 +414,37 @@ def test_a_mistake_shows_before_anything_is_written(given, said, tmp_path):
     assert not (tmp_path / 'run').exists()
 
 
+class Failing(CVAE):
+    """A user's model whose loss fails."""
+
+    def loss_terms(self, batch, noise):
+        return {'distortion': tf.zeros([2]) + tf.zeros([3])}
+
+
+@keras.saving.register_keras_serializable('tests')
+class Incomplete(layers.Layer):
+    """A user's layer whose get_config lacks an argument."""
+
+    def __init__(self, size, **options):
+        super().__init__(**options)
+        self.size = size
+
+    def get_config(self):
+        return super().get_config()
+
+    def call(self, x):
+        return x
+
+
+def test_a_layer_that_does_not_state_its_arguments_is_told(tmp_path):
+    encoder = keras.Sequential(
+        [Incomplete(3), layers.Flatten(), layers.Dense(6)]
+    )
+    with pytest.raises(UserError, match='let get_config of its layers return'):
+        _train(tmp_path / 'run', encoder=encoder)
+    assert not (tmp_path / 'run').exists()
+
+
 class Averaged(CVAE):
     """A user's model with a wrong term: one number for all examples."""
 
@@ -426,6 +457,9 @@ def test_a_model_of_ones_own_is_rehearsed():
     spec = ImageSpec(height=8, width=8, levels=256)
     model = Averaged(spec, likelihood='gaussian')
     with pytest.raises(UserError, match=r"the term 'more' has shape \(\)"):
+        model.fit(IMAGES, verbose=0)
+    model = Failing(spec, likelihood='gaussian')
+    with pytest.raises(UserError, match='the loss cannot be computed'):
         model.fit(IMAGES, verbose=0)
 
 
