@@ -38,7 +38,7 @@ class Heartbeat:
 
     def __init__(self, folder: pathlib.Path, what: str):
         self._folder, self._what = folder, what
-        # Names are in the order of processes that write at the same time.
+        # Of two objects with one time, that with the smaller name is the older.
         self._own = folder / f'{uuid.uuid4().hex}.json'
         self._holder = f'process {os.getpid()} on {socket.gethostname()}'
         self._ended = threading.Event()
