@@ -211,6 +211,10 @@ def _guarded(main):
                 f'out of memory ({storage.reason(error)}): use a '
                 'smaller model, batch_size or count'
             )
+        if _is_lost_worker(error):  # outside of the training loop
+            from tfgen.training import workers
+
+            _fail(workers.lost(error))
         if not storage.is_disk_error(error):
             raise
         _fail(
@@ -220,6 +224,14 @@ def _guarded(main):
     except KeyboardInterrupt:
         sys.stderr.write('\ninterrupted: the same command continues the run\n')
         sys.exit(130)
+
+
+def _is_lost_worker(error):
+    """Whether the error says that another worker has ended."""
+    import tensorflow as tf
+
+    lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
+    return isinstance(error, lost)
 
 
 def _is_memory_error(error):

@@ -359,7 +359,7 @@ def is_number(name: str) -> bool:
 
 def packaged(name: str) -> pathlib.Path:
     """A folder that comes with the code, in a clone or installed."""
-    package = pathlib.Path(__file__).parent
+    package = pathlib.Path(__file__).parents[1]
     installed = package / name
     return installed if installed.is_dir() else package.parent / name
 

@@ -173,13 +173,14 @@ def _begin(config, examples, directory, strategy, jit):
     checkpoint = checkpoints.of(model, step, **saved)
     run = _Run(model, updates, checkpoint, step, config.precision)
     restored = checkpoints.restore(checkpoint, directory / 'checkpoints')
-    if not restored and (directory / 'config.json').exists():
+    chief = strategies.is_chief(strategy)
+    if chief and not restored and (directory / 'config.json').exists():
         lines.write(
             f'{directory} has no checkpoint yet: starting at step 0\n',
             sys.stdout,
         )
     use_jit(jit, model, strategy)  # before anything is written
-    if strategies.is_chief(strategy):
+    if chief:
         workdir.write_config(directory, config)
         workdir.keep_data(directory, config, examples)
     if restored:
