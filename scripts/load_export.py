@@ -68,13 +68,8 @@ def _load(folder):
     """Loads the newest version: its number, signatures, number of classes."""
     try:
         names = tf.io.gfile.listdir(folder)
-    except (tf.errors.NotFoundError, UnicodeError):
+    except (tf.errors.OpError, UnicodeError):
         names = []
-    except tf.errors.OpError as error:
-        _fail(
-            f'{folder} cannot be read ({error.message[:80]}): name the folder '
-            'of an export'
-        )
     # In object storage the names of folders end in a slash.
     names = [name.rstrip('/') for name in names]
     numbers = [int(n) for n in names if n.isascii() and n.isdecimal()]

@@ -59,7 +59,7 @@ CASES = {
         [P, NEW, '--dataset=https://bucket/x'],
         "'https://bucket/x' is an address",
     ),
-    'load an address': ('load_export', ['s3://bucket/x'], 'cannot be read'),
+    'load an address': ('load_export', ['s3://bucket/x'], 'no exported model'),
     'workdir not in UTF-8': (
         'train',
         [P, '--workdir={new}\udce9'],
