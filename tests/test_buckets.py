@@ -326,7 +326,6 @@ def test_a_cache_that_cannot_be_written_is_one_line(bucket):
 
 def test_a_bucket_that_never_answers_is_told(bucket):
     bucket.faults({'delay': 30.0, 'times': 1})
-    begun = time.monotonic()
     done = bucket.outcome(
         'from tfgen import storage\n'
         'storage._PATIENCE = 0.5\n'
@@ -338,7 +337,6 @@ def test_a_bucket_that_never_answers_is_told(bucket):
         'os._exit(0)'
     )
     assert 'does not answer within 0.5 s' in done.stdout
-    assert time.monotonic() - begun < 20
 
 
 def test_an_outage_is_no_empty_folder(bucket):
@@ -474,12 +472,20 @@ def test_of_processes_that_begin_together_one_wins(bucket):
     folder = storage.place('gs://test/together/.lock')
     try:
         with heartbeat.Heartbeat(folder, 'workdir'):
-            time.sleep(1.0)
+            while not storage.place('gs://test/together/go').exists():
+                time.sleep(0.1)
             print('won')
     except ValueError:
         print('lost')
     """
     forks = [bucket.start(code) for _ in range(4)]
+    end = time.monotonic() + 60
+    while sum(f.poll() is None for f in forks) > 1 and time.monotonic() < end:
+        time.sleep(0.1)
+    bucket.run(
+        'from tfgen import storage\n'
+        'storage.place("gs://test/together/go").write_bytes(b"x")'
+    )
     said = [fork.communicate()[0].strip() for fork in forks]
     for fork in forks:
         fork.__exit__()
