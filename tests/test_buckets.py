@@ -464,6 +464,56 @@ def test_a_process_that_was_taken_over_stops(bucket):
     assert 'another process has taken over workdir' in bucket.run(code)
 
 
+def test_a_holder_that_writes_meanwhile_keeps_the_lock(bucket):
+    """Its object is then newer than that of the process that wants it."""
+    code = """
+    from tfgen import storage
+    from tfgen.storage import heartbeat
+    folder = storage.place('gs://test/meanwhile/.lock')
+    with heartbeat.Heartbeat(folder, 'workdir') as holder:
+        other = heartbeat.Heartbeat(folder, 'workdir')
+        other._write(holds=False)
+        holder._write(holds=True)
+        holder.require()  # a process that wants the lock does not take it
+        try:
+            other._give_way()
+        except ValueError as error:
+            print(error)
+        # A dead process that comes back: neither may write.
+        other._write(holds=True)
+        for lock in (holder, other):
+            try:
+                lock.require()
+            except ValueError as error:
+                print(error)
+    """
+    out = bucket.run(code)
+    assert out.count('another process trains in workdir') == 1
+    assert out.count('another process has taken over') == 2
+
+
+def test_an_outage_is_no_free_lock(bucket):
+    code = """
+    import sys
+    from tfgen import storage
+    from tfgen.storage import heartbeat
+    folder = storage.place('gs://test/outage/.lock')
+    with heartbeat.Heartbeat(folder, 'workdir'):
+        print('mine', flush=True)
+        if sys.argv[1] == 'stay':
+            import time
+            time.sleep(60)
+    """
+    with bucket.start(code, 'stay') as holder:
+        assert holder.stdout.readline() == 'mine\n'
+        (name,) = [n for n in bucket.ask('/objects') if 'outage/.lock' in n]
+        match = name.rpartition('/')[2]
+        bucket.faults({'match': match, 'status': 503, 'times': FOREVER})
+        done = bucket.outcome(code, 'go')
+        _one_line(done, 'gs://test/outage/.lock')
+        bucket.faults()
+
+
 def test_of_processes_that_begin_together_one_wins(bucket):
     code = """
     import time

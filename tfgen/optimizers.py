@@ -65,7 +65,7 @@ def require(chosen: Any) -> None:
 
 
 def require_updates(chosen: Any, updates: Iterable[str]) -> None:
-    """Raises UserError for an optimizer of an update that there is not."""
+    """Raises UserError if `chosen` names an unknown update."""
     if isinstance(chosen, Mapping) and 'class_name' not in chosen:
         unknown = [name for name in chosen if name not in updates]
         if unknown:

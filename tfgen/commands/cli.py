@@ -36,7 +36,7 @@ def run(main, module: str = '__main__', arguments: bool = False) -> None:
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flag)
     errors.name_flags()
     # Own layers and functions may be in modules of this folder.
-    sys.path.append(os.getcwd())
+    sys.path.append('')
     _open_streams()
     # Names that a terminal cannot show are escaped.
     for stream in (sys.stdout, sys.stderr):

@@ -86,7 +86,9 @@ def main() -> None:
     workdir.check(directory, config)
     for line in examples.describe():
         print(line, flush=True)
-    rehearsal.rehearse(config.build(), config.preset)
+    chosen = config.preset
+    if rehearsal.needed(chosen.model, chosen.settings):
+        rehearsal.rehearse(config.build(), chosen)
     measure = _measure(config, examples, strategy)
     with stopping.Stop().on_signals() as stop:
         train(

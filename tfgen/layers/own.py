@@ -50,7 +50,9 @@ def training(noise: Noise | None):
 
 def has_batch_statistics(settings: Mapping[str, Any]) -> bool:
     """Whether a network among `settings` lets rows of a batch interact."""
-    text = json.dumps([objects.serialize(v) for v in settings.values()])
+    kinds = (keras.layers.Layer, dict)
+    networks = [v for v in settings.values() if isinstance(v, kinds)]
+    text = json.dumps([objects.serialize(v) for v in networks])
     return any(f'"class_name": "{name}"' in text for name in _MEETING)
 
 

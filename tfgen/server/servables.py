@@ -299,6 +299,8 @@ def _info(folder):
     """Returns the facts that tfgen's export stores, or {}."""
     try:
         return json.loads((folder / 'assets.extra/tfgen.json').read_text())
+    except UserError:  # the storage does not answer; it is tried again
+        raise
     except (OSError, ValueError):
         return {}
 

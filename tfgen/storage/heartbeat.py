@@ -1,10 +1,11 @@
 """A lock in object storage, which a dead process loses.
 
 Object storage has no exclusive creation. Each process writes an object of its
-own into the folder of the lock, and then lists the folder. The oldest object
-holds the lock; the others give way. The holder writes its object again and
-again. An object that was not written for STALE seconds belongs to a dead
-process, and is removed by whoever comes next.
+own into the folder of the lock, and then lists the folder. It gives way to a
+holder, and to an older object of a process that wants the lock, too. The winner
+marks its object as that of the holder, and writes it again and again. An object
+that was not written for STALE seconds belongs to a dead process, and is removed
+by whoever comes next.
 
 All times are those of the storage, so the clocks of the machines do not matter.
 """
@@ -16,11 +17,34 @@ import pathlib
 import socket
 import threading
 import uuid
+from typing import NamedTuple
 
 from tfgen.errors import UserError
 
 PERIOD = 20.0  # seconds between two writes
 STALE = 120.0  # seconds after which a process counts as dead
+
+
+class _Rival(NamedTuple):
+    """The object of another process.
+
+    Attributes:
+      file: the object.
+      silent: seconds since it was written, counted to our last write.
+      older: whether it was written before ours.
+      holder: the process.
+      holds: whether that process holds the lock.
+    """
+
+    file: pathlib.Path
+    silent: float
+    older: bool
+    holder: str
+    holds: bool
+
+    @property
+    def dead(self) -> bool:
+        return self.silent > STALE
 
 
 class Heartbeat:
@@ -38,16 +62,17 @@ class Heartbeat:
 
     def __init__(self, folder: pathlib.Path, what: str):
         self._folder, self._what = folder, what
-        # Of two objects with one time, that with the smaller name is the older.
+        # Equal times are ordered by these names.
         self._own = folder / f'{uuid.uuid4().hex}.json'
         self._holder = f'process {os.getpid()} on {socket.gethostname()}'
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> 'Heartbeat':
-        self._write()
+        self._write(holds=False)
         try:
             self._give_way()
+            self._write(holds=True)
         except BaseException:
             self._remove(self._own)
             raise
@@ -61,45 +86,53 @@ class Heartbeat:
 
     def require(self) -> None:
         """Raises UserError if another process has taken the lock over."""
-        if not self._own.exists():
+        rivals = self._rivals() if self._own.exists() else None
+        if rivals is None or any(r.holds and not r.dead for r in rivals):
             raise UserError(
                 f'another process has taken over {self._what}, because this '
                 f'one did not reach the storage for {STALE:.0f} s: look at '
                 'that process, or stop it and run the same command again'
             )
 
-    def _write(self):
+    def _write(self, holds):
         """Writes the object anew, which renews its time."""
-        content = {'holder': self._holder}
+        content = {'holder': self._holder, 'holds': holds}
         self._own.write_bytes(json.dumps(content).encode())
 
     def _give_way(self):
         """Removes the objects of dead processes; refuses if one lives."""
-        own = self._own.stat().st_mtime
-        for other in self._others():
-            try:
-                written = other.stat().st_mtime
-                holder = json.loads(other.read_text())['holder']
-            except (FileNotFoundError, ValueError, KeyError):
-                continue  # it has ended meanwhile
-            silent = own - written
-            if silent > STALE:
+        for rival in self._rivals():
+            if rival.dead:
                 print(
-                    f'taking over {self._what} from {holder}, which has been '
-                    f'silent for {silent:.0f} s',
+                    f'taking over {self._what} from {rival.holder}, which has '
+                    f'been silent for {rival.silent:.0f} s',
                     flush=True,
                 )
-                self._remove(other)
-            elif (written, other.name) < (own, self._own.name):
+                self._remove(rival.file)
+            elif rival.holds or rival.older:
                 raise UserError(
-                    f'another process trains in {self._what} ({holder}, '
-                    f'{max(silent, 0):.0f} s ago): wait for its end, stop it, '
-                    f'or name another --workdir. If it is dead, wait '
+                    f'another process trains in {self._what} ({rival.holder}, '
+                    f'{max(rival.silent, 0):.0f} s ago): wait for its end, '
+                    'stop it, or name another --workdir. If it is dead, wait '
                     f'{STALE:.0f} s'
                 )
 
-    def _others(self):
-        return [f for f in self._folder.glob('*.json') if f != self._own]
+    def _rivals(self):
+        """The objects of other processes, as they are now."""
+        own, found = self._own.stat().st_mtime, []
+        for file in self._folder.glob('*.json'):
+            if file == self._own:
+                continue
+            try:
+                # The time first: an object that is renewed between the two
+                # requests is then seen to hold the lock.
+                written = file.stat().st_mtime
+                content = json.loads(file.read_text())
+            except FileNotFoundError:
+                continue  # it has ended meanwhile
+            older = (written, file.name) < (own, self._own.name)
+            found.append(_Rival(file, own - written, older, **content))
+        return found
 
     def _beat(self):
         """Writes the object until the end, unless it was taken over."""
@@ -108,7 +141,7 @@ class Heartbeat:
             with contextlib.suppress(OSError):
                 if not self._own.exists():
                     return
-                self._write()
+                self._write(holds=True)
 
     def _remove(self, file):
         with contextlib.suppress(OSError):

@@ -159,7 +159,7 @@ class Url(os.PathLike):
     def resolve(self) -> 'Url':
         return self
 
-    # What is there.
+    # Existence, size and entries.
 
     def exists(self) -> bool:
         with errors(self):

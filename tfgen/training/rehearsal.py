@@ -1,5 +1,6 @@
 """Tries the losses of a user's own networks, functions and models."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -27,7 +28,7 @@ def rehearse(model: Model, settings: Any) -> None:
     Raises:
       UserError: a loss fails, has the wrong shape or no gradient.
     """
-    if not _is_own(model):
+    if not needed(type(model), model.settings):
         return
     spec = model.spec
     batch = {spec.key: tf.zeros([_ROWS, *spec.shape], spec.dtype)}
@@ -75,8 +76,8 @@ def _try(model, update, batch):
         )
 
 
-def _is_own(model):
-    """Whether the model has anything of the user's own."""
-    if not type(model).__module__.startswith('tfgen.'):
+def needed(kind: type[Model], settings: Mapping[str, Any]) -> bool:
+    """Whether a model has anything of the user's own."""
+    if not kind.__module__.startswith('tfgen.'):
         return True
-    return any(map(objects.is_own, model.settings.values()))
+    return any(map(objects.is_own, settings.values()))

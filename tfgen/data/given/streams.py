@@ -102,7 +102,7 @@ def _ends_in_batches(dataset):
     The shape alone does not tell a batch of points from an image.
     """
     while type(dataset).__name__ in _ALIKE:
-        dataset = dataset._input_dataset
+        dataset = getattr(dataset, '_input_dataset', None)
     return type(dataset).__name__ in ('_BatchDataset', '_ParallelBatchDataset')
 
 
