@@ -206,6 +206,15 @@ def run(command, **options) -> subprocess.CompletedProcess:
     return done
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine at which nothing listens."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(('localhost', 0))
+        return [one.getsockname()[1] for one in sockets]
+
+
 def start_server(folder, *flags: str) -> tuple[Fork, int, list]:
     """Starts a local server; returns its process, port and output so far."""
     command = [sys.executable, str(tiny.script('serve'))]

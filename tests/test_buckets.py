@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import textwrap
@@ -486,6 +485,7 @@ def test_a_holder_that_writes_meanwhile_keeps_the_lock(bucket):
                 lock.require()
             except ValueError as error:
                 print(error)
+        other._remove(other._own)
     """
     out = bucket.run(code)
     assert out.count('another process trains in workdir') == 1
@@ -497,6 +497,7 @@ def test_an_outage_is_no_free_lock(bucket):
     import sys
     from tfgen import storage
     from tfgen.storage import heartbeat
+    heartbeat.STALE = float(sys.argv[2])
     folder = storage.place('gs://test/outage/.lock')
     with heartbeat.Heartbeat(folder, 'workdir'):
         print('mine', flush=True)
@@ -504,14 +505,18 @@ def test_an_outage_is_no_free_lock(bucket):
             import time
             time.sleep(60)
     """
-    with bucket.start(code, 'stay') as holder:
+    with bucket.start(code, 'stay', '60') as holder:
         assert holder.stdout.readline() == 'mine\n'
         (name,) = [n for n in bucket.ask('/objects') if 'outage/.lock' in n]
         match = name.rpartition('/')[2]
         bucket.faults({'match': match, 'status': 503, 'times': FOREVER})
-        done = bucket.outcome(code, 'go')
+        done = bucket.outcome(code, 'go', '60')
         _one_line(done, 'gs://test/outage/.lock')
         bucket.faults()
+        holder.kill()
+        holder.wait()
+    time.sleep(1.0)
+    assert 'taking over' in bucket.run(code, 'go', '0.5')
 
 
 def test_of_processes_that_begin_together_one_wins(bucket):
@@ -695,13 +700,8 @@ def test_workers_share_a_bucket_and_end_with_a_killed_one(bucket, tmp_path):
     )
 
     def start(name, pause):
-        sockets = [socket.socket() for _ in range(2)]
-        for one in sockets:
-            one.bind(('localhost', 0))
-        ports = [one.getsockname()[1] for one in sockets]
-        for one in sockets:
-            one.close()
-        cluster = {'worker': [f'localhost:{port}' for port in ports]}
+        places = [f'localhost:{port}' for port in processes.free_ports(2)]
+        cluster = {'worker': places}
         for number in range(2):
             task = {'type': 'worker', 'index': number}
             config = json.dumps({'cluster': cluster, 'task': task})

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import sys
 
 import many
@@ -118,19 +117,9 @@ def _assert_equal_averages(model, one, other):
         np.testing.assert_allclose(runs[0][name], runs[1][name], atol=1e-4)
 
 
-def _free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for s in sockets:
-        s.bind(('127.0.0.1', 0))
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
 def _start_workers(command, places=(None, None)):
     """Starts two workers; `places` are their working folders."""
-    cluster = {'worker': [f'127.0.0.1:{p}' for p in _free_ports(2)]}
+    cluster = {'worker': [f'127.0.0.1:{p}' for p in processes.free_ports(2)]}
     configs = [
         {'cluster': cluster, 'task': {'type': 'worker', 'index': index}}
         for index in range(2)

@@ -4,22 +4,12 @@ import json
 import socket
 import threading
 
+import processes
 import pytest
 import tensorflow as tf
 
 from tfgen.errors import UserError
 from tfgen.training import workers
-
-
-def _free(count):
-    """Free ports of this machine."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(('localhost', 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def _config(monkeypatch, task=('worker', 0), **cluster):
@@ -54,7 +44,7 @@ def test_a_wrong_tf_config_is_one_line(text, said, monkeypatch):
 
 
 def test_workers_wait_for_each_other(monkeypatch):
-    places = [f'localhost:{port}' for port in _free(3)]
+    places = [f'localhost:{port}' for port in processes.free_ports(3)]
     found, ended = [], []
     for number in range(3):
         _config(monkeypatch, ('worker', number), worker=places)
@@ -83,7 +73,7 @@ def test_workers_wait_for_each_other(monkeypatch):
 
 def test_a_worker_that_does_not_come_is_named(monkeypatch):
     monkeypatch.setattr(workers, 'PATIENCE', 0.5)
-    own, other = _free(2)
+    own, other = processes.free_ports(2)
     _config(monkeypatch, worker=[f'localhost:{own}', f'localhost:{other}'])
     said = rf'worker 1 \(localhost:{other}\) has not come within 0 s'
     with pytest.raises(UserError, match=said):
@@ -91,7 +81,7 @@ def test_a_worker_that_does_not_come_is_named(monkeypatch):
 
 
 def test_two_processes_of_one_index_are_told(monkeypatch):
-    own, other = _free(2)
+    own, other = processes.free_ports(2)
     _config(monkeypatch, worker=[f'localhost:{own}', f'localhost:{other}'])
     with socket.socket() as first:
         first.bind(('', own))

@@ -77,25 +77,25 @@ def place(
     if is_address(text):
         return _url(text)
     # ~NAME of an unknown user is kept as an ordinary name.
-    place = os.path.expanduser(text)
-    if place == '~' or place.startswith('~/'):
+    full = os.path.expanduser(text)
+    if full == '~' or full.startswith('~/'):
         remedy = remedy or 'write the whole path'
         raise UserError(
             f'{text!r} cannot be expanded, because this user has no home '
             f'folder: {remedy}, or set HOME'
         )
-    _require_encoding(place, tensorflow)
+    _require_encoding(full, tensorflow)
     if tensorflow:
-        _refuse_patterns(place)
+        _refuse_patterns(full)
     try:
-        os.stat(os.path.join(place, _ROOM * 'x'))
+        os.stat(os.path.join(full, _ROOM * 'x'))
     except (FileNotFoundError, NotADirectoryError):
         pass
     except (OSError, ValueError) as error:  # too long, a loop of links, a NUL
         raise UserError(
-            f'{place!r} cannot be used ({reason(error)}): use another path'
+            f'{full!r} cannot be used ({reason(error)}): use another path'
         ) from None
-    return pathlib.Path(place)
+    return pathlib.Path(full)
 
 
 def _refuse_patterns(text):

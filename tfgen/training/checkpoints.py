@@ -164,7 +164,7 @@ def _upload(checkpoint, prefix):
     """
     with tempfile.TemporaryDirectory(prefix='tfgen-') as scratch:
         checkpoint.write(f'{scratch}/{prefix.name}')
-        files = sorted(pathlib.Path(scratch).iterdir())
+        files = pathlib.Path(scratch).iterdir()
         for file in sorted(files, key=lambda f: f.suffix == '.index'):
             (prefix.parent / file.name).write_bytes(file.read_bytes())
 

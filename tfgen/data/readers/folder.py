@@ -67,15 +67,7 @@ def open_folder(
     labels = np.array(
         [numbers[c] for pictures in listed.values() for _, c in pictures]
     )
-    if 'test' in folders:
-        origin = f'{folders["test"].name}/'
-        rows = np.split(np.arange(len(files)), [len(listed['train'])])
-        held = dict(zip(('train', 'test'), rows, strict=True))
-    else:
-        origin = ''
-        held = hold_out(
-            f'folder:{path}', len(files), labels if classes else None
-        )
+    held = _held(path, listed, labels if classes else None)
     notes = _notes(outside, found.remarks, files)
     trained = np.unique(labels[held['train']])
     notes += [
@@ -94,9 +86,19 @@ def open_folder(
             for split, rows in held.items()
         },
         found.fingerprint,
-        origin,
+        f'{folders["test"].name}/' if 'test' in folders else '',
         tuple(notes),
     )
+
+
+def _held(path, listed, labels):
+    """The rows of 'train' and 'test' among all pictures."""
+    if 'test' not in listed:
+        count = len(listed['train'])
+        return hold_out(f'folder:{path}', count, labels)
+    count = sum(map(len, listed.values()))
+    rows = np.split(np.arange(count), [len(listed['train'])])
+    return dict(zip(('train', 'test'), rows, strict=True))
 
 
 def _notes(outside, remarks, files):
