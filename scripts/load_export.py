@@ -80,7 +80,9 @@ def _load(folder):
             f'TensorFlow reads {folder} as a pattern: rename it, without '
             '* ? [ ] and backslash'
         )
-    version = max(numbers)
+    # In object storage, a version is complete when it has its last file.
+    complete = [n for n in numbers if _is_complete(f'{folder}/{n}')]
+    version = max(complete or numbers)
     path = f'{folder}/{version}'
     try:
         loaded = tf.saved_model.load(path)
@@ -96,6 +98,10 @@ def _load(folder):
     ) as error:
         reason = ' '.join(str(error).split())[:120]
         _fail(f'{path} cannot be loaded ({reason}): export it again')
+
+
+def _is_complete(version):
+    return tf.io.gfile.exists(f'{version}/saved_model.pb')
 
 
 def _fail(line):

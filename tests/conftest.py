@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import pathlib
+import shutil
 import signal
 import tempfile
 
@@ -175,3 +176,23 @@ def _raises(file):
         and isinstance(node.func, ast.Name)
         and node.func.id == 'UserError'
     ]
+
+
+@pytest.fixture(scope='module')
+def bucket_server():
+    """A bucket for the tests of a file."""
+    if shutil.which('openssl') is None:
+        pytest.skip('the bucket needs openssl')
+    import buckets
+
+    bucket = buckets.Bucket()
+    yield bucket
+    bucket.close()
+
+
+@pytest.fixture
+def bucket(bucket_server):
+    """The bucket gs://test, without faults at first."""
+    bucket_server.faults()
+    yield bucket_server
+    bucket_server.faults()

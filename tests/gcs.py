@@ -19,13 +19,17 @@ Control, by plain HTTP on the same port:
     POST /faults    a list of rules, which replace the earlier ones
 
 A rule is {"method": ..., "match": part of the address, "skip": n, "times": n,
-ACTION}. ACTION is "status": 503, "drop": "before" or "after" the work is done,
-or "delay": seconds.
+"seconds": s, ACTION}. It ends `s` seconds after it was first applied. ACTION is
+"status": 503, "delay": seconds, or "drop": "before" or "after" the work is
+done. "kill": a process's number, beside "drop", kills that process as well.
 """
 
+import contextlib
 import datetime
 import http.server
 import json
+import os
+import signal
 import socketserver
 import ssl
 import subprocess
@@ -159,7 +163,10 @@ class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
                 rule['skip'] -= 1
             elif rule.setdefault('times', 1) > 0:
                 rule['times'] -= 1
-                return rule
+                now = time.monotonic()
+                end = rule.setdefault('end', now + rule.get('seconds', 1e9))
+                if now < end:
+                    return rule
         return {}
 
 
@@ -216,7 +223,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             address += f'&name={server.buckets.upload_name(query["upload_id"])}'
         rule = server.fault(self.command, address)
         if rule.get('drop') == 'before':
-            self.close_connection = True
+            self.drop(rule)
             return
         content = self.content()
         server.log.append(f'{self.command} {address} {len(content)}')
@@ -231,9 +238,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 except (KeyError, IndexError):
                     answer = _MISSING
         if rule.get('drop') == 'after':
-            self.close_connection = True
+            self.drop(rule)
             return
         self.answer(*answer)
+
+    def drop(self, rule):
+        """Ends the connection, and the process that a rule names."""
+        self.close_connection = True
+        if 'kill' in rule:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rule['kill'], signal.SIGKILL)
 
     do_GET = do_PUT = do_POST = do_DELETE = serve
 

@@ -2,21 +2,17 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
-import time
 import urllib.request
 
 import numpy as np
 import processes
 import pytest
 import tiny
+from buckets import FOREVER, assert_one_line
 
-pytestmark = pytest.mark.skipif(
-    shutil.which('openssl') is None, reason='the bucket needs openssl'
-)
 TRAIN = """
 import numpy as np, tfgen
 images = np.random.default_rng(0).integers(0, 256, [60, 8, 8, 1], np.uint8)
@@ -30,74 +26,6 @@ def train(workdir, steps=4):
 def weights(run):
     return [v.numpy() for v in run.model().variables]
 """
-
-
-class Bucket:
-    """The bucket gs://test, and scripts that use it."""
-
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, tiny.ROOT / 'tests' / 'gcs.py', 'test'],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.env = json.loads(self.process.stdout.readline())
-        self.forks = processes.Forks(env=os.environ | self.env)
-
-    def ask(self, path, content=None):
-        body = None if content is None else json.dumps(content).encode()
-        request = urllib.request.Request(self.env['https_proxy'] + path, body)
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        return json.load(opener.open(request))
-
-    def faults(self, *rules):
-        self.ask('/faults', list(rules))
-
-    def start(self, code, *arguments):
-        command = [sys.executable, '-c', textwrap.dedent(code), *arguments]
-        return self.forks.start(
-            command, stdout=processes.PIPE, stderr=processes.PIPE
-        )
-
-    def outcome(self, code, *arguments):
-        with self.start(code, *arguments) as fork:
-            texts = fork.communicate()
-        return subprocess.CompletedProcess(code, fork.returncode, *texts)
-
-    def run(self, code, *arguments):
-        """The output of a script that must succeed."""
-        done = self.outcome(code, *arguments)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def command(self, *words):
-        """The outcome of `tfgen WORDS`."""
-        return self.outcome(
-            'import sys\n'
-            'from tfgen.commands.main import run\n'
-            'sys.argv[0] = "tfgen"\n'
-            'run()',
-            *words,
-        )
-
-
-@pytest.fixture(scope='module')
-def server():
-    bucket = Bucket()
-    yield bucket
-    bucket.forks.close()
-    bucket.process.kill()
-    bucket.process.wait()
-
-
-@pytest.fixture
-def bucket(server):
-    server.faults()
-    yield server
-    server.faults()
-
-
-FOREVER = 10**6
 
 
 def test_an_address_has_the_methods_of_a_path(bucket, tmp_path):
@@ -155,10 +83,10 @@ def test_an_address_has_the_methods_of_a_path(bucket, tmp_path):
 
 
 @pytest.fixture(scope='module')
-def local(server, tmp_path_factory):
+def local(bucket_server, tmp_path_factory):
     """The weights of a run of 4 steps on a disk, and its samples."""
     file = tmp_path_factory.mktemp('local') / 'weights.npz'
-    server.run(
+    bucket_server.run(
         TRAIN
         + 'import sys\n'
         + 'run = train(sys.argv[1] + ".run")\n'
@@ -277,15 +205,6 @@ def test_requests_are_few(bucket):
     assert count(8) - count(2) <= 3 * 30
 
 
-def _one_line(done, *said):
-    """Checks that a script ended with one line for its user."""
-    last = done.stderr.strip().split('\n')[-1]
-    assert done.returncode != 0
-    for words in said:
-        assert words in last, done.stderr
-    assert len(last) < 400
-
-
 @pytest.mark.parametrize(
     ('place', 'fault', 'said'),
     [
@@ -306,7 +225,7 @@ def test_a_place_that_cannot_be_used_is_one_line(bucket, place, fault, said):
     if fault:
         bucket.faults(fault | {'times': FOREVER})
     done = bucket.outcome(TRAIN + f'train({place!r})')
-    _one_line(done, said)
+    assert_one_line(done, said)
     bucket.faults()
     assert not any(n.startswith('test/run') for n in bucket.ask('/objects'))
 
@@ -317,7 +236,7 @@ def test_a_cache_that_cannot_be_written_is_one_line(bucket):
     from tfgen import storage
     storage.require_writable(storage.place('gs://test/cache'), '--cache_dir')
     """
-    _one_line(bucket.outcome(code), "'gs://test/cache' cannot be written")
+    assert_one_line(bucket.outcome(code), "'gs://test/cache' cannot be written")
     bucket.faults()
     bucket.run(code)
     assert not any('cache' in name for name in bucket.ask('/objects'))
@@ -376,7 +295,9 @@ def test_a_failed_save_ends_the_run_and_the_same_command_continues(
          'times': FOREVER}
     )  # fmt: skip
     done = bucket.outcome(TRAIN + 'train("gs://test/failed")')
-    _one_line(done, "checkpoint-4' cannot be written", 'run the same command')
+    assert_one_line(
+        done, "checkpoint-4' cannot be written", 'run the same command'
+    )
     bucket.faults()
     out = bucket.run(
         TRAIN + 'import sys\nrun = train("gs://test/failed")\n' + SAVE,
@@ -418,135 +339,6 @@ def test_summaries_that_cannot_be_uploaded_are_a_warning(bucket):
     assert 'history of 4 points' in out
 
 
-def test_one_training_at_a_time(bucket):
-    code = """
-    import sys, time
-    from tfgen import storage
-    from tfgen.storage import heartbeat
-    heartbeat.PERIOD, heartbeat.STALE = 0.2, float(sys.argv[2])
-    folder = storage.place('gs://test/locked/.lock')
-    with heartbeat.Heartbeat(folder, 'workdir') as lock:
-        print('mine', flush=True)
-        if sys.argv[1] == 'stay':
-            sys.stdin.read() if False else time.sleep(60)
-        lock.require()
-    print('done')
-    """
-    with bucket.start(code, 'stay', '60') as holder:
-        assert holder.stdout.readline() == 'mine\n'
-        done = bucket.outcome(code, 'go', '60')
-        _one_line(done, 'another process trains in workdir (process')
-        holder.kill()
-        holder.wait()
-    # The dead process loses the lock when it has been silent for long enough.
-    _one_line(bucket.outcome(code, 'go', '60'), 'another process trains')
-    time.sleep(1.0)
-    out = bucket.run(code, 'go', '0.5')
-    assert 'taking over workdir from process' in out and 'done' in out
-    assert not any('.lock' in name for name in bucket.ask('/objects'))
-
-
-def test_a_process_that_was_taken_over_stops(bucket):
-    code = """
-    from tfgen import storage
-    from tfgen.storage import heartbeat
-    folder = storage.place('gs://test/taken/.lock')
-    with heartbeat.Heartbeat(folder, 'workdir') as first:
-        heartbeat.STALE = -1.0
-        with heartbeat.Heartbeat(folder, 'workdir') as second:
-            second.require()
-            try:
-                first.require()
-            except ValueError as error:
-                print(error)
-    """
-    assert 'another process has taken over workdir' in bucket.run(code)
-
-
-def test_a_holder_that_writes_meanwhile_keeps_the_lock(bucket):
-    """Its object is then newer than that of the process that wants it."""
-    code = """
-    from tfgen import storage
-    from tfgen.storage import heartbeat
-    folder = storage.place('gs://test/meanwhile/.lock')
-    with heartbeat.Heartbeat(folder, 'workdir') as holder:
-        other = heartbeat.Heartbeat(folder, 'workdir')
-        other._write(holds=False)
-        holder._write(holds=True)
-        holder.require()  # a process that wants the lock does not take it
-        try:
-            other._give_way()
-        except ValueError as error:
-            print(error)
-        # A dead process that comes back: neither may write.
-        other._write(holds=True)
-        for lock in (holder, other):
-            try:
-                lock.require()
-            except ValueError as error:
-                print(error)
-        other._remove(other._own)
-    """
-    out = bucket.run(code)
-    assert out.count('another process trains in workdir') == 1
-    assert out.count('another process has taken over') == 2
-
-
-def test_an_outage_is_no_free_lock(bucket):
-    code = """
-    import sys
-    from tfgen import storage
-    from tfgen.storage import heartbeat
-    heartbeat.STALE = float(sys.argv[2])
-    folder = storage.place('gs://test/outage/.lock')
-    with heartbeat.Heartbeat(folder, 'workdir'):
-        print('mine', flush=True)
-        if sys.argv[1] == 'stay':
-            import time
-            time.sleep(60)
-    """
-    with bucket.start(code, 'stay', '60') as holder:
-        assert holder.stdout.readline() == 'mine\n'
-        (name,) = [n for n in bucket.ask('/objects') if 'outage/.lock' in n]
-        match = name.rpartition('/')[2]
-        bucket.faults({'match': match, 'status': 503, 'times': FOREVER})
-        done = bucket.outcome(code, 'go', '60')
-        _one_line(done, 'gs://test/outage/.lock')
-        bucket.faults()
-        holder.kill()
-        holder.wait()
-    time.sleep(1.0)
-    assert 'taking over' in bucket.run(code, 'go', '0.5')
-
-
-def test_of_processes_that_begin_together_one_wins(bucket):
-    code = """
-    import time
-    from tfgen import storage
-    from tfgen.storage import heartbeat
-    folder = storage.place('gs://test/together/.lock')
-    try:
-        with heartbeat.Heartbeat(folder, 'workdir'):
-            while not storage.place('gs://test/together/go').exists():
-                time.sleep(0.1)
-            print('won')
-    except ValueError:
-        print('lost')
-    """
-    forks = [bucket.start(code) for _ in range(4)]
-    end = time.monotonic() + 60
-    while sum(f.poll() is None for f in forks) > 1 and time.monotonic() < end:
-        time.sleep(0.1)
-    bucket.run(
-        'from tfgen import storage\n'
-        'storage.place("gs://test/together/go").write_bytes(b"x")'
-    )
-    said = [fork.communicate()[0].strip() for fork in forks]
-    for fork in forks:
-        fork.__exit__()
-    assert sorted(said) == ['lost', 'lost', 'lost', 'won']
-
-
 def test_a_reader_sees_the_old_version_or_the_whole_new_one(bucket):
     code = """
     import sys, tfgen
@@ -563,6 +355,7 @@ def test_a_reader_sees_the_old_version_or_the_whole_new_one(bucket):
         """
         import sys, tfgen
         from tfgen import storage
+        from tfgen.export import saved_model
         from tfgen.server import servables
         from concurrent import futures
         import tensorflow as tf
@@ -577,6 +370,7 @@ def test_a_reader_sees_the_old_version_or_the_whole_new_one(bucket):
             loaded = model.version()
             assert loaded is not None, (number, model.states)
             print(number, loaded.number)
+            assert saved_model.load(folder)  # what tfgen.load does
         """,
         str(first),
         str(last),
@@ -593,7 +387,7 @@ def test_an_export_that_fails_leaves_the_old_version(bucket):
     bucket.faults(
         {'method': 'POST', 'match': 'e/2/saved_model.pb', 'status': 403}
     )
-    _one_line(bucket.outcome(code), 'permission denied')
+    assert_one_line(bucket.outcome(code), 'permission denied')
     left = [name for name in bucket.ask('/objects') if 'half/e/2' in name]
     assert not left
     bucket.faults()

@@ -337,7 +337,7 @@ def train_command(model: str, directory, data_dir, *extra: str) -> list[str]:
 def weights(directory, step: int) -> dict[str, np.ndarray]:
     """Returns all tensors of a checkpoint: name -> array."""
     reader = tf.train.load_checkpoint(
-        str(pathlib.Path(directory) / 'checkpoints' / f'checkpoint-{step}')
+        f'{directory}/checkpoints/checkpoint-{step}'
     )
     names = sorted(reader.get_variable_to_shape_map())
     return {

@@ -110,6 +110,8 @@ def _origin(path):
     try:
         path = storage.place(path)
         config = read_config(path)
+    except OSError:  # object storage does not answer
+        raise
     except UserError:
         return None
     newest = checkpoints.newest_first(path / 'checkpoints')

@@ -142,13 +142,19 @@ def public(config: Config) -> dict:
 
 
 def versions(model_dir: pathlib.Path) -> list[pathlib.Path]:
-    """Folders of the versions in `model_dir`, newest first.
+    """Folders of the complete versions in `model_dir`, newest first.
 
-    If `model_dir` is itself the folder of a version, only that.
+    If `model_dir` is itself the folder of a version, only that. A version in
+    object storage is complete when it has its last file, see `_upload`.
     """
-    if (model_dir / 'saved_model.pb').exists():
+    if _is_complete(model_dir):
         return [model_dir]
-    return [*storage.versions(model_dir).values()]
+    return [v for v in storage.versions(model_dir).values() if _is_complete(v)]
+
+
+def _is_complete(version):
+    """Whether a folder has the file that is uploaded last."""
+    return (version / 'saved_model.pb').exists()
 
 
 def load(model_dir: pathlib.Path) -> tuple[dict[str, Callable], dict]:
