@@ -205,6 +205,24 @@ def test_requests_are_few(bucket):
     assert count(8) - count(2) <= 3 * 30
 
 
+def test_curves_are_uploaded_once_a_minute(bucket):
+    code = TRAIN.replace('checkpoint_every=2', 'checkpoint_every=100')
+    code += 'from tfgen.training import reporting\n'
+
+    def uploads(minute):
+        before = len(bucket.ask('/log'))
+        bucket.run(
+            f'{code}reporting._MINUTE = {minute}\n'
+            f'train("gs://test/minute{minute}", 8)'
+        )
+        lines = bucket.ask('/log')[before:]
+        return sum(x.startswith('POST') and 'tfevents' in x for x in lines)
+
+    few, many = uploads(60), uploads(0)
+    assert few <= 6  # at the begin and at the end
+    assert many >= few + 6
+
+
 @pytest.mark.parametrize(
     ('place', 'fault', 'said'),
     [
@@ -287,20 +305,23 @@ def test_an_outage_is_no_empty_folder(bucket):
         bucket.run(code)
 
 
+@pytest.mark.parametrize(
+    'status',
+    [403, pytest.param(429, marks=pytest.mark.wide)],  # permission, quota
+)
 def test_a_failed_save_ends_the_run_and_the_same_command_continues(
-    bucket, local, tmp_path
+    status, bucket, local, tmp_path
 ):
-    bucket.faults(
-        {'method': 'POST', 'match': 'checkpoint-4', 'status': 403,
-         'times': FOREVER}
-    )  # fmt: skip
-    done = bucket.outcome(TRAIN + 'train("gs://test/failed")')
+    rule = {'method': 'POST', 'match': 'checkpoint-4', 'status': status}
+    bucket.faults(rule | {'times': FOREVER})
+    place = f'gs://test/failed{status}'
+    done = bucket.outcome(TRAIN + f'train({place!r})')
     assert_one_line(
         done, "checkpoint-4' cannot be written", 'run the same command'
     )
     bucket.faults()
     out = bucket.run(
-        TRAIN + 'import sys\nrun = train("gs://test/failed")\n' + SAVE,
+        TRAIN + f'import sys\nrun = train({place!r})\n' + SAVE,
         'x',
         str(tmp_path / 'weights.npz'),
     )
