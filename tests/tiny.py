@@ -33,6 +33,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 _PIXELS = ['units=6', 'num_layers=1', 'dropout=0.2', 'kernel_size=3']
 SETTINGS = {
     'cvae': ('cvae_digits', ['filters=4,6', 'latent_size=3', 'kl=monte_carlo']),
+    'categorical_vae': (
+        'cvae_digits',
+        ['filters=4', 'latent_size=3', 'likelihood=categorical'],
+    ),
     'diagonal_bilstm': (
         'pixelrnn_digits',
         ['cell=diagonal_bilstm', 'ema=0.9', *_PIXELS, 'num_layers=2'],

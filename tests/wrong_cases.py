@@ -399,7 +399,24 @@ CASES = {
     'a VAE of binary points': (
         'train',
         ['--preset=vae_two_moons', NEW, '--set=likelihood=bernoulli'],
-        'points are not binary',
+        'and points have none',
+    ),
+    'a deviation of binary pixels': (
+        'train',
+        [P, NEW, '--set=likelihood=bernoulli', '--set=deviation=decoded']
+        + ['--set=binarization=dynamic'],
+        'deviation=decoded has no effect',
+    ),
+    'a deviation of nothing': (
+        'train',
+        [P, NEW, '--set=deviation=0'],
+        'deviation is 0.0',
+    ),
+    'a normal VAE of colours by index': (
+        'train',
+        [P, NEW, '--dataset=palette:{palette}', '--set=conditional=false']
+        + ['--set=filters=4'],
+        '--set likelihood=categorical',
     ),
     'a VAE of points with convolutions': (
         'train',

@@ -14,6 +14,7 @@ from tfgen.layers.thin_convolution import ThinConv2D
 
 Kind = Literal['convolutional', 'dense']
 Activation = Literal['relu', 'elu', 'tanh', 'sigmoid']
+_FEW_CHANNELS = 8
 
 
 def encoder(
@@ -96,10 +97,17 @@ def _up_samplings(units, shape, activation):
             keras.layers.Conv2DTranspose(f, 3, 2, 'same', activation=activation)
             for f in reversed(units)
         ),
-        ThinConv2D(channels, 3, dtype='float32'),
+        _convolution(channels),
         *(
             [keras.layers.Cropping2D(crop, dtype='float32')]
             if rows or columns
             else []
         ),
     ]
+
+
+def _convolution(channels):
+    """The last layer: a convolution of 3x3 that keeps the size."""
+    if channels <= _FEW_CHANNELS:
+        return ThinConv2D(channels, 3, dtype='float32')
+    return keras.layers.Conv2D(channels, 3, padding='same', dtype='float32')

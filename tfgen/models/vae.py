@@ -5,26 +5,31 @@ the conditional form. Names follow the notes: encode, reparameterize, decode,
 mean, logvar, logits. The bound is in variational.py.
 """
 
+import math
 from typing import Any, Literal
 
 import keras
 import tensorflow as tf
 
-from tfgen import probability
-from tfgen.arguments import Count, Function, Network, NotNegative, Size
-from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.arguments import (
+    Count,
+    Function,
+    Network,
+    NotNegative,
+    Positive,
+    Size,
+)
+from tfgen.data.specs import ImageSpec, PaletteSpec, PointSpec, Spec
 from tfgen.errors import UserError
 from tfgen.layers import coders, own
 from tfgen.losses.own import per_example
+from tfgen.models import output_distributions as outputs
 from tfgen.models.contracts.model import concat_features
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 
-# Least log variance, the width of one level of a byte. A Gaussian density would
-# otherwise grow without bound as its width shrinks onto the grey levels.
-_MIN_LOGVAR = -2.0 * 5.545  # log (1/256)^2
-_LIKELIHOODS = ('bernoulli', 'gaussian')
+_LIKELIHOODS = ('bernoulli', 'gaussian', 'categorical')
 _CODED = 'examples -> mean and logvar of q(z|x)'
-_DECODED = 'z -> logits or means of p(x|z)'
+_DECODED = 'z -> parameters of p(x|z)'
 
 
 class CVAE(VariationalAutoEncoder):
@@ -35,28 +40,36 @@ class CVAE(VariationalAutoEncoder):
     the decoder beside z. So z need only describe the style.
 
     Args:
-      spec: of images, any size, or points.
+      spec: of images, any size, of images with a palette, or of points.
       latent_size: K.
       filters: channels of the encoder's stride-2 convolutions; the decoder
         mirrors them.
       units: widths of the encoder's dense layers. They replace the
         convolutions; points require them.
       activation: of the hidden layers.
-      likelihood: 'bernoulli' for binary images: P(x = 1) = sigmoid(logits);
-        'gaussian' for real values: x ~ N(logits, s^2) with one learned s. The
-        decoder's output is then the mean, and the likelihood a density; or a
-        function of your own, (x, decoder's output) -> log p(x|z) in nats, [B].
-        It must be a density whose mean is the decoder's output.
+      likelihood: p(x|z). 'bernoulli' for binary images: P(x = 1) =
+        sigmoid(logits). 'gaussian' for real values: x ~ N(mu(z), s^2), a
+        density. 'categorical' for images: a distribution over the grey levels
+        of each channel, or over the colours of a palette. Or a function of your
+        own, (x, decoder's output) -> log p(x|z) in nats, [B]. It must be a
+        density whose mean is the decoder's output.
+      deviation: s of the Gaussian likelihood. 'learned' is one number for all
+        z; 'decoded' is sigma(z), one number for each value, as in the notes.
+        Both stay above 1/256, the width of a level of a byte. A number fixes
+        s: the distortion is then the squared error / (2 s^2), up to a constant.
       kl, beta, importance_samples, free_bits, kl_warmup: see
         VariationalAutoEncoder.
       conditional: see Model.
       encoder: your own network, [B, *spec.shape] -> [B, 2 K]: mean and logvar.
-        The label is appended to each pixel, or to a point.
-      decoder: your own network, [B, K] -> logits [B, *spec.shape]. The label is
-        appended to z.
+        The label is appended to each pixel, or to a point. The colours of a
+        palette come one-hot, [B, H, W, N].
+      decoder: your own network, [B, K] -> logits or means, [B, *spec.shape].
+        With deviation='decoded' the last axis is twice as long: means, then
+        log s^2. With likelihood='categorical' it holds N logits for each
+        channel. The label is appended to z.
     """
 
-    spec_types = (ImageSpec, PointSpec)
+    spec_types = (ImageSpec, PaletteSpec, PointSpec)
 
     def __init__(
         self,
@@ -66,6 +79,7 @@ class CVAE(VariationalAutoEncoder):
         units: tuple[Size, ...] | None = None,
         activation: coders.Activation = 'relu',
         likelihood: Function | Literal[*_LIKELIHOODS] = 'bernoulli',
+        deviation: Literal['learned', 'decoded'] | Positive = 'learned',
         kl: Literal['analytic', 'monte_carlo'] = 'analytic',
         beta: NotNegative = 1.0,
         importance_samples: Size = 1,
@@ -77,14 +91,12 @@ class CVAE(VariationalAutoEncoder):
     ):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
-        self.likelihood = likelihood
-        if likelihood not in _LIKELIHOODS:
-            self._log_density = per_example(
-                likelihood, 'likelihood', ('x', 'output')
-            )
+        self.likelihood = self._distribution(likelihood, deviation)
         network: coders.Kind = 'dense' if units else 'convolutional'
         flat = units and not encoder
-        *sides, numbers = [spec.dimensions] if flat else spec.shape
+        *sides, numbers = self._seen_shape(spec)
+        if flat:
+            sides, numbers = [], math.prod([*sides, numbers])
         seen = [*sides, numbers + self.num_classes]
         hidden, codes = units or filters, 2 * latent_size
         self.encoder = own.build(
@@ -95,28 +107,51 @@ class CVAE(VariationalAutoEncoder):
             _CODED,
             lambda: coders.encoder(network, seen, hidden, codes, activation),
         )
-        size = latent_size + self.num_classes
+        size, made = latent_size + self.num_classes, self.likelihood.shape
         self.decoder = own.build(
             decoder,
             'decoder',
             [size],
-            spec.shape,
+            made,
             _DECODED,
-            lambda: coders.decoder(
-                network, size, hidden, spec.shape, activation
-            ),
+            lambda: coders.decoder(network, size, hidden, made, activation),
         )
-        if likelihood == 'gaussian':
-            self.image_logvar = self.add_weight(
-                shape=[],
-                initializer=keras.initializers.Constant(-2.0),
-                name='image_logvar',
+
+    def _distribution(self, likelihood, deviation):
+        """p(x|z), as the settings describe it."""
+        if likelihood == 'bernoulli':
+            return outputs.Bernoulli(self.spec)
+        if likelihood == 'categorical':
+            return outputs.Categorical(self.spec)
+        if likelihood != 'gaussian':
+            names = 'x', 'output'
+            return outputs.Own(
+                self.spec, per_example(likelihood, 'likelihood', names)
             )
+        if deviation == 'decoded':
+            return outputs.NormalOfEachValue(self.spec)
+        if deviation != 'learned':
+            logvar = 2.0 * math.log(deviation)
+            return outputs.Normal(self.spec, lambda: tf.constant(logvar))
+        self.image_logvar = self.add_weight(
+            shape=[],
+            initializer=keras.initializers.Constant(outputs.START),
+            name='image_logvar',
+        )
+        return outputs.Normal(
+            self.spec, lambda: outputs.learned_logvar(self.image_logvar)
+        )
 
     @classmethod
     def check(cls, spec: Spec, **settings: Any) -> None:
         super().check(spec, **settings)
-        bernoulli = settings['likelihood'] == 'bernoulli'
+        likelihood, deviation = settings['likelihood'], settings['deviation']
+        if deviation != 'learned' and likelihood != 'gaussian':
+            raise UserError(
+                f'deviation={deviation} has no effect with likelihood='
+                f'{likelihood}: use --set likelihood=gaussian or --set '
+                'deviation=learned'
+            )
         if isinstance(spec, PointSpec):
             if not settings['units'] and not (
                 settings['encoder'] and settings['decoder']
@@ -124,16 +159,30 @@ class CVAE(VariationalAutoEncoder):
                 raise UserError(
                     'points have no convolutions: use --set units=64,64'
                 )
-            if bernoulli:
+            if likelihood in ('bernoulli', 'categorical'):
                 raise UserError(
-                    'points are not binary: use --set likelihood=gaussian'
+                    f'likelihood={likelihood} needs images with levels, and '
+                    'points have none: use --set likelihood=gaussian'
                 )
-        elif bernoulli and spec.levels != 2:
+        elif isinstance(spec, PaletteSpec):
+            if likelihood != 'categorical':
+                raise UserError(
+                    f'{spec.name!r} has colours by index, whose numbers mean '
+                    'nothing: use --set likelihood=categorical'
+                )
+        elif likelihood == 'bernoulli' and spec.levels != 2:
             raise UserError(
                 f'likelihood=bernoulli needs binary images, {spec.name!r} has '
                 f'{spec.levels} levels: use --set binarization=dynamic or '
                 '--set likelihood=gaussian'
             )
+
+    @staticmethod
+    def _seen_shape(spec):
+        """Shape of the examples that the encoder takes, without labels."""
+        if isinstance(spec, PaletteSpec):
+            return [*spec.shape[:-1], spec.levels]
+        return list(spec.shape)
 
     # The notes' functions; all VAEs share `reparameterize`.
 
@@ -141,20 +190,28 @@ class CVAE(VariationalAutoEncoder):
         self, example: tf.Tensor, label: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """q(z|x): [B, *spec.shape] -> mean, logvar, each float32 [B, K]."""
+        if isinstance(self.spec, PaletteSpec):
+            levels = self.spec.to_levels(example[..., 0], self.spec.levels)
+            example = tf.one_hot(levels, self.spec.levels)
         if self.settings['units'] and not self.settings['encoder']:
-            example = tf.reshape(example, [-1, self.spec.dimensions])
+            flat = math.prod(self._seen_shape(self.spec))
+            example = tf.reshape(example, [-1, flat])
         seen = own.with_maps(example, [self.one_hot(label)])
         return coders.normal(self.encoder, seen)
 
     def decode(self, z: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
-        """p(x|z): [B, K] -> logits (Bernoulli) or means: [B, *spec.shape]."""
+        """The parameters of p(x|z): [B, K] -> [B, *likelihood.shape].
+
+        They are logits (Bernoulli, categorical), means, or means and log s^2.
+        """
         return self.decoder(concat_features(z, self.one_hot(label)))
 
     def values(self, decoded: tf.Tensor) -> tf.Tensor:
-        """The mean of p(x|z): [B, *spec.shape]."""
-        return (
-            tf.sigmoid(decoded) if self.likelihood == 'bernoulli' else decoded
-        )
+        """The mean of p(x|z), or the most probable colour of a palette.
+
+        [B, *likelihood.shape] -> [B, *spec.shape].
+        """
+        return self.likelihood.mean(decoded)
 
     def log_likelihood(
         self,
@@ -163,21 +220,11 @@ class CVAE(VariationalAutoEncoder):
         label: tf.Tensor | None = None,
     ) -> tf.Tensor:
         """log p(x|z) in nats: [B]; see is_density."""
-        logits = self.decode(z, label)
-        if self.likelihood == 'bernoulli':
-            return probability.log_bernoulli(example, logits)
-        if self.likelihood != 'gaussian':
-            return self._log_density(example, logits)
-        logvar = tf.maximum(
-            tf.convert_to_tensor(self.image_logvar), _MIN_LOGVAR
-        )
-        return probability.log_normal_pdf(
-            example, logits, tf.cast(logvar, tf.float32)
-        )
+        return self.likelihood.log_prob(example, self.decode(z, label))
 
     @property
     def is_density(self) -> bool:
-        return self.likelihood != 'bernoulli'
+        return self.likelihood.is_density
 
     def _serve_decode(self, z, label=None):
         logits = self.decode(z, label)

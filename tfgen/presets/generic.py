@@ -10,7 +10,8 @@ They are used as `--preset=vae --dataset=folder:PATH`, or in Python as
   layers of their defaults.
 - A code has 8 numbers if an example has at most 64 values, and 2 more for each
   doubling of the values, up to 64. The code of a point has the point's size.
-- The likelihood of a VAE is Bernoulli for binary images, else Gaussian.
+- The likelihood of a VAE is Bernoulli for binary images, categorical for
+  palettes, else Gaussian.
 - `cvae`, `dcgan`, `text_vae`, `pixelrnn`, `pixelcnn` and `wavenet` are
   conditional if there are two classes or more. The others are not.
 - Training makes 30 passes over the data, or 10 for models that draw value by
@@ -26,7 +27,7 @@ import math
 from collections.abc import Callable, Collection
 from typing import Any
 
-from tfgen.data.specs import ImageSpec, PointSpec, Spec
+from tfgen.data.specs import ImageSpec, PaletteSpec, PointSpec, Spec
 from tfgen.errors import UserError
 from tfgen.models import (
     CVAE,
@@ -89,8 +90,9 @@ def _vae(spec, preset):
     found = {'latent_size': _code_size(spec), **_steps(spec, preset)}
     if not isinstance(spec, ImageSpec):
         return found | {'units': (128, 128), 'likelihood': 'gaussian'}
-    binary = spec.levels == 2
-    found['likelihood'] = 'bernoulli' if binary else 'gaussian'
+    found['likelihood'] = 'bernoulli' if spec.levels == 2 else 'gaussian'
+    if isinstance(spec, PaletteSpec):
+        found['likelihood'] = 'categorical'
     return found | {'filters': _channels(spec)}
 
 
