@@ -14,7 +14,7 @@ from tfgen.errors import UserError
 from tfgen.export import signatures
 from tfgen.export.trained import TrainedModel
 from tfgen.models.pixelrnn import PixelRNN
-from tfgen.pictures import calls, completion, latent_space
+from tfgen.pictures import calls, completion, drawing, kinds, latent_space
 
 
 @pytest.fixture(scope='module')
@@ -276,3 +276,83 @@ def test_a_set_in_the_order_of_its_classes_is_shown_with_all_of_them():
     mixed = data.from_examples(((images, labels), other))
     batch = calls.real_examples(model, mixed, 6)
     np.testing.assert_array_equal(batch['label'], labels[::-7][:6])
+
+
+def test_a_manifold_is_spanned_by_any_two_dimensions(served):
+    model, _ = served('cvae')
+    codes = latent_space.Codes(model)
+    images, size, _ = latent_space.manifold(
+        model, codes, None, size=3, dimensions=(2, 0)
+    )
+    z = np.full([1, 1, 3], 0.5)
+    z[..., 2], z[..., 0] = 5 / 6, 5 / 6  # the upper right corner
+    wanted = calls.decode(model, codes.quantiles(z), [0])
+    np.testing.assert_allclose(images[size - 1], wanted[0], atol=1e-6)
+    for wrong in ((1, 1), (0, 3)):
+        with pytest.raises(UserError, match='use two different ones of 0 to 2'):
+            latent_space.manifold(model, codes, None, dimensions=wrong)
+
+
+def test_corners_are_codes_and_the_rest_their_mixtures(served):
+    model, images = served('autoencoder')
+    drawn, columns, _ = latent_space.corners(model, None, 0, images)
+    batch = calls.real_examples(model, images, 100)
+    labels = images.at('test', range(100))['label'].numpy()
+    ends = np.stack([drawn[i] for i in (0, 9, 90, 99)])
+    made = calls.in_rows(drawn, columns)
+    codes = latent_space.encode(model, batch)
+    first = np.sort(np.unique(labels, return_index=True)[1])[:4]
+    assert len(set(labels[first])) == 4
+    wanted = calls.decode(model, codes[first][None], None)
+    np.testing.assert_allclose(ends, wanted, atol=1e-5)
+    middle = (codes[first[0]] * 5 + codes[first[1]] * 4) / 9
+    wanted = calls.decode(model, middle[None, None], None)
+    np.testing.assert_allclose(made[0, 4], wanted[0], atol=1e-5)
+    # Without examples the corners come from the prior.
+    model, _ = served('cvae')
+    one, *_ = latent_space.corners(model, [2], 0)
+    other, *_ = latent_space.corners(model, [2], 1)
+    assert one.shape == (100, 8, 8, 1) and not np.allclose(one, other)
+    with pytest.raises(UserError, match='this model has no prior'):
+        latent_space.corners(served('autoencoder')[0], None, 0)
+
+
+def test_a_drawing_shows_the_values_in_their_order(served):
+    model, _ = served('pixelrnn')
+    picture = kinds.draw(model, 'drawing', count=4)
+    frames = [np.asarray(frame) for frame in picture.frames]
+    last = model.spec.draw(picture.examples, 2).squeeze()
+    np.testing.assert_array_equal(frames[-1], last)
+    known = [(frame == last).mean() for frame in frames]
+    assert known == sorted(known) and known[-1] == 1.0
+    # Values that are shown stay.
+    half = frames[len(np.unique(known)) // 2]
+    top = last.shape[0] // 8
+    np.testing.assert_array_equal(half[:top], last[:top])
+    assert (half[top * 3 : top * 4] != last[top * 3 : top * 4]).any()
+
+
+def test_a_receptive_field_is_where_the_logits_look(served):
+    model, _ = served('wavenet')
+    live = model.model()
+    dilations = live.dilations[:2]  # the first stack
+    assert dilations == [1, 2]
+    live.blocks = live.blocks[:2]
+    label = tf.constant([3])
+    levels = np.random.default_rng(0).integers(0, 256, [1, 12])
+    audio = live.to_example(tf.constant(levels))
+    place, seen = 9, set()
+    before = live.logits(audio, label)[0, place]
+    for other in range(12):
+        changed = levels.copy()
+        changed[0, other] = 255 - changed[0, other]
+        audio = live.to_example(tf.constant(changed))
+        after = live.logits(audio, label)[0, place]
+        if not np.array_equal(before, after):
+            seen.add(other)
+    # A value is computed from the ones before it.
+    found = drawing.sources(dilations, place)
+    assert {p - 1 for p in found[0]} == seen
+    assert [len(places) for places in found] == [4, 2, 1]
+    picture = kinds.draw(model, 'receptive_field')
+    assert len(picture.frames) > 10

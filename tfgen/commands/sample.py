@@ -17,6 +17,9 @@ _KINDS = (
     'interpolation',
     'traversal',
     'manifold',
+    'corners',
+    'drawing',
+    'receptive_field',
     'reconstruction',
     'styles',
     'attributes',
@@ -59,6 +62,9 @@ flags.DEFINE_bool(
 flags.DEFINE_enum(
     'method', 'pca', ['pca', 'tsne'], 'Projection of a map of codes.'
 )
+flags.DEFINE_list(
+    'dimensions', ['0', '1'], 'Two dimensions of the code, for a manifold.'
+)
 flags.DEFINE_integer(
     'tries', 8, 'Number of completions of each example.', 1, _MOST
 )
@@ -89,6 +95,7 @@ def main() -> None:
         'given': flags.FLAGS.given,
         'spherical': flags.FLAGS.spherical,
         'method': flags.FLAGS.method,
+        'dimensions': _dimensions(),
         'tries': flags.FLAGS.tries,
         'seed': flags.FLAGS.seed,
     }
@@ -159,6 +166,21 @@ def _labels():
             '--labels=3,1,4'
         )
     return labels
+
+
+def _dimensions():
+    """Returns --dimensions as two whole numbers."""
+    from tfgen.errors import UserError
+
+    given = flags.FLAGS.dimensions
+    try:
+        across, up = map(int, given)
+    except ValueError:
+        raise UserError(
+            f'dimensions {",".join(given)!r}: write two whole numbers, for '
+            'example --dimensions=0,1'
+        ) from None
+    return across, up
 
 
 def _open():

@@ -11,7 +11,7 @@ from tfgen import arguments, plots
 from tfgen.arguments import Count, Size
 from tfgen.data import Data
 from tfgen.errors import UserError
-from tfgen.pictures import completion, latent_space
+from tfgen.pictures import completion, drawing, latent_space
 from tfgen.pictures.calls import Pictures
 from tfgen.pictures.picture import Picture
 
@@ -32,6 +32,7 @@ class Options:
         no data. Interpolation defaults to 'samples' if the model has a prior.
       spherical: whether to interpolate along an arc instead of a line.
       method: the projection of codes for a 'map'.
+      dimensions: of the code, that span a 'manifold'.
       tries: number of completions of each example.
       seed: of the first sample.
     """
@@ -41,6 +42,7 @@ class Options:
     given: Literal['test', 'samples'] | None = None
     spherical: bool = False
     method: Literal['pca', 'tsne'] = 'pca'
+    dimensions: tuple[Count, Count] = (0, 1)
     tries: Size = 8
     seed: Count = 0
 
@@ -184,7 +186,18 @@ def _traversal(model, examples, how):
 
 def _manifold(model, examples, how):
     codes = latent_space.Codes.of(model, examples)
-    return latent_space.manifold(model, codes, how.labels)
+    return latent_space.manifold(
+        model, codes, how.labels, dimensions=how.dimensions
+    )
+
+
+def _corners(model, examples, how):
+    given = examples if _between_examples(model, how) else None
+    return latent_space.corners(model, how.labels, how.seed, given)
+
+
+def _drawing(model, examples, how):
+    return drawing.drawing(model, how.labels, how.count or 16, how.seed)
 
 
 def _completion(model, examples, how):
@@ -230,6 +243,19 @@ KINDS: dict[str, Kind] = {
     ),
     'traversal': Kind(_traversal, ('decode',), _codes_need_data, moving=True),
     'manifold': Kind(_manifold, ('decode',), _codes_need_data),
+    'corners': Kind(_corners, ('decode',), _codes_need_data),
+    'drawing': Kind(
+        _drawing,
+        ('complete', 'sample'),
+        _never,
+        applies=drawing.is_autoregressive,
+    ),
+    'receptive_field': Kind(
+        lambda model, examples, how: drawing.receptive_field(model),
+        ('complete', 'sample'),
+        _never,
+        applies=drawing.has_dilations,
+    ),
     'reconstruction': Kind(
         lambda model, examples, how: completion.reconstruction(model, examples),
         ('reconstruct',),

@@ -161,22 +161,80 @@ def manifold(
     codes: Codes,
     labels: Sequence[int] | None,
     size: int = 20,
+    dimensions: tuple[int, int] = (0, 1),
 ) -> Pictures:
-    """Draws the plane of the code's first two dimensions, with one label.
+    """Draws the plane of two dimensions of the code, with one label.
 
     The other dimensions are at their medians. The points of the grid are
     quantiles, so equal steps have equal probability (Kingma and Welling 2014,
     appendix A).
+
+    Args:
+      dimensions: the one that rises to the right, and the one that rises
+        upwards.
     """
     require(model, 'decode', 'manifold')
     if _size(model) < 2:
         raise UserError('a manifold needs latent_size 2 or more')
+    across, up = dimensions
+    if across == up or max(dimensions) >= _size(model):
+        raise UserError(
+            f'dimensions {across},{up}: use two different ones of 0 to '
+            f'{_size(model) - 1}'
+        )
     uniform = np.full([size, size, _size(model)], 0.5)
-    uniform[..., 0] = (np.arange(size) + 0.5) / size
-    uniform[..., 1] = 1.0 - uniform[..., 0].T
+    uniform[..., across] = (np.arange(size) + 0.5) / size
+    uniform[..., up] = 1.0 - uniform[..., across].T
     label = _one_label(model, labels)
     z = codes.quantiles(uniform)
     return decode(model, z, label), size, None
+
+
+def corners(
+    model: 'TrainedModel',
+    labels: Sequence[int] | None,
+    seed: int,
+    examples: Data | None = None,
+) -> Pictures:
+    """Draws a square whose corners are four codes, with one label.
+
+    Between the corners, codes are mixed in proportion to the distance.
+
+    Args:
+      examples: if given, the codes are those of four test examples, of
+        different classes where there are any. If not, they are drawn from the
+        prior.
+    """
+    require(model, 'decode', 'corners')
+    if examples is None:
+        if not has_prior(model):
+            raise UserError(
+                'this model has no prior: draw the corners of test examples, '
+                'with --given=test'
+            )
+        uniform = np.random.default_rng(seed).random([4, _size(model)])
+        ends = Codes(model).quantiles(uniform)
+    else:
+        require(model, 'encode', 'corners of examples')
+        batch = real_examples(model, examples, 100)
+        ends = encode(model, batch)[_of_different_classes(examples)]
+    share = np.linspace(0, 1, COLUMNS)
+    sides = np.stack([1 - share, share])  # [2, COLUMNS]
+    weights = np.einsum('ar,bc->rcab', sides, sides)
+    z = weights.reshape(COLUMNS, COLUMNS, 4) @ ends
+    return decode(model, z, _one_label(model, labels)), COLUMNS, None
+
+
+def _of_different_classes(examples):
+    """Numbers of four of the examples of `real_examples`."""
+    count = min(100, examples.count('test'))
+    labels = np.zeros(100, int)
+    found = examples.at('test', range(count)).get('label')
+    if found is not None:
+        labels = np.resize(found.numpy(), 100)
+    _, first = np.unique(labels, return_index=True)
+    rest = [n for n in range(100) if n not in first]
+    return [*np.sort(first), *rest][:4]
 
 
 def styles(model: 'TrainedModel', examples: Data) -> Pictures:
