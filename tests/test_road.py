@@ -1,5 +1,6 @@
 """The scripts of the demonstrations on the way to the VAE."""
 
+import importlib
 import json
 import sys
 
@@ -8,6 +9,7 @@ import processes
 import pytest
 import tiny
 from PIL import Image
+from scipy import stats
 
 
 def _script(name, *flags):
@@ -59,3 +61,55 @@ def test_the_space_of_codes_is_drawn_by_the_command(tmp_path, data_dir):
         assert Image.open(tmp_path / f'{name}.gif').n_frames > 10
     assert (tmp_path / 'projector' / 'projector_config.pbtxt').exists()
     assert str(tmp_path / 'projector') in out
+
+
+def test_the_bound_of_the_tuned_toy_is_a_bound(monkeypatch):
+    """Closed forms against integration over x and z."""
+    monkeypatch.syspath_prepend(str(tiny.script('lecture').parent))
+    toy = importlib.import_module('lecture_bounds')
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+    weights = weights / weights.sum()  # of N(0, 1)
+    w, a, t = 0.7, 0.4, 0.6
+    x = nodes[:, None] * np.sqrt(toy._V)
+    z = a * x + t * nodes
+    log_ratio = (
+        stats.norm(w * z, toy._S).logpdf(x)
+        + stats.norm(0, 1).logpdf(z)
+        - stats.norm(a * x, t).logpdf(z)
+    )
+    wanted = weights @ log_ratio @ weights
+    assert toy.expected_bound(w, a, t) == pytest.approx(wanted, abs=1e-9)
+    exact = stats.norm(0, np.hypot(w, toy._S)).logpdf(x[:, 0]) @ weights
+    assert toy.expected_log_prob(w) == pytest.approx(exact, abs=1e-9)
+    assert wanted < exact
+    # With the posterior as q the bound is tight.
+    precision = 1 + w**2 / toy._S**2
+    a, t = w / toy._S**2 / precision, precision**-0.5
+    assert toy.expected_bound(w, a, t) == pytest.approx(exact, abs=1e-12)
+    place, step = np.array([0.7, 0.4, 0.6]), 1e-5
+    for number, slope in enumerate(toy._slopes(*place)):
+        move = step * np.eye(3)[number]
+        rise = toy.expected_bound(*(place + move)) - toy.expected_bound(
+            *(place - move)
+        )
+        assert slope == pytest.approx(rise / (2 * step), abs=1e-6)
+
+
+def test_tuning_p_alone_may_lower_the_likelihood(monkeypatch, tmp_path):
+    _script(
+        'lecture',
+        f'--workdir={tmp_path}',
+        f'--output={tmp_path}',
+        '--only=tuning',
+    )
+    found = json.loads((tmp_path / 'lecture.json').read_text())['tuning']
+    rises = {
+        name: [last - first for first, last in found[name].values()]
+        for name in ('p alone', 'q alone', 'both in turn')
+    }
+    assert rises['p alone'][0] > 0.1 and rises['p alone'][1] < -0.1
+    assert rises['q alone'][0] > 0.1 and rises['q alone'][1] == 0
+    assert min(rises['both in turn']) > 0.1
+    assert found['both in turn']['log_prob'][1] == pytest.approx(
+        found['optimum'], abs=0.01
+    )

@@ -79,7 +79,7 @@ class CVAE(VariationalAutoEncoder):
         units: tuple[Size, ...] | None = None,
         activation: coders.Activation = 'relu',
         likelihood: Function | Literal[*_LIKELIHOODS] = 'bernoulli',
-        deviation: Literal['learned', 'decoded'] | Positive = 'learned',
+        deviation: Positive | Literal['learned', 'decoded'] = 'learned',
         kl: Literal['analytic', 'monte_carlo'] = 'analytic',
         beta: NotNegative = 1.0,
         importance_samples: Size = 1,

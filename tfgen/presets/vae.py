@@ -45,7 +45,7 @@ PRESETS = {
         units=(128, 64),
         latent_size=8,
         likelihood='gaussian',
-        beta=30.0,
+        deviation=1.5,
     ),
     'vae_two_moons': _CVAE(
         dataset='two_moons',

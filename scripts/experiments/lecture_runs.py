@@ -1,0 +1,71 @@
+"""Runs and files that the demonstrations of lecture.py share."""
+
+import io
+
+import numpy as np
+from absl import flags
+
+from tfgen.commands import cli
+
+
+def trained(name, *settings, seed=0):
+    """Trains a preset in the workdir; returns model, config and data."""
+    from tfgen import presets
+    from tfgen.training import workdir
+    from tfgen.training.run import train
+
+    preset = presets.get(name, settings)
+    config, examples = workdir.Config.of(
+        name, preset, seed, data_dir=flags.FLAGS.data_dir
+    )
+    model = train(config, examples, _folder(name, settings, seed))
+    return model, config, examples
+
+
+def trained_on(images, name, data, seed=0, **fields):
+    """Trains a generic preset on arrays; returns the model.
+
+    Args:
+      images: uint8 [N, H, W, C].
+      name: of the preset.
+      data: a name for the images.
+      seed: of the run.
+      fields: of the preset.
+    """
+    import tfgen
+
+    settings = [f'{k}={v}' for k, v in fields.items()]
+    folder = _folder(f'{name}_{data}', settings, seed)
+    return tfgen.train(
+        name, images, workdir=folder, seed=seed, **fields
+    ).model()
+
+
+def _folder(name, settings, seed):
+    """The folder of a run in the workdir."""
+    print(f'{name} {" ".join(settings)} seed {seed}', flush=True)
+    folder = '-'.join([name, *settings, str(seed)])
+    for character in '=, ()':
+        folder = folder.replace(character, '_')
+    return cli.workdir() / folder
+
+
+def pixels(images):
+    """Images in [0, 1] -> uint8."""
+    return np.round(255 * np.asarray(images)).astype(np.uint8)
+
+
+def png(picture):
+    """Encodes a picture, uint8 [H, W, C], as a PNG file."""
+    from PIL import Image
+
+    stream = io.BytesIO()
+    Image.fromarray(picture.squeeze()).save(stream, 'PNG')
+    return stream.getvalue()
+
+
+def saved(figure):
+    """Encodes a matplotlib figure as a PNG file."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format='png')
+    return stream.getvalue()
