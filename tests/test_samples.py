@@ -16,7 +16,7 @@ from tfgen.data.embedded import points
 from tfgen.errors import UserError
 from tfgen.evaluation import classifiers, features
 from tfgen.evaluation.base import Settings
-from tfgen.evaluation.samples import draws, modes_of
+from tfgen.evaluation.samples import draws, laplacian_energy, modes_of
 from tfgen.export import saved_model
 from tfgen.models.classifier import Classifier
 from tfgen.models.contracts.model import Model
@@ -298,3 +298,40 @@ def test_a_classifier_of_ones_own_data_stops_when_it_learns_no_more(tmp_path):
     assert 0 < stop[0].stopped_epoch < 250
     # Published distances are those of classifiers that made all their steps.
     assert not classifiers.early_stopping(named, examples.spec)
+
+
+def test_laplacian_energy_has_its_closed_forms():
+    energy = laplacian_energy
+    plain, ramp = np.full([1, 5, 5, 1], 0.4), np.zeros([1, 5, 5, 1])
+    ramp[0, :, :, 0] = np.arange(5)
+    assert energy(plain) == 0 and energy(ramp) == pytest.approx(0)
+    dot = np.zeros([1, 5, 5, 3])
+    dot[0, 2, 2] = 1  # 4 at the dot and 1 at each neighbour, three channels
+    assert energy(dot) == 3 * (16 + 4)
+    checks = np.indices([6, 6]).sum(0) % 2
+    assert energy(checks[None, :, :, None]) == 16 * 16
+
+
+def test_sharpness_is_1_for_data_and_less_for_their_means(digits):
+    settings = Settings(num_draws=1)
+    same = _replay(digits, 'test', 297)
+    found = evaluation.evaluate(same, digits, settings, ['sharpness'])
+    assert found['sharpness'].value == pytest.approx(1.0, abs=1e-5)
+    blurred = _replay(digits, 'test', 297)
+    images = blurred.images
+    blurred.images = tf.nn.avg_pool2d(images, 3, 1, 'SAME')
+    noisy = _replay(digits, 'test', 297, noise=0.3)
+    values = [
+        evaluation.evaluate(m, digits, settings, ['sharpness'])['sharpness']
+        for m in (blurred, noisy)
+    ]
+    assert values[0].value < 0.3 < 1.1 < values[1].value
+    plain = _replay(digits, 'test', 297)
+    flat = types.SimpleNamespace(
+        spec=digits.spec,
+        truth=None,
+        count=digits.count,
+        evaluation=lambda *_: [{'image': tf.zeros([20, 8, 8, 1])}],
+    )
+    with pytest.raises(UserError, match='all test images are plain'):
+        evaluation.METRICS['sharpness'].compute(plain, flat, settings)

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfgen.data import Data, ImageSpec
+from tfgen.data import Data, ImageSpec, PaletteSpec
 from tfgen.data.embedded.points import Mixture
 from tfgen.data.truth import Stacks
 from tfgen.errors import UserError
@@ -217,6 +217,58 @@ class Memorisation(Metric):
         }
 
 
+class Sharpness(Metric):
+    """How sharp samples are, compared with test images.
+
+    `sharpness` is the mean Laplacian energy of samples divided by that of test
+    images: 1 if they are as sharp, less if they are blurred, more if they are
+    noisy. The Laplacian energy of an image is the sum, over its values inside
+    the border, of the squared difference of 4 times a value and its four
+    neighbours.
+    """
+
+    name = 'sharpness'
+
+    def applies(self, model: Model, examples: Data) -> bool:
+        spec = examples.spec
+        return (
+            isinstance(model, GenerativeModel)
+            and isinstance(spec, ImageSpec)
+            and not isinstance(spec, PaletteSpec)
+            and min(spec.height, spec.width) >= 3
+        )
+
+    def by_default(self, model: Model) -> bool:
+        return False
+
+    def compute(
+        self, model: Model, examples: Data, settings: Settings
+    ) -> Results:
+        key = examples.spec.key
+        real = np.concatenate(
+            [batch[key].numpy() for batch in batches(examples, settings)]
+        )
+        energy = laplacian_energy(real).mean()
+        if not energy:
+            raise UserError(
+                'sharpness: all test images are plain, so their Laplacian '
+                'energy is 0: leave this metric out'
+            )
+        found = [
+            float(laplacian_energy(images).mean() / energy)
+            for images, _ in draws(model, settings, len(real))
+        ]
+        details = {'num_real': len(real)}
+        return {'sharpness': spread(found, details)}
+
+
+def laplacian_energy(images: np.ndarray) -> np.ndarray:
+    """The sum of squares of the Laplacian inside the border: [N]."""
+    x = images.astype(np.float64)
+    around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+    return np.square(4 * x[:, 1:-1, 1:-1] - around).sum((1, 2, 3))
+
+
 class Modes(Metric):
     """The modes of a toy mixture that samples cover, and how evenly.
 
@@ -381,4 +433,10 @@ def _kl_to_uniform(kinds, count):
     return float((shares * np.log(shares * count)).sum())
 
 
-METRICS = (Fidelity(), Memorisation(), Modes(), StackedModes())
+METRICS = (
+    Fidelity(),
+    Memorisation(),
+    Sharpness(),
+    Modes(),
+    StackedModes(),
+)

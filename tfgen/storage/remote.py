@@ -22,6 +22,7 @@ import tensorflow as tf
 
 from tfgen.errors import UserError
 
+_PART = 1 << 30  # bytes that are read at a time
 _PARTS = re.compile(r'([A-Za-z][A-Za-z0-9+.-]+)://([^/]*)(/.*)?', re.DOTALL)
 
 
@@ -227,8 +228,14 @@ class Url(os.PathLike):
     # Contents.
 
     def read_bytes(self) -> bytes:
+        content = b''
         with errors(self), tf.io.gfile.GFile(str(self), 'rb') as file:
-            return file.read()
+            # Without a number, `read` would first ask for the file's size.
+            while part := file.read(_PART):
+                content += part
+                if len(part) < _PART:
+                    break
+        return content
 
     def read_text(self, encoding: str = 'utf-8') -> str:
         return self.read_bytes().decode(encoding)

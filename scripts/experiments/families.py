@@ -1,0 +1,255 @@
+"""Compares the families of models on the same binary images.
+
+    python scripts/experiments/families.py --workdir=runs/families \
+      --record=results
+
+Images are black and white: a grey value above 1/2 is white, in the data and in
+the samples of every model. Each model is trained with every seed and compared
+with the test images in the features of one classifier. Finished runs are not
+repeated: the same command resumes where it was stopped. A second data set
+(--data=mnist) adds to the record.
+"""
+
+import dataclasses
+import datetime
+import json
+import os
+import platform
+import time
+
+from absl import flags
+
+from tfgen.commands import cli
+
+
+@dataclasses.dataclass(frozen=True)
+class Family:
+    """A row of the table.
+
+    Attributes:
+      preset: a generic one.
+      settings: its changed fields, by data set; '' stands for all sets.
+      fitted: whether samples come from a normal fitted to the codes.
+      nats: the metric of log p(x) or its bound, and the result to show.
+    """
+
+    preset: str
+    settings: dict[str, str] = dataclasses.field(default_factory=dict)
+    fitted: bool = False
+    nats: tuple[str, str] | None = None
+
+
+_EXACT = ('log_likelihood', 'negative_log_likelihood')
+_BOUND = ('bounds', 'importance_bound')
+_LATENT = 'latent_size=16'
+FAMILIES = {
+    'PCA, normal codes': Family('pca', {'': _LATENT}, fitted=True),
+    'auto-encoder, normal codes': Family(
+        'autoencoder',
+        {'': f'{_LATENT} error=cross_entropy'},
+        fitted=True,
+    ),
+    'RBM': Family(
+        'rbm',
+        {'digits': 'hidden_size=64 steps=20000', 'mnist': 'steps=60000'},
+        nats=('partition', 'negative_log_likelihood'),
+    ),
+    'GMM': Family('gmm', {'': 'num_components=50 variance_floor=0.01'}),
+    'VAE': Family('vae', {'': _LATENT}, nats=_BOUND),
+    'conditional VAE': Family('cvae', {'': _LATENT}, nats=_BOUND),
+    'VAE-GAN': Family('vae_gan', {'': _LATENT}),
+    'BiGAN': Family('bigan', {'': _LATENT}),
+    'PixelRNN': Family(
+        'pixelrnn', {'': 'cell=diagonal_bilstm conditional=false'}, nats=_EXACT
+    ),
+    'PixelCNN': Family(
+        'pixelcnn', {'': 'gated=true conditional=false'}, nats=_EXACT
+    ),
+    'GAN': Family('gan', {'': _LATENT}),
+    'conditional GAN': Family('dcgan', {'': _LATENT}),
+}
+_COMPARED = ('fidelity', 'sharpness', 'memorisation')
+FIGURES = (
+    'frechet_distance',
+    'kernel_distance',
+    'precision',
+    'recall',
+    'density',
+    'coverage',
+    'sharpness',
+    'memorised',
+    'nats',
+    'training_seconds',
+    'sampling_seconds',
+)
+_SHOWN = 10  # samples of a row of the picture
+_TIMED = 1000  # samples
+
+cli.workdir_flag()
+cli.data_flag()
+cli.cache_flag()
+flags.DEFINE_enum('data', 'digits', ['digits', 'mnist'], 'Which images.')
+flags.DEFINE_multi_string('row', [], 'Only this row; may be repeated.')
+flags.DEFINE_integer('seeds', 3, 'Runs of each row.', 1)
+flags.DEFINE_integer('steps', None, "Of each run; default: the preset's.", 1)
+flags.DEFINE_string('record', None, 'Folder for families.json.')
+
+
+def main() -> None:
+    from tfgen import plots, storage
+    from tfgen.errors import UserError
+    from tfgen.evaluation import records
+
+    wanted = flags.FLAGS.row or list(FAMILIES)
+    for row in wanted:
+        if row not in FAMILIES:
+            raise UserError(f'unknown row {row!r}: use {"; ".join(FAMILIES)}')
+    values, drawn = {}, []
+    for row in wanted:
+        cell = values.setdefault(row, {}).setdefault(flags.FLAGS.data, {})
+        for seed in range(flags.FLAGS.seeds):
+            found, samples = _run(row, seed)
+            for figure in FIGURES:
+                cell.setdefault(figure, []).append(found.get(figure))
+            if seed == 0:
+                drawn += list(samples)
+    print('\n'.join(records.compared(values)))
+    titles = [row for row in wanted for _ in range(_SHOWN)]
+    picture = plots.grid(_bytes(drawn), _SHOWN, titles)
+    file = cli.workdir() / f'families_{flags.FLAGS.data}.png'
+    storage.write_picture(file, picture)
+    print(file)
+    if flags.FLAGS.record:
+        _write(values)
+
+
+def _run(row, seed):
+    """The results of one run, and ten samples; trains it unless finished."""
+    import numpy as np
+
+    from tfgen import storage
+
+    folder = cli.workdir() / flags.FLAGS.data / row.replace(' ', '_')
+    folder /= str(seed)
+    result, picture = folder / 'family.json', folder / 'samples.npy'
+    if not result.exists():
+        print(f'{row}, seed {seed}', flush=True)
+        found, samples = _measured(FAMILIES[row], seed, folder)
+        np.save(picture, samples)
+        storage.write_json(result, found)
+    return json.loads(result.read_text()), np.load(picture)
+
+
+def _measured(family, seed, folder):
+    """Trains and evaluates one run: its results, and ten samples."""
+    from tfgen import evaluation, presets
+    from tfgen.evaluation import classifiers
+    from tfgen.evaluation.base import Settings
+    from tfgen.evaluation.fitted_codes import FittedCodes
+    from tfgen.training import stopping, workdir
+    from tfgen.training.run import train
+
+    name = flags.FLAGS.data
+    changes = [f'dataset={name}', 'binarization=threshold']
+    for key in ('', name):
+        changes += family.settings.get(key, '').split()
+    if flags.FLAGS.steps:
+        changes.append(f'steps={flags.FLAGS.steps}')
+    preset = presets.get(family.preset, changes)
+    chosen = {change.partition('=')[0] for change in changes}
+    config, examples = workdir.Config.of(
+        family.preset,
+        preset,
+        seed,
+        data_dir=flags.FLAGS.data_dir,
+        chosen=chosen,
+    )
+    features = classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
+    resumed, begin = folder.exists(), time.monotonic()
+    with stopping.Stop().on_signals() as stop:
+        model = train(config, examples, folder, stop=stop)
+    found = {}
+    if not resumed:
+        found['training_seconds'] = time.monotonic() - begin
+    settings = Settings(num_draws=1, features=features, num_samples=500)
+    if family.nats:
+        metric, figure = family.nats
+        nats = evaluation.evaluate(model, examples, settings, [metric])
+        found['nats'] = nats[figure].value
+    sampler = model
+    if family.fitted:
+        sampler = FittedCodes.of(model, examples)
+    sampler = _Rounded(sampler)
+    figures = evaluation.evaluate(sampler, examples, settings, _COMPARED)
+    found |= {k: figures[k].value for k in FIGURES if k in figures}
+    found['sampling_seconds'] = _sampling_seconds(sampler)
+    found |= {'features': features.name, **features.facts}
+    return found, _draw(sampler, _SHOWN)
+
+
+class _Rounded:
+    """A model whose samples are rounded to black and white."""
+
+    def __init__(self, model):
+        self.model, self.spec = model, model.spec
+        self.num_classes = model.num_classes
+
+    def sample(self, noise, label=None):
+        import tensorflow as tf
+
+        return tf.round(self.model.sample(noise, label))
+
+
+def _draw(model, count):
+    """Samples with seeds 0, 1, ...; labels in turn: [count, H, W, C]."""
+    from tfgen.evaluation import samples
+    from tfgen.evaluation.base import Settings
+
+    settings = Settings(num_draws=1, num_generated=count)
+    ((drawn, _),) = samples.draws(model, settings, count)
+    return drawn
+
+
+def _sampling_seconds(model):
+    """Seconds for a thousand samples, after the functions are compiled."""
+    _draw(model, _TIMED)
+    begin = time.monotonic()
+    _draw(model, _TIMED)
+    return time.monotonic() - begin
+
+
+def _bytes(images):
+    """Images in [0, 1] -> uint8."""
+    import numpy as np
+
+    return np.round(255 * np.stack(images)).astype(np.uint8)
+
+
+def _write(values):
+    """Writes the record; rows and data sets of an earlier one stay."""
+    from tfgen import storage
+    from tfgen.evaluation import recording
+
+    file = cli.path(flags.FLAGS.record) / 'families.json'
+    rows = json.loads(file.read_text())['rows'] if file.exists() else {}
+    made = {
+        'command': 'python scripts/experiments/families.py '
+        f'--data={flags.FLAGS.data} --seeds={flags.FLAGS.seeds} '
+        '--workdir=runs/families --record=results',
+        'commit': recording.commit(),
+        'date': datetime.date.today().isoformat(),
+        'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
+    }
+    for row, cells in values.items():
+        family = FAMILIES[row]
+        entry = rows.setdefault(row, {'values': {}})
+        entry['preset'], entry['settings'] = family.preset, family.settings
+        entry['values'] |= cells
+        entry.setdefault('recorded', {})[flags.FLAGS.data] = made
+    order = [row for row in FAMILIES if row in rows]
+    storage.write_json(file, {'rows': {row: rows[row] for row in order}})
+    print(file)
+
+
+if __name__ == '__main__':
+    cli.run(main)
