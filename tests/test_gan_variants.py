@@ -297,6 +297,63 @@ def test_the_networks_of_a_vae_gan_move_in_the_order_of_the_paper():
     assert names == ['encoder', 'generator', 'discriminator']
 
 
+def test_the_three_losses_of_a_vae_gan_have_their_values():
+    """Larsen et al. 2016, algorithm 1, with networks of one number each."""
+    model = VAEGAN(
+        PointSpec(size=1),
+        network='mlp',
+        penalty='none',
+        loss='non_saturating',
+        feature_weight=0.25,
+        generator_units=(2,),
+        discriminator_units=(2,),
+        latent_size=1,
+    )
+
+    class Double:
+        """d(x) = 2 x, whose hidden layer is x^2."""
+
+        def __call__(self, x, extra, one_hot, noise=None):
+            return 2.0 * x[:, 0]
+
+        def features(self, x):
+            return tf.square(x)
+
+    model.discriminator = Double()
+    model.generator = lambda z, training: 3.0 * z
+    # Mean x / 2 and variance 4.
+    model.encoder = lambda x, one_hot: (x / 2, tf.fill(x.shape, np.log(4.0)))
+    x = np.array([0.3, -1.2])
+    batch = {'point': tf.constant(x[:, None], tf.float32)}
+    noise = BatchNoise(KEY, 2)
+    made = 3 * (x / 2 + 2 * noise.normal('eps', [1]).numpy()[:, 0])
+    drawn = 3 * model.draw_prior(noise).numpy()[:, 0]
+
+    def softplus(v):
+        return np.log1p(np.exp(v))
+
+    error = 0.5 * (made**2 - x**2) ** 2
+    rate = 0.5 * (x**2 / 4 + 4 - np.log(4) - 1)
+    expected = {
+        'encoder': {'rate': rate, 'error': error},
+        'generator': {
+            'fool': softplus(-2 * drawn),
+            'fool_again': softplus(-2 * made),
+            'error': 0.25 * error,
+        },
+        'discriminator': {
+            'real': softplus(-2 * x),
+            'fake': softplus(2 * drawn),
+            'reconstructed': softplus(2 * made),
+        },
+    }
+    for name, terms in expected.items():
+        found = getattr(model, f'{name}_loss_terms')(batch, noise)
+        assert found.keys() == terms.keys()
+        for term, values in terms.items():
+            np.testing.assert_allclose(found[term], values, rtol=1e-4)
+
+
 def test_masks_are_of_all_kinds():
     masks = random_mask(8, 6, BatchNoise(KEY, 2000)).numpy()[..., 0]
     assert set(np.unique(masks)) == {0.0, 1.0}

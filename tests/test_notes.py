@@ -113,3 +113,80 @@ def test_an_energy_is_minus_the_error_of_an_auto_encoder():
     code = tf.constant([[1.0, 0.0], [0.5, 1.5]])
     for _ in range(2):  # equal both times, so nothing is random
         np.testing.assert_allclose(energy(code, seen=shown), [0.0, -0.5])
+
+
+def _slope(function, logits):
+    """The gradient by the logits of q, in float64."""
+    logits = tf.constant(logits, tf.float64)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        value = function(tf.nn.softmax(logits))
+    return tape.gradient(value, logits).numpy()
+
+
+def test_minus_log_d_has_the_gradient_of_kl_minus_2_js():
+    """Arjovsky and Bottou 2017, theorem 2.5; D is optimal and held fixed."""
+    random = np.random.default_rng(0)
+    p = tf.nn.softmax(tf.constant(random.normal(size=40)))
+    logits = random.normal(size=40)
+    q = tf.nn.softmax(tf.constant(logits))
+    # The logit of D* = p / (p + q).
+    score = tf.math.log(p) - tf.math.log(q)
+    ours = _slope(
+        lambda q: tf.reduce_sum(
+            q * adversarial.generator_non_saturating(score)
+        ),
+        logits,
+    )
+    theirs = _slope(
+        lambda q: (
+            probability.kl_discrete(q, p) - 2 * probability.jensen_shannon(p, q)
+        ),
+        logits,
+    )
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
+    # KL alone, or JS alone, has another gradient.
+    kl = _slope(lambda q: probability.kl_discrete(q, p), logits)
+    assert np.abs(ours - kl).max() > 1e-3
+
+
+def test_the_minimax_loss_has_the_gradient_of_2_js():
+    random = np.random.default_rng(1)
+    p = tf.nn.softmax(tf.constant(random.normal(size=40)))
+    logits = random.normal(size=40)
+    q = tf.nn.softmax(tf.constant(logits))
+    score = tf.math.log(p) - tf.math.log(q)
+    ours = _slope(
+        lambda q: tf.reduce_sum(q * adversarial.generator_minimax(score)),
+        logits,
+    )
+    theirs = _slope(lambda q: 2 * probability.jensen_shannon(p, q), logits)
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
+
+
+def test_the_bound_is_minus_the_kl_of_the_joint_distributions():
+    """KL(data(x) q(z|x) || p(z) p(x|z)) = -E[L_b] - H(data), by sums."""
+    random = np.random.default_rng(2)
+
+    def table(*shape):
+        """Random distributions along the last axis."""
+        return tf.nn.softmax(tf.constant(random.normal(size=shape)))
+
+    data, q, prior, p = table(6), table(6, 4), table(4), table(4, 6)
+    ours = data[:, None] * q  # [x, z]
+    model = prior * tf.transpose(p)
+    joint = probability.kl_discrete(
+        tf.reshape(ours, [-1]), tf.reshape(model, [-1])
+    )
+    bound = tf.reduce_sum(q * tf.math.log(tf.transpose(p)), axis=1)
+    bound -= probability.kl_discrete(q, prior[None])
+    entropy = probability.entropy(data)
+    expected = -tf.reduce_sum(data * bound) - entropy
+    assert joint.numpy() == pytest.approx(expected.numpy(), abs=1e-14)
+    # It is the KL of the examples plus that of the posteriors.
+    marginal = tf.reduce_sum(model, axis=1)
+    posterior = model / marginal[:, None]
+    parts = probability.kl_discrete(data, marginal) + tf.reduce_sum(
+        data * probability.kl_discrete(q, posterior)
+    )
+    assert joint.numpy() == pytest.approx(parts.numpy(), abs=1e-14)

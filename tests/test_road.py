@@ -113,3 +113,19 @@ def test_tuning_p_alone_may_lower_the_likelihood(monkeypatch, tmp_path):
     assert found['both in turn']['log_prob'][1] == pytest.approx(
         found['optimum'], abs=0.01
     )
+
+
+def test_one_kl_covers_both_bells_and_the_other_chooses_one(monkeypatch):
+    monkeypatch.syspath_prepend(str(tiny.script('lecture').parent))
+    bells = importlib.import_module('lecture_gans')
+    # KL(p || q) is least at the moments of p.
+    mean, deviation, nats = bells.fitted('KL(p || q)', [0.5, 0.0])
+    assert mean == pytest.approx(0, abs=1e-4)
+    assert deviation == pytest.approx(np.hypot(2, bells._WIDTH), abs=1e-4)
+    found = [bells.fitted('KL(q || p)', [s, 0.0]) for s in (0.5, -0.5)]
+    for (place, width, far), side in zip(found, (1, -1), strict=True):
+        assert place == pytest.approx(2 * side, abs=0.05)
+        assert width == pytest.approx(bells._WIDTH, abs=0.05)
+        # Half of p is left out.
+        assert far == pytest.approx(np.log(2), abs=0.01)
+    assert nats > 0.1

@@ -1,4 +1,4 @@
-"""Compares GANs that differ in one setting: loss, penalty, unrolling, prior.
+"""Compares models that differ in one setting: loss, penalty, prior, cell.
 
     python scripts/experiments/compare.py --table=modes --workdir=runs/modes
 
@@ -6,11 +6,13 @@
 `images`: the same DCGAN with each loss, on MNIST and Fashion-MNIST.
 `stacked`: how many of the thousand modes of stacked digits a GAN covers,
 without and with R1; VEEGAN's protocol (Srivastava et al. 2017).
+`cells`: LSTM and GRU layers over pixels.
 
 Trains and evaluates every row on each data set with every seed, and prints the
 table. Finished runs are not repeated: the same command resumes where it was
 stopped. A row is a preset with the changes given below. All rows have the same
-networks, steps and rates, except where a change names them.
+networks, steps and rates, except where a change names them. VAEs have them as
+far as a VAE has such networks.
 """
 
 import contextlib
@@ -22,6 +24,7 @@ import platform
 import signal
 import subprocess
 import sys
+import time
 
 from absl import flags
 
@@ -33,16 +36,19 @@ class Table:
     """The definition of a table.
 
     Attributes:
-      sets: data sets; the preset for one is FAMILY_SET.
+      sets: data sets. The preset for one is FAMILY_SET, or FAMILY itself if
+        it is generic.
       rows: name -> family of presets, and the settings that the row changes.
       measure: the metric, by its name in evaluation.METRICS.
-      figures: the results of that metric to show.
+      figures: the results of that metric to show; also training_seconds.
+      generic: families that are generic presets.
     """
 
     sets: tuple[str, ...]
     rows: dict[str, tuple[str, str]]
     measure: str
     figures: tuple[str, ...]
+    generic: tuple[str, ...] = ('vae', 'vae_gan')
 
 
 _GP = 'loss=wasserstein penalty=gradient_penalty'
@@ -57,6 +63,9 @@ _PLAIN = {
     'non-saturating': ('gan', 'penalty=none'),
     'least squares': ('gan', 'loss=least_squares penalty=none'),
 }
+_POINTS = 'steps=20000 batch_size=128 learning_rate=1e-3 schedule=cosine'
+_WIDE = '128,128,128,128'
+_IMAGES = 'steps=5000 batch_size=64 log_every=500'
 TABLES = {
     'modes': Table(
         ('ring', 'grid'),
@@ -105,6 +114,12 @@ TABLES = {
             'R1, weight 10': ('gan', 'penalty_weight=10'),
             'uniform z': ('gan', 'penalty=none prior=uniform'),
             'mixture z': ('gan', 'penalty=none prior=mixture'),
+            'VAE': ('vae', f'{_POINTS} units={_WIDE}'),
+            'VAE-GAN': (
+                'vae_gan',
+                f'{_POINTS} generator_units={_WIDE} '
+                f'discriminator_units={_WIDE}',
+            ),
         },
         'modes',
         ('modes', 'quality', 'reverse_kl'),
@@ -129,6 +144,12 @@ TABLES = {
                 'penalty_weight=0.1 margin=0.2',
             ),
             'R1': ('gan', ''),
+            'VAE': ('vae', f'{_IMAGES} filters=32,64 latent_size=64'),
+            'VAE-GAN': (
+                'vae_gan',
+                f'{_IMAGES} generator_units=64,32 discriminator_units=32,64 '
+                'latent_size=64',
+            ),
         },
         'fidelity',
         (
@@ -147,6 +168,15 @@ TABLES = {
         # sampling_kl is the reverse_kl that a perfect sampler would have, from
         # the finite number of samples alone.
         ('modes', 'reverse_kl', 'sampling_kl'),
+    ),
+    'cells': Table(
+        ('digits',),
+        {
+            'LSTM': ('pixelrnn', 'cell=lstm'),
+            'GRU': ('pixelrnn', 'cell=gru'),
+        },
+        'log_likelihood',
+        ('negative_log_likelihood', 'training_seconds'),
     ),
 }
 
@@ -209,16 +239,10 @@ def _result(folder):
 
 def _start_jobs(table):
     """Runs this script once per job, one core each, and waits for all."""
-    from tfgen import presets
-    from tfgen.training import workdir
-
+    row = next(iter(table.rows))
     for name in table.sets:
         # Trains the classifier here, or several jobs would train the same.
-        preset = presets.get(f'gan_{name}')
-        config, _ = workdir.Config.of(
-            f'gan_{name}', preset, data_dir=flags.FLAGS.data_dir
-        )
-        _features(table, config)
+        _features(table, _opened(table, row, name, 0)[0])
     threads = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with contextlib.ExitStack() as stack:
@@ -233,26 +257,41 @@ def _start_jobs(table):
         sys.exit(failed[0].returncode)
 
 
-def _run(table, row, name, seed, folder):
-    """Trains and evaluates one run, unless it is finished."""
-    from tfgen import evaluation, presets, storage
-    from tfgen.errors import NotFiniteError, UserError
-    from tfgen.evaluation.base import Settings
-    from tfgen.training import stopping, workdir
-    from tfgen.training.run import train
+def _opened(table, row, name, seed):
+    """The Config of a run, and its data."""
+    from tfgen import presets
+    from tfgen.training import workdir
 
     family, changes = table.rows[row]
     changes = changes.split()
     if flags.FLAGS.steps:
         changes.append(f'steps={flags.FLAGS.steps}')
-    preset = presets.get(f'{family}_{name}', changes)
-    config, examples = workdir.Config.of(
-        f'{family}_{name}', preset, seed, data_dir=flags.FLAGS.data_dir
+    if family in table.generic:
+        changes.append(f'dataset={name}')
+    else:
+        family = f'{family}_{name}'
+    return workdir.Config.of(
+        family,
+        presets.get(family, changes),
+        seed,
+        data_dir=flags.FLAGS.data_dir,
+        chosen={change.partition('=')[0] for change in changes},
     )
+
+
+def _run(table, row, name, seed, folder):
+    """Trains and evaluates one run, unless it is finished."""
+    from tfgen import evaluation, storage
+    from tfgen.errors import NotFiniteError, UserError
+    from tfgen.evaluation.base import Settings
+    from tfgen.training import stopping, workdir
+    from tfgen.training.run import train
+
+    config, examples = _opened(table, row, name, seed)
     if _result(folder).exists():
         # A config of an older tfgen gets the defaults of newer fields.
         stored = workdir.read_config(folder)
-        if (stored.preset, stored.seed) == (preset, seed):
+        if (stored.preset, stored.seed) == (config.preset, seed):
             return
         raise UserError(
             f'{str(folder)!r} holds a run with other settings: name another '
@@ -260,6 +299,7 @@ def _run(table, row, name, seed, folder):
         )
     features = _features(table, config)
     print(f'{row}, {name}, seed {seed}', flush=True)
+    begin = time.monotonic()
     try:
         with stopping.Stop().on_signals() as stop:
             model = train(config, examples, folder, stop=stop)
@@ -267,9 +307,10 @@ def _run(table, row, name, seed, folder):
         # Divergence is a result, too.
         storage.write_json(_result(folder), {'failed': str(error)})
         return
+    found = {'training_seconds': time.monotonic() - begin}
     settings = Settings(num_draws=1, features=features)
     figures = evaluation.evaluate(model, examples, settings, [table.measure])
-    found = {figure: figures[figure].value for figure in table.figures}
+    found |= {k: figures[k].value for k in table.figures if k in figures}
     if features:
         found |= {'features': features.name, **features.facts}
     storage.write_json(_result(folder), found)
@@ -310,12 +351,13 @@ def _data(table):
 
 def _write(table, values):
     """Writes the record; rows of an earlier record with equal settings stay."""
-    from tfgen import presets, storage
+    from tfgen import storage
     from tfgen.evaluation import recording
 
     name, seeds = flags.FLAGS.table, flags.FLAGS.seeds
     file = cli.path(flags.FLAGS.record) / f'{name}.json'
-    preset = presets.get(f'gan_{table.sets[0]}')
+    row = next(iter(table.rows))
+    preset = _opened(table, row, table.sets[0], 0)[0].preset
     content = {
         'command': f'python scripts/experiments/compare.py --table={name} '
         f'--seeds={seeds} --workdir=runs/{name} --record=results',

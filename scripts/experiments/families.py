@@ -110,7 +110,9 @@ def main() -> None:
         for seed in range(flags.FLAGS.seeds):
             found, samples = _run(row, seed)
             for figure in FIGURES:
-                cell.setdefault(figure, []).append(found.get(figure))
+                seen = cell.setdefault(figure, [])
+                if figure in found:
+                    seen.append(found[figure])
             if seed == 0:
                 drawn += list(samples)
     print('\n'.join(records.compared(values)))

@@ -14,6 +14,8 @@ Trains the models in the workdir (a second call trains nothing) and draws:
   density.png           two moons: the data, two mixtures, a VAE
   responsibilities.png  a mixture: whose point is it
   code_line.png         log P(x) along a line of codes
+  two_bells.png         a normal fitted to two bells by each KL
+  inverse.png           the code of an image, for a finished GAN
   sevens.png            a 7, and two 7s that differ from it in one pixel
   codes.png             PCA, shallow and deep auto-encoders of equal code size
   map_deep_ae.png       codes of the same digit lie together
@@ -29,6 +31,7 @@ import platform
 
 import lecture_bounds
 import lecture_digits
+import lecture_gans
 import lecture_moons
 import lecture_points
 from absl import flags
@@ -87,6 +90,8 @@ _DEMONSTRATIONS = {
     'density': lecture_points.density,
     'responsibilities': lecture_points.responsibilities,
     'code_line': lecture_points.code_line,
+    'two_bells': lecture_gans.two_bells,
+    'inverse': lecture_gans.inverse,
     'sevens': lecture_digits.sevens,
     'codes': lecture_digits.codes,
     'ranked': lecture_digits.ranked,

@@ -291,7 +291,8 @@ def _spread(figure, values):
     mean, unit = statistics.fmean(values), ' %' if share else ''
     if len(values) == 1:
         whole = mean == round(mean)
-        digits = 0 if whole else min(3, 2 - math.floor(math.log10(mean)))
+        place = 0 if whole else math.floor(math.log10(abs(mean)))
+        digits = 0 if whole else min(3, 2 - place)
         return f'{mean:,.{max(0, digits)}f}{unit}'
     deviation = statistics.stdev(values)
     if figure.endswith('_kl'):
