@@ -14,16 +14,16 @@ from tfgen import data
 from tfgen.data import PointSpec
 from tfgen.evaluation.fitted_codes import FittedCodes
 from tfgen.models.contracts.capabilities import GenerativeModel
-from tfgen.noise import RowNoise
+from tfgen.noise import BatchNoise
 
 
 def _drawn(model, count=20_000):
-    return model.sample(RowNoise(tf.range(count, dtype=tf.int64))).numpy()
+    return model.sample(BatchNoise(tf.constant([0, 1]), count)).numpy()
 
 
 def test_samples_of_fitted_codes_have_the_moments_of_the_data():
     """PCA with as many components as numbers loses nothing."""
-    points = data.load('two_moons')
+    points = data.load_points('two_moons')
     model = tiny.build('pca', points.spec, latent_size=2)
     fitted = FittedCodes.of(model, points)
     assert isinstance(fitted, GenerativeModel)
@@ -50,6 +50,7 @@ def test_codes_without_width_are_drawn_at_their_mean():
     np.testing.assert_allclose(np.cov(z.T), np.eye(2), atol=0.05)
 
 
+@pytest.mark.wide
 def test_a_family_is_measured_once_and_recorded(tmp_path, data_dir):
     command = [sys.executable, tiny.script('families'), '--seeds=1']
     command += [f'--workdir={tmp_path}/runs', f'--data_dir={data_dir}']

@@ -1,6 +1,7 @@
 """Properties of GAN variants beyond the contract."""
 
 import itertools
+import math
 
 import keras
 import numpy as np
@@ -322,7 +323,7 @@ def test_the_three_losses_of_a_vae_gan_have_their_values():
     model.discriminator = Double()
     model.generator = lambda z, training: 3.0 * z
     # Mean x / 2 and variance 4.
-    model.encoder = lambda x, one_hot: (x / 2, tf.fill(x.shape, np.log(4.0)))
+    model.encoder = lambda x, one_hot: (x / 2, tf.fill(x.shape, 2 * math.log(2)))
     x = np.array([0.3, -1.2])
     batch = {'point': tf.constant(x[:, None], tf.float32)}
     noise = BatchNoise(KEY, 2)
