@@ -322,8 +322,8 @@ def test_the_three_losses_of_a_vae_gan_have_their_values():
 
     model.discriminator = Double()
     model.generator = lambda z, training: 3.0 * z
-    # Mean x / 2 and variance 4.
-    model.encoder = lambda x, one_hot: (x / 2, tf.fill(x.shape, 2 * math.log(2)))
+    logvar = 2 * math.log(2)  # variance 4
+    model.encoder = lambda x, one_hot: (x / 2, tf.fill(x.shape, logvar))
     x = np.array([0.3, -1.2])
     batch = {'point': tf.constant(x[:, None], tf.float32)}
     noise = BatchNoise(KEY, 2)
