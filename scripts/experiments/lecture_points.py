@@ -71,7 +71,7 @@ def responsibilities():
     colours = colormaps['tab10'](range(_COMPONENTS))[:, :3]
     figure = Figure(figsize=(6, 4.5), dpi=110, layout='tight')
     axes = figure.subplots()
-    axes.scatter(*points.T, s=4, c=shares @ colours)
+    axes.scatter(*points.T, s=4, c=np.clip(shares @ colours, 0, 1))
     for mean, factor, colour in zip(
         np.array(model.means), np.array(model.scales), colours, strict=True
     ):
