@@ -47,6 +47,18 @@ PRESETS = {
         likelihood='gaussian',
         deviation=1.5,
     ),
+    # Ten numbers, as in the notes. Its bound stands beside the exact nats of
+    # pixelrnn_palette.
+    'vae_palette': _CVAE(
+        dataset='palette:pokemon_creation',
+        likelihood='categorical',
+        latent_size=10,
+        batch_size=32,
+        steps=3000,
+        schedule='cosine',
+        log_every=100,
+        checkpoint_every=500,
+    ),
     'vae_two_moons': _CVAE(
         dataset='two_moons',
         units=(128, 128),
