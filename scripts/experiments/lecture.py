@@ -20,6 +20,8 @@ Trains the models in the workdir (a second call trains nothing) and draws:
   codes.png             PCA, shallow and deep auto-encoders of equal code size
   map_deep_ae.png       codes of the same digit lie together
   ranked.png            samples of a PixelRNN, the most probable first
+  drawing.gif           a PixelRNN draws; receptive_field.gif: of WaveNet;
+                        walk.gif: through the codes of a VAE
 The numbers are written to lecture.json. scripts/lecture.sh installs the
 requirements first.
 """
@@ -95,6 +97,7 @@ _DEMONSTRATIONS = {
     'sevens': lecture_digits.sevens,
     'codes': lecture_digits.codes,
     'ranked': lecture_digits.ranked,
+    'moving': lecture_digits.moving,
 }
 
 

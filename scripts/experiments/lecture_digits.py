@@ -107,3 +107,20 @@ def ranked():
     picture = plots.grid(runs.pixels(np.concatenate(rows)), 12)
     found = {'most': float(logs.max()), 'least': float(logs.min())}
     return {'ranked.png': runs.png(picture)}, found
+
+
+def moving():
+    """Animations: a PixelRNN draws, WaveNet's field, a walk through codes."""
+    import tfgen
+    from tfgen import plots
+
+    made = {}
+    for file, name, kind, options in (
+        ('drawing', 'pixelrnn_digits', 'drawing', {'count': 9}),
+        ('receptive_field', 'wavenet_tones', 'receptive_field', {}),
+        ('walk', 'cvae_digits', 'interpolation', {}),
+    ):
+        picture = tfgen.load(name).show(kind, **options)
+        content = plots.moving(list(picture.frames), picture.seconds)
+        made[f'{file}.gif'] = content
+    return made, {}

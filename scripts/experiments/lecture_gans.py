@@ -69,7 +69,7 @@ def inverse():
     """Trains a network that predicts z from G(z), for a finished G.
 
     Compares the classes of neighbours by its codes, by those of BiGAN's
-    encoder, and by pixels.
+    encoder, and by pixels; and a linear SVM on the discriminator's features.
     """
     import keras
 
@@ -98,7 +98,11 @@ def inverse():
 
     losses = [float(step(tf.constant(n))) for n in range(4000)]
     inverse_of = _Inverse(gan, network)
-    found = {'last_error': float(np.mean(losses[-100:]))}
+    svm = evaluation.evaluate(gan, examples, Settings(), ['linear_svm'])
+    found = {
+        'last_error': float(np.mean(losses[-100:])),
+        'linear_svm_accuracy': svm['linear_svm_accuracy'].value,
+    }
     (batch,) = examples.evaluation('test', 12).take(1)
     rows, titles = [batch['image'].numpy()], ['data'] * 12
     for name, model in (('predicted z', inverse_of), ('BiGAN', bigan)):

@@ -94,7 +94,7 @@ def code_line():
     vae, _, examples = runs.trained('vae_two_moons')
     (batch,) = examples.evaluation('test', 2000).take(1)
     points = batch['point'].numpy()
-    # The two ends of the upper moon.
+    # Two points of the upper moon.
     ends = points[[points[:, 0].argmin(), points[:, 1].argmax()]]
     share = np.linspace(0, 1, 101, dtype=np.float32)[:, None]
     codes = vae.code(tf.constant(ends)).numpy()
