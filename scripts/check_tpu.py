@@ -2,7 +2,7 @@
 
     pip install '.[tpu-check]'
     python scripts/check_tpu.py                     # all presets, half an hour
-    python scripts/check_tpu.py cvae_mnist dcgan_mnist
+    python scripts/check_tpu.py conv_vae_mnist dcgan_mnist
 
 Two functions of each preset are compiled. One is the whole training step: the
 loss and gradient of every update, its optimizer, and the averages. The other

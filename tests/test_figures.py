@@ -103,13 +103,13 @@ def _readme():
         for name, figure in (
             ('diagonal_bilstm_mnist', 'negative_log_likelihood'),
             ('diagonal_bilstm7_mnist', 'negative_log_likelihood'),
-            ('cvae_mnist', 'importance_bound'),
+            ('conv_vae_mnist', 'importance_bound'),
         )
         for record in [found[name]]
     }
     (one,) = published.PUBLISHED['diagonal_bilstm_mnist']
     (seven,) = published.PUBLISHED['diagonal_bilstm7_mnist']
-    _, vae, iwae = published.PUBLISHED['cvae_mnist']
+    _, vae, iwae = published.PUBLISHED['conv_vae_mnist']
     assert iwae.seen and not vae.seen
     stopped = _stopped()
     ratio = max(c['ratio'] for c in _result('benchmark')['sampling'].values())
@@ -118,7 +118,7 @@ def _readme():
         f'with one layer (van den Oord et al. 2016: {one.value}, with half '
         f'the units) and {nats["diagonal_bilstm7_mnist"]} nats with seven '
         f'({seven.value})',
-        f'a bound of {nats["cvae_mnist"]} nats (Burda et al. 2016: '
+        f'a bound of {nats["conv_vae_mnist"]} nats (Burda et al. 2016: '
         f'{iwae.value} for IWAE and, from memory, {vae.value} for a VAE, both '
         'with dense layers)',
         f'In {_result("reliability")["minutes"]:.0f} minutes of fault '

@@ -71,7 +71,7 @@ def test_the_package_is_the_installed_one(installed):
 def test_records_travel_with_the_presets(installed):
     for command in (('tfgen-train', '--list_presets'), ('tfgen', 'list')):
         lines = installed(*command).splitlines()
-        (line,) = [x for x in lines if x.split()[:1] == ['cvae_mnist']]
+        (line,) = [x for x in lines if x.split()[:1] == ['conv_vae_mnist']]
         assert '378.8K' in line and 'nats' in line
 
 

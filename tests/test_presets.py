@@ -32,6 +32,7 @@ SPECS = {
 UNRECORDED = {
     'pixelrnn_mnist': 85_378,
     'gated_pixelcnn_mnist': 209_730,
+    'cvae_mnist': 262_433,
 }
 
 
@@ -93,7 +94,7 @@ def test_every_preset_is_in_the_tables():
             assert any(name in line for line in lines)
 
 
-def test_a_palette_is_for_a_pixelrnn():
+def test_a_palette_needs_a_model_of_categories():
     for name in ('cvae_digits', 'dcgan_digits'):
         with pytest.raises(UserError, match='name colours by index'):
             presets.get(name, ['conditional=false']).build(
@@ -108,6 +109,6 @@ def test_bernoulli_needs_binary_images():
 
 
 def test_conditional_needs_labels():
-    preset = presets.get('cvae_mnist', ['conditional=true'])
+    preset = presets.get('conv_vae_mnist', ['conditional=true'])
     with pytest.raises(UserError, match='has no labels'):
         preset.build(SPECS['binarized_mnist'])

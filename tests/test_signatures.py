@@ -8,12 +8,12 @@ from tfgen import data, presets
 from tfgen.export import signatures
 
 
-@pytest.mark.parametrize('preset', ['cvae_mnist', 'dcgan_mnist'])
+@pytest.mark.parametrize('preset', ['conv_vae_mnist', 'dcgan_mnist'])
 def test_pictures_differ_by_less_than_a_millionth_with_their_neighbours(
     preset,
 ):
     # Real sizes, since small models show no difference at all.
-    binary = preset == 'cvae_mnist'
+    binary = preset == 'conv_vae_mnist'
     spec = data.ImageSpec(height=28, width=28, levels=2 if binary else 256)
     config = presets.get(preset, ['conditional=false'])
     model = config.build(spec)

@@ -37,8 +37,10 @@ def config():
         levels=2,
         split_sizes={'train': 10_000, 'test': 10_000},
     )
-    preset = presets.get('cvae_mnist', ['batch_size=32', 'schedule=constant'])
-    return workdir.Config('cvae_mnist', preset, 0, 'float32', spec)
+    preset = presets.get(
+        'conv_vae_mnist', ['batch_size=32', 'schedule=constant']
+    )
+    return workdir.Config('conv_vae_mnist', preset, 0, 'float32', spec)
 
 
 def _plain(batch_size):
@@ -210,7 +212,7 @@ def _tfgen(name, *settings):
 CONTENDERS = {
     'cvae_plain': (_plain, 32),
     'cvae_tutorial': (_tutorial('cvae'), 32),
-    'cvae_tfgen': (_tfgen('cvae_mnist'), 32),
+    'cvae_tfgen': (_tfgen('conv_vae_mnist'), 32),
     'dcgan_tutorial': (_tutorial('dcgan'), 256),
     # The tutorial's widths and latent size, without penalty and averages.
     'dcgan_tfgen': (

@@ -69,7 +69,7 @@ def _pacgan(name, **values):
 
 
 PUBLISHED: dict[str, tuple[Published, ...]] = {
-    'cvae_mnist': (
+    'conv_vae_mnist': (
         Published(
             'importance_bound', '89.9', 'Rezende and Mohamed 2015', 'S = 200'
         ),

@@ -167,8 +167,8 @@ class CVAE(VariationalAutoEncoder):
         elif isinstance(spec, PaletteSpec):
             if likelihood != 'categorical':
                 raise UserError(
-                    f'{spec.name!r} has colours by index, whose numbers mean '
-                    'nothing: use --set likelihood=categorical'
+                    f'the values of {spec.name!r} name colours by index: use '
+                    '--set likelihood=categorical'
                 )
         elif likelihood == 'bernoulli' and spec.levels != 2:
             raise UserError(

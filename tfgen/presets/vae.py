@@ -30,10 +30,21 @@ PRESETS = {
         schedule='cosine',
         log_every=500,
     ),
-    'cvae_mnist': _CVAE(
+    'conv_vae_mnist': _CVAE(
         dataset='binarized_mnist',
         binarization='static',
         latent_size=32,
+        batch_size=128,
+        steps=40_000,
+        schedule='cosine',
+        checkpoint_every=2000,
+        log_every=500,
+    ),
+    'cvae_mnist': _CVAE(
+        dataset='mnist',
+        binarization='dynamic',
+        conditional=True,
+        latent_size=16,
         batch_size=128,
         steps=40_000,
         schedule='cosine',
