@@ -54,7 +54,7 @@ def moon_pair():
         drawn = [half, full]
         for seed in range(flags.FLAGS.seeds):
             model = runs.trained_on(
-                images, preset, 'pair', seed, **_PAIR, **fields
+                images, preset, f'pair {name}', seed, **_PAIR, **fields
             )
             ends = model.code(tf.constant(np.stack([half, full])))
             middle = _decoded(model, (ends[:1] + ends[1:]) / 2)[0]

@@ -22,30 +22,27 @@ def trained(name, *settings, seed=0):
     return model, config, examples
 
 
-def trained_on(images, name, data, seed=0, **fields):
+def trained_on(images, name, folder, seed=0, **fields):
     """Trains a generic preset on arrays; returns the model.
 
     Args:
       images: uint8 [N, H, W, C].
       name: of the preset.
-      data: a name for the images.
+      folder: of the run, in the workdir; the seed is added.
       seed: of the run.
       fields: of the preset.
     """
     import tfgen
 
-    settings = [f'{k}={v}' for k, v in fields.items()]
-    folder = _folder(f'{name}_{data}', settings, seed)
-    return tfgen.train(
-        name, images, workdir=folder, seed=seed, **fields
-    ).model()
+    place = _folder(folder, (), seed)
+    return tfgen.train(name, images, workdir=place, seed=seed, **fields).model()
 
 
 def _folder(name, settings, seed):
     """The folder of a run in the workdir."""
     print(f'{name} {" ".join(settings)} seed {seed}', flush=True)
     folder = '-'.join([name, *settings, str(seed)])
-    for character in '=, ()':
+    for character in '=, ':
         folder = folder.replace(character, '_')
     return cli.workdir() / folder
 
