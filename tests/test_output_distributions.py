@@ -48,13 +48,13 @@ def test_probabilities_sum_to_one_and_have_their_mean(name):
     repeated = tf.repeat(output, len(examples), axis=0)
     p = np.exp(found.log_prob(examples, repeated).numpy())
     assert abs(p.sum() - 1) < 1e-5
+    assert not found.is_density
     mean = found.mean(output)[0].numpy()
     if name == 'palette':  # the most probable image
         np.testing.assert_array_equal(mean, examples[np.argmax(p)])
         return
     wanted = np.tensordot(p, examples.numpy(), axes=1)
     np.testing.assert_allclose(mean, wanted, atol=1e-5)
-    assert not found.is_density
 
 
 @pytest.mark.parametrize('deviation', ['learned', 'decoded', 0.3])
@@ -97,7 +97,8 @@ def test_deviations_stay_above_the_floor_and_keep_a_gradient():
     deviation = np.exp(0.5 * logvar.numpy()[:, 0])
     assert np.all(deviation >= outputs.FLOOR * (1 - 1e-5))
     assert abs(deviation[0] / outputs.FLOOR - 1) < 1e-4
-    assert abs(deviation[3] - math.exp(outputs.START / 2)) < 1e-4
+    # Far above the floor, the output is log s^2 itself.
+    assert abs(deviation[3] - 1) < 1e-4
     assert np.all(np.diff(deviation) >= 0)
     # Not too near the floor, a gradient leads away from it.
     assert np.all(tape.gradient(logvar, raw).numpy()[1:, 1] > 0)
@@ -154,7 +155,7 @@ def test_sigma_of_z_gives_a_mixture_of_unequal_widths():
     logvar = 2 * np.log(WIDTHS)
     floor = 2 * math.log(outputs.FLOOR)
     # The inverse of `parameters`.
-    raw = np.log(np.expm1(logvar - floor)) - outputs.START + floor
+    raw = np.log(np.expm1(logvar - floor)) + floor
     first, last = (
         np.array([m, r], np.float32) for m, r in zip(MEANS, raw, strict=True)
     )

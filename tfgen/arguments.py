@@ -245,12 +245,14 @@ def _parse(hint, text):
 
 def _check(name, hint, value, whole):
     """Raises UserError if `value`, a part of `whole`, breaks a limit."""
-    hint = next((h for h in _options(hint) if fits(h, value)), hint)
+    options = _options(hint)
+    hint = next((h for h in options if fits(h, value)), hint)
     members = typing.get_args(_plain(hint))
     if typing.get_origin(_plain(hint)) is Literal and value not in members:
+        others = [words(h) for h in options if h not in (hint, type(None))]
         raise UserError(
             f'unknown {name} {value!r}: use one of '
-            f'{", ".join(str(m) for m in members)}'
+            f'{", or ".join([", ".join(map(str, members)), *others])}'
         )
     if isinstance(value, tuple):
         for h, part in zip(_members(_plain(hint), value), value, strict=True):

@@ -5,10 +5,10 @@
 
 Images are black and white: a grey value above 1/2 is white, in the data and in
 the samples of every model. Each model is trained with every seed and compared
-with the test images in the features of one classifier. Times are those of all
-cores together, which other work hardly changes. Finished runs are not
-repeated: the same command resumes where it was stopped. A second data set
-(--data=mnist) adds to the record.
+with the test images in the features of one classifier. Times are CPU-seconds,
+summed over all cores; other work on the machine hardly changes them. Finished
+runs are not repeated: the same command resumes where it was stopped. A second
+data set (--data=mnist) adds to the record.
 """
 
 import dataclasses
@@ -18,6 +18,7 @@ import os
 import platform
 import time
 
+import lecture_runs as runs
 from absl import flags
 
 from tfgen.commands import cli
@@ -118,7 +119,7 @@ def main() -> None:
                 drawn += list(samples)
     print('\n'.join(records.compared(values)))
     titles = [row for row in wanted for _ in range(_SHOWN)]
-    picture = plots.grid(_bytes(drawn), _SHOWN, titles)
+    picture = plots.grid(runs.pixels(drawn), _SHOWN, titles)
     file = cli.workdir() / f'families_{flags.FLAGS.data}.png'
     storage.write_picture(file, picture)
     print(file)
@@ -131,26 +132,30 @@ def _run(row, seed):
     import numpy as np
 
     from tfgen import storage
+    from tfgen.errors import UserError
+    from tfgen.training import workdir
 
     folder = cli.workdir() / flags.FLAGS.data / row.replace(' ', '_')
     folder /= str(seed)
     result, picture = folder / 'family.json', folder / 'samples.npy'
+    config, examples = _opened(FAMILIES[row], seed)
     if not result.exists():
         print(f'{row}, seed {seed}', flush=True)
-        found, samples = _measured(FAMILIES[row], seed, folder)
+        found, samples = _measured(FAMILIES[row], config, examples, folder)
         np.save(picture, samples)
         storage.write_json(result, found)
+    elif workdir.read_config(folder).preset != config.preset:
+        raise UserError(
+            f'{str(folder)!r} holds a run with other settings: name another '
+            '--workdir'
+        )
     return json.loads(result.read_text()), np.load(picture)
 
 
-def _measured(family, seed, folder):
-    """Trains and evaluates one run: its results, and ten samples."""
-    from tfgen import evaluation, presets
-    from tfgen.evaluation import classifiers
-    from tfgen.evaluation.base import Settings
-    from tfgen.evaluation.fitted_codes import FittedCodes
-    from tfgen.training import stopping, workdir
-    from tfgen.training.run import train
+def _opened(family, seed):
+    """The Config of a run, and its data."""
+    from tfgen import presets
+    from tfgen.training import workdir
 
     name = flags.FLAGS.data
     changes = [f'dataset={name}', 'binarization=threshold']
@@ -158,20 +163,29 @@ def _measured(family, seed, folder):
         changes += family.settings.get(key, '').split()
     if flags.FLAGS.steps:
         changes.append(f'steps={flags.FLAGS.steps}')
-    preset = presets.get(family.preset, changes)
-    chosen = {change.partition('=')[0] for change in changes}
-    config, examples = workdir.Config.of(
+    return workdir.Config.of(
         family.preset,
-        preset,
+        presets.get(family.preset, changes),
         seed,
         data_dir=flags.FLAGS.data_dir,
-        chosen=chosen,
+        chosen={change.partition('=')[0] for change in changes},
     )
+
+
+def _measured(family, config, examples, folder):
+    """Trains and evaluates one run: its results, and ten samples."""
+    from tfgen import evaluation
+    from tfgen.evaluation import classifiers
+    from tfgen.evaluation.base import Settings
+    from tfgen.evaluation.fitted_codes import FittedCodes
+    from tfgen.training import stopping
+    from tfgen.training.run import train
+
     features = classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
     resumed, begin = folder.exists(), time.process_time()
     with stopping.Stop().on_signals() as stop:
         model = train(config, examples, folder, stop=stop)
-    found = {}
+    found = {'steps': config.preset.steps}
     if not resumed:
         found['training_cpu_seconds'] = time.process_time() - begin
     settings = Settings(num_draws=1, features=features, num_samples=500)
@@ -182,15 +196,15 @@ def _measured(family, seed, folder):
     sampler = model
     if family.fitted:
         sampler = FittedCodes.of(model, examples)
-    sampler = _Rounded(sampler)
+    sampler = Rounded(sampler)
     figures = evaluation.evaluate(sampler, examples, settings, _COMPARED)
     found |= {k: figures[k].value for k in FIGURES if k in figures}
-    found['sampling_cpu_seconds'] = _sampling_seconds(sampler)
+    samples, found['sampling_cpu_seconds'] = timed_samples(sampler)
     found |= {'features': features.name, **features.facts}
-    return found, _draw(sampler, _SHOWN)
+    return found, samples[:_SHOWN]
 
 
-class _Rounded:
+class Rounded:
     """A model whose samples are rounded to black and white."""
 
     def __init__(self, model):
@@ -203,29 +217,30 @@ class _Rounded:
         return tf.round(self.model.sample(noise, label))
 
 
-def _draw(model, count):
-    """Samples with seeds 0, 1, ...; labels in turn: [count, H, W, C]."""
-    from tfgen.evaluation import samples
-    from tfgen.evaluation.base import Settings
+def timed_samples(model):
+    """A thousand samples, labels in turn, and the CPU-seconds they take.
 
-    settings = Settings(num_draws=1, num_generated=count)
-    ((drawn, _),) = samples.draws(model, settings, count)
-    return drawn
-
-
-def _sampling_seconds(model):
-    """CPU-seconds for a thousand samples; functions are compiled before."""
-    _draw(model, _TIMED)
-    begin = time.process_time()
-    _draw(model, _TIMED)
-    return time.process_time() - begin
-
-
-def _bytes(images):
-    """Images in [0, 1] -> uint8."""
+    The function is compiled before.
+    """
     import numpy as np
+    import tensorflow as tf
 
-    return np.round(255 * np.stack(images)).astype(np.uint8)
+    from tfgen.noise import RowNoise
+
+    @tf.function(autograph=False)
+    def sample(seeds):
+        labels = (
+            tf.cast(seeds % model.num_classes, tf.int32)
+            if (model.num_classes)
+            else None
+        )
+        return model.sample(RowNoise(seeds), labels)
+
+    seeds = np.arange(_TIMED, dtype=np.int64).reshape(2, -1)
+    sample(seeds[0])
+    begin = time.process_time()
+    drawn = [sample(part).numpy() for part in seeds]
+    return np.concatenate(drawn), time.process_time() - begin
 
 
 def _write(values):
@@ -235,9 +250,10 @@ def _write(values):
 
     file = cli.path(flags.FLAGS.record) / 'families.json'
     rows = json.loads(file.read_text())['rows'] if file.exists() else {}
+    steps = f'--steps={flags.FLAGS.steps} ' if flags.FLAGS.steps else ''
     made = {
         'command': 'python scripts/experiments/families.py '
-        f'--data={flags.FLAGS.data} --seeds={flags.FLAGS.seeds} '
+        f'--data={flags.FLAGS.data} --seeds={flags.FLAGS.seeds} {steps}'
         '--workdir=runs/families --record=results',
         'commit': recording.commit(),
         'date': datetime.date.today().isoformat(),

@@ -46,15 +46,16 @@ flags.DEFINE_list(
 flags.DEFINE_integer(
     'count',
     None,
-    'Number of samples (default: 100; points: 2500) or of completed rows (10).',
+    'Number of samples (default: 100; points: 2500), of drawings (16) or of '
+    'completed rows (10).',
     upper_bound=_MOST,
 )
 flags.DEFINE_enum(
     'given',
     None,
     ['test', 'samples'],
-    'Source of the examples to complete (default: test) or to interpolate '
-    '(default: samples, which need no data).',
+    'Source of the examples to complete (default: test), to interpolate or to '
+    'take as corners (default: samples, which need no data).',
 )
 flags.DEFINE_bool(
     'spherical', False, 'Interpolates along an arc instead of a line.'

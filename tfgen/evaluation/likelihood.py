@@ -17,8 +17,9 @@ from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.noise import BatchNoise
 
-# About this many rows (examples times draws) go into one call of the network.
-_ROWS = 2500
+# About this many rows (examples times draws) go into one call of the network,
+# fewer if the decoder gives more numbers in all.
+_ROWS, _NUMBERS = 2500, 20_000_000
 
 
 class LogLikelihood(Metric):
@@ -63,6 +64,7 @@ class Bounds(Metric):
         self, model: VariationalAutoEncoder, examples: Data, settings: Settings
     ) -> Results:
         key, found = examples.spec.key, {}
+        rows = min(_ROWS, _NUMBERS // model.output_size)
 
         @tf.function(autograph=False, reduce_retracing=True)
         def draw(example, label, seed, count):
@@ -70,7 +72,7 @@ class Bounds(Metric):
             return model.log_weights(example, label, noise, count)
 
         for number, batch in enumerate(batches(examples, settings)):
-            weights = _log_weights(draw, batch, key, number, settings)
+            weights = _log_weights(draw, batch, key, number, settings, rows)
             for name, bound in (
                 ('negative_elbo', tf.reduce_mean(weights, axis=0)),
                 ('importance_bound', probability.log_mean_exp(weights)),
@@ -85,11 +87,14 @@ class Bounds(Metric):
         return figures
 
 
-def _log_weights(draw, batch, key, number, settings):
-    """Log weights of S draws for a batch, some draws at a time: [S, B]."""
+def _log_weights(draw, batch, key, number, settings, most):
+    """Log weights of S draws for a batch, some draws at a time: [S, B].
+
+    `most` rows go into one call.
+    """
     example, label = batch[key], batch.get('label')
     rows, count = example.shape[0], settings.num_samples
-    chunk = max(1, min(count, _ROWS // rows))
+    chunk = max(1, min(count, most // rows))
     parts = []
     for first in range(0, count, chunk):
         seed = tf.constant([settings.seed, number * count + first], tf.int64)

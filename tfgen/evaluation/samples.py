@@ -222,9 +222,8 @@ class Sharpness(Metric):
 
     `sharpness` is the mean Laplacian energy of samples divided by that of test
     images: 1 if they are as sharp, less if they are blurred, more if they are
-    noisy. The Laplacian energy of an image is the sum, over its values inside
-    the border, of the squared difference of 4 times a value and its four
-    neighbours.
+    noisy. For each value inside the border, take 4 times the value minus the
+    sum of its four neighbours. The Laplacian energy is the sum of the squares.
     """
 
     name = 'sharpness'
@@ -244,10 +243,12 @@ class Sharpness(Metric):
     def compute(
         self, model: Model, examples: Data, settings: Settings
     ) -> Results:
-        key = examples.spec.key
-        real = np.concatenate(
-            [batch[key].numpy() for batch in batches(examples, settings)]
-        )
+        key, stream = examples.spec.key, list(batches(examples, settings))
+        real = np.concatenate([batch[key].numpy() for batch in stream])
+        # Samples get the labels of the data.
+        labels = None
+        if model.num_classes:
+            labels = np.concatenate([b['label'].numpy() for b in stream])
         energy = laplacian_energy(real).mean()
         if not energy:
             raise UserError(
@@ -256,9 +257,10 @@ class Sharpness(Metric):
             )
         found = [
             float(laplacian_energy(images).mean() / energy)
-            for images, _ in draws(model, settings, len(real))
+            for images, _ in draws(model, settings, len(real), labels)
         ]
-        details = {'num_real': len(real)}
+        made = settings.num_generated or len(real)
+        details = {'num_real': len(real), 'num_generated': made}
         return {'sharpness': spread(found, details)}
 
 

@@ -13,12 +13,12 @@ import tensorflow as tf
 from tfgen import probability
 from tfgen.data.specs import PaletteSpec, Spec
 
-# The smallest deviation that is learned: the width of a level of a byte. A
-# density would otherwise grow without bound, as its width shrinks onto the grey
-# levels.
+# The smallest deviation that is learned: the width of a level of a byte.
+# Without it, training could shrink s towards 0 around the grey levels, and the
+# density would grow without bound.
 FLOOR = 1.0 / 256.0
 _MIN_LOGVAR = 2.0 * math.log(FLOOR)
-# log s^2 where training begins.
+# log s^2 where the training of a learned s begins.
 START = -2.0
 
 
@@ -80,9 +80,10 @@ class Normal(OutputDistribution):
 
 
 class NormalOfEachValue(OutputDistribution):
-    """N(mu(z), sigma(z)^2); the last axis of the output holds mu, then sigma.
+    """N(mu(z), sigma(z)^2), with a deviation for each value.
 
-    log sigma^2 is smooth in the output, and stays above the floor.
+    The last axis of the output holds mu, then r. log sigma^2 is r, smoothly
+    kept above the floor.
     """
 
     def __init__(self, spec: Spec):
@@ -91,9 +92,8 @@ class NormalOfEachValue(OutputDistribution):
 
     def parameters(self, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """mu(z) and log sigma(z)^2, [B, *spec.shape] each."""
-        mean, raw = tf.split(output, 2, axis=-1)
-        above = tf.nn.softplus(raw + START - _MIN_LOGVAR)
-        return mean, _MIN_LOGVAR + above
+        mean, r = tf.split(output, 2, axis=-1)
+        return mean, _MIN_LOGVAR + tf.nn.softplus(r - _MIN_LOGVAR)
 
     def mean(self, output: tf.Tensor) -> tf.Tensor:
         return self.parameters(output)[0]

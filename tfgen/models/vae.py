@@ -6,7 +6,7 @@ mean, logvar, logits. The bound is in variational.py.
 """
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import keras
 import tensorflow as tf
@@ -14,9 +14,9 @@ import tensorflow as tf
 from tfgen.arguments import (
     Count,
     Function,
+    Limit,
     Network,
     NotNegative,
-    Positive,
     Size,
 )
 from tfgen.data.specs import ImageSpec, PaletteSpec, PointSpec, Spec
@@ -27,6 +27,11 @@ from tfgen.models import output_distributions as outputs
 from tfgen.models.contracts.model import concat_features
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 
+# A smaller one would make densities overflow.
+_Deviation = Annotated[
+    float,
+    Limit(lambda s: 1e-4 <= s <= 1e4, 'use a number from 1e-4 to 1e4'),
+]
 _LIKELIHOODS = ('bernoulli', 'gaussian', 'categorical')
 _CODED = 'examples -> mean and logvar of q(z|x)'
 _DECODED = 'z -> parameters of p(x|z)'
@@ -40,7 +45,7 @@ class CVAE(VariationalAutoEncoder):
     the decoder beside z. So z need only describe the style.
 
     Args:
-      spec: of images, any size, of images with a palette, or of points.
+      spec: of images (any size), images with a palette, or points.
       latent_size: K.
       filters: channels of the encoder's stride-2 convolutions; the decoder
         mirrors them.
@@ -50,13 +55,14 @@ class CVAE(VariationalAutoEncoder):
       likelihood: p(x|z). 'bernoulli' for binary images: P(x = 1) =
         sigmoid(logits). 'gaussian' for real values: x ~ N(mu(z), s^2), a
         density. 'categorical' for images: a distribution over the grey levels
-        of each channel, or over the colours of a palette. Or a function of your
-        own, (x, decoder's output) -> log p(x|z) in nats, [B]. It must be a
-        density whose mean is the decoder's output.
-      deviation: s of the Gaussian likelihood. 'learned' is one number for all
-        z; 'decoded' is sigma(z), one number for each value, as in the notes.
-        Both stay above 1/256, the width of a level of a byte. A number fixes
-        s: the distortion is then the squared error / (2 s^2), up to a constant.
+        of each channel, or over the colours of a palette. A function of your
+        own takes (x, decoder's output) and gives log p(x|z) in nats, [B]. Its
+        p must be a density whose mean is the decoder's output.
+      deviation: s of the Gaussian likelihood. 'learned': one s for all z and
+        all values. 'decoded': the decoder gives an s for each value, as in the
+        notes. A learned or decoded s stays above 1/256, the width of a level of
+        a byte. A number fixes s: the distortion is then the squared error /
+        (2 s^2), up to a constant.
       kl, beta, importance_samples, free_bits, kl_warmup: see
         VariationalAutoEncoder.
       conditional: see Model.
@@ -79,7 +85,7 @@ class CVAE(VariationalAutoEncoder):
         units: tuple[Size, ...] | None = None,
         activation: coders.Activation = 'relu',
         likelihood: Function | Literal[*_LIKELIHOODS] = 'bernoulli',
-        deviation: Positive | Literal['learned', 'decoded'] = 'learned',
+        deviation: _Deviation | Literal['learned', 'decoded'] = 'learned',
         kl: Literal['analytic', 'monte_carlo'] = 'analytic',
         beta: NotNegative = 1.0,
         importance_samples: Size = 1,
@@ -147,10 +153,10 @@ class CVAE(VariationalAutoEncoder):
         super().check(spec, **settings)
         likelihood, deviation = settings['likelihood'], settings['deviation']
         if deviation != 'learned' and likelihood != 'gaussian':
+            name = getattr(likelihood, '__name__', likelihood)
             raise UserError(
-                f'deviation={deviation} has no effect with likelihood='
-                f'{likelihood}: use --set likelihood=gaussian or --set '
-                'deviation=learned'
+                f'deviation={deviation} has no effect with likelihood={name}: '
+                'use --set likelihood=gaussian or --set deviation=learned'
             )
         if isinstance(spec, PointSpec):
             if not settings['units'] and not (
@@ -228,4 +234,12 @@ class CVAE(VariationalAutoEncoder):
 
     def _serve_decode(self, z, label=None):
         logits = self.decode(z, label)
-        return {'logits': logits, self.spec.key: self.to_example(logits)}
+        found = {self.spec.key: self.to_example(logits)}
+        # Others are not logits, or one for each level: megabytes of JSON.
+        if self.settings['likelihood'] == 'bernoulli':
+            found['logits'] = logits
+        return found
+
+    @property
+    def output_size(self) -> int:
+        return math.prod(self.likelihood.shape)

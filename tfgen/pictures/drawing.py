@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
+from tfgen.errors import UserError
 from tfgen.models.contracts.likelihood import Autoregressive
 from tfgen.models.wavenet import WaveNet
 from tfgen.pictures import completion
@@ -39,7 +40,15 @@ def drawing(
     """Draws samples, and an animation of their values in order.
 
     The values are drawn row by row; those that are not drawn yet are blank.
+
+    Raises:
+      UserError: the model does not draw value by value.
     """
+    if not is_autoregressive(model):
+        raise UserError(
+            'this model draws all values at once, not one by one: use '
+            '--kind=samples, or a PixelRNN or WaveNet'
+        )
     drawn, columns, titles = completion.samples(model, labels, count, seed)
     spec = model.spec
     side = min(columns, max(1, round(len(drawn) ** 0.5)))
@@ -54,11 +63,19 @@ def drawing(
 
 
 def receptive_field(model: 'TrainedModel') -> Picture:
-    """Draws the values from which WaveNet computes one, layer by layer.
+    """Draws the part of one stack of WaveNet that computes a value.
 
-    The animation moves from value to value. It shows one stack of the model,
-    with at most five layers.
+    At most five layers are shown; the whole model sees further back. The
+    animation moves from value to value.
+
+    Raises:
+      UserError: the model is no WaveNet.
     """
+    if not has_dilations(model):
+        raise UserError(
+            'this model has no dilated convolutions: draw the receptive field '
+            'of a WaveNet'
+        )
     settings = model.config.preset.settings
     layers = min(settings['layers_per_stack'], _MOST_LAYERS)
     dilations = [2**i for i in range(layers)]
@@ -71,7 +88,8 @@ def sources(dilations: Sequence[int], place: int) -> list[set[int]]:
 
     Args:
       dilations: of the layers, the first one at the bottom.
-      place: of the output, which sees its own and earlier places of a layer.
+      place: of the output. A value of a layer is computed from the same place
+        and one earlier place of the layer below.
 
     Returns:
       For the inputs and each layer, places of values, from the bottom up.

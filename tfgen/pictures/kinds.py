@@ -12,7 +12,7 @@ from tfgen.arguments import Count, Size
 from tfgen.data import Data
 from tfgen.errors import UserError
 from tfgen.pictures import completion, drawing, latent_space
-from tfgen.pictures.calls import Pictures
+from tfgen.pictures.calls import Pictures, require
 from tfgen.pictures.picture import Picture
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ class Options:
 
     Attributes:
       labels: of the samples, repeated in turn; None takes all classes in turn.
-      count: number of samples (default: 100; points: 2500), of samples or test
-        examples with their neighbours (20), or of rows of completions (10).
-      given: the examples to complete (default: 'test') or to interpolate:
-        'test' for test examples, 'samples' for samples of the model, which need
-        no data. Interpolation defaults to 'samples' if the model has a prior.
+      count: number of samples (default: 100; points: 2500), of drawings (16),
+        of samples or test examples with their neighbours (20), or of rows of
+        completions (10).
+      given: the examples to complete (default: 'test'), to interpolate or to
+        take as corners: 'test' for test examples, 'samples' for samples of the
+        model, which need no data. The two last default to 'samples' if the
+        model has a prior.
       spherical: whether to interpolate along an arc instead of a line.
       method: the projection of codes for a 'map'.
       dimensions: of the code, that span a 'manifold'.
@@ -156,6 +158,8 @@ def _samples(model, examples, how):
 
 
 def _interpolation(model, examples, how):
+    if how.given == 'test':
+        require(model, 'encode', 'interpolation of examples')
     return latent_space.interpolation(
         model,
         how.labels,
@@ -192,6 +196,8 @@ def _manifold(model, examples, how):
 
 
 def _corners(model, examples, how):
+    if how.given == 'test':
+        require(model, 'encode', 'corners of examples')
     given = examples if _between_examples(model, how) else None
     return latent_space.corners(model, how.labels, how.seed, given)
 
@@ -246,13 +252,13 @@ KINDS: dict[str, Kind] = {
     'corners': Kind(_corners, ('decode',), _codes_need_data),
     'drawing': Kind(
         _drawing,
-        ('complete', 'sample'),
+        ('sample',),
         _never,
         applies=drawing.is_autoregressive,
     ),
     'receptive_field': Kind(
         lambda model, examples, how: drawing.receptive_field(model),
-        ('complete', 'sample'),
+        ('sample',),
         _never,
         applies=drawing.has_dilations,
     ),

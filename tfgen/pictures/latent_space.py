@@ -12,6 +12,7 @@ import numpy as np
 
 from tfgen import plots
 from tfgen.data import Data
+from tfgen.data.readers.base import sample_rows
 from tfgen.errors import UserError
 from tfgen.evaluation import distances
 from tfgen.models.contracts.latent import LatentVariableModel
@@ -170,7 +171,7 @@ def manifold(
     appendix A).
 
     Args:
-      dimensions: the one that rises to the right, and the one that rises
+      dimensions: the one that grows to the right, then the one that grows
         upwards.
     """
     require(model, 'decode', 'manifold')
@@ -198,7 +199,8 @@ def corners(
 ) -> Pictures:
     """Draws a square whose corners are four codes, with one label.
 
-    Between the corners, codes are mixed in proportion to the distance.
+    A code between the corners is their weighted mean: the nearer a corner, the
+    larger its weight.
 
     Args:
       examples: if given, the codes are those of four test examples, of
@@ -216,8 +218,7 @@ def corners(
         ends = Codes(model).quantiles(uniform)
     else:
         require(model, 'encode', 'corners of examples')
-        batch = real_examples(model, examples, 100)
-        ends = encode(model, batch)[_of_different_classes(examples)]
+        ends = encode(model, _of_different_classes(model, examples))
     share = np.linspace(0, 1, COLUMNS)
     sides = np.stack([1 - share, share])  # [2, COLUMNS]
     weights = np.einsum('ar,bc->rcab', sides, sides)
@@ -225,16 +226,17 @@ def corners(
     return decode(model, z, _one_label(model, labels)), COLUMNS, None
 
 
-def _of_different_classes(examples):
-    """Numbers of four of the examples of `real_examples`."""
-    count = min(100, examples.count('test'))
-    labels = np.zeros(100, int)
-    found = examples.at('test', range(count)).get('label')
-    if found is not None:
-        labels = np.resize(found.numpy(), 100)
+def _of_different_classes(model, examples):
+    """A batch of four test examples, of different classes if there are any."""
+    rows = sample_rows(examples.count('test'), 1000)
+    batch = {k: v.numpy() for k, v in examples.at('test', rows).items()}
+    labels = batch.get('label', np.zeros(len(rows)))
     _, first = np.unique(labels, return_index=True)
-    rest = [n for n in range(100) if n not in first]
-    return [*np.sort(first), *rest][:4]
+    rest = [n for n in range(len(rows)) if n not in first]
+    chosen = np.resize([*np.sort(first), *rest][:4], 4)
+    if not model.conditional:
+        batch.pop('label', None)
+    return {k: v[chosen] for k, v in batch.items()}
 
 
 def styles(model: 'TrainedModel', examples: Data) -> Pictures:

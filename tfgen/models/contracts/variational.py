@@ -96,6 +96,11 @@ class VariationalAutoEncoder(LatentVariableModel):
         The density is on the data's range.
         """
 
+    @property
+    def output_size(self) -> int:
+        """Numbers that the decoder gives for an example."""
+        return self.spec.dimensions
+
     def reparameterize(
         self, mean: tf.Tensor, logvar: tf.Tensor, noise: Noise
     ) -> tf.Tensor:
