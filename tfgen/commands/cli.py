@@ -231,7 +231,8 @@ def _is_lost_worker(error):
     import tensorflow as tf
 
     lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
-    return isinstance(error, lost)
+    # The client of object storage raises these errors, too.
+    return bool(os.environ.get('TF_CONFIG')) and isinstance(error, lost)
 
 
 def _is_memory_error(error):

@@ -1,4 +1,4 @@
-"""Paths on disks and in object storage: the only module that knows which.
+"""Paths on disks and in object storage.
 
 `place` turns a user's path into a pathlib.Path, or into a remote.Url for an
 address such as gs://bucket/run. Both have the same methods and errors.
@@ -279,8 +279,8 @@ def write(contents: Mapping[pathlib.Path, bytes]) -> None:
     first file is replaced, so a full disk changes nothing.
 
     Raises:
-      UserError: a file cannot be written. No file has changed, unless its own
-        replacement succeeded before that of another file failed.
+      UserError: a file cannot be written. Files that were replaced before keep
+        their new content; the others are unchanged.
     """
     made, new = {}, []
     try:

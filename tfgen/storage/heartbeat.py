@@ -1,11 +1,11 @@
 """A lock in object storage, which a dead process loses.
 
-Object storage has no exclusive creation. Each process writes an object of its
-own into the folder of the lock, and then lists the folder. It gives way to a
-holder, and to an older object of a process that wants the lock, too. The winner
-marks its object as that of the holder, and writes it again and again. An object
-that was not written for STALE seconds belongs to a dead process, and is removed
-by whoever comes next.
+TensorFlow's client has no exclusive creation. Each process writes an object of
+its own into the folder of the lock, and then lists the folder. A process gives
+way to the holder of the lock, and to a waiting process whose object is older.
+The winner marks its object as that of the holder, and writes it again and
+again. An object that was not written for STALE seconds belongs to a dead
+process, and is removed by whoever comes next.
 
 All times are those of the storage, so the clocks of the machines do not matter.
 """
@@ -30,7 +30,7 @@ class _Rival(NamedTuple):
 
     Attributes:
       file: the object.
-      silent: seconds since it was written, counted to our last write.
+      silent: seconds from its last write to ours, by the storage's clock.
       older: whether it was written before ours.
       holder: the process.
       holds: whether that process holds the lock.

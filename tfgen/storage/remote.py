@@ -53,10 +53,10 @@ def errors(path: 'Url | str'):
     try:
         yield
     except tf.errors.OpError as error:
-        raise _os_error(error, path) from None
+        raise os_error(error, path) from None
 
 
-def _os_error(error, path):
+def os_error(error: tf.errors.OpError, path: 'Url | str') -> OSError:
     """The OSError of a disk for an error of TensorFlow."""
     path = str(path)
     if isinstance(error, tf.errors.NotFoundError):
@@ -72,7 +72,11 @@ def reason(error: tf.errors.OpError) -> str:
     code = re.search(r'HTTP response code (\d+)', error.message)
     words = re.sub(r'(?<!^)(?=[A-Z])', ' ', type(error).__name__).lower()
     words = words.removesuffix(' error')
-    return f'{words}, HTTP {code[1]}' if code else f'{words}: no connection'
+    if code:
+        return f'{words}, HTTP {code[1]}'
+    if 'libcurl' in error.message:
+        return f'{words}: no connection'
+    return f'{words}: {" ".join(error.message.split())[:80]}'
 
 
 @functools.total_ordering
@@ -169,11 +173,12 @@ class Url(os.PathLike):
     def is_dir(self) -> bool:
         if self._is_folder is not None:
             return self._is_folder
-        with errors(self):
-            # isdir takes an outage for a missing folder; exists does not.
-            return tf.io.gfile.isdir(str(self)) or (
-                tf.io.gfile.exists(str(self)) and tf.io.gfile.isdir(str(self))
-            )
+        try:
+            with errors(self):
+                # Not isdir, which takes an outage for a missing folder.
+                return tf.io.gfile.stat(str(self)).is_directory
+        except FileNotFoundError:
+            return False
 
     def is_symlink(self) -> bool:
         return False
@@ -194,14 +199,16 @@ class Url(os.PathLike):
 
     def iterdir(self) -> Iterator['Url']:
         try:
-            with errors(self):
-                names = tf.io.gfile.listdir(str(self))
+            names = self._listed()
         except FileNotFoundError:
-            if self.exists():  # an outage looks the same; this raises it
+            if self.is_dir():  # raises an outage, which looks the same
+                names = self._listed_again()
+            elif self.exists():
                 raise NotADirectoryError(
                     errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(self)
                 ) from None
-            raise
+            else:
+                raise
         # Folders end in a slash; an object may have the folder's own name.
         for name in names:
             if name.strip('/'):
@@ -209,11 +216,24 @@ class Url(os.PathLike):
                 entry._is_folder = name.endswith('/')
                 yield entry
 
+    def _listed(self):
+        """The names in this folder; FileNotFoundError also in an outage."""
+        with errors(self):
+            return tf.io.gfile.listdir(str(self))
+
+    def _listed_again(self):
+        """The names in this folder, which is known to be there."""
+        try:
+            return self._listed()
+        except FileNotFoundError:
+            why = 'the folder cannot be listed'
+            raise Unavailable(errno.EIO, why, str(self)) from None
+
     def glob(self, pattern: str) -> Iterator['Url']:
-        """The entries of this folder whose names match; none if it is not."""
+        """The entries whose names match; none if the folder does not exist."""
         try:
             found = list(self.iterdir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             found = []
         return (f for f in found if fnmatch.fnmatchcase(f.name, pattern))
 
@@ -247,7 +267,7 @@ class Url(os.PathLike):
             with tf.io.gfile.GFile(str(self), 'wb') as file:
                 file.write(content)  # nothing is made without a write
         except tf.errors.OpError as error:
-            failed = _os_error(error, self)
+            failed = os_error(error, self)
         # When the GFile is freed, TensorFlow tries the upload once more. So
         # the error, which refers to the GFile, ends before this one is raised.
         file = None

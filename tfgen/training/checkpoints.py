@@ -5,9 +5,11 @@ the list is lost or out of date, it does not find the checkpoints that are
 there. This module finds them by their index files.
 """
 
+import contextlib
 import pathlib
 import re
 import tempfile
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -117,11 +119,19 @@ def save(
     directory: pathlib.Path,
     step: int,
     chief: bool,
+    require_lock: Callable[[], None] = lambda: None,
 ) -> None:
     """Writes the checkpoint of `step` and keeps the newest three.
 
     Every worker must call it, because the variables may be spread over them.
     Only the chief's file is kept.
+
+    Args:
+      checkpoint: what to write.
+      directory: the folder of all checkpoints.
+      step: the number of steps done.
+      chief: whether this process is the chief.
+      require_lock: raises UserError if this process has lost the workdir.
 
     Raises:
       UserError: it cannot be written; older checkpoints are unchanged.
@@ -135,16 +145,18 @@ def save(
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if storage.is_remote(directory):
-            _upload(checkpoint, prefix)
+            _upload(checkpoint, prefix, require_lock)
         else:
             checkpoint.write(str(prefix))
     except (OSError, tf.errors.OpError) as error:
-        _delete(prefix)
+        with contextlib.suppress(OSError):  # object storage does not answer
+            _delete(prefix)
+        what = storage.remedy(error, 'free some space')
+        if storage.is_remote(directory):
+            what = 'check that the storage can be written'
         raise UserError(
             f'checkpoint {str(prefix)!r} cannot be written '
-            f'({storage.reason(error)}): '
-            f'{storage.remedy(error, "free some space")} and run the same '
-            'command again'
+            f'({storage.reason(error)}): {what} and run the same command again'
         ) from None
     stale = [p for p in newest_first(directory) if p != prefix]
     for old in stale[_KEEP - 1 :]:
@@ -156,8 +168,11 @@ def save(
     storage.write({directory / _NAME: '\n'.join([*lines, '']).encode()})
 
 
-def _upload(checkpoint, prefix):
+def _upload(checkpoint, prefix, require_lock):
     """Writes a checkpoint into object storage, the index last.
+
+    An upload may take minutes. So the lock is required again before the index,
+    without which the other file is no checkpoint.
 
     TensorFlow itself would make forty requests, because it renames its files
     there.
@@ -166,6 +181,8 @@ def _upload(checkpoint, prefix):
         checkpoint.write(f'{scratch}/{prefix.name}')
         files = pathlib.Path(scratch).iterdir()
         for file in sorted(files, key=lambda f: f.suffix == '.index'):
+            if file.suffix == '.index':
+                require_lock()
             (prefix.parent / file.name).write_bytes(file.read_bytes())
 
 
@@ -226,6 +243,10 @@ def _damage(prefix):
         reader = tf.train.load_checkpoint(str(_local(prefix)))
         for variable in reader.get_variable_to_shape_map():
             reader.get_tensor(variable)
+    except FileNotFoundError as error:  # deleted meanwhile
+        return storage.reason(error)
+    except UserError:  # object storage does not answer, which is no damage
+        raise
     except (tf.errors.OpError, ValueError, RuntimeError, IndexError) as error:
         return storage.reason(error)
     return ''

@@ -15,9 +15,11 @@ from tfgen.models.contracts.capabilities import GenerativeModel
 from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 from tfgen.noise import RowNoise
+from tfgen.storage import remote
 from tfgen.training.progress import Progress
 from tfgen.training.workdir import Config
 
+_NEVER = 2**31 - 1  # values in a queue, or milliseconds
 _MINUTE = 60.0  # seconds between two uploads of the summaries
 
 
@@ -57,8 +59,13 @@ class Reporter:
         if chief:
             with _writing(directory):
                 remove_later_points(directory / 'summaries', done)
+                # In object storage each of its own flushes would upload the
+                # whole file.
+                never = _NEVER if storage.is_remote(directory) else None
                 self._writer = tf.summary.create_file_writer(
-                    str(directory / 'summaries')
+                    str(directory / 'summaries'),
+                    max_queue=never,
+                    flush_millis=never,
                 )
                 if not done:
                     self._facts(config)
@@ -242,6 +249,8 @@ def events(file: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:
             yield content, tf.compat.v1.Event.FromString(content)
     except tf.errors.DataLossError:
         return
+    except tf.errors.OpError as error:
+        raise remote.os_error(error, str(file)) from None
 
 
 def remove_later_points(folder: pathlib.Path, step: int) -> None:
@@ -273,9 +282,11 @@ def _writing(directory):
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
+        what = storage.remedy(error, 'free some space')
+        if storage.is_remote(directory):
+            what = 'check that the storage can be written'
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
-            f'({storage.reason(error)}): '
-            f'{storage.remedy(error, "free some space")} and run the same '
-            'command again; it continues from its last checkpoint'
+            f'({storage.reason(error)}): {what} and run the same command '
+            'again; it continues from its last checkpoint'
         ) from None

@@ -116,7 +116,7 @@ def _train(
             if due or stopped or ended:
                 require_finite_weights(run.model, run.done, _precision(run))
                 require_lock()
-                run.save(directory, chief)
+                run.save(directory, chief, require_lock)
             if due or ended:
                 report.samples(run.done)
             if stopped and not last:
@@ -152,16 +152,19 @@ class _Run:
     def done(self) -> int:
         return int(self.step.numpy())
 
-    def save(self, directory, chief):
+    def save(self, directory, chief, require_lock):
         """Writes a checkpoint; every worker takes part."""
         folder = directory / 'checkpoints'
-        checkpoints.save(self.checkpoint, folder, self.done, chief)
+        checkpoints.save(
+            self.checkpoint, folder, self.done, chief, require_lock
+        )
 
 
 def _begin(config, examples, directory, strategy, jit):
     """The _Run of a new training, or of the last checkpoint."""
     preset = config.preset
     new = not checkpoints.newest_first(directory / 'checkpoints')
+    begun = ''
     with strategy.scope():
         model = config.build()
         if new and config.init_from:
@@ -186,7 +189,7 @@ def _begin(config, examples, directory, strategy, jit):
     if restored:
         said = f'continuing at step {run.done} from {restored}\n'
         lines.write(said, sys.stdout)
-    elif config.init_from:
+    elif begun:
         lines.write(f'{begun}\n', sys.stdout)
     elif type(model).initialize_from is not Model.initialize_from:
         (first,) = examples.train(config.seed, preset.batch_size).take(1)

@@ -120,9 +120,9 @@ def _require_alike(model, config, source):
 def _find(path):
     """The prefix of the files that hold the weights."""
     for version in (path, *storage.versions(path).values()):
-        prefix = version / 'variables' / 'variables'
-        if prefix.with_suffix('.index').exists():
-            return prefix
+        # In object storage, an export without this file is not complete.
+        if (version / 'saved_model.pb').exists():
+            return version / 'variables' / 'variables'
     prefix = checkpoints.newest_readable(path / 'checkpoints')
     if prefix is None:
         raise UserError(
