@@ -203,14 +203,22 @@ def test_a_reader_of_the_output_may_go():
     assert process.returncode == 128 + signal.SIGPIPE
 
 
-def test_what_a_lost_worker_leaves_is_one_line():
+@pytest.mark.parametrize(
+    ('cluster', 'said'),
+    [
+        ('{}', 'another worker has ended (Gone)'),
+        ('', 'the storage does not answer (Gone)'),
+    ],
+)
+def test_what_a_lost_worker_leaves_is_one_line(cluster, said):
     code = (
         'from tfgen.commands import cli\n'
         'import tensorflow as tf\n'
         'def main(): raise tf.errors.UnavailableError(None, None, "Gone")\n'
         'cli.run(main)'
     )
-    done = processes.outcome([sys.executable, '-c', code])
+    env = os.environ | {'TF_CONFIG': cluster}
+    done = processes.outcome([sys.executable, '-c', code], env=env)
     assert done.returncode == 2
     (line,) = [x for x in done.stderr.splitlines() if x.startswith('error')]
-    assert 'another worker has ended (Gone)' in line
+    assert said in line

@@ -147,7 +147,8 @@ SETTINGS = {
     ),
     'iwae': (
         'iwae_mnist',
-        ['dataset=digits', 'units=8', 'latent_size=3'],
+        ['dataset=digits', 'units=8', 'latent_size=3', 'binarization=none']
+        + ['likelihood=gaussian', 'deviation=decoded'],
     ),
     'free_bits': (
         'vae_mnist',

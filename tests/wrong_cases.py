@@ -656,6 +656,23 @@ CASES = {
         ['--preset=gaussian_two_moons', NEW, '--dataset=mnist'],
         'is no toy distribution',
     ),
+    'a receptive field of a VAE': (
+        'sample',
+        ['--model_dir=cvae_digits', '--kind=receptive_field']
+        + ['--output={empty}/x.png'],
+        'no dilated convolutions',
+    ),
+    'a VAE that draws value by value': (
+        'sample',
+        ['--model_dir=cvae_digits', '--kind=drawing', '--output={empty}/x.png'],
+        'draws all values at once',
+    ),
+    'dimensions that are no numbers': (
+        'sample',
+        ['--model_dir=cvae_digits', '--kind=manifold', '--dimensions=a,b']
+        + ['--output={empty}/x.png'],
+        'write two whole numbers',
+    ),
     'unknown row': ('compare', [NEW, '--row=dcgan'], "unknown row 'dcgan'"),
     'a table of other settings': (
         'compare',

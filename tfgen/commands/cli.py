@@ -211,10 +211,15 @@ def _guarded(main):
                 f'out of memory ({storage.reason(error)}): use a '
                 'smaller model, batch_size or count'
             )
-        if _is_lost_worker(error):  # outside of the training loop
+        if _is_unavailable(error):  # outside of the training loop
             from tfgen.training import workers
 
-            _fail(workers.lost(error))
+            if os.environ.get('TF_CONFIG'):
+                _fail(workers.lost(error))
+            _fail(
+                f'the storage does not answer ({storage.reason(error)}): check '
+                'the network and run the same command again'
+            )
         if not storage.is_disk_error(error):
             raise
         _fail(
@@ -226,13 +231,12 @@ def _guarded(main):
         sys.exit(130)
 
 
-def _is_lost_worker(error):
-    """Whether the error says that another worker has ended."""
+def _is_unavailable(error):
+    """Whether another worker has ended, or object storage does not answer."""
     import tensorflow as tf
 
-    lost = (tf.errors.UnavailableError, tf.errors.AbortedError)
-    # The client of object storage raises these errors, too.
-    return bool(os.environ.get('TF_CONFIG')) and isinstance(error, lost)
+    kinds = (tf.errors.UnavailableError, tf.errors.AbortedError)
+    return isinstance(error, kinds)
 
 
 def _is_memory_error(error):
