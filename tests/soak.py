@@ -58,15 +58,24 @@ def main() -> None:
                     lost.append(f'{name}: {type(error).__name__}: {error}')
                     print(lost[-1], flush=True)
                 trials[name] += 1
+                passed = (time.monotonic() - begin) / 60
                 print(
-                    f'{(time.monotonic() - begin) / 60:.1f} min  '
-                    f'{dict(trials)}  lost {len(lost)}',
+                    f'{passed:.1f} min  {dict(trials)}  lost {len(lost)}',
                     flush=True,
                 )
+            # After each round, so that nothing is lost here, either.
+            figures = _figures(passed, soak, trials, lost)
+            file.write_text(json.dumps(figures, indent=2) + '\n')
         soak.close()
-    figures = {
-        'minutes': round((time.monotonic() - begin) / 60, 1),
-        'seed': seed,
+    print(json.dumps(figures, indent=2))
+    sys.exit(bool(lost))
+
+
+def _figures(minutes, soak, trials, lost):
+    """The content of the record."""
+    return {
+        'minutes': round(minutes, 1),
+        'seed': int(sys.argv[3]),
         'trials': dict(trials),
         'faults': dict(sorted(soak.counts.items())),
         'left_behind': dict(sorted(soak.left.items())),
@@ -76,9 +85,6 @@ def main() -> None:
         'date': datetime.date.today().isoformat(),
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
-    file.write_text(json.dumps(figures, indent=2) + '\n')
-    print(json.dumps(figures, indent=2))
-    sys.exit(bool(lost))
 
 
 if __name__ == '__main__':

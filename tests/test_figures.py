@@ -138,9 +138,8 @@ def _stopped():
 def _lecture():
     found = _result('lecture')
     moons = found['moon_phases']
-    deep, vae = moons['auto-encoder'], moons['VAE']
     with_kl, without = (
-        found['variance'][name]['4000'] for name in ('with KL', 'without')
+        found['variance'][name]['4000'] for name in ('with KL', 'without KL')
     )
     active, silent = [], []
     for deviation, nats in zip(*with_kl.values(), strict=True):
@@ -161,9 +160,6 @@ def _lecture():
     )
     assert len(active) == 7 and len(silent) == 1
 
-    def lowest(errors):
-        return f'{min(errors):.1f} to {max(errors):.1f}'
-
     def percent(record):
         return f'{100 * record["code_accuracy"]:.1f} %'
 
@@ -181,13 +177,8 @@ def _lecture():
         f'{percent(deep8)} by the deep code, {percent(pca)} by PCA, '
         f'{percent(shallow)} by the shallow one, '
         f'{100 * deep8["value_accuracy"]:.1f} % by pixels. The notes are wrong',
-        f'is {statistics.fmean(deep["midpoint_error"]):.1f} for the '
-        f'auto-encoder ({lowest(deep["midpoint_error"])} over three seeds) and '
-        f'{statistics.fmean(vae["midpoint_error"]):.1f} for the VAE '
-        f"({lowest(vae['midpoint_error'])}); the VAE's error at the two "
-        f'ends is {statistics.fmean(vae["end_error"]):.2f}',
-        "worse than the auto-encoder's ("
-        f'{statistics.fmean(moons["VAE, beta 1"]["midpoint_error"]):.1f})',
+        *_moons(moons, found['moon_pair']),
+        *_codes(found),
         f'deviation is {statistics.fmean(without["deviation"]):.4f} after '
         '4,000 steps',
         'Seven of the eight dimensions are active after 4,000 steps',
@@ -204,6 +195,75 @@ def _lecture():
         f'd is {d[0]}, {d[1]} and {d[2]}, and the longer stroke scores above '
         f'the speck in {100 * sevens["stroke_above_speck"]:.0f} % of the '
         'digits',
+    ]
+
+
+def _moons(moons, pair):
+    """What docs/lecture.md says about the moons."""
+
+    def spread(values, digits=1):
+        return f'{min(values):.{digits}f} to {max(values):.{digits}f}'
+
+    middle = {
+        name: statistics.fmean(found['midpoint_error'])
+        for name, found in moons.items()
+        if isinstance(found, dict)
+    }
+    ends = {name: statistics.fmean(moons[name]['end_error']) for name in middle}
+    to_truth = {
+        name: spread(found['to_truth'], 0)
+        for name, found in pair.items()
+        if isinstance(found, dict) and name != 'average'
+    }
+    return [
+        f'speckles ({to_truth["auto-encoder"]} of squared error',
+        f'at random ({to_truth["noise on code"]})',
+        f'cross-fade ({to_truth["VAE"]})',
+        f'has {pair["average"]["to_truth"]:.1f}: the',
+        f'within {max(pair["VAE"]["to_average"]):.1f}.',
+        f'is {middle["PCA"]:.1f} for PCA, {middle["auto-encoder"]:.1f} for the '
+        f'auto-encoder ({spread(moons["auto-encoder"]["midpoint_error"])} over '
+        f'three seeds), {middle["noise on code"]:.1f} with noise on its code '
+        f'({spread(moons["noise on code"]["midpoint_error"])}), and '
+        f'{middle["VAE"]:.1f} for the VAE '
+        f'({spread(moons["VAE"]["midpoint_error"])})',
+        f'pays with an error of {ends["VAE"]:.2f}',
+        f"worse than the auto-encoder's ({middle['learned s']:.1f})",
+        f'with beta 30 gives {middle["s, beta 30"]:.1f}, with an error of '
+        f'{ends["s, beta 30"]:.2f} at the ends',
+    ]
+
+
+def _codes(found):
+    """What docs/lecture.md says about codes, bounds and divergences."""
+    drawn, tuned, bells = (
+        found[name] for name in ('drawn_codes', 'tuning', 'two_bells')
+    )
+    line, inverse = found['code_line'], found['inverse']
+    frechet = {
+        name: f'{cell["frechet_distance"]:.0f}'
+        for name, cell in drawn.items()
+        if isinstance(cell, dict)
+    }
+    bound, logs = tuned['p alone']['bound'], tuned['p alone']['log_prob']
+    both, one = bells['KL(p || q)'], bells['KL(q || p)']
+    predicted, bigan = inverse['predicted z'], inverse['BiGAN']
+    return [
+        f'test digits is {frechet["auto-encoder"]}, that of the VAE '
+        f'{frechet["VAE"]}.',
+        f'mends it: {frechet["fitted normal"]}.',
+        f'rises by {bound[1] - bound[0]:.2f} nats, and log P(x) falls by '
+        f'{logs[0] - logs[1]:.2f}',
+        f'largest likelihood, {tuned["optimum"]:.3f} nats',
+        f'{100 * found["responsibilities"]["sure"]:.0f} % of the points',
+        f'falls to {line["line of points"]["least_log_prob"]:.1f} nats',
+        f'stays above {line["line of codes"]["least_log_prob"]:.1f}',
+        f'mean {abs(both["mean"]):.1f}, deviation {both["deviation"]:.2f}',
+        f'mean {one["mean"]:.1f}, deviation {one["deviation"]:.2f}',
+        f'for {100 * predicted["code_accuracy"]:.0f} % of the test digits',
+        f'for {100 * bigan["code_accuracy"]:.0f} %, the pixels themselves for '
+        f'{100 * bigan["value_accuracy"]:.0f} %',
+        f'reaches {100 * inverse["linear_svm_accuracy"]:.0f} %',
     ]
 
 
