@@ -79,7 +79,7 @@ FIGURES = (
     'density',
     'coverage',
     'sharpness',
-    'memorised',
+    'distance_to_training',
     'nats',
     'training_cpu_seconds',
     'sampling_cpu_seconds',
@@ -199,6 +199,8 @@ def _measured(family, config, examples, folder):
     sampler = Rounded(sampler)
     figures = evaluation.evaluate(sampler, examples, settings, _COMPARED)
     found |= {k: figures[k].value for k in FIGURES if k in figures}
+    near, usual = figures['training_distance'], figures['test_distance']
+    found['distance_to_training'] = near.value / usual.value
     samples, found['sampling_cpu_seconds'] = timed_samples(sampler)
     found |= {'features': features.name, **features.facts}
     return found, samples[:_SHOWN]

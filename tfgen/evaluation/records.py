@@ -299,5 +299,6 @@ def _spread(figure, values):
         return f'{mean:.2f} +- {deviation:.2f}'
     if not deviation:
         return f'{mean:,.4g}{unit}'
-    digits = 0 if deviation >= 10 else 1
+    place = math.floor(math.log10(deviation))
+    digits = 0 if place >= 1 else min(2, max(1, -place))
     return f'{mean:,.{digits}f} +- {deviation:,.{digits}f}{unit}'
