@@ -446,7 +446,47 @@ def _speed():
     ]
 
 
+def _families():
+    def mean(row, figure, digits=1):
+        cell = _result('families')['rows'][row]['values']['digits']
+        return f'{statistics.fmean(cell[figure]):.{digits}f}'
+
+    def frechet(*rows):
+        return [mean(row, 'frechet_distance') for row in rows]
+
+    rnn, cnn, mixture, vae, conditional, gan, label, pca, ae = frechet(
+        'PixelRNN',
+        'PixelCNN',
+        'GMM',
+        'VAE',
+        'conditional VAE',
+        'GAN',
+        'conditional GAN',
+        'PCA, normal codes',
+        'auto-encoder, normal codes',
+    )
+    near = 'distance_to_training'
+    return [
+        f'(Frechet {rnn} and {cnn})',
+        f'the worst, {mean("PixelRNN", "nats")} and '
+        f'{mean("PixelCNN", "nats")}, and',
+        f'images ({mean("PixelRNN", near, 2)} and {mean("PixelCNN", near, 2)})',
+        f'Frechet {mixture} after three',
+        f'a bound ({mean("VAE", "nats")} nats)',
+        f'as the data ({mean("VAE", "sharpness", 2)})',
+        f'the GAN from {gan} to {label} and the VAE from {vae} to '
+        f'{conditional}',
+        f"like a VAE's ({mean('RBM', 'nats')})",
+        f'{mean("RBM", "sampling_cpu_seconds")} CPU-seconds for a thousand, '
+        f'where one pass takes {mean("VAE", "sampling_cpu_seconds", 2)}',
+        f'show it ({pca} and {ae})',
+        f'recall is {mean("VAE", "recall", 2)}, but that of the GAN is '
+        f'{mean("GAN", "recall", 2)}',
+    ]
+
+
 PHRASES = {
+    'docs/families.md': _families,
     'README.md': _readme,
     'docs/gan.md': _gan,
     'docs/lecture.md': _lecture,

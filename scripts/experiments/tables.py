@@ -47,6 +47,17 @@ def _compared(name):
     )
 
 
+def _families(data):
+    """Returns the function that makes the table of families on a data set."""
+    return lambda _: records.compared(
+        {
+            row: {data: found['values'][data]}
+            for row, found in _result('families')['rows'].items()
+            if data in found['values']
+        }
+    )
+
+
 def _serving(_):
     """Returns the table of requests of one row per second.
 
@@ -76,6 +87,7 @@ DOCUMENTS = {
     'docs/results.md': (lambda _: records.beside_published(),),
     'docs/gan.md': tuple(map(_compared, ('modes', 'stacked', 'images'))),
     'docs/serve.md': (_serving,),
+    'docs/families.md': (_families('digits'),),
 }
 
 
