@@ -147,8 +147,7 @@ SETTINGS = {
     ),
     'iwae': (
         'iwae_mnist',
-        ['dataset=digits', 'units=8', 'latent_size=3', 'binarization=none']
-        + ['likelihood=gaussian', 'deviation=decoded'],
+        ['dataset=digits', 'units=8', 'latent_size=3'],
     ),
     'free_bits': (
         'vae_mnist',
