@@ -235,8 +235,8 @@ class CVAE(VariationalAutoEncoder):
     def _serve_decode(self, z, label=None):
         logits = self.decode(z, label)
         found = {self.spec.key: self.to_example(logits)}
-        # Others are not logits, or one for each level: megabytes of JSON.
-        if self.settings['likelihood'] == 'bernoulli':
+        # The logits of all levels would be megabytes of JSON.
+        if self.settings['likelihood'] != 'categorical':
             found['logits'] = logits
         return found
 
