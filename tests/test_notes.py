@@ -124,43 +124,45 @@ def _slope(function, logits):
     return tape.gradient(value, logits).numpy()
 
 
-def test_minus_log_d_has_the_gradient_of_kl_minus_2_js():
-    """Arjovsky and Bottou 2017, theorem 2.5; D is optimal and held fixed."""
+def _at_the_best_d(loss, divergence):
+    """Gradients of a loss, with D optimal and held fixed, and of a divergence.
+
+    Args:
+      loss: of the generator, of scores.
+      divergence: of data p and samples q.
+    """
     random = np.random.default_rng(0)
     p = tf.nn.softmax(tf.constant(random.normal(size=40)))
     logits = random.normal(size=40)
-    q = tf.nn.softmax(tf.constant(logits))
     # The logit of D* = p / (p + q).
-    score = tf.math.log(p) - tf.math.log(q)
-    ours = _slope(
-        lambda q: tf.reduce_sum(
-            q * adversarial.generator_non_saturating(score)
-        ),
-        logits,
+    score = tf.math.log(p) - tf.math.log(tf.nn.softmax(tf.constant(logits)))
+    losses = loss(score)
+    return (
+        _slope(lambda q: tf.reduce_sum(q * losses), logits),
+        _slope(lambda q: divergence(p, q), logits),
     )
-    theirs = _slope(
-        lambda q: (
+
+
+def test_minus_log_d_has_the_gradient_of_kl_minus_2_js():
+    """Arjovsky and Bottou 2017, theorem 2.5."""
+    loss = adversarial.generator_non_saturating
+    ours, theirs = _at_the_best_d(
+        loss,
+        lambda p, q: (
             probability.kl_discrete(q, p) - 2 * probability.jensen_shannon(p, q)
         ),
-        logits,
     )
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
-    # KL alone, or JS alone, has another gradient.
-    kl = _slope(lambda q: probability.kl_discrete(q, p), logits)
+    # KL alone has another gradient.
+    _, kl = _at_the_best_d(loss, lambda p, q: probability.kl_discrete(q, p))
     assert np.abs(ours - kl).max() > 1e-3
 
 
 def test_the_minimax_loss_has_the_gradient_of_2_js():
-    random = np.random.default_rng(1)
-    p = tf.nn.softmax(tf.constant(random.normal(size=40)))
-    logits = random.normal(size=40)
-    q = tf.nn.softmax(tf.constant(logits))
-    score = tf.math.log(p) - tf.math.log(q)
-    ours = _slope(
-        lambda q: tf.reduce_sum(q * adversarial.generator_minimax(score)),
-        logits,
+    ours, theirs = _at_the_best_d(
+        adversarial.generator_minimax,
+        lambda p, q: 2 * probability.jensen_shannon(p, q),
     )
-    theirs = _slope(lambda q: 2 * probability.jensen_shannon(p, q), logits)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-16)
 
 

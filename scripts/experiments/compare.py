@@ -26,6 +26,7 @@ import subprocess
 import sys
 import time
 
+import runs
 from absl import flags
 
 from tfgen.commands import cli
@@ -201,17 +202,17 @@ def main() -> None:
     for row in wanted:
         if row not in table.rows:
             raise UserError(f'unknown row {row!r}: use {"; ".join(table.rows)}')
-    runs = _runs(table, wanted, cli.workdir())
+    listed = _runs(table, wanted, cli.workdir())
     if flags.FLAGS.part is not None:
-        runs = runs[flags.FLAGS.part :: flags.FLAGS.jobs]
+        listed = listed[flags.FLAGS.part :: flags.FLAGS.jobs]
     elif flags.FLAGS.jobs > 1:
         _start_jobs(table)
-    for run in runs:  # after the jobs, all of them are finished
+    for run in listed:  # after the jobs, all of them are finished
         _run(table, *run)
     if flags.FLAGS.part is not None:
         return
     values = _data(table) if table.measure == 'modes' else {}
-    for row, name, _, folder in runs:
+    for row, name, _, folder in listed:
         found = json.loads(_result(folder).read_text())
         cell = values.setdefault(row, {}).setdefault(name, {})
         for figure in table.figures:
@@ -259,9 +260,6 @@ def _start_jobs(table):
 
 def _opened(table, row, name, seed):
     """The Config of a run, and its data."""
-    from tfgen import presets
-    from tfgen.training import workdir
-
     family, changes = table.rows[row]
     changes = changes.split()
     if flags.FLAGS.steps:
@@ -270,13 +268,7 @@ def _opened(table, row, name, seed):
         changes.append(f'dataset={name}')
     else:
         family = f'{family}_{name}'
-    return workdir.Config.of(
-        family,
-        presets.get(family, changes),
-        seed,
-        data_dir=flags.FLAGS.data_dir,
-        chosen={change.partition('=')[0] for change in changes},
-    )
+    return runs.opened(family, changes, seed)
 
 
 def _run(table, row, name, seed, folder):

@@ -18,7 +18,7 @@ import os
 import platform
 import time
 
-import lecture_runs as runs
+import runs
 from absl import flags
 
 from tfgen.commands import cli
@@ -154,22 +154,13 @@ def _run(row, seed):
 
 def _opened(family, seed):
     """The Config of a run, and its data."""
-    from tfgen import presets
-    from tfgen.training import workdir
-
     name = flags.FLAGS.data
     changes = [f'dataset={name}', 'binarization=threshold']
     for key in ('', name):
         changes += family.settings.get(key, '').split()
     if flags.FLAGS.steps:
         changes.append(f'steps={flags.FLAGS.steps}')
-    return workdir.Config.of(
-        family.preset,
-        presets.get(family.preset, changes),
-        seed,
-        data_dir=flags.FLAGS.data_dir,
-        chosen={change.partition('=')[0] for change in changes},
-    )
+    return runs.opened(family.preset, changes, seed)
 
 
 def _measured(family, config, examples, folder):

@@ -1,7 +1,7 @@
 """The lower bound and the likelihood: which rises when what is tuned."""
 
-import lecture_runs as runs
 import numpy as np
+import runs
 import tensorflow as tf
 
 _SILENT = 0.1  # nats of KL below which a dimension of z is called silent

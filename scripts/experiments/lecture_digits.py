@@ -1,7 +1,7 @@
 """Digits: codes of equal size, changed pixels, and samples by density."""
 
-import lecture_runs as runs
 import numpy as np
+import runs
 import tensorflow as tf
 
 _SIZE = 8  # latent_size of the auto-encoders

@@ -1,7 +1,7 @@
 """Divergences, and a network that finds the code of an image."""
 
-import lecture_runs as runs
 import numpy as np
+import runs
 import tensorflow as tf
 
 # Two bells of equal weight, and the grid of the integrals.

@@ -5,8 +5,8 @@ Also codes that are drawn from N(0, 1).
 
 import math
 
-import lecture_runs as runs
 import numpy as np
+import runs
 import tensorflow as tf
 from absl import flags
 

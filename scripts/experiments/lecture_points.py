@@ -1,7 +1,7 @@
 """Densities of points: mixtures, and the VAE as a mixture without end."""
 
-import lecture_runs as runs
 import numpy as np
+import runs
 import tensorflow as tf
 
 _COMPONENTS = 6  # of the mixture whose responsibilities are drawn

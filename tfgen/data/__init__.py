@@ -12,6 +12,7 @@ from tfgen.data.sets import (
     load_partly_labelled,
     load_points,
     load_text,
+    without_folders,
 )
 from tfgen.data.specs import (
     ImageSpec,
@@ -49,4 +50,5 @@ __all__ = [
     'save_arrays',
     'shuffled',
     'spec_from_dict',
+    'without_folders',
 ]

@@ -7,6 +7,7 @@ labels has no 'label'.
 
 import dataclasses
 import math
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -321,3 +322,9 @@ def absolute(name: str) -> str | None:
     if not path or prefix not in (*readers.PATHS, *TEXTS):
         return None
     return f'{prefix}:{storage.absolute(path, tensorflow=False)}'
+
+
+def without_folders(name: str) -> str | None:
+    """A data set's name with the last part of its path; None without path."""
+    path = absolute(name)
+    return path and f'{path.partition(":")[0]}:{pathlib.Path(path).name}'

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from tfgen import presets, storage
-from tfgen.data import absolute
+from tfgen.data import absolute, without_folders
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
 from tfgen.training import checkpoints
@@ -56,8 +56,11 @@ def write(
             for name, curve in curves.items()
         },
     }
-    spec = config.spec.as_dict()
-    storage.write_json(file, metrics | {'spec': spec, 'training': training})
+    content = metrics | {'spec': config.spec.as_dict(), 'training': training}
+    name = without_folders(config.preset.dataset)
+    if name:  # no path of this machine
+        content |= {'dataset': name, 'spec': content['spec'] | {'name': name}}
+    storage.write_json(file, content)
 
 
 def require_whole(
@@ -126,6 +129,9 @@ def _command(config):
     words += [f'--seed={config.seed}'] if config.seed else []
     if config.init_from:
         words.append(f'--init_from=runs/{_origin(config.init_from)}')
+    name = without_folders(config.preset.dataset)
+    if name:
+        words.append(f'--dataset={name.replace(":", ":/path/to/", 1)}')
     if config.precision != 'float32':
         words.append(f'--precision={config.precision}')
     return shlex.join(words)

@@ -23,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen import storage
-from tfgen.data import Data, absolute
+from tfgen.data import Data, without_folders
 from tfgen.errors import UserError
 from tfgen.export import signatures
 from tfgen.models.contracts.model import Model
@@ -133,9 +133,8 @@ def public(config: Config) -> dict:
     del content['data_dir'], content['data_path']
     if content['init_from']:
         content['init_from'] = pathlib.Path(content['init_from']).name
-    path = absolute(config.preset.dataset)
-    if path:
-        name = f'{path.partition(":")[0]}:{pathlib.Path(path).name}'
+    name = without_folders(config.preset.dataset)
+    if name:
         content['fields'] = content['fields'] | {'dataset': name}
         content['spec'] = content['spec'] | {'name': name}
     return content

@@ -103,14 +103,7 @@ def interpolation(
     """
     require(model, 'interpolate', 'interpolation')
     if examples is None:
-        if not has_prior(model):
-            raise UserError(
-                'this model has no prior: interpolate test examples, with '
-                '--given=test'
-            )
-        size = _size(model)
-        uniform = np.random.default_rng(seed).random([2, COLUMNS, size])
-        ends = Codes(model).quantiles(uniform)
+        ends = _drawn(model, [2, COLUMNS], seed)
         shown = labels_of(model, labels, COLUMNS)
     else:
         require(model, 'encode', 'interpolation of examples')
@@ -209,13 +202,7 @@ def corners(
     """
     require(model, 'decode', 'corners')
     if examples is None:
-        if not has_prior(model):
-            raise UserError(
-                'this model has no prior: draw the corners of test examples, '
-                'with --given=test'
-            )
-        uniform = np.random.default_rng(seed).random([4, _size(model)])
-        ends = Codes(model).quantiles(uniform)
+        ends = _drawn(model, [4], seed)
     else:
         require(model, 'encode', 'corners of examples')
         ends = encode(model, _of_different_classes(model, examples))
@@ -423,6 +410,16 @@ def _coded(model, examples, split, most=_MOST):
         real.append(batch[model.spec.key])
     labels = None if labels[0] is None else np.concatenate(labels)
     return np.concatenate(codes), labels, np.concatenate(real)
+
+
+def _drawn(model, shape, seed):
+    """Codes drawn from the prior: [*shape, K]."""
+    if not has_prior(model):
+        raise UserError(
+            'this model has no prior: use test examples, with --given=test'
+        )
+    uniform = np.random.default_rng(seed).random([*shape, _size(model)])
+    return Codes(model).quantiles(uniform)
 
 
 def _size(model):

@@ -300,7 +300,7 @@ def write(contents: Mapping[pathlib.Path, bytes]) -> None:
             del made[temporary]
         new.clear()
     except OSError as error:
-        what = remedy(error, 'free some space, or name another place')
+        what = remedy(error, 'free some space, or name another place', file)
         raise UserError(
             f'{str(file)!r} cannot be written ({reason(error)}): {what}'
         ) from None
@@ -376,8 +376,13 @@ def reason(error: Exception) -> str:
     return text[:120] or type(error).__name__
 
 
-def remedy(error: Exception, otherwise: str) -> str:
-    """Advice after a failed write: `otherwise`, unless the path is taken."""
+def remedy(error: Exception, otherwise: str, path: pathlib.Path) -> str:
+    """Advice after a failed write: `otherwise`, unless the path is taken.
+
+    For a path in object storage it is to look at the storage.
+    """
+    if is_remote(path):
+        return 'check that the storage can be written'
     if reason(error) in map(os.strerror, _TAKEN):
         return 'move away what is in its place'
     return otherwise

@@ -151,9 +151,7 @@ def save(
     except (OSError, tf.errors.OpError) as error:
         with contextlib.suppress(OSError):  # object storage does not answer
             _delete(prefix)
-        what = storage.remedy(error, 'free some space')
-        if storage.is_remote(directory):
-            what = 'check that the storage can be written'
+        what = storage.remedy(error, 'free some space', directory)
         raise UserError(
             f'checkpoint {str(prefix)!r} cannot be written '
             f'({storage.reason(error)}): {what} and run the same command again'

@@ -282,9 +282,7 @@ def _writing(directory):
     try:
         yield
     except (OSError, tf.errors.OpError) as error:
-        what = storage.remedy(error, 'free some space')
-        if storage.is_remote(directory):
-            what = 'check that the storage can be written'
+        what = storage.remedy(error, 'free some space', directory)
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
             f'({storage.reason(error)}): {what} and run the same command '

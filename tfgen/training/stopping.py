@@ -151,7 +151,7 @@ def alone_in(directory: pathlib.Path):
         raise UserError(
             f'workdir {str(directory)!r} cannot be written '
             f'({storage.reason(error)}): '
-            f'{storage.remedy(error, "name another --workdir")}'
+            f'{storage.remedy(error, "name another --workdir", directory)}'
         ) from None
     try:
         yield lambda: None

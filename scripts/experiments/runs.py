@@ -1,4 +1,4 @@
-"""Runs and files that the demonstrations of lecture.py share."""
+"""Runs and files that the experiments share."""
 
 import io
 
@@ -8,16 +8,31 @@ from absl import flags
 from tfgen.commands import cli
 
 
-def trained(name, *settings, seed=0):
-    """Trains a preset in the workdir; returns model, config and data."""
+def opened(name, settings, seed):
+    """The Config of a run, and its data.
+
+    Args:
+      name: of the preset; a generic one needs the setting `dataset`.
+      settings: 'field=value' of the changed fields.
+      seed: of the run.
+    """
     from tfgen import presets
     from tfgen.training import workdir
+
+    return workdir.Config.of(
+        name,
+        presets.get(name, settings),
+        seed,
+        data_dir=flags.FLAGS.data_dir,
+        chosen={setting.partition('=')[0] for setting in settings},
+    )
+
+
+def trained(name, *settings, seed=0):
+    """Trains a preset in the workdir; returns model, config and data."""
     from tfgen.training.run import train
 
-    preset = presets.get(name, settings)
-    config, examples = workdir.Config.of(
-        name, preset, seed, data_dir=flags.FLAGS.data_dir
-    )
+    config, examples = opened(name, settings, seed)
     model = train(config, examples, _folder(name, settings, seed))
     return model, config, examples
 
