@@ -76,6 +76,7 @@ def test_chunks_of_samples_make_one_mean():
     # 3000 samples of 2 rows do not fit into one chunk. Weights are constant.
     class Constant:
         is_density = False
+        output_size = 1
 
         def log_weights(self, image, label, noise, count):
             return tf.fill([count, tf.shape(image)[0]], -7.0)
@@ -136,7 +137,7 @@ def test_an_unknown_split_is_refused(made):
 
 
 def test_measures_are_asked_whether_they_apply(made):
-    of_images = {'fidelity', 'memorisation'}
+    of_images = {'fidelity', 'memorisation', 'sharpness'}
     of_codes = {'reconstruction', 'code_classes'}
     told = {'active_units', 'reconstruction'}
     for model, default, more in (

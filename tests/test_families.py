@@ -15,6 +15,7 @@ from tfgen.data import PointSpec
 from tfgen.evaluation.fitted_codes import FittedCodes
 from tfgen.models.contracts.capabilities import GenerativeModel
 from tfgen.noise import BatchNoise
+from tfgen.training import workdir
 
 
 def _drawn(model, count=20_000):
@@ -50,6 +51,29 @@ def test_codes_without_width_are_drawn_at_their_mean():
     np.testing.assert_allclose(np.cov(z.T), np.eye(2), atol=0.05)
 
 
+def _refused(folder, *options):
+    """The error of the comparison, which trains nothing."""
+    with pytest.raises(AssertionError) as error:
+        processes.run(
+            [
+                *(sys.executable, tiny.script('families'), '--seeds=1'),
+                *(f'--workdir={folder}', *options),
+            ]
+        )
+    return str(error.value)
+
+
+def test_unknown_rows_and_other_settings_are_refused(tmp_path, data_dir):
+    assert "unknown row 'x'" in _refused(tmp_path, '--row=x')
+    run = tmp_path / 'digits' / 'VAE' / '0'
+    config, _ = tiny.load('cvae', data_dir)
+    workdir.write_config(run, config)
+    (run / 'family.json').write_text('{}')
+    assert 'a run with other settings' in _refused(
+        tmp_path, '--row=VAE', f'--data_dir={data_dir}'
+    )
+
+
 @pytest.mark.wide
 def test_a_family_is_measured_once_and_recorded(tmp_path, data_dir):
     command = [sys.executable, tiny.script('families'), '--seeds=1']
@@ -73,7 +97,3 @@ def test_a_family_is_measured_once_and_recorded(tmp_path, data_dir):
     kept = json.loads((tmp_path / 'families.json').read_text())['rows']
     assert kept.keys() == found.keys()
     assert kept['VAE']['values'] == found['VAE']['values']
-    with pytest.raises(AssertionError, match='a run with other settings'):
-        processes.run([*command, '--steps=3', '--row=VAE'])
-    with pytest.raises(AssertionError, match="unknown row 'x'"):
-        processes.run([*command, '--row=x'])
