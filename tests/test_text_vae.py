@@ -1,6 +1,10 @@
 """The text VAE: reading and writing of lines."""
 
+import itertools
+
+import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 import tiny
 
@@ -14,6 +18,76 @@ from tfgen.noise import BatchNoise, RowNoise
 from tfgen.training.run import train
 
 SPEC = SymbolSpec(length=7, alphabet=('', 'a', '月', 'c'))
+SHORT = SymbolSpec(length=3, alphabet=('', 'a', '月', 'c'))
+
+
+def _reading(spec=SHORT, **settings):
+    """A model with a GRU whose weights are large enough to matter."""
+    keras.utils.set_random_seed(3)
+    return TextVAE(spec, 2, (4, 5), recurrent_units=6, **settings)
+
+
+def _lines(count=4, length=3):
+    """Every line: int32 [count^length, length]."""
+    return np.array([*itertools.product(range(count), repeat=length)], np.int32)
+
+
+def test_probabilities_of_all_lines_sum_to_one_with_a_gru():
+    model, lines = _reading(), _lines()
+    z = tf.tile([[0.7, -1.3]], [len(lines), 1])
+    logs = model.log_likelihood(tf.constant(lines), z).numpy()
+    assert np.exp(logs).sum() == pytest.approx(1, abs=1e-5)
+    # Letters depend on the letters before: no product of independent places.
+    alone = TextVAE(SHORT, 2, (4, 5))
+    for found, together in ((logs, True), (None, False)):
+        if found is None:
+            found = alone.log_likelihood(tf.constant(lines), z).numpy()
+        p = np.exp(found).reshape(4, 4, 4)
+        first, second = p.sum((1, 2)), p.sum((0, 2))
+        joint = np.abs(p.sum(2) - first[:, None] * second)
+        assert (joint.max() > 1e-4) == together
+
+
+def test_each_letter_sees_exactly_z_and_the_letters_before_it():
+    model, lines = _reading(SPEC), np.zeros([1, 7], np.int32)
+    z = tf.constant([[0.3, 0.8]])
+    base = model.reader(z, tf.constant(lines)).numpy()
+    for place in range(7):
+        other = lines.copy()
+        other[0, place] = 2
+        moved = np.abs(model.reader(z, tf.constant(other)).numpy() - base)
+        changed = moved.max((0, 2)) > 0
+        np.testing.assert_array_equal(changed, np.arange(7) > place)
+    assert np.abs(model.reader(z + 1.0, tf.constant(lines)) - base).min() > 0
+
+
+def test_letters_are_written_as_they_are_read():
+    model = _reading(SPEC)
+    z = tf.constant(np.random.default_rng(0).normal(size=[5, 2]), tf.float32)
+    logits = model.decode(z)
+    line = model.values(logits)
+    read = model.decoder(z) + model.reader(z, line)
+    np.testing.assert_allclose(logits, read, atol=1e-5)
+    # The likeliest letter of each place, given those before it.
+    np.testing.assert_array_equal(line, np.argmax(read, axis=-1))
+
+
+def test_samples_have_the_probabilities_of_the_lines():
+    """p(x) is a mean over z."""
+    model, lines = _reading(), _lines()
+    count = 20_000
+    noise = BatchNoise(tf.constant([0, 5]), count)
+    drawn = model.sample(noise).numpy()
+    places = drawn @ [16, 4, 1]
+    seen = np.bincount(places, minlength=64) / count
+    z = tf.random.stateless_normal([2000, 2], [1, 2])
+    logs = [
+        model.log_likelihood(tf.tile(line[None], [2000, 1]), z)
+        for line in tf.constant(lines)
+    ]
+    expected = np.exp(np.stack(logs)).mean(1)
+    error = np.sqrt(expected / count) + expected / np.sqrt(2000)
+    assert np.all(np.abs(seen - expected) < 5 * error)
 
 
 def test_probabilities_of_the_letters_of_each_place_sum_to_one():
@@ -50,6 +124,7 @@ def test_trained_it_writes_lines_that_there_are(tmp_path, data_dir):
         f'dataset=lines:{file}',
         'text_length=4',
         'conditional=false',
+        'recurrent_units=0',
         'filters=32,32',
         'latent_size=8',
         'steps=3000',

@@ -176,7 +176,12 @@ SETTINGS = {
     ),
     'text_vae': (
         'text_vae_numerals',
-        ['filters=6,8', 'latent_size=3', 'conditional=true'],
+        [
+            'filters=6,8',
+            'latent_size=3',
+            'conditional=true',
+            'recurrent_units=5',
+        ],
     ),
     'rbm': (
         'rbm_digits',

@@ -25,8 +25,8 @@ _HEADLINES = (
     'quality',
 )
 # The figures that longer tables show as well.
-_MORE = ('precision', 'recall', 'density', 'reverse_kl')
-_COUNTS = ('modes', 'active_units')
+_MORE = ('precision', 'recall', 'density', 'reverse_kl', 'distinct_lines')
+_COUNTS = ('modes', 'active_units', 'distinct_lines')
 # One of these stands for a whole record.
 _MAIN = (
     'accuracy',

@@ -1,11 +1,17 @@
-"""The share of generated lines that are valid."""
+"""Whether generated lines are valid, and how many differ."""
 
 import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data
 from tfgen.data.truth import ValidLines
-from tfgen.evaluation.base import Metric, Results, Settings, mean
+from tfgen.evaluation.base import (
+    Metric,
+    Result,
+    Results,
+    Settings,
+    mean,
+)
 from tfgen.models.contracts.capabilities import GenerativeModel
 from tfgen.models.contracts.model import Model
 from tfgen.noise import BatchNoise
@@ -14,7 +20,11 @@ _SAMPLES = 2000
 
 
 class WellFormed(Metric):
-    """The share of samples that are valid, where all valid lines are known."""
+    """The share of samples that are valid, where all valid lines are known.
+
+    `distinct_lines` is the number of different ones among all samples: a model
+    that writes one valid line again and again is no good either.
+    """
 
     name = 'well_formed'
 
@@ -32,11 +42,9 @@ class WellFormed(Metric):
         noise = BatchNoise(tf.constant([settings.seed, 0]), count)
         lines = examples.spec.encode(model.sample(noise, label)).numpy()
         known = examples.truth.lines
-        return {
-            'well_formed': mean(
-                np.array([line.decode() in known for line in lines], float)
-            )
-        }
+        valid = np.array([line.decode() in known for line in lines], float)
+        different = Result(len({*lines}), details={'of': count})
+        return {'well_formed': mean(valid), 'distinct_lines': different}
 
 
 METRICS = (WellFormed(),)

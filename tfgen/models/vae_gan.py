@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from tfgen import probability
-from tfgen.arguments import Network, Positive
+from tfgen.arguments import Network, NotNegative, Positive
 from tfgen.data.specs import Spec
 from tfgen.errors import UserError
 from tfgen.layers import networks
@@ -30,6 +30,8 @@ class VAEGAN(GAN):
 
     Args:
       spec: of images or points.
+      beta: weight of the rate against the error in the encoder's update; 1 in
+        the paper, whose features are larger.
       feature_weight: gamma, the weight of the error against the adversarial
         loss in the decoder's update.
       encoder: your own network, [B, *spec.shape] -> [B, 2 K]: mean and logvar.
@@ -42,12 +44,13 @@ class VAEGAN(GAN):
         self,
         spec: Spec,
         *,
+        beta: NotNegative = 1.0,
         feature_weight: Positive = 0.01,
         encoder: Network = None,
         **settings,
     ):
         super().__init__(spec, **settings)
-        self.feature_weight = feature_weight
+        self.beta, self.feature_weight = beta, feature_weight
 
     @classmethod
     def check(cls, spec: Spec, **settings: Any) -> None:
@@ -98,7 +101,7 @@ class VAEGAN(GAN):
         """KL(q(z|x) || p(z)) and the feature error: [B]."""
         reconstructed, mean, logvar = self._reconstructed(batch, noise)
         return {
-            'rate': probability.kl_normal(mean, logvar),
+            'rate': self.beta * probability.kl_normal(mean, logvar),
             'error': self._feature_error(batch, reconstructed),
         }
 
