@@ -43,7 +43,8 @@ EXPERIMENTS = (
 def main() -> None:
     minutes, file = float(sys.argv[1]), pathlib.Path(sys.argv[2])
     seed, only = int(sys.argv[3]), sys.argv[4:]
-    begin = time.monotonic()
+    # The record itself changes the working tree.
+    begin, commit = time.monotonic(), recording.commit()
     trials, lost = collections.Counter(), []
     with tempfile.TemporaryDirectory(prefix='soak-') as place:
         soak = soak_trainings.Soak(pathlib.Path(place), seed)
@@ -64,14 +65,14 @@ def main() -> None:
                     flush=True,
                 )
             # After each round, so that nothing is lost here, either.
-            figures = _figures(passed, soak, trials, lost)
+            figures = _figures(passed, soak, trials, lost, commit)
             file.write_text(json.dumps(figures, indent=2) + '\n')
         soak.close()
     print(json.dumps(figures, indent=2))
     sys.exit(bool(lost))
 
 
-def _figures(minutes, soak, trials, lost):
+def _figures(minutes, soak, trials, lost, commit):
     """The content of the record."""
     return {
         'minutes': round(minutes, 1),
@@ -81,7 +82,7 @@ def _figures(minutes, soak, trials, lost):
         'left_behind': dict(sorted(soak.left.items())),
         'lost': lost,
         'command': f'bash scripts/soak.sh {" ".join(sys.argv[1:])}',
-        'commit': recording.commit(),
+        'commit': commit,
         'date': datetime.date.today().isoformat(),
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }

@@ -121,7 +121,7 @@ def _readme():
         f'a bound of {nats["conv_vae_mnist"]} nats (Burda et al. 2016: '
         f'{iwae.value} for IWAE and, from memory, {vae.value} for a VAE, both '
         'with dense layers)',
-        f'In {_result("reliability")["minutes"]:.0f} minutes of fault '
+        f'In {_result("reliability_disks")["minutes"]:.0f} minutes of fault '
         f'injection runs were killed or told to stop {stopped} times',
         f'up to {ratio // 100 * 100:.0f} times faster',
     ]
@@ -130,7 +130,7 @@ def _readme():
 def _stopped():
     return sum(
         count
-        for fault, count in _result('reliability')['faults'].items()
+        for fault, count in _result('reliability_disks')['faults'].items()
         if fault.startswith('SIG')
     )
 
@@ -361,7 +361,7 @@ def _serve():
 
 
 def _train():
-    found = _result('reliability')
+    found = _result('reliability_disks')
     trials, faults = found['trials'], found['faults']
     assert not found['lost']
     compiled = _result('tpu_compile')['presets']
@@ -502,6 +502,21 @@ def test_prose_says_what_was_measured(document):
     text = re.sub(r'\]\([^)]*\)', ']', text).replace('[', '').replace(']', '')
     for phrase in PHRASES[document]():
         assert phrase in text, f'{document} does not say: {phrase}'
+
+
+def test_the_hour_of_faults_in_buckets_is_as_recorded():
+    found = _result('reliability')
+    assert not found['lost']
+    trials = found['trials']
+    assert sum('missing' in left for left in found['left_behind']) == 2
+    text = (tiny.ROOT / 'docs' / 'storage.md').read_text()
+    for phrase in (
+        f'In {found["minutes"]:.0f} minutes',
+        f'{trials["trainings"]} trainings on one worker, {trials["workers"]} '
+        f'on two workers and {trials["exports"]} exports met a fault each',
+        'Two pictures of samples were missing',
+    ):
+        assert phrase in ' '.join(text.split())
 
 
 _FIGURE = re.compile(
