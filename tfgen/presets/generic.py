@@ -212,7 +212,7 @@ GENERIC: dict[str, Generic] = {
     'wgan_gp': Generic(_of(GAN)(**_ADVERSARIAL, **_CRITIC), _gan),
     'dcgan': Generic(_of(GAN)(**_GANS), _conditional_gan),
     'bigan': Generic(_of(BiGAN)(**_GANS), _gan),
-    'vae_gan': Generic(_of(VAEGAN)(**_GANS), _gan),
+    'vae_gan': Generic(_of(VAEGAN)(**_GANS, beta=0.01), _gan),
     'autoencoder': Generic(_of(AutoEncoder)(**_COSINE), _autoencoder),
     'pca': Generic(_of(PCA)(batch_size=1000), _pca),
     'gmm': Generic(_of(GMM)(batch_size=1000), _gmm),
