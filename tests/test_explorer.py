@@ -15,6 +15,7 @@ import processes
 import pytest
 import tiny
 from PIL import Image
+from scipy import ndimage
 
 from tfgen.export import saved_model
 
@@ -662,3 +663,68 @@ class _Silent(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+
+def _connected(ink):
+    """Whether the pixels of a drawing are one piece, corners included."""
+    _, pieces = ndimage.label(ink, structure=np.ones([3, 3]))
+    return pieces == 1
+
+
+def test_a_fast_stroke_is_one_connected_line(visit):
+    """A fast hand is seen at a few places only; the pen joins them."""
+    page = visit('#model=pixelrnn&panel=closer&label=1')
+    page.tab.get_by_role('button', name='Clear').click()
+    canvas = page.tab.locator('canvas.edit')
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+
+    def at(x, y):
+        return box['x'] + x * box['width'], box['y'] + y * box['height']
+
+    mouse = page.tab.mouse
+    mouse.move(*at(0.1, 0.1))
+    mouse.down()
+    for place in ((0.9, 0.3), (0.2, 0.95), (0.8, 0.8)):
+        mouse.move(*at(*place))  # one event for each
+    mouse.up()
+    page.settle()
+    drawn = page.pixels('canvas.edit')[0] > 0
+    assert _connected(drawn) and 10 < drawn.sum() < 30
+    page.tab.get_by_role('button', name='Undo').click()
+    page.settle()
+    assert not (page.pixels('canvas.edit')[0] > 0).any()
+
+
+def test_pens_of_all_widths_draw_connected_lines(visit):
+    """Random strokes, by the pen alone; the wider covers the narrower."""
+    code = """([strokes, sizes]) => import('./pen.js').then(({stroke}) =>
+        strokes.map(([from, to]) => sizes.map(size => {
+            const rows = Array.from({length: 28}, () => Array(28).fill(0));
+            stroke([28, 28], from, to, size, (x, y, share) => {
+                rows[y][x] = share; });
+            return rows; })))"""
+    random = np.random.default_rng(1)
+    strokes = random.uniform(0, 28, [40, 2, 2]).tolist()
+    found = np.array(visit().tab.evaluate(code, [strokes, [1, 2, 4]]))
+    for (begin, end), drawn in zip(strokes, found, strict=True):
+        for share in drawn:
+            assert _connected(share >= 0.5) and share.max() <= 1
+            for x, y in (begin, end):
+                assert share[int(y), int(x)] > 0.4
+        assert np.all((drawn[2] >= 0.5) >= (drawn[0] >= 0.5))
+
+
+def test_dark_on_white_is_offered_inverted(visit, tmp_path):
+    page = visit('#model=cvae&panel=closer&label=1')
+    paper = np.full([16, 16], 255, np.uint8)
+    paper[4:12, 6:8] = 0
+    Image.fromarray(paper).save(tmp_path / 'one.png')
+    page.tab.set_input_files('input[type=file]', tmp_path / 'one.png')
+    page.settle()
+    assert page.pixels('canvas.edit')[0][0].min() > 200
+    page.tab.get_by_role('button', name='Invert it').click()
+    page.settle()
+    drawn = page.pixels('canvas.edit')[0]
+    assert drawn[0].max() < 50 and drawn.max() > 200
+    assert not page.tab.get_by_role('button', name='Invert it').count()

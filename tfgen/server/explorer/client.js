@@ -52,8 +52,9 @@ export class Client {
     return content;
   }
 
-  // [{name, info}] of the local server; null of one that cannot say.
-  async models() {
+  // {models: [{name, info}], learn} of the local server; null of one that cannot
+  // say.
+  async offers() {
     try {
       return await this.json('/explorer/models');
     } catch {

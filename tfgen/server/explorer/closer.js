@@ -3,7 +3,8 @@
 import {job} from './jobs.js';
 import {inputsOf} from './model.js';
 import {h, labelChoice} from './page.js';
-import {blank, packImage, picture, unpackImage, workbench} from './pictures.js';
+import {workbench} from './pen.js';
+import {blank, packImage, picture, unpackImage} from './pictures.js';
 import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
 

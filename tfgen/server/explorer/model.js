@@ -20,6 +20,7 @@ export async function describe(client, name, info) {
     conditional: 'label' in inputs,
     classes: [],
     palette: spec.palette || null,
+    binary: spec.levels === 2 && !spec.palette,
     has: (signature) => signature in signatures,
     // A model that draws value after value can show how it did.
     inOrder: 'complete' in signatures && 'log_prob' in signatures,
