@@ -188,20 +188,24 @@ class Request:
         settings['checkpoint_every'] = _STEPS
         points = self.points
         if self.data in _TOYS:
-            points = _drawn(self.data)
+            points = _drawn(self.data, 'train')
+        data = None
         if self.data == DIGITS:
             settings['dataset'] = DIGITS
-        if self.model == 'gmm':
-            settings['batch_size'] = len(points)
-        if points is not None:
-            smallest = min(settings.get('batch_size', 64), len(points))
-            settings['batch_size'] = smallest
+        else:
+            size = settings.get('batch_size', len(points))
+            settings['batch_size'] = min(size, len(points))
+            # All points that a hand draws are trained on.
+            test = points
+            if self.data in _TOYS:
+                test = _drawn(self.data, 'test')
+            data = points, test
         preset = presets.with_values(known.preset, settings)
         return Config.of(
             known.preset,
             preset,
             self.seed,
-            data=points,
+            data=data,
             chosen=settings.keys(),
         )
 
@@ -211,9 +215,9 @@ def toy(request: Request):
     return TOY_DISTRIBUTIONS.get(request.data)
 
 
-def _drawn(name):
+def _drawn(name, split):
     """Points of a toy distribution: float32 [N, D]."""
-    noise = IndexNoise(tf.range(_POINTS, dtype=tf.int64), 'train/')
+    noise = IndexNoise(tf.range(_POINTS, dtype=tf.int64), f'{split}/')
     return TOY_DISTRIBUTIONS[name].draw(noise)[0].numpy()
 
 
