@@ -86,6 +86,8 @@ const CHINESE = {
   'learn.model': '模型',
   'learn.seed': '随机种子',
   'learn.compare': '与另一个训练比较',
+  'learn.first': 'A',
+  'learn.second': 'B',
   'learn.play': '运行',
   'learn.pause': '暂停',
   'learn.once': '一步',
@@ -148,7 +150,7 @@ const CHINESE = {
   'lesson.blur.look': 'A 是 VAE，画的是均值：很快可读，但总是柔和。B 是 GAN，笔画边缘清楚，但要更久才像数字。',
 };
 
-const LANGUAGES = {en: ENGLISH, zh: CHINESE};
+export const LANGUAGES = {en: ENGLISH, zh: CHINESE};
 
 export const language = () => (state.get('lang') in LANGUAGES ? state.get('lang') : 'en');
 
