@@ -659,6 +659,61 @@ def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
     host.shutdown()
 
 
+def test_a_number_stands_among_those_of_the_test_set(port, visit):
+    page = visit('#model=cvae&panel=closer&label=1')
+    place = page.tab.locator('canvas.scale')
+    assert place.count() == 1
+    text = place.get_attribute('aria-label')
+    share = int(text.split('above ')[1].split(' %')[0])
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request('GET', '/explorer/models/cvae')
+        found = json.loads(connection.getresponse().read())
+    counts = np.array(found['numbers']['elbo']['counts'])
+    edges = np.array(found['numbers']['elbo']['edges'])
+    row = page.tab.locator('tr', has_text='lower bound').inner_text()
+    value = float(row.split('\t')[1].split()[0])
+    below = counts[edges[1:] <= value].sum() / counts.sum()
+    assert share == pytest.approx(100 * below, abs=1)
+    # The shares of the labels add up to 1.
+    rows = page.tab.locator('tr', has_text='p(label').all_inner_texts()
+    assert len(rows) == 10
+    shares = [float(row.split()[-1]) for row in rows]
+    assert sum(shares) == pytest.approx(1, abs=0.006)
+
+
+def test_a_code_of_the_test_set_is_chosen_on_the_map(port, visit):
+    page = visit('#model=cvae&panel=codes')
+    chart = page.tab.locator('canvas.map')
+    chart.focus()
+    page.press('ArrowRight')
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request('GET', '/explorer/models/cvae')
+        text = connection.getresponse().read()
+    assert len(text) < 200_000
+    codes = json.loads(text)['codes']
+    assert page.state()['z'] == ','.join(f'{v:g}' for v in codes['z'][0])
+    assert page.state()['label'] == str(codes['label'][0])
+    image = _predict(
+        port, 'cvae', 'decode', z=codes['z'][:1], label=codes['label'][:1]
+    )['image']
+    np.testing.assert_allclose(page.pixels()[0], _bytes(image[0]), atol=1)
+    # Press where another one is.
+    reach = 1.08 * np.abs(codes['plane']).max()
+    x, y = codes['plane'][5]
+    box = chart.bounding_box()
+    chart.click(
+        position={
+            'x': box['width'] * (1 + x / reach) / 2,
+            'y': box['height'] * (1 - y / reach) / 2,
+        }
+    )
+    page.settle()
+    place = codes['plane'].index([x, y])
+    assert page.state()['z'] == ','.join(f'{v:g}' for v in codes['z'][place])
+
+
 def _learn(visit, address='', **how):
     """Opens the page, then the trainings of an address."""
     page = visit(**how)

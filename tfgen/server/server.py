@@ -37,6 +37,8 @@ _PATH = re.compile(
     r'(/versions/(?P<number>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?'
     r'(?P<what>/metadata|:predict|:classify|:regress)?'
 )
+# See tfgen/export/surroundings.py.
+_SURROUNDINGS = 'assets.extra/explorer.json'
 _EXPLORER = pathlib.Path(__file__).parent / 'explorer'
 _LOG = logging.getLogger('uvicorn.error')  # the serve command shows this log
 _METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
@@ -125,6 +127,7 @@ def app(
         routes=[
             Route('/v1/{rest:path}', server.answer, methods=_METHODS),
             Route('/explorer/models', server.list_models),
+            Route('/explorer/models/{name}', server.surroundings),
             *(learning.routes() if learning else []),
             Mount('/', _Page(directory=_EXPLORER, html=True)),
         ],
@@ -210,6 +213,19 @@ class _Server:
         }
         named = [{'name': n, 'info': v.info} for n, v in newest.items() if v]
         text = json.dumps({'models': named, 'learn': self._learns})
+        return Response(text, media_type='application/json')
+
+    async def surroundings(self, request: Request) -> Response:
+        """What an export says of its test set; {} if it says nothing."""
+        model = self._models.get(request.path_params['name'])
+        version = model and model.version()
+        if not version:
+            return Response('{}', 404, media_type='application/json')
+        file = model.folder / str(version.number) / _SURROUNDINGS
+        try:
+            text = await asyncio.to_thread(file.read_text)
+        except OSError:  # of another program, or of an earlier tfgen
+            text = '{}'
         return Response(text, media_type='application/json')
 
     async def _dispatch(self, request):

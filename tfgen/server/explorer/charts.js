@@ -4,7 +4,7 @@ import {h, ink} from './page.js';
 import {draw} from './pictures.js';
 
 const SIDE = 360; // pixels of a square chart
-const CLASSES = ['#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#42d4f4', '#f032e6', '#9a6324', '#808000', '#000075'];
+export const CLASSES = ['#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#42d4f4', '#f032e6', '#9a6324', '#808000', '#000075'];
 
 export function chart(text, height = SIDE, width = SIDE) {
   const scale = Math.min(2, window.devicePixelRatio || 1);

@@ -62,6 +62,16 @@ export class Client {
     }
   }
 
+  // Of the test set: {numbers, codes}; {} of a server that cannot say.
+  async surroundings(name) {
+    try {
+      return await this.json(`/explorer/models/${encodeURIComponent(name)}`);
+    } catch (error) {
+      if (error instanceof Left) throw error;
+      return {};
+    }
+  }
+
   async signatures(name) {
     const found = await this.json(`/v1/models/${encodeURIComponent(name)}/metadata`);
     const all = found.metadata.signature_def.signature_def;
