@@ -15,8 +15,10 @@ import processes
 import pytest
 import tiny
 from PIL import Image
+from scipy import ndimage
 
 from tfgen.export import saved_model
+from tfgen.lab import options
 
 playwright = pytest.importorskip(
     'playwright.sync_api', reason='playwright is missing: pip install it'
@@ -45,7 +47,8 @@ def port(tmp_path_factory, data_dir):
     for name in ('cvae', 'pixelrnn', 'wavenet', 'gaussian', 'text_vae'):
         config, examples = tiny.load(name, data_dir)
         saved_model.export(config.build(), config, 0, examples, folder / name)
-    server, number, _ = processes.start_server(folder)
+    runs = tmp_path_factory.mktemp('runs')
+    server, number, _ = processes.start_server(folder, f'--runs_dir={runs}')
     try:
         yield number
     finally:
@@ -545,6 +548,15 @@ def test_the_keyboard_alone_reaches_everything(visit):
     assert page.tab.locator('dialog[open]').count() == 0
 
 
+# Controls without a name.
+_NAMELESS = """() => [...document.querySelectorAll(
+        'button, input:not([hidden]), select, canvas, audio, [role]'
+        )].filter(e =>
+            e.checkVisibility() && !e.closest('[role=img] *')
+            && !e.innerText?.trim() && !e.ariaLabel
+            && !e.querySelector('[aria-label]') && !e.labels?.length
+            && !e.getAttribute('aria-labelledby') && e.role !== 'status'
+            ).map(e => e.outerHTML)"""
 PANELS = (
     'cvae&panel=samples',
     'cvae&panel=codes',
@@ -564,16 +576,7 @@ def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
         color_scheme='dark',
     )
     assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
-    nameless = page.tab.evaluate(
-        """() => [...document.querySelectorAll(
-            'button, input:not([hidden]), select, canvas, audio, [role]'
-            )].filter(e =>
-                e.checkVisibility() && !e.closest('[role=img] *')
-                && !e.innerText?.trim() && !e.ariaLabel
-                && !e.querySelector('[aria-label]') && !e.labels?.length
-                && !e.getAttribute('aria-labelledby') && e.role !== 'status'
-                ).map(e => e.outerHTML)"""
-    )
+    nameless = page.tab.evaluate(_NAMELESS)
     assert nameless == []
     # Nothing is loaded from other hosts.
     assert {url.partition('/v1')[0].rpartition('/')[0] for url in page.asked}
@@ -656,9 +659,222 @@ def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
     host.shutdown()
 
 
+def test_a_number_stands_among_those_of_the_test_set(port, visit):
+    page = visit('#model=cvae&panel=closer&label=1')
+    place = page.tab.locator('canvas.scale')
+    assert place.count() == 1
+    text = place.get_attribute('aria-label')
+    share = int(text.split('above ')[1].split(' %')[0])
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request('GET', '/explorer/models/cvae')
+        found = json.loads(connection.getresponse().read())
+    counts = np.array(found['numbers']['elbo']['counts'])
+    edges = np.array(found['numbers']['elbo']['edges'])
+    row = page.tab.locator('tr', has_text='lower bound').inner_text()
+    value = float(row.split('\t')[1].split()[0])
+    below = counts[edges[1:] <= value].sum() / counts.sum()
+    assert share == pytest.approx(100 * below, abs=1)
+    # The shares of the labels add up to 1.
+    rows = page.tab.locator('tr', has_text='p(label').all_inner_texts()
+    assert len(rows) == 10
+    shares = [float(row.split()[-1]) for row in rows]
+    assert sum(shares) == pytest.approx(1, abs=0.006)
+
+
+def test_a_code_of_the_test_set_is_chosen_on_the_map(port, visit):
+    page = visit('#model=cvae&panel=codes')
+    chart = page.tab.locator('canvas.map')
+    chart.focus()
+    page.press('ArrowRight')
+    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
+    with contextlib.closing(connection):
+        connection.request('GET', '/explorer/models/cvae')
+        text = connection.getresponse().read()
+    assert len(text) < 200_000
+    codes = json.loads(text)['codes']
+    assert page.state()['z'] == ','.join(f'{v:g}' for v in codes['z'][0])
+    assert page.state()['label'] == str(codes['label'][0])
+    image = _predict(
+        port, 'cvae', 'decode', z=codes['z'][:1], label=codes['label'][:1]
+    )['image']
+    np.testing.assert_allclose(page.pixels()[0], _bytes(image[0]), atol=1)
+    # Press where another one is.
+    reach = 1.08 * np.abs(codes['plane']).max()
+    x, y = codes['plane'][5]
+    box = chart.bounding_box()
+    chart.click(
+        position={
+            'x': box['width'] * (1 + x / reach) / 2,
+            'y': box['height'] * (1 - y / reach) / 2,
+        }
+    )
+    page.settle()
+    place = codes['plane'].index([x, y])
+    assert page.state()['z'] == ','.join(f'{v:g}' for v in codes['z'][place])
+
+
+def _learn(visit, address='', **how):
+    """Opens the page, then the trainings of an address."""
+    page = visit(**how)
+    # The states of a training come in one request, which does not end.
+    page.tab.evaluate(f"location.hash = '#view=learn{address}'")
+    return page
+
+
+def _steps(page):
+    """The steps that are shown, one for each training."""
+    texts = page.tab.locator('.training .note').all_inner_texts()
+    return [int(t.split()[1]) if t.startswith('step') else -1 for t in texts]
+
+
+def _wait(page, happens):
+    for _ in range(2400):
+        if happens():
+            return
+        page.tab.wait_for_timeout(50)
+    raise AssertionError(page.status())
+
+
+def test_a_link_opens_a_lesson_with_two_trainings(visit):
+    page = _learn(visit, '&lesson=vanishing')
+    _wait(page, lambda: len(_steps(page)) == 2 and min(_steps(page)) > 20)
+    assert 'log(1 - D)' in page.tab.inner_text('#panel')
+    pictures = page.pixels('canvas.chart')
+    assert all(len(np.unique(p)) > 2 for p in pictures)
+    page.tab.get_by_role('button', name='Pause').click()
+    page.tab.wait_for_timeout(500)
+    before = _steps(page)
+    page.tab.wait_for_timeout(500)
+    assert _steps(page) == before
+    page.tab.get_by_role('button', name='Step').click()
+    after = [step + 10 for step in before]
+    _wait(page, lambda: _steps(page) == after)
+    # An earlier state, by the film.
+    film = page.tab.get_by_label('Film')
+    film.fill('1')
+    _wait(page, lambda: _steps(page) == [10, 10])
+    page.tab.get_by_role('button', name='Reset').click()
+    _wait(page, lambda: _steps(page) == [0, 0])  # it stays paused
+
+
+def test_all_lessons_are_offered_and_named_in_both_languages(visit):
+    code = """Promise.all([import('./lessons.js'), import('./words.js')]).then(
+        ([l, w]) => ({lessons: l.LESSONS, words: w.LANGUAGES}))"""
+    found = visit().tab.evaluate(code)
+    assert len(found['lessons']) == 10
+    english, chinese = found['words']['en'], found['words']['zh']
+    assert english.keys() == chinese.keys()
+    for lesson in found['lessons']:
+        for side in 'ab':
+            if side in lesson:
+                model, data, settings = lesson[side]
+                asked = {'model': model, 'data': data, 'settings': settings}
+                options.Request.of(asked)
+        for end in ('', '.look'):
+            assert f'lesson.{lesson["key"]}{end}' in english
+
+
+def test_points_of_a_hand_are_trained_on(visit):
+    page = _learn(visit, '&a=normal;drawn&lang=zh')
+    board = page.tab.locator('canvas.board')
+    board.wait_for()
+    assert '学习' in page.tab.inner_text('#models')
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    mouse = page.tab.mouse
+    x, y = box['x'] + 0.75 * box['width'], box['y'] + 0.25 * box['height']
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 20, y + 10, steps=10)
+    mouse.up()
+    assert page.state()['points'].count('.') > 3
+    page.tab.get_by_role('button', name='重来').click()
+    _wait(page, lambda: '第' in page.tab.inner_text('.training .note'))
+    assert page.tab.locator('#status.wrong').count() == 0
+
+
+@pytest.mark.parametrize('lesson', ['kl', 'blur'])
+def test_trainings_fit_a_small_screen_and_have_names(lesson, visit):
+    page = _learn(
+        visit,
+        f'&lesson={lesson}',
+        viewport={'width': 360, 'height': 740},
+        color_scheme='dark',
+    )
+    _wait(page, lambda: page.tab.locator('canvas.chart').count() >= 4)
+    assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
+    assert page.tab.evaluate(_NAMELESS) == []
+
+
 class _Silent(http.server.SimpleHTTPRequestHandler):
     def __init__(self, *arguments):
         super().__init__(*arguments, directory=PAGE)
 
     def log_message(self, *_):
         pass
+
+
+def _connected(ink):
+    """Whether the pixels of a drawing are one piece, corners included."""
+    _, pieces = ndimage.label(ink, structure=np.ones([3, 3]))
+    return pieces == 1
+
+
+def test_a_fast_stroke_is_one_connected_line(visit):
+    """A fast hand is seen at a few places only; the pen joins them."""
+    page = visit('#model=pixelrnn&panel=closer&label=1')
+    page.tab.get_by_role('button', name='Clear').click()
+    canvas = page.tab.locator('canvas.edit')
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+
+    def at(x, y):
+        return box['x'] + x * box['width'], box['y'] + y * box['height']
+
+    mouse = page.tab.mouse
+    mouse.move(*at(0.1, 0.1))
+    mouse.down()
+    for place in ((0.9, 0.3), (0.2, 0.95), (0.8, 0.8)):
+        mouse.move(*at(*place))  # one event for each
+    mouse.up()
+    page.settle()
+    drawn = page.pixels('canvas.edit')[0] > 0
+    assert _connected(drawn) and 10 < drawn.sum() < 30
+    page.tab.get_by_role('button', name='Undo').click()
+    page.settle()
+    assert not (page.pixels('canvas.edit')[0] > 0).any()
+
+
+def test_pens_of_all_widths_draw_connected_lines(visit):
+    """Random strokes, by the pen alone; the wider covers the narrower."""
+    code = """([strokes, sizes]) => import('./pen.js').then(({stroke}) =>
+        strokes.map(([from, to]) => sizes.map(size => {
+            const rows = Array.from({length: 28}, () => Array(28).fill(0));
+            stroke([28, 28], from, to, size, (x, y, share) => {
+                rows[y][x] = share; });
+            return rows; })))"""
+    random = np.random.default_rng(1)
+    strokes = random.uniform(0, 28, [40, 2, 2]).tolist()
+    found = np.array(visit().tab.evaluate(code, [strokes, [1, 2, 4]]))
+    for (begin, end), drawn in zip(strokes, found, strict=True):
+        for share in drawn:
+            assert _connected(share >= 0.5) and share.max() <= 1
+            for x, y in (begin, end):
+                assert share[int(y), int(x)] > 0.4
+        assert np.all((drawn[2] >= 0.5) >= (drawn[0] >= 0.5))
+
+
+def test_dark_on_white_is_offered_inverted(visit, tmp_path):
+    page = visit('#model=cvae&panel=closer&label=1')
+    paper = np.full([16, 16], 255, np.uint8)
+    paper[4:12, 6:8] = 0
+    Image.fromarray(paper).save(tmp_path / 'one.png')
+    page.tab.set_input_files('input[type=file]', tmp_path / 'one.png')
+    page.settle()
+    assert page.pixels('canvas.edit')[0][0].min() > 200
+    page.tab.get_by_role('button', name='Invert it').click()
+    page.settle()
+    drawn = page.pixels('canvas.edit')[0]
+    assert drawn[0].max() < 50 and drawn.max() > 200
+    assert not page.tab.get_by_role('button', name='Invert it').count()

@@ -77,7 +77,8 @@ def _connection(port):
 
 def _names(port):
     with _connection(port) as connection:
-        return [m['name'] for m in _ask(connection, '/explorer/models')]
+        listed = _ask(connection, '/explorer/models')['models']
+        return [m['name'] for m in listed]
 
 
 def _signatures(port, model):

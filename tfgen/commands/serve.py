@@ -45,6 +45,11 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     'poll_seconds', 1.0, 'Time between checks for new versions.', 0.01
 )
+flags.DEFINE_string(
+    'runs_dir',
+    'runs',
+    'Folder for trainings that are started in the explorer and kept.',
+)
 
 
 def main() -> None:
@@ -82,6 +87,7 @@ def main() -> None:
         _say,
         hosts,
         lambda: _report(models, folder, labels),
+        _learning(listener.getsockname()[0]),
     )
     config = uvicorn.Config(
         app,
@@ -121,6 +127,15 @@ def _report(models, folder, labels):
                     f'--workdir={run} --model_dir=exports/{run.name}'
                 )
     _say('ready')
+
+
+def _learning(address):
+    """Returns the Learning of this server; None if others can reach it."""
+    from tfgen.server.learning import Learning
+
+    if not ipaddress.ip_address(address).is_loopback:
+        return None
+    return Learning(cli.path(flags.FLAGS.runs_dir))
 
 
 def _hosts(address):

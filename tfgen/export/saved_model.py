@@ -4,6 +4,7 @@
       saved_model.pb, variables/
       assets.extra/tf_serving_warmup_requests
       assets.extra/tfgen.json     preset, step, data spec
+      assets.extra/explorer.json  see surroundings.py
 
 A version is written to a hidden folder, loaded again, and compared with the
 live model on real inputs. Then it is renamed into place, so a server that
@@ -25,7 +26,7 @@ import tensorflow as tf
 from tfgen import storage
 from tfgen.data import Data, without_folders
 from tfgen.errors import UserError
-from tfgen.export import signatures
+from tfgen.export import signatures, surroundings
 from tfgen.models.contracts.model import Model
 from tfgen.training import checkpoints
 from tfgen.training.workdir import INFO, Config
@@ -63,6 +64,8 @@ def export(
         _verify(functions, staging, requests)
         (staging / INFO).parent.mkdir()
         storage.write_json(staging / INFO, public(config) | {'step': step})
+        found = surroundings.measured(model, functions, examples)
+        storage.write_json(staging / surroundings.FILE, found)
         _write_warmup(staging, model_dir.name, requests)
         os.chmod(staging, 0o755)
         version = model_dir / str(_next_version(model_dir))

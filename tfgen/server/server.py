@@ -29,6 +29,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from tfgen.server import rest
+from tfgen.server.learning import Learning
 from tfgen.server.servables import Model, Models, State, Version
 
 _PATH = re.compile(
@@ -36,6 +37,8 @@ _PATH = re.compile(
     r'(/versions/(?P<number>[0-9]{1,18})|/labels/(?P<label>[^/:]+))?'
     r'(?P<what>/metadata|:predict|:classify|:regress)?'
 )
+# See tfgen/export/surroundings.py.
+_SURROUNDINGS = 'assets.extra/explorer.json'
 _EXPLORER = pathlib.Path(__file__).parent / 'explorer'
 _LOG = logging.getLogger('uvicorn.error')  # the serve command shows this log
 _METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'HEAD', 'OPTIONS']
@@ -93,6 +96,7 @@ def app(
     say: Callable[[str], None] = print,
     hosts: Sequence[str] = ('*',),
     loaded: Callable[[], None] | None = None,
+    learning: Learning | None = None,
 ) -> Starlette:
     """Returns the ASGI application.
 
@@ -103,21 +107,28 @@ def app(
       say: receives a line of text for each version loaded or unloaded.
       loaded: called once, when all models have been tried.
       hosts: the host names that requests may use; see TrustedHostMiddleware.
+      learning: trains for the explorer's page; None if no page may train.
     """
-    server = _Server(models, limits)
+    server = _Server(models, limits, learning is not None)
 
     @contextlib.asynccontextmanager
     async def lifespan(_) -> AsyncIterator[None]:
         follower = asyncio.create_task(
             _follow(models, poll_seconds, say, loaded)
         )
+        tidying = asyncio.create_task(learning.tidy()) if learning else None
         yield
         follower.cancel()
+        if learning:
+            tidying.cancel()
+            await learning.close()
 
     return Starlette(
         routes=[
             Route('/v1/{rest:path}', server.answer, methods=_METHODS),
             Route('/explorer/models', server.list_models),
+            Route('/explorer/models/{name}', server.surroundings),
+            *(learning.routes() if learning else []),
             Mount('/', _Page(directory=_EXPLORER, html=True)),
         ],
         lifespan=lifespan,
@@ -164,8 +175,8 @@ class _Page(StaticFiles):
 class _Server:
     """Answers requests under /v1/."""
 
-    def __init__(self, models, limits):
-        self._models, self._limits = models, limits
+    def __init__(self, models, limits, learns):
+        self._models, self._limits, self._learns = models, limits, learns
         self._busy = 0
 
     async def answer(self, request: Request) -> Response:
@@ -192,7 +203,7 @@ class _Server:
         )
 
     async def list_models(self, _) -> Response:
-        """Lists names and facts of the models, for the explorer.
+        """Lists names and facts of the models, and whether pages may train.
 
         TensorFlow Serving has no such request.
         """
@@ -201,7 +212,21 @@ class _Server:
             for name in self._models.names()
         }
         named = [{'name': n, 'info': v.info} for n, v in newest.items() if v]
-        return Response(json.dumps(named), media_type='application/json')
+        text = json.dumps({'models': named, 'learn': self._learns})
+        return Response(text, media_type='application/json')
+
+    async def surroundings(self, request: Request) -> Response:
+        """What an export says of its test set; {} if it says nothing."""
+        model = self._models.get(request.path_params['name'])
+        version = model and model.version()
+        if not version:
+            return Response('{}', 404, media_type='application/json')
+        file = model.folder / str(version.number) / _SURROUNDINGS
+        try:
+            text = await asyncio.to_thread(file.read_text)
+        except OSError:  # of another program, or of an earlier tfgen
+            text = '{}'
+        return Response(text, media_type='application/json')
 
     async def _dispatch(self, request):
         """Returns the JSON answer to a request under /v1/."""

@@ -4,19 +4,22 @@ import {asCurl, asPython, Client} from './client.js';
 import {closer} from './closer.js';
 import {codes} from './codes.js';
 import {complete} from './complete.js';
+import {learn} from './learn.js';
 import {forget, job, say} from './jobs.js';
 import {describe} from './model.js';
 import {lines, points, sounds} from './others.js';
 import {tabs} from './page.js';
 import {samples} from './samples.js';
 import * as state from './state.js';
+import {t} from './words.js';
 
 // From another host, ?server=http://host:8501&models=one,two says where.
 const query = new URLSearchParams(location.search);
 const client = new Client((query.get('server') || '').replace(/\/$/, ''));
 const byId = (id) => document.getElementById(id);
 const KINDS = {image: 'pictures of', audio: 'sounds of samples', point: 'points of dimension', symbols: 'lines of letters'};
-let known = [], model = null, leave = new AbortController();
+const LEARN = '*'; // the tab of trainings; no model has this name
+let known = [], learns = false, model = null, leave = new AbortController();
 
 // key, name, whether a model has it, what makes it
 const PANELS = [
@@ -66,16 +69,25 @@ function leaving() {
 
 function choose(name) {
   const {signal} = leaving();
-  if (state.get('model', name) !== name) state.clear();
-  state.set({model: name});
-  tabs(byId('models'), known.map((m) => [m.name, m.name]), name, (other) => {
+  const now = name === LEARN ? state.get('view') === 'learn' : state.get('model', name) === name && !state.get('view');
+  if (!now) state.clear();
+  state.set(name === LEARN ? {view: 'learn'} : {model: name});
+  const items = [...(learns ? [[LEARN, t('learn')]] : []), ...known.map((m) => [m.name, m.name])];
+  tabs(byId('models'), items, name, (other) => {
     state.turn();
     choose(other);
   }, 'panel');
+  byId('request').hidden = name === LEARN;
   // Nothing of the model before, while this one is asked what it is.
   byId('panels').replaceChildren();
   byId('panel').replaceChildren();
   byId('facts').textContent = '';
+  if (name === LEARN) {
+    byId('panel').setAttribute('aria-busy', 'false');
+    byId('panel').setAttribute('aria-labelledby', `models-${LEARN}`);
+    byId('panel').replaceChildren(...learn({client: client.during(signal), signal}));
+    return;
+  }
   byId('panel').setAttribute('aria-busy', 'true');
   meet(name, signal);
 }
@@ -120,11 +132,12 @@ const copy = job(async () => {
 });
 
 async function begin() {
-  const listed = await client.models();
+  const offers = await client.offers(), listed = offers?.models;
+  learns = Boolean(offers?.learn);
   const named = (query.get('models') || '').split(',').filter(Boolean);
   known = listed || named.map((name) => ({name}));
   byId('server').textContent = client.server || location.host;
-  if (!known.length) {
+  if (!known.length && !learns) {
     byId('panel').setAttribute('aria-busy', 'false');
     say(listed ? 'This server has no model yet. Export one into its folder and reload this page.'
       : 'This server does not list its models. Add ?models=NAME,... to the address.', true);
@@ -135,12 +148,13 @@ async function begin() {
 
 function chooseAsAddressed() {
   const wanted = state.get('model');
-  choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
+  if (learns && (state.get('view') === 'learn' || !known.length)) choose(LEARN);
+  else choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
 }
 
 client.shown.act = () => { if (byId('request').open) showRequest(); };
 byId('request').ontoggle = showRequest;
 document.querySelectorAll('input[name=language]').forEach((radio) => { radio.onchange = showRequest; });
 byId('copy').onclick = copy;
-state.onForeignChange(() => { if (known.length) chooseAsAddressed(); });
+state.onForeignChange(() => { if (known.length || learns) chooseAsAddressed(); });
 begin();

@@ -52,12 +52,23 @@ export class Client {
     return content;
   }
 
-  // [{name, info}] of the local server; null of one that cannot say.
-  async models() {
+  // {models: [{name, info}], learn} of the local server; null of one that cannot
+  // say.
+  async offers() {
     try {
       return await this.json('/explorer/models');
     } catch {
       return null;
+    }
+  }
+
+  // Of the test set: {numbers, codes}; {} of a server that cannot say.
+  async surroundings(name) {
+    try {
+      return await this.json(`/explorer/models/${encodeURIComponent(name)}`);
+    } catch (error) {
+      if (error instanceof Left) throw error;
+      return {};
     }
   }
 

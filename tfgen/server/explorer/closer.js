@@ -2,8 +2,9 @@
 
 import {job} from './jobs.js';
 import {inputsOf} from './model.js';
-import {h, labelChoice} from './page.js';
-import {blank, packImage, picture, unpackImage, workbench} from './pictures.js';
+import {h, ink, labelChoice} from './page.js';
+import {workbench} from './pen.js';
+import {blank, packImage, picture, unpackImage} from './pictures.js';
 import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
 
@@ -13,6 +14,27 @@ const NUMBERS = [
   ['elbo', 'nats', 'lower bound of the log-likelihood'],
   ['score', '', 'score of the discriminator; high for data'],
 ];
+
+// The histogram of test examples, and where a value stands in it.
+function scale(found, value, meaning) {
+  if (!found?.counts.length || value == null) return '';
+  const {counts, edges} = found, [low, high] = [edges[0], edges.at(-1)];
+  const below = counts.reduce((sum, n, k) => sum + (edges[k + 1] <= value ? n : 0), 0) / counts.reduce((a, b) => a + b, 0);
+  const canvas = h('canvas', {class: 'scale', width: 200, height: 44, role: 'img',
+    'aria-label': `${meaning}: above ${Math.round(100 * below)} % of the test examples`});
+  const context = canvas.getContext('2d'), most = Math.max(...counts);
+  const place = (v) => 10 + 180 * Math.min(1.05, Math.max(-0.05, (v - low) / (high - low || 1)));
+  context.fillStyle = ink('--line');
+  counts.forEach((n, k) => context.fillRect(place(edges[k]), 34 - 30 * n / most, 180 / counts.length, 30 * n / most));
+  context.fillStyle = ink('--wrong');
+  context.fillRect(place(value) - 1.5, 0, 3, 34);
+  context.fillStyle = ink('--soft');
+  context.font = '10px sans-serif';
+  context.fillText(low.toFixed(0), 0, 44);
+  context.textAlign = 'right';
+  context.fillText(high.toFixed(0), 200, 44);
+  return h('figure', {}, canvas, h('figcaption', {}, 'you are here, among test examples'));
+}
 
 export function closer({client, model, set}) {
   let image = unpackImage(state.get('p'), model.shape);
@@ -24,6 +46,17 @@ export function closer({client, model, set}) {
     const aside = shown;
     shown = true;
     return client.predict(model, signature, inputsOf(model, signature, 1, {image: [image], label, seed: 0}), aside);
+  };
+  // p(label | picture), from log p(picture | label) and equally likely labels.
+  const classes = async (signature) => {
+    const count = model.classes.length;
+    const given = inputsOf(model, signature, count, {image: Array(count).fill(image), label: model.classes.map((_, k) => k), seed: 0});
+    const logs = (await client.predict(model, signature, given, true))[signature];
+    const most = Math.max(...logs.filter((v) => v != null));
+    const shares = logs.map((v) => (v == null ? 0 : Math.exp(v - most)));
+    const total = shares.reduce((sum, v) => sum + v, 0) || 1;
+    return shares.map((v, k) => h('tr', {}, h('th', {scope: 'row'}, `p(label ${model.classes[k]} | picture)`),
+      h('td', {}, h('meter', {min: 0, max: 1, value: v / total, 'aria-label': `label ${model.classes[k]}`}), ` ${(v / total).toFixed(3)}`)));
   };
   const look = () => {
     if (!image) return; // its first one is still to come
@@ -39,7 +72,11 @@ export function closer({client, model, set}) {
     for (const [name, unit, meaning] of NUMBERS.filter(([key]) => model.has(key))) {
       const value = (await ask(name))[name][0];
       rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, value == null ? 'not finite' : `${value.toFixed(2)} ${unit}`)));
+      const place = scale(model.around.numbers?.[name], value, meaning);
+      if (place) rows.push(h('tr', {}, h('td', {colspan: 2}, place)));
     }
+    const told = NUMBERS.find(([key, unit]) => unit && model.has(key));
+    if (told && model.conditional) rows.push(...await classes(told[0]));
     if (model.has('classify')) {
       const {probabilities: [found]} = await ask('classify');
       found.forEach((value, k) => rows.push(h('tr', {}, h('th', {scope: 'row'}, `class ${k}`),

@@ -1,5 +1,6 @@
 // The space of codes: sliders, a plane to hover over, a line between two codes.
 
+import {CLASSES} from './charts.js';
 import {job} from './jobs.js';
 import {inputsOf, normals} from './model.js';
 import {button, choice, h, labelChoice, labelled, numberInput} from './page.js';
@@ -15,7 +16,11 @@ export function codes({client, model, set}) {
   const size = model.zSize;
   let z = state.code('z', size) || Array(size).fill(0);
   let label = state.label(model);
-  const ends = {a: state.code('a', size) || normals(1, size), b: state.code('b', size) || normals(2, size)};
+  const test = model.around.codes;
+  // A line between two classes of the test set says more than one between draws.
+  const second = test?.label ? test.label.findIndex((k) => k !== test.label[0]) : -1;
+  const usual = second > 0 ? [test.z[0], test.z[second]] : [normals(1, size), normals(2, size)];
+  const ends = {a: state.code('a', size) || usual[0], b: state.code('b', size) || usual[1]};
   let weight = state.number('w', 0.5, 0, 1), arc = state.get('arc') === '1';
 
   const decode = async (rows, aside = false) => (await client.predict(model, 'decode',
@@ -156,6 +161,41 @@ export function codes({client, model, set}) {
     map();
   });
 
+  // The codes of test examples, to choose from.
+  const field = h('canvas', {class: 'map', width: 320, height: 320, tabindex: 0, role: 'application',
+    'aria-label': 'Codes of test examples by class. Press near one to choose it; arrow keys go from one to the next.'});
+  let chosen = -1;
+  const reach = test ? 1.08 * Math.max(...test.plane.flat().map(Math.abs), 1e-6) : 1;
+  const spot = ([x, y]) => [160 * (1 + x / reach), 160 * (1 - y / reach)];
+  const survey = () => {
+    const context = field.getContext('2d');
+    context.clearRect(0, 0, 320, 320);
+    test.plane.forEach((place, k) => {
+      context.fillStyle = CLASSES[(test.label?.[k] ?? 0) % CLASSES.length];
+      const [x, y] = spot(place), wide = k === chosen ? 6 : 2.5;
+      context.fillRect(x - wide, y - wide, 2 * wide, 2 * wide);
+    });
+  };
+  const take = (k) => {
+    chosen = k;
+    survey();
+    // A conditional model decodes it with its own label.
+    if (model.conditional && test.label) label = test.label[k];
+    put(test.z[k]);
+  };
+  field.onpointerdown = (event) => {
+    const box = field.getBoundingClientRect(), at = [event.clientX - box.left, event.clientY - box.top].map((v) => v * 320 / box.width);
+    const far = test.plane.map((place) => Math.hypot(...spot(place).map((v, i) => v - at[i])));
+    take(far.indexOf(Math.min(...far)));
+  };
+  field.onkeydown = (event) => {
+    const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
+    if (!step) return;
+    event.preventDefault();
+    take((chosen + step + test.z.length) % test.z.length);
+  };
+  if (test) survey();
+
   // The line between two codes.
   const strip = h('div', {class: 'grid'});
   const between = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture between A and B'});
@@ -205,6 +245,7 @@ export function codes({client, model, set}) {
       }) : null),
     h('div', {class: 'sides'}, h('div', {}, large, sliders),
       h('div', {}, plane, h('div', {class: 'bar'}, labelled('across', axis(0)), labelled('up', axis(1))))),
+    test ? [h('h2', {}, 'Codes of test examples'), h('p', {class: 'note'}, 'A colour is a class. Press near a point to take its code.'), field] : null,
     model.has('interpolate') ? [
       h('h2', {}, 'Interpolate between two codes'),
       h('div', {class: 'bar'}, button('Use this code as A', () => keep('a')), button('Use this code as B', () => keep('b')),

@@ -3,7 +3,8 @@
 import {job} from './jobs.js';
 import {inputsOf} from './model.js';
 import {button, h, labelChoice, labelled, numberInput} from './page.js';
-import {blank, draw, editor, packImage, packMask, unpackImage, unpackMask, workbench} from './pictures.js';
+import {editor, stroke, toggle, workbench} from './pen.js';
+import {blank, draw, packImage, packMask, unpackImage, unpackMask} from './pictures.js';
 import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
 
@@ -23,18 +24,14 @@ export function complete({client, model, set}) {
   let image = unpackImage(state.get('p'), model.shape);
   let mask = unpackMask(state.get('m'), height * width) || masked(halves['Lower half']);
   let label = state.label(model), seed = state.seed('ways', FIRST), brush = state.whole('brush', Math.ceil(width / 10), 1, width);
-  let answer = null, timer = null;
+  let answer = null, timer = null, reveal = false;
 
   const hidden = editor(model.shape, 'Hidden pixels', {
     redraw: (canvas) => draw(canvas, image || blank(model.shape), model.palette, mask),
-    paint: (x, y, erase) => {
-      const reach = brush / 2;
-      for (let v = 0; v < height; v += 1) {
-        for (let u = 0; u < width; u += 1) {
-          if (Math.abs(u - x) < reach && Math.abs(v - y) < reach) mask[v * width + u] = Number(erase);
-        }
-      }
-    },
+    erasing: () => reveal,
+    paint: (from, to, erase) => stroke(model.shape, from, to, brush, (x, y, share) => {
+      if (share >= 0.5) mask[y * width + x] = Number(erase);
+    }),
     done: () => ask(),
   });
   const canvases = Array.from({length: WAYS}, (_, k) => h('canvas', {class: 'picture', role: 'img', 'aria-label': `Completion ${k + 1}`}));
@@ -112,8 +109,10 @@ export function complete({client, model, set}) {
       h('div', {}, h('h2', {}, 'Hidden pixels'), hidden,
         h('div', {class: 'bar'}, Object.entries(halves).map(([name, known]) =>
           button(name, () => { mask = masked(known); hidden.again(); ask(); }))),
-        labelled('brush', numberInput(brush, (value) => { brush = value; set({brush}); }, 1, width)),
-        h('p', {class: 'note'}, 'Paint to hide pixels. Hold shift, or use the right button, to show them.')),
+        h('div', {class: 'bar'},
+          labelled('brush', numberInput(brush, (value) => { brush = value; set({brush}); }, 1, width)),
+          toggle('Show again', (pressed) => { reveal = pressed; })),
+        h('p', {class: 'note'}, 'Paint to hide pixels. "Show again", shift or the right button shows them.')),
       h('div', {}, h('h2', {}, 'Completions'), h('div', {class: 'grid'}, canvases),
         model.inOrder ? h('div', {class: 'bar'}, watch, labelled('pixels a second', pace)) : null)),
   ];

@@ -13,13 +13,15 @@ export async function describe(client, name, info) {
   const tensors = {...outputs, ...inputs};
   const kind = KINDS.find((key) => key in tensors) || '';
   const spec = info?.spec || {};
+  const around = info ? await client.surroundings(name) : {};
   const model = {
-    name, info, signatures, kind,
+    name, info, signatures, kind, around,
     shape: kind ? tensors[kind].shape.slice(1) : [],
     zSize: inputs.z ? inputs.z.shape[1] : 0,
     conditional: 'label' in inputs,
     classes: [],
     palette: spec.palette || null,
+    binary: spec.levels === 2 && !spec.palette,
     has: (signature) => signature in signatures,
     // A model that draws value after value can show how it did.
     inOrder: 'complete' in signatures && 'log_prob' in signatures,

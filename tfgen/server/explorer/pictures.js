@@ -1,8 +1,7 @@
 // Pictures as nested lists [H][W][C] of values in [0, 1], and their canvases.
 
 import {Refused} from './client.js';
-import {job} from './jobs.js';
-import {h, button, choice, labelled} from './page.js';
+import {h} from './page.js';
 
 const HIDDEN = [128, 128, 128];
 
@@ -77,7 +76,8 @@ export function unpackMask(text, count) {
 }
 
 // A picture file, scaled to fit the model; what is left over is black.
-export async function fromFile(file, [height, width, channels], palette) {
+export async function fromFile(file, model) {
+  const {palette, shape: [height, width, channels]} = model;
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -95,134 +95,24 @@ export async function fromFile(file, [height, width, channels], palette) {
     const rgb = Array.from(data.slice(4 * (y * width + x), 4 * (y * width + x) + 3));
     if (palette) return [nearest(rgb, palette) / (palette.length - 1)];
     if (channels === 3) return rgb.map((v) => v / 255);
-    return [(0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]) / 255];
+    const grey = (0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2]) / 255;
+    return [model.binary ? Number(grey >= 0.5) : grey];
   }));
 }
+
+// Whether the border of a picture is lighter than its middle.
+export function darkOnLight(image) {
+  const mean = (rows) => {
+    const all = rows.flat(2);
+    return all.reduce((sum, v) => sum + v, 0) / all.length;
+  };
+  const border = [image[0], image.at(-1), image.map((row) => row[0]), image.map((row) => row.at(-1))];
+  return mean(border) > 0.5 && mean(border) > mean(image);
+}
+
+export const inverted = (image) => image.map((row) => row.map((values) => values.map((v) => 1 - v)));
 
 function nearest(rgb, palette) {
   const far = palette.map((p) => p.reduce((sum, v, i) => sum + (v - rgb[i]) ** 2, 0));
   return far.indexOf(Math.min(...far));
-}
-
-// A canvas that a hand, or arrow keys and the space bar, paints on.
-//
-// paint(x, y, erase): changes a pixel; the editor draws again. done(): the
-// stroke has ended.
-export function editor([height, width], text, {redraw, paint, done}) {
-  const canvas = h('canvas', {
-    class: 'picture edit', width, height, tabindex: 0, role: 'application',
-    'aria-label': `${text}. Arrow keys move, space paints, backspace erases.`,
-  });
-  let cursor = null, stroke = false;
-  const again = () => {
-    redraw(canvas);
-    if (!cursor || document.activeElement !== canvas) return;
-    const context = canvas.getContext('2d');
-    context.fillStyle = 'rgba(255, 64, 64, .7)';
-    context.fillRect(...cursor, 1, 1);
-  };
-  const at = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return [Math.floor((event.clientX - box.left) / box.width * width),
-      Math.floor((event.clientY - box.top) / box.height * height)];
-  };
-  const apply = (x, y, erase) => {
-    if (x < 0 || y < 0 || x >= width || y >= height) return;
-    paint(x, y, erase);
-    again();
-  };
-  canvas.onpointerdown = (event) => {
-    stroke = true;
-    cursor = null;
-    canvas.setPointerCapture(event.pointerId);
-    apply(...at(event), event.button === 2 || event.shiftKey);
-  };
-  canvas.onpointermove = (event) => {
-    if (!stroke) return;
-    for (const e of event.getCoalescedEvents?.() || [event]) apply(...at(e), event.buttons === 2 || event.shiftKey);
-  };
-  canvas.onpointerup = canvas.onpointercancel = () => {
-    if (stroke) done();
-    stroke = false;
-  };
-  canvas.oncontextmenu = (event) => event.preventDefault();
-  canvas.onfocus = () => { if (!stroke) cursor ??= [width >> 1, height >> 1]; again(); };
-  canvas.onblur = again;
-  canvas.onkeydown = (event) => {
-    const move = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
-    cursor ??= [width >> 1, height >> 1];
-    if (move) {
-      cursor = [Math.min(width - 1, Math.max(0, cursor[0] + move[0])), Math.min(height - 1, Math.max(0, cursor[1] + move[1]))];
-      again();
-    } else if (event.key === ' ' || event.key === 'Backspace') {
-      apply(...cursor, event.key === 'Backspace');
-      done();
-    } else return;
-    event.preventDefault();
-  };
-  canvas.again = again;
-  again();
-  return canvas;
-}
-
-// A button for each colour of a palette.
-function swatches(palette, act) {
-  const buttons = palette.map(([r, g, b], k) => {
-    const swatch = button('', () => {
-      buttons.forEach((other) => other.setAttribute('aria-pressed', other === swatch));
-      act(k / (palette.length - 1));
-    }, {'aria-label': `colour ${k}: ${r}, ${g}, ${b}`, 'aria-pressed': k === palette.length - 1});
-    swatch.style.background = `rgb(${r}, ${g}, ${b})`;
-    return swatch;
-  });
-  return h('div', {class: 'swatches', role: 'group', 'aria-label': 'Pen'}, buttons);
-}
-
-// The picture that a panel works on: drawn, loaded, or one of the model's own.
-//
-// changed(image): after each stroke, file or choice.
-export function workbench(model, image, changed, ownSample) {
-  const [height, width, channels] = model.shape;
-  let current = image, ink = 1, changes = 0;
-  const soft = !model.palette && channels === 1;
-  const pens = model.palette
-    ? swatches(model.palette, (value) => { ink = value; })
-    : labelled('pen', choice([['1', 'white'], ['0.5', 'grey'], ['0', 'black']], '1', (value) => { ink = Number(value); }));
-  const canvas = editor(model.shape, 'Drawing', {
-    redraw: (c) => draw(c, current, model.palette),
-    paint: (x, y, erase) => {
-      const value = erase ? 0 : ink;
-      changes += 1;
-      current[y][x] = Array(channels).fill(value);
-      if (!soft || erase || width < 20) return;
-      // A pen of a pixel is thinner than any digit.
-      for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
-        const pixel = current[y + dy]?.[x + dx];
-        if (pixel) pixel[0] = ink ? Math.max(pixel[0], 0.6 * ink) : 0;
-      }
-    },
-    done: () => changed(current),
-  });
-  const show = (found) => {
-    changes += 1;
-    current = found;
-    canvas.again();
-    changed(current);
-  };
-  // What comes when the hand has gone on meanwhile is not shown.
-  const later = job(async (make) => {
-    const before = changes;
-    const found = await make();
-    if (changes === before) show(found);
-  });
-  const file = h('input', {type: 'file', accept: 'image/*', hidden: true, onchange: () => {
-    const [chosen] = file.files;
-    later(() => fromFile(chosen, model.shape, model.palette));
-    file.value = '';
-  }});
-  const bar = h('div', {class: 'bar'},
-    button('Clear', () => show(blank(model.shape))),
-    button('Load a picture', () => file.click()), file,
-    ownSample && button('Use a sample', () => later(ownSample)));
-  return h('div', {}, canvas, pens, bar);
 }

@@ -1,0 +1,1 @@
+"""Trainings that a browser watches; tfgen/server/learning.py starts them."""

@@ -1,0 +1,200 @@
+"""What is shown of a model in training: numbers for a page to draw.
+
+Equal weights give equal states: all draws have fixed seeds.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tfgen.data import Data
+from tfgen.data.embedded.points import Mixture
+from tfgen.data.specs import PointSpec
+from tfgen.evaluation.samples import modes_of
+from tfgen.lab import options
+from tfgen.models import GMM
+from tfgen.models.contracts.likelihood import LikelihoodModel
+from tfgen.models.contracts.model import Model
+from tfgen.models.contracts.variational import VariationalAutoEncoder
+from tfgen.models.gan import GAN
+from tfgen.noise import RowNoise
+
+SIDE = 25  # cells along a side of a field
+_ARROWS = 13  # arrows along a side
+_SHOWN = 500  # points of the data, and of the samples
+_COUNTED = 2500  # samples in which modes are counted
+_LINE = 81  # places along a line of points
+_IMAGES = 24
+_CODES = 300
+_DIGITS = 3  # after the point
+
+
+class States:
+    """The states of one model.
+
+    Args:
+      request: what is trained.
+      examples: its data.
+    """
+
+    def __init__(self, request: options.Request, examples: Data):
+        self._request, self._examples = request, examples
+        self._points = isinstance(examples.spec, PointSpec)
+        self._extent = options.extent(request, examples)
+        self._flat = self._points and examples.spec.size == 1
+        self._truth = options.toy(request)
+        self._sampled = None
+
+    def first(self, model: Model) -> dict[str, Any]:
+        """What stays: data, extent, the density of the data if it is known."""
+        found: dict[str, Any] = {'parameters': model.num_parameters()}
+        if not self._points:
+            batch = next(iter(self._examples.evaluation('test', _IMAGES)))
+            return found | {'images': _rounded(batch['image'])}
+        found |= {'extent': self._extent, 'size': self._examples.spec.size}
+        batch = next(iter(self._examples.evaluation('train', _SHOWN)))
+        found['data'] = _rounded(batch['point'])
+        if self._flat:
+            found['line'] = _rounded(self._line())
+        if self._truth is not None:
+            density = self._truth.log_prob(tf.constant(self._places()))
+            if density is not None:
+                found['truth'] = _rounded(density)
+        if isinstance(self._truth, Mixture):
+            found['modes'] = _rounded(self._truth.places)
+        return found
+
+    def of(self, model: Model) -> dict[str, Any]:
+        """What changes: samples, fields, codes, modes."""
+        found = self._samples(model)
+        if self._points:
+            found |= self._fields(model)
+        if isinstance(model, VariationalAutoEncoder):
+            found |= self._codes(model)
+        if isinstance(model, GMM):
+            found['components'] = _components(model)
+        return found
+
+    def _samples(self, model):
+        if self._sampled is None:
+            self._sampled = tf.function(
+                lambda seeds: model.sample(RowNoise(seeds)), autograph=False
+            )
+        mixture = isinstance(self._truth, Mixture)
+        count = _COUNTED if mixture or self._flat else _SHOWN
+        if not self._points:
+            count = _IMAGES
+        drawn = self._sampled(tf.range(count, dtype=tf.int64)).numpy()
+        if not self._points:
+            return {'images': _rounded(drawn)}
+        found = {'samples': _rounded(drawn[:_SHOWN])}
+        if mixture:
+            counted = modes_of(drawn, self._truth)
+            found['counted'] = {
+                'modes': counted['modes'],
+                'of': len(self._truth.places),
+                'quality': round(counted['quality'], 4),
+            }
+        if self._flat:
+            edges = self._line()[:, 0]
+            step = edges[1] - edges[0]
+            bins = np.append(edges - step / 2, edges[-1] + step / 2)
+            seen, _ = np.histogram(drawn[:, 0], bins)
+            found['drawn'] = _rounded(seen / (len(drawn) * step))
+        return found
+
+    def _fields(self, model):
+        """Scores, their slopes, and densities, over the shown square."""
+        found, places = {}, tf.constant(self._places())
+        if isinstance(model, GAN):
+            found['score'] = _rounded(self._score(model, places))
+            if not self._flat:
+                found['slope'] = _rounded(self._slope(model))
+        if isinstance(model, LikelihoodModel):
+            found['log_prob'] = _rounded(model.log_prob(places))
+        return found
+
+    def _score(self, model, places):
+        if not hasattr(self, '_scored'):
+            self._scored = tf.function(model.score, autograph=False)
+        return self._scored(places)
+
+    def _slope(self, model):
+        """The gradient of d with respect to x: [_ARROWS^2, 2]."""
+        if not hasattr(self, '_sloped'):
+
+            @tf.function(autograph=False)
+            def slope(x):
+                with tf.GradientTape() as tape:
+                    tape.watch(x)
+                    total = tf.reduce_sum(model.score(x))
+                return tape.gradient(total, x)
+
+            self._sloped = slope
+        return self._sloped(tf.constant(_square(self._extent, _ARROWS)))
+
+    def _codes(self, model):
+        """Means and mean deviations of q(z|x), the first two numbers."""
+        if not hasattr(self, '_coded'):
+            batch = next(iter(self._examples.evaluation('train', _CODES)))
+            self._coded = batch[self._examples.spec.key], batch.get('label')
+            self._encoded = tf.function(
+                lambda x: model.encode(x, None), autograph=False
+            )
+        example, label = self._coded
+        mean, logvar = self._encoded(example)
+        found = {
+            'codes': _rounded(mean[:, :2]),
+            'widths': _rounded(tf.reduce_mean(tf.exp(logvar / 2), axis=0)),
+        }
+        if label is not None:
+            found['classes'] = label.numpy().tolist()
+        return found
+
+    def _places(self):
+        """Where fields are computed: [SIDE^2, 2], or the line [_LINE, 1]."""
+        return self._line() if self._flat else _square(self._extent, SIDE)
+
+    def _line(self):
+        reach = 1.5 * self._extent
+        return np.linspace(-reach, reach, _LINE, dtype=np.float32)[:, None]
+
+
+def _square(extent, side):
+    """Centres of cells, row by row from the upper left: [side^2, 2]."""
+    along = (2 * (np.arange(side) + 0.5) / side - 1) * extent
+    x, y = np.meshgrid(along, -along)
+    return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
+
+
+def _components(model: GMM):
+    """Weight, mean and covariance factor of each component."""
+    scales = model.scales.numpy()
+    if scales.ndim == 2:  # deviations
+        scales = np.stack(
+            [np.diag(np.resize(s, model.spec.size)) for s in scales]
+        )
+    return {
+        'weights': _rounded(model.mixing),
+        'means': _rounded(model.means),
+        'scales': _rounded(scales),
+    }
+
+
+def _rounded(values) -> list:
+    """Nested lists of numbers; None for what is not finite."""
+    array = np.asarray(values, np.float64)
+    rounded = np.round(array, _DIGITS)
+    if np.isfinite(rounded).all():
+        return rounded.tolist()
+    return np.where(np.isfinite(rounded), rounded, None).tolist()
+
+
+def terms(logs: Mapping[str, float]) -> dict[str, float | None]:
+    """Loss terms for the page."""
+    return {
+        k: round(float(v), 5) if np.isfinite(v) else None
+        for k, v in logs.items()
+    }

@@ -1,0 +1,185 @@
+// Drawings of a training's state, as tfgen/lab/states.py gives it.
+
+import {h, ink} from './page.js';
+import {draw} from './pictures.js';
+
+const SIDE = 360; // pixels of a square chart
+export const CLASSES = ['#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#42d4f4', '#f032e6', '#9a6324', '#808000', '#000075'];
+
+export function chart(text, height = SIDE, width = SIDE) {
+  const scale = Math.min(2, window.devicePixelRatio || 1);
+  const canvas = h('canvas', {class: 'chart', width: width * scale, height: height * scale, role: 'img', 'aria-label': text});
+  canvas.style.aspectRatio = `${width} / ${height}`;
+  canvas.getContext('2d').scale(scale, scale);
+  canvas.side = [width, height];
+  return canvas;
+}
+
+function cleared(canvas) {
+  const context = canvas.getContext('2d');
+  context.clearRect(0, 0, ...canvas.side);
+  return context;
+}
+
+// Samples over data, with the field of the discriminator or the density.
+export function plane(canvas, first, state, layers) {
+  const context = cleared(canvas);
+  const [width, height] = canvas.side, reach = first.extent;
+  const place = ([x, y]) => [width * (x / reach + 1) / 2, height * (1 - y / reach) / 2];
+  if (layers.field && state.score) scores(context, state.score, width, height);
+  if (layers.field && state.log_prob) shades(context, state.log_prob, width, height);
+  if (layers.truth && first.truth) shades(context, first.truth, width, height, '60, 160, 90');
+  dots(context, first.data.map(place), ink('--soft'), 1.2);
+  if (layers.arrows && state.slope) arrows(context, state.slope, width, height);
+  dots(context, state.samples.map(place), ink('--drawn'), 1.7);
+  if (state.components) ellipses(context, state.components, place);
+}
+
+function dots(context, places, colour, size) {
+  context.fillStyle = colour;
+  for (const [x, y] of places) context.fillRect(x - size, y - size, 2 * size, 2 * size);
+}
+
+// High scores, for data, are blue; low ones are orange; the middle is clear.
+function scores(context, values, width, height) {
+  const side = Math.round(Math.sqrt(values.length)), cell = [width / side, height / side];
+  const finite = values.filter((v) => v !== null).sort((a, b) => a - b);
+  const middle = finite[finite.length >> 1] || 0;
+  const most = Math.max(...finite.map((v) => Math.abs(v - middle)), 1e-6);
+  values.forEach((value, k) => {
+    const share = ((value ?? middle) - middle) / most;
+    context.fillStyle = `rgba(${share > 0 ? '60, 110, 230' : '235, 130, 40'}, ${(0.55 * Math.abs(share)).toFixed(3)})`;
+    context.fillRect((k % side) * cell[0], Math.floor(k / side) * cell[1], cell[0] + 0.5, cell[1] + 0.5);
+  });
+}
+
+function shades(context, logs, width, height, colour = '60, 110, 230') {
+  const side = Math.round(Math.sqrt(logs.length)), cell = [width / side, height / side];
+  const most = Math.max(...logs.filter((v) => v !== null));
+  logs.forEach((value, k) => {
+    if (value === null) return;
+    context.fillStyle = `rgba(${colour}, ${(0.6 * Math.exp(value - most)).toFixed(3)})`;
+    context.fillRect((k % side) * cell[0], Math.floor(k / side) * cell[1], cell[0] + 0.5, cell[1] + 0.5);
+  });
+}
+
+function arrows(context, slopes, width, height) {
+  const side = Math.round(Math.sqrt(slopes.length)), cell = width / side;
+  const lengths = slopes.map(([x, y]) => Math.hypot(x ?? 0, y ?? 0));
+  const most = Math.max(...lengths, 1e-9);
+  context.strokeStyle = ink('--ink');
+  context.globalAlpha = 0.45;
+  context.lineWidth = 1;
+  context.beginPath();
+  slopes.forEach(([dx, dy], k) => {
+    // Short ones are still seen: the length is that of the root.
+    const long = 0.9 * cell * Math.sqrt(lengths[k] / most) / (lengths[k] || 1);
+    const x = (k % side + 0.5) * cell, y = (Math.floor(k / side) + 0.5) * height / side;
+    const tip = [x + dx * long, y - dy * long];
+    context.moveTo(x, y);
+    context.lineTo(...tip);
+    const angle = Math.atan2(tip[1] - y, tip[0] - x);
+    for (const turn of [2.6, -2.6]) {
+      context.moveTo(...tip);
+      context.lineTo(tip[0] + 3 * Math.cos(angle + turn), tip[1] + 3 * Math.sin(angle + turn));
+    }
+  });
+  context.stroke();
+  context.globalAlpha = 1;
+}
+
+// Two deviations wide.
+function ellipses(context, {weights, means, scales}, place) {
+  means.forEach((mean, k) => {
+    const scale = scales[k % scales.length], colour = CLASSES[k % CLASSES.length];
+    context.strokeStyle = colour;
+    context.lineWidth = 1 + 8 * weights[k];
+    context.beginPath();
+    for (let step = 0; step <= 48; step += 1) {
+      const angle = step / 24 * Math.PI, unit = [Math.cos(angle), Math.sin(angle)];
+      const at = mean.map((m, i) => m + 2 * unit.reduce((sum, u, j) => sum + u * scale[i][j], 0));
+      context[step ? 'lineTo' : 'moveTo'](...place(at));
+    }
+    context.stroke();
+  });
+}
+
+// Points on a line: the densities of data and samples, D, and the best D.
+export function line(canvas, first, state) {
+  const context = cleared(canvas);
+  const [width, height] = canvas.side, {line: xs} = first;
+  const p = first.truth?.map((v) => Math.exp(v)), q = state.drawn;
+  const tall = 1.15 * Math.max(...(p || [0]), ...q.slice(0), 1);
+  const curve = (values, colour, dash = [], scale = 1) => {
+    if (!values) return;
+    context.strokeStyle = colour;
+    context.lineWidth = 2;
+    context.setLineDash(dash);
+    context.beginPath();
+    values.forEach((value, k) => {
+      if (value === null) return;
+      context[k ? 'lineTo' : 'moveTo'](width * k / (xs.length - 1), height * (1 - value * scale / tall) - 4);
+    });
+    context.stroke();
+    context.setLineDash([]);
+  };
+  curve(p, ink('--soft'), [2, 3]);
+  curve(q, ink('--drawn'));
+  if (state.log_prob) curve(state.log_prob.map((v) => Math.exp(v)), ink('--mark'));
+  if (!state.score) return;
+  // D is a share of the whole height.
+  curve(state.score.map((v) => 1 / (1 + Math.exp(-v))), ink('--mark'), [6, 4], tall);
+  if (p) curve(p.map((v, k) => (v + q[k] > 0.02 ? v / (v + q[k]) : null)), ink('--wrong'), [1, 4], tall);
+}
+
+// Codes of examples, and the circle that holds most of the prior.
+export function codes(canvas, state) {
+  const context = cleared(canvas);
+  const [width, height] = canvas.side, reach = 4;
+  const flat = state.codes.map(([x, y]) => [x, y ?? 0]);
+  const place = ([x, y]) => [width * (x / reach + 1) / 2, height * (1 - y / reach) / 2];
+  context.strokeStyle = ink('--line');
+  context.setLineDash([3, 3]);
+  context.beginPath();
+  context.arc(width / 2, height / 2, width / reach, 0, 2 * Math.PI);
+  context.stroke();
+  context.setLineDash([]);
+  flat.map(place).forEach((at, k) => dots(context, [at], state.classes ? CLASSES[state.classes[k] % 10] : ink('--mark'), 1.8));
+}
+
+// The terms of the loss over the steps of a film.
+export function terms(canvas, film, upTo) {
+  const context = cleared(canvas);
+  const [width, height] = canvas.side;
+  const shown = film.slice(0, upTo + 1).filter((s) => Object.keys(s.terms).length);
+  if (!shown.length) return [];
+  const names = Object.keys(shown.at(-1).terms);
+  const values = shown.flatMap((s) => Object.values(s.terms)).filter((v) => v !== null).sort((a, b) => a - b);
+  // A first spike must not flatten the rest.
+  const low = values[Math.floor(0.01 * values.length)], high = values[Math.ceil(0.98 * values.length) - 1];
+  const span = Math.max(high - low, 1e-6), last = Math.max(shown.at(-1).step, 1);
+  names.forEach((name, k) => {
+    context.strokeStyle = CLASSES[k % CLASSES.length];
+    context.lineWidth = 1.5;
+    context.beginPath();
+    shown.forEach((s, i) => {
+      const value = s.terms[name];
+      if (value == null) return;
+      const y = height - 6 - (height - 12) * Math.min(1, Math.max(0, (value - low) / span));
+      context[i ? 'lineTo' : 'moveTo'](width * s.step / last, y);
+    });
+    context.stroke();
+  });
+  return names.map((name, k) => [name, CLASSES[k % CLASSES.length], shown.at(-1).terms[name]]);
+}
+
+// Small pictures side by side on one canvas.
+export function tiles(canvas, images) {
+  const context = cleared(canvas), [width] = canvas.side;
+  const across = 6, cell = width / across, tile = document.createElement('canvas');
+  context.imageSmoothingEnabled = false;
+  images.forEach((image, k) => {
+    draw(tile, image, null);
+    context.drawImage(tile, (k % across) * cell + 1, Math.floor(k / across) * cell + 1, cell - 2, cell - 2);
+  });
+}

@@ -1,0 +1,230 @@
+// Models that learn while one watches: lessons, or a choice of one's own.
+
+import {Refused} from './client.js';
+import {job, say} from './jobs.js';
+import {LESSONS} from './lessons.js';
+import {button, choice, h, labelled, numberInput} from './page.js';
+import * as state from './state.js';
+import {Training} from './training.js';
+import {t} from './words.js';
+
+const MOST_POINTS = 2000, REACH = 2; // of the square that a hand draws on
+
+// A run in the address: model;data;name=value;...
+const packed = ([model, data, settings]) => [model, data,
+  ...Object.entries(settings).map(([name, value]) => `${name}=${value}`)].join(';');
+
+function unpacked(text, offer) {
+  const [model, data, ...pairs] = (text || '').split(';');
+  const known = offer.models[model];
+  if (!known?.sets.includes(data)) return null;
+  const settings = {};
+  for (const pair of pairs) {
+    const [name, value] = pair.split('=');
+    const found = known.settings[name]?.find((v) => String(v) === value);
+    if (found !== undefined) settings[name] = found;
+  }
+  return [model, data, settings];
+}
+
+const packPoints = (points) => points.map((p) => p.map((v) => Math.round(100 * v)).join('_')).join('.');
+
+function unpackPoints(text) {
+  const found = (text || '').split('.').filter(Boolean).map((pair) => pair.split('_').map((v) => Number(v) / 100));
+  return found.every((p) => p.length === 2 && p.every((v) => Math.abs(v) <= REACH)) ? found.slice(0, MOST_POINTS) : [];
+}
+
+export function learn({client, signal}) {
+  const top = h('div', {}), stage = h('div', {class: 'sides'}), note = h('p', {class: 'note'});
+  const points = unpackPoints(state.get('points'));
+  let offer = null, trainings = [], playing = false;
+  let runs = [], seed = state.seed(), every = null;
+  const layers = {field: true, arrows: state.get('arrows') !== '0', truth: false};
+
+  const lesson = () => LESSONS.find(({key}) => key === state.get('lesson'));
+  const keep = () => state.set({
+    a: packed(runs[0]), b: runs[1] ? packed(runs[1]) : null, seed: seed || null, every,
+    points: runs.some(([, data]) => data === 'drawn') && points.length ? packPoints(points) : null,
+  });
+
+  const begin = job(async () => {
+    say(t('learn.starting'));
+    offer = await client.json('/explorer/learn');
+    say('');
+    const chosen = lesson(), first = LESSONS[0];
+    const a = unpacked(state.get('a'), offer), b = unpacked(state.get('b'), offer);
+    if (a) runs = b ? [a, b] : [a];
+    else {
+      const {a: one, b: two} = chosen || first;
+      runs = two ? [one, two] : [one];
+      if (!chosen) state.set({lesson: first.key});
+    }
+    every = state.whole('every', (lesson() || {}).every ?? offer.models[runs[0][0]].every, 1);
+    reset((lesson() || {play: true}).play);
+  });
+
+  // Ends what runs, and begins anew.
+  const reset = (play) => {
+    trainings.forEach((one) => one.end());
+    playing = play;
+    keep();
+    trainings = runs.map(([model, data, settings]) => new Training(client, {
+      model, data, settings, seed, every, play: playing, points: data === 'drawn' ? points : undefined,
+    }, layers, told));
+    stage.replaceChildren(...trainings.map((one, k) => {
+      const name = t(`model.${one.asked.model}`);
+      one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${name}` : name;
+      return one.element;
+    }));
+    film.value = film.max = 0;
+    controls();
+    if (runs.some(([, data]) => data === 'drawn') && points.length < 3) {
+      say(t('learn.few'));
+      trainings.forEach((one) => one.end());
+      return;
+    }
+    trainings.forEach(async (one) => {
+      await job(() => one.start(signal))();
+      if (one.id) one.followed().catch((error) => say(error.message, true));
+    });
+  };
+
+  const all = (what) => Promise.all(trainings.map((one) => one.tell(what)));
+  const toggle = job(async () => {
+    playing = !playing;
+    await all({do: playing ? 'play' : 'pause'});
+    controls();
+  });
+  const once = job(async () => {
+    playing = false;
+    film.value = film.max;
+    follow();
+    await all({do: 'step'});
+    controls();
+  });
+
+  // The film.
+  const told = () => {
+    const last = Math.max(...trainings.map((one) => one.film.length)) - 1;
+    const followed = Number(film.value) >= Number(film.max);
+    film.max = last;
+    if (followed) film.value = last;
+  };
+  const follow = () => {
+    const at = Number(film.value), last = Number(film.max);
+    trainings.forEach((one) => {
+      one.following = at >= last;
+      one.show(one.following ? one.film.length - 1 : at);
+    });
+  };
+  const film = h('input', {type: 'range', min: 0, max: 0, value: 0, 'aria-label': t('learn.film'), oninput: follow});
+  const bar = h('div', {class: 'bar'});
+  const controls = () => bar.replaceChildren(
+    button(t(playing ? 'learn.pause' : 'learn.play'), toggle, {class: 'main'}),
+    button(t('learn.once'), once), button(t('learn.reset'), () => reset(playing)),
+    labelled(t('learn.every'), choice(offer.every.map((v) => [String(v), String(v)]), String(every), (value) => {
+      every = Number(value);
+      keep();
+      all({do: 'every', value: every});
+    })),
+    labelled(t('learn.seed'), numberInput(seed, (value) => { seed = value; reset(playing); }, 0, 2 ** 31 - 1)),
+    layer('field'), layer('arrows'), layer('truth'));
+  const layer = (name) => labelled(h('input', {type: 'checkbox', checked: layers[name], onchange: ({target}) => {
+    layers[name] = target.checked;
+    trainings.forEach((one) => one.show(one.at));
+  }}), t(`learn.${name}`));
+
+  // Lessons and choices.
+  const lessons = h('ol', {class: 'lessons'}, LESSONS.map(({key}) => h('li', {}, h('a', {
+    href: `#view=learn&lesson=${key}${state.get('lang') ? `&lang=${state.get('lang')}` : ''}`, 'data-lesson': key,
+    'aria-current': String(key === state.get('lesson')),
+  }, t(`lesson.${key}`)))));
+  const settings = h('div', {class: 'sides'});
+  const pick = (k, changes) => {
+    const [model, data, own] = runs[k];
+    runs[k] = [model, data, own];
+    changes(runs[k]);
+    const known = offer.models[runs[k][0]];
+    if (!known.sets.includes(runs[k][1])) runs[k][1] = known.sets[0];
+    runs[k][2] = Object.fromEntries(Object.entries(runs[k][2]).filter(([name]) => name in known.settings));
+    state.set({lesson: null});
+    choose();
+    reset(playing);
+  };
+  const choose = () => {
+    settings.replaceChildren(...runs.map(([model, data, own], k) => {
+      const known = offer.models[model];
+      return h('fieldset', {}, h('legend', {}, t(k ? 'learn.second' : 'learn.first')),
+        labelled(t('learn.model'), choice(Object.keys(offer.models).map((m) => [m, t(`model.${m}`)]), model,
+          (value) => pick(k, (run) => { run[0] = value; }))),
+        labelled(t('learn.data'), choice(known.sets.map((s) => [s, t(`set.${s}`)]), data,
+          (value) => pick(k, (run) => { run[1] = value; }))),
+        Object.entries(known.settings).map(([name, values]) => labelled(name.replaceAll('_', ' '), choice(
+          values.map((v) => [String(v), v === null ? '-' : String(v)]), String(name in own ? own[name] : values[0]),
+          (value) => pick(k, (run) => { run[2] = {...run[2], [name]: values.find((v) => String(v) === value)}; })))));
+    }));
+    compare.checked = runs.length > 1;
+    hand.hidden = !runs.some(([, data]) => data === 'drawn');
+    const chosen = lesson(), flat = runs[0][1] === 'bells';
+    note.textContent = [chosen && t(`lesson.${chosen.key}.look`), runs[0][1] === 'digits' ? '' : t(flat ? 'learn.legend1' : 'learn.legend')]
+      .filter(Boolean).join(' ');
+  };
+  const compare = h('input', {type: 'checkbox', onchange: ({target}) => {
+    runs = target.checked ? [runs[0], structuredClone(runs[0])] : [runs[0]];
+    state.set({lesson: null});
+    choose();
+    reset(playing);
+  }});
+
+  // Points of a hand.
+  const count = h('output', {});
+  const board = h('canvas', {class: 'board', width: 240, height: 240, tabindex: 0, role: 'application', 'aria-label': t('learn.draw')});
+  const paint = () => {
+    const context = board.getContext('2d');
+    context.clearRect(0, 0, 240, 240);
+    context.fillStyle = getComputedStyle(board).color;
+    points.forEach(([x, y]) => context.fillRect(118 + 120 * x / REACH, 118 - 120 * y / REACH, 4, 4));
+    count.textContent = t('learn.points', {count: points.length});
+  };
+  const add = (event) => {
+    const box = board.getBoundingClientRect();
+    const x = (2 * (event.clientX - box.left) / box.width - 1) * REACH, y = (1 - 2 * (event.clientY - box.top) / box.height) * REACH;
+    if (points.length >= MOST_POINTS || Math.abs(x) > REACH || Math.abs(y) > REACH) return;
+    points.push([Number(x.toFixed(2)), Number(y.toFixed(2))]);
+    paint();
+  };
+  const cursor = [0, 0];
+  board.onpointerdown = (event) => { board.setPointerCapture(event.pointerId); add(event); };
+  board.onpointermove = (event) => { if (event.buttons) (event.getCoalescedEvents?.() || [event]).forEach(add); };
+  board.onpointerup = keepPoints;
+  board.onkeydown = (event) => {
+    const step = {ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1]}[event.key];
+    if (step) step.forEach((v, i) => { cursor[i] = Math.max(-REACH, Math.min(REACH, cursor[i] + v)); });
+    else if (event.key === ' ' && points.length < MOST_POINTS) {
+      points.push(cursor.map((v) => Number(v.toFixed(2))));
+      keepPoints();
+    } else return;
+    event.preventDefault();
+    paint();
+    const context = board.getContext('2d');
+    context.strokeRect(116 + 120 * cursor[0] / REACH, 116 - 120 * cursor[1] / REACH, 8, 8);
+  };
+  function keepPoints() { keep(); }
+  const hand = h('div', {hidden: true}, h('p', {class: 'note'}, t('learn.draw')), board,
+    h('div', {class: 'bar'}, button(t('learn.clear'), () => { points.length = 0; paint(); keep(); }), count));
+
+  const open = job(async () => {
+    await begin();
+    if (!offer) throw new Refused(t('learn.lost'));
+    top.replaceChildren(
+      h('p', {}, t('learn.about')),
+      h('h2', {}, t('learn.lessons')), lessons,
+      note, bar, film, stage,
+      h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, hand);
+    choose();
+    paint();
+  });
+  signal.addEventListener('abort', () => trainings.forEach((one) => one.end()));
+  open();
+  return [h('h2', {}, t('learn.title')), top];
+}
