@@ -186,20 +186,13 @@ class Request:
         known = MODELS[self.model]
         settings = {'steps': _STEPS, 'log_every': _STEPS, **self.settings}
         settings['checkpoint_every'] = _STEPS
-        points = self.points
-        if self.data in _TOYS:
-            points = _drawn(self.data, 'train')
         data = None
         if self.data == DIGITS:
             settings['dataset'] = DIGITS
         else:
-            size = settings.get('batch_size', len(points))
-            settings['batch_size'] = min(size, len(points))
-            # All points that a hand draws are trained on.
-            test = points
-            if self.data in _TOYS:
-                test = _drawn(self.data, 'test')
-            data = points, test
+            data = self._points()
+            size = settings.get('batch_size', len(data[0]))
+            settings['batch_size'] = min(size, len(data[0]))
         preset = presets.with_values(known.preset, settings)
         return Config.of(
             known.preset,
@@ -208,6 +201,12 @@ class Request:
             data=data,
             chosen=settings.keys(),
         )
+
+    def _points(self) -> tuple[np.ndarray, np.ndarray]:
+        """Training and test points; those of a hand are both."""
+        if self.points is not None:
+            return self.points, self.points
+        return _drawn(self.data, 'train'), _drawn(self.data, 'test')
 
 
 def toy(request: Request):

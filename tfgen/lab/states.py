@@ -173,9 +173,7 @@ def _components(model: GMM):
     """Weight, mean and covariance factor of each component."""
     scales = model.scales.numpy()
     if scales.ndim == 2:  # deviations
-        scales = np.stack(
-            [np.diag(np.resize(s, model.spec.size)) for s in scales]
-        )
+        scales = scales[:, :, None] * np.eye(model.spec.size)
     return {
         'weights': _rounded(model.mixing),
         'means': _rounded(model.means),
@@ -189,7 +187,9 @@ def _rounded(values) -> list:
     rounded = np.round(array, _DIGITS)
     if np.isfinite(rounded).all():
         return rounded.tolist()
-    return np.where(np.isfinite(rounded), rounded, None).tolist()
+    kept = rounded.astype(object)
+    kept[~np.isfinite(rounded)] = None
+    return kept.tolist()
 
 
 def terms(logs: Mapping[str, float]) -> dict[str, float | None]:
