@@ -1,9 +1,14 @@
 """The text VAE: reading and writing of lines."""
 
+import io
 import itertools
+import json
+import sys
+import tarfile
 
 import keras
 import numpy as np
+import processes
 import pytest
 import tensorflow as tf
 import tiny
@@ -145,3 +150,39 @@ def test_trained_it_writes_lines_that_there_are(tmp_path, data_dir):
     served = signatures.functions(model)
     made = served['sample_txt'](seed=tf.range(3, dtype=tf.int64))
     assert all(isinstance(t, bytes) for t in made['symbols_bytes'].numpy())
+
+
+def _package(path, poems):
+    """An npm package with one file of poems."""
+    content = json.dumps(poems).encode()
+    with tarfile.open(path, 'w:gz') as package:
+        name = 'package/dist/quantangshi/poet.tang.0.json'
+        member = tarfile.TarInfo(name)
+        member.size = len(content)
+        package.addfile(member, io.BytesIO(content))
+
+
+def test_couplets_of_poems_are_written_line_by_line(tmp_path):
+    moon = '床前明月光，疑是地上霜'
+    verses = [f'{moon}。', '春眠不覺曉，處處聞啼鳥。夜來。', '不是詩']
+    _package(tmp_path / 'poems.tgz', [{'paragraphs': verses}])
+    command = [sys.executable, str(tiny.script('poems'))]
+
+    def run(package, *flags):
+        file = tmp_path / 'poems.txt'
+        flags = [f'--package={tmp_path / package}', f'--output={file}', *flags]
+        return processes.run([*command, *flags]).stdout, file
+
+    out, file = run('poems.tgz')
+    assert '2 of 2 couplets' in out
+    lines = file.read_text(encoding='utf-8').splitlines()
+    assert sorted(lines) == lines and moon in lines
+    _package(tmp_path / 'none.tgz', [{'paragraphs': ['短，句。']}])
+    (tmp_path / 'no.tgz').write_text('nothing')
+    for package, message in (
+        ('none.tgz', 'has no Tang poems'),
+        ('no.tgz', 'cannot be read'),
+        ('missing.tgz', 'cannot be read'),
+    ):
+        with pytest.raises(AssertionError, match=message):
+            run(package)
