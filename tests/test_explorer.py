@@ -659,6 +659,21 @@ def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
     host.shutdown()
 
 
+def test_a_model_is_introduced_and_its_card_is_shown(port, visit):
+    page = visit('#model=pixelrnn&panel=complete&label=7')
+    assert page.tab.inner_text('#name') == 'PixelRNN'
+    assert 'pixel after pixel' in page.tab.inner_text('#about')
+    assert 'PixelRNN: pixelrnn' in page.tab.title()
+    assert 'Try: hide' in page.tab.inner_text('#panel')
+    assert page.tab.locator('#card').is_hidden()  # it has none
+    link = visit('')
+    link.tab.context.grant_permissions(['clipboard-read', 'clipboard-write'])
+    link.tab.get_by_role('button', name='Copy a link').click()
+    link.settle()
+    copied = link.tab.evaluate('navigator.clipboard.readText()')
+    assert copied == link.tab.url and '#model=cvae' in copied
+
+
 def test_a_number_stands_among_those_of_the_test_set(port, visit):
     page = visit('#model=cvae&panel=closer&label=1')
     place = page.tab.locator('canvas.scale')

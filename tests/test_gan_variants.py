@@ -305,6 +305,7 @@ def test_the_three_losses_of_a_vae_gan_have_their_values():
         network='mlp',
         penalty='none',
         loss='non_saturating',
+        beta=0.5,
         feature_weight=0.25,
         generator_units=(2,),
         discriminator_units=(2,),
@@ -336,7 +337,7 @@ def test_the_three_losses_of_a_vae_gan_have_their_values():
     error = 0.5 * (made**2 - x**2) ** 2
     rate = 0.5 * (x**2 / 4 + 4 - np.log(4) - 1)
     expected = {
-        'encoder': {'rate': rate, 'error': error},
+        'encoder': {'rate': 0.5 * rate, 'error': error},
         'generator': {
             'fool': softplus(-2 * drawn),
             'fool_again': softplus(-2 * made),

@@ -216,17 +216,13 @@ class _Server:
         return Response(text, media_type='application/json')
 
     async def surroundings(self, request: Request) -> Response:
-        """What an export says of its test set; {} if it says nothing."""
+        """What is known of a model: its test set, and its card."""
         model = self._models.get(request.path_params['name'])
         version = model and model.version()
         if not version:
             return Response('{}', 404, media_type='application/json')
-        file = model.folder / str(version.number) / _SURROUNDINGS
-        try:
-            text = await asyncio.to_thread(file.read_text)
-        except OSError:  # of another program, or of an earlier tfgen
-            text = '{}'
-        return Response(text, media_type='application/json')
+        found = await asyncio.to_thread(_around, model.folder, version.number)
+        return Response(json.dumps(found), media_type='application/json')
 
     async def _dispatch(self, request):
         """Returns the JSON answer to a request under /v1/."""
@@ -384,6 +380,17 @@ class _Server:
             )
         dtypes = version.signatures[signature].dtypes
         return signature, rest.arrays(values, layout, dtypes), layout
+
+
+def _around(folder, number):
+    """The numbers of a version's test set, and the card of its model."""
+    found = {}
+    # An export of another program, or of an earlier tfgen, has neither.
+    with contextlib.suppress(OSError, ValueError):
+        found |= json.loads((folder / str(number) / _SURROUNDINGS).read_text())
+    with contextlib.suppress(OSError, ValueError):
+        found['card'] = (folder / 'README.md').read_text(encoding='utf-8')
+    return found
 
 
 async def _gone(request):

@@ -11,7 +11,7 @@ import {lines, points, sounds} from './others.js';
 import {tabs} from './page.js';
 import {samples} from './samples.js';
 import * as state from './state.js';
-import {t} from './words.js';
+import {language, t} from './words.js';
 
 // From another host, ?server=http://host:8501&models=one,two says where.
 const query = new URLSearchParams(location.search);
@@ -57,7 +57,10 @@ function show() {
     set: (changes) => { if (!signal.aborted) state.set(changes); },
   };
   byId('panel').setAttribute('aria-labelledby', `panels-${chosen[0]}`);
-  byId('panel').replaceChildren(...chosen[3](panel).flat(Infinity).filter(Boolean));
+  const hint = document.createElement('p');
+  hint.className = 'note';
+  hint.textContent = t(`try.${chosen[0]}`);
+  byId('panel').replaceChildren(hint, ...chosen[3](panel).flat(Infinity).filter(Boolean));
 }
 
 function leaving() {
@@ -81,7 +84,11 @@ function choose(name) {
   // Nothing of the model before, while this one is asked what it is.
   byId('panels').replaceChildren();
   byId('panel').replaceChildren();
-  byId('facts').textContent = '';
+  for (const id of ['name', 'about', 'facts']) byId(id).textContent = '';
+  byId('card').hidden = true;
+  document.documentElement.lang = language();
+  byId('link').textContent = t('page.link');
+  document.title = `${name === LEARN ? t('learn') : name} - tfgen`;
   if (name === LEARN) {
     byId('panel').setAttribute('aria-busy', 'false');
     byId('panel').setAttribute('aria-labelledby', `models-${LEARN}`);
@@ -92,6 +99,8 @@ function choose(name) {
   meet(name, signal);
 }
 
+const spoken = (key) => (t(key) === key ? '' : t(key));
+
 // Asks a model what it is, and shows it.
 const meet = job(async (name, signal) => {
   try {
@@ -100,6 +109,17 @@ const meet = job(async (name, signal) => {
     if (!signal.aborted) byId('panel').setAttribute('aria-busy', 'false');
   }
   const {info} = model;
+  if (info?.model) {
+    // (A model of one's own has no name here.)
+    byId('name').textContent = spoken(`name.${info.model}`) || info.model;
+    byId('about').textContent = spoken(`about.${info.model}`);
+    document.title = `${byId('name').textContent}: ${name} - tfgen`;
+  }
+  const {card} = model.around;
+  byId('card').hidden = !card;
+  byId('card').open = false;
+  byId('card').firstChild.textContent = t('page.card');
+  byId('card').lastChild.textContent = card || '';
   byId('facts').textContent = [
     info?.preset && `preset ${info.preset}, step ${info.step}`,
     info?.spec && `data ${info.spec.name}`,
@@ -131,6 +151,17 @@ const copy = job(async () => {
   say('This browser does not allow copying. The whole request is selected below.');
 });
 
+// The address holds all that is shown.
+const link = job(async () => {
+  state.write();
+  if (!navigator.clipboard) {
+    say(location.href);
+    return;
+  }
+  await navigator.clipboard.writeText(location.href);
+  say(t('page.copied'));
+});
+
 async function begin() {
   const offers = await client.offers(), listed = offers?.models;
   learns = Boolean(offers?.learn);
@@ -146,15 +177,22 @@ async function begin() {
   chooseAsAddressed();
 }
 
+// The model of the largest pictures; the first one of several.
+function largest() {
+  const size = ({info}) => (info?.spec?.height || 0) * (info?.spec?.width || 0);
+  return known.reduce((best, one) => (size(one) > size(best) ? one : best));
+}
+
 function chooseAsAddressed() {
   const wanted = state.get('model');
   if (learns && (state.get('view') === 'learn' || !known.length)) choose(LEARN);
-  else choose(known.some((m) => m.name === wanted) ? wanted : known[0].name);
+  else choose(known.some((m) => m.name === wanted) ? wanted : largest().name);
 }
 
 client.shown.act = () => { if (byId('request').open) showRequest(); };
 byId('request').ontoggle = showRequest;
 document.querySelectorAll('input[name=language]').forEach((radio) => { radio.onchange = showRequest; });
 byId('copy').onclick = copy;
+byId('link').onclick = link;
 state.onForeignChange(() => { if (known.length || learns) chooseAsAddressed(); });
 begin();

@@ -45,7 +45,7 @@ export function turn() {
   history.pushState(null, '', location.hash);
 }
 
-function write() {
+export function write() {
   clearTimeout(timer);
   timer = null;
   history.replaceState(null, '', `#${values}`);
