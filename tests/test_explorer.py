@@ -476,7 +476,7 @@ def test_a_tab_that_is_pressed_keeps_the_focus_and_counts_once(visit):
 
 def test_a_panel_that_is_left_says_no_more(visit):
     page = visit('#model=pixelrnn')
-    page.tab.locator('summary').click()
+    page.tab.locator('#request summary').click()
     page.tab.get_by_role('tab', name='Complete').click()
     page.tab.get_by_role('tab', name='Samples').click()
     page.settle()
@@ -587,7 +587,7 @@ def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
 
 def test_a_request_can_be_copied_and_run(port, visit):
     page = visit('#model=pixelrnn&seed=2&of=9')
-    page.tab.locator('summary').click()
+    page.tab.locator('#request summary').click()
     page.tab.get_by_label('Python').check()
     code = page.tab.inner_text('#code')
     done = processes.run([sys.executable, '-c', code]).stdout
@@ -608,7 +608,7 @@ def test_a_request_is_shown_whole_where_nothing_can_be_copied(visit):
     page.tab.evaluate(
         "Object.defineProperty(navigator, 'clipboard', {value: undefined})"
     )
-    page.tab.locator('summary').click()
+    page.tab.locator('#request summary').click()
     page.tab.locator('#code:not(:empty)').wait_for()
     code = page.tab.inner_text('#code')
     # At most as many rows as a production server accepts.
