@@ -620,7 +620,7 @@ def test_a_request_is_shown_whole_where_nothing_can_be_copied(visit):
     page.tab.get_by_role('tab', name='Complete').click()
     page.settle()
     assert page.tab.inner_text('#code').endswith('(copied whole)')
-    page.tab.get_by_role('button', name='Copy').click()
+    page.tab.get_by_role('button', name='Copy', exact=True).click()
     page.settle()
     code = page.tab.inner_text('#code')
     assert page.tab.evaluate('getSelection().toString()').strip() == code
