@@ -14,7 +14,7 @@ from PIL import Image
 import tfgen
 from tfgen.errors import UserError
 from tfgen.evaluation import records
-from tfgen.export import pretrained, saved_model
+from tfgen.export import pretrained, saved_model, surroundings
 from tfgen.training import workdir
 
 _LARGEST, _ALL = 3 * 2**19, 12 * 2**20
@@ -38,6 +38,13 @@ def test_a_pretrained_model_is_what_its_card_says(name):
     size = sum(f.stat().st_size for f in files if f.suffix != '.md')
     assert size < _LARGEST
     assert re.search(rf'{size:,} bytes', card)
+    # What the explorer shows of the test set.
+    file = pretrained.folder() / name / '1' / surroundings.FILE
+    assert file.stat().st_size < 200_000
+    around = json.loads(file.read_text())
+    for found in around['numbers'].values():
+        assert len(found['edges']) == len(found['counts']) + 1
+        assert sum(found['counts']) >= 100
     # The facts contain nothing about the machine.
     info = json.loads(
         (pretrained.folder() / name / '1' / saved_model.INFO).read_text()

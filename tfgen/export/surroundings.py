@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data
-from tfgen.models.contracts.model import Model
 
 FILE = 'assets.extra/explorer.json'
 _NUMBERS = ('log_prob', 'elbo', 'score')
@@ -20,43 +19,44 @@ _BINS = 24
 _MOST = 12_000  # numbers of all codes together, about 80 kB
 
 
-def measured(
-    model: Model, functions: Mapping[str, Callable], examples: Data
-) -> dict:
-    """Histograms of what the model says of test examples, and their codes.
+def measured(functions: Mapping[str, Callable], examples: Data) -> dict:
+    """Histograms of what a model says of test examples, and their codes.
+
+    Args:
+      functions: signature -> function, of a live model or of an export.
+      examples: the model's data.
 
     Returns:
       numbers: signature -> edges [N + 1] and counts [N] of a histogram.
       codes: z [M, K], plane [M, 2] (the two directions of largest variance) and
         label [M]; missing for models without codes.
     """
+    key = examples.spec.key
     batches = [
-        {k: v for k, v in batch.items() if k in (model.spec.key, 'label')}
+        {k: v for k, v in batch.items() if k in (key, 'label')}
         for batch in examples.evaluation('test', _ROWS, _EXAMPLES)
     ]
     found: dict = {'numbers': {}}
     for name in _NUMBERS:
         if name in functions:
-            values = _outputs(functions[name], name, batches)
+            values = _outputs(functions[name], (name,), batches)
             found['numbers'][name] = _histogram(values)
-    if 'encode' in functions and examples.spec.key == 'image':
-        outputs = functions['encode'].structured_outputs
-        key = 'mean' if 'mean' in outputs else 'z'
-        found['codes'] = _codes(
-            _outputs(functions['encode'], key, batches), batches
-        )
+    if 'encode' in functions and key == 'image':
+        z = _outputs(functions['encode'], ('mean', 'z'), batches)
+        found['codes'] = _codes(z, batches)
     return found
 
 
-def _outputs(function, key, batches):
-    """An output of a signature for all batches: [M, ...]."""
+def _outputs(function, keys, batches):
+    """The first of the outputs `keys` of a signature: [M, ...]."""
     stated = function.structured_input_signature[1]
     parts = []
     for batch in batches:
         rows = len(next(iter(batch.values())))
         values = batch | {'seed': tf.range(rows, dtype=tf.int64)}
         given = {name: values[name] for name in stated}
-        parts.append(function(**given)[key].numpy())
+        made = function(**given)
+        parts.append(next(made[k] for k in keys if k in made).numpy())
     return np.concatenate(parts)
 
 
