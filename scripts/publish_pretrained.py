@@ -21,7 +21,7 @@ cli.workdir_flag()
 cli.data_flag()
 flags.DEFINE_string('results', str(ROOT / 'results'), 'Folder of records.')
 flags.DEFINE_string('pretrained', str(ROOT / 'pretrained'), 'Where it is put.')
-flags.DEFINE_integer('largest', 3 * 2**19, 'Bytes that an export may have.')
+flags.DEFINE_integer('largest', 4 * 2**20, 'Bytes that an export may have.')
 
 _DIGITS = (
     "scikit-learn's 1,797 handwritten digits of 8x8 pixels (Alpaydin and "

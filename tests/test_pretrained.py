@@ -17,7 +17,7 @@ from tfgen.evaluation import records
 from tfgen.export import pretrained, saved_model, surroundings
 from tfgen.training import workdir
 
-_LARGEST, _ALL = 3 * 2**19, 12 * 2**20
+_LARGEST, _ALL = 4 * 2**20, 24 * 2**20
 
 
 @pytest.mark.parametrize('name', pretrained.names())
