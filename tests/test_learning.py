@@ -263,7 +263,7 @@ def test_states_are_those_of_the_model():
     quality = 1 - np.exp(-4.5)
     assert found['counted']['quality'] == pytest.approx(quality, abs=0.01)
     fields = np.reshape(found['log_prob'], [SIDE, SIDE])
-    truth = np.reshape(states.first(model)['truth'], [SIDE, SIDE])
+    truth = np.reshape(states.first()['truth'], [SIDE, SIDE])
     np.testing.assert_allclose(fields, truth, rtol=1e-3, atol=0.01)
     request = options.Request.of({**GAN, 'data': 'grid'})
     config, examples = request.opened()

@@ -22,10 +22,6 @@ Trains the models in the workdir (a second call trains nothing) and draws:
   ranked.png            samples of a PixelRNN, the most probable first
   drawing.gif           a PixelRNN draws; receptive_field.gif: of WaveNet;
                         walk.gif: through the codes of a VAE
-Drawn only if --only names them, because they need MNIST in --data_dir:
-  latents     mnist_line, _plane, _corners, _traversal, _attribute, _map,
-              _neighbours, _styles, and digits_neighbours.png
-  dimensions  mnist_dimensions.png: the accuracy of codes against their size
 The numbers are written to lecture.json. scripts/lecture.sh installs the
 requirements first.
 """
@@ -38,7 +34,6 @@ import platform
 import lecture_bounds
 import lecture_digits
 import lecture_gans
-import lecture_latents
 import lecture_moons
 import lecture_points
 from absl import flags
@@ -59,11 +54,11 @@ def main() -> None:
 
     cli.require_matplotlib()
     wanted = flags.FLAGS.only or list(_DEMONSTRATIONS)
-    known = _DEMONSTRATIONS | _ON_MNIST
     for name in wanted:
-        if name not in known:
+        if name not in _DEMONSTRATIONS:
             raise UserError(
-                f'unknown demonstration {name!r}: use {", ".join(known)}'
+                f'unknown demonstration {name!r}: use '
+                f'{", ".join(_DEMONSTRATIONS)}'
             )
     folder = cli.path(flags.FLAGS.output)
     record = folder / 'lecture.json'
@@ -72,7 +67,7 @@ def main() -> None:
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
     for name in wanted:
-        pictures, figures = known[name]()
+        pictures, figures = _DEMONSTRATIONS[name]()
         storage.write({folder / k: v for k, v in pictures.items()})
         for file in pictures:
             print(folder / file, flush=True)
@@ -103,10 +98,6 @@ _DEMONSTRATIONS = {
     'codes': lecture_digits.codes,
     'ranked': lecture_digits.ranked,
     'moving': lecture_digits.moving,
-}
-_ON_MNIST = {
-    'latents': lecture_latents.latents,
-    'dimensions': lecture_latents.dimensions,
 }
 
 

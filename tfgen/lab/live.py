@@ -145,15 +145,9 @@ def _run(asked, request, config, examples, folder, lines, tell):
         bool(asked.get('play', True)),
     )
     states = States(request, examples)
-    begun = threading.Thread(target=controls.read, args=(lines,), daemon=True)
-    tell(
-        {
-            'kind': 'begin',
-            'every': controls.every,
-            **states.first(config.build()),
-        }
-    )
-    begun.start()
+    reading = threading.Thread(target=controls.read, args=(lines,), daemon=True)
+    tell({'kind': 'begin', 'every': controls.every, **states.first()})
+    reading.start()
     try:
         film = Film(states, controls, tell)
         run.train(config, examples, folder, stop=stop, callbacks=[film])

@@ -15,7 +15,6 @@ import tensorflow as tf
 from tfgen import presets
 from tfgen.data import Data
 from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
-from tfgen.data.specs import PointSpec
 from tfgen.errors import UserError
 from tfgen.losses import adversarial, penalties
 from tfgen.models import priors
@@ -53,7 +52,7 @@ class Trained:
 
 _PLANE = (*_TOYS, DRAWN)
 _GAN = {
-    'loss': ('non_saturating', *(x for x in adversarial.LOSSES)),
+    'loss': ('non_saturating', *adversarial.LOSSES),
     'penalty': ('none', *penalties.PENALTIES),
     'penalty_weight': (None, 0.01, 0.1, 1.0, 10.0),
     'learning_rate': (1e-3, *_RATES),
@@ -163,7 +162,7 @@ class Request:
         model = _one_of('model', asked.get('model'), MODELS)
         known = MODELS[model]
         data = _one_of('data', asked.get('data'), known.sets)
-        points = _points(asked.get('points')) if data == DRAWN else None
+        points = _hand(asked.get('points')) if data == DRAWN else None
         seed = asked.get('seed', 0)
         if type(seed) is not int or not 0 <= seed <= _SEEDS:
             raise UserError(f'seed {seed!r}: use a whole number, 0 or more')
@@ -220,7 +219,7 @@ def _drawn(name, split):
     return TOY_DISTRIBUTIONS[name].draw(noise)[0].numpy()
 
 
-def _points(given):
+def _hand(given):
     """The points that a hand has drawn: float32 [N, 2]."""
     sizes = f'{_LEAST_POINTS} to {_MOST_POINTS}'
     if not isinstance(given, list) or not (
@@ -243,22 +242,18 @@ def _points(given):
 def _one_of(what, value, known):
     """`value` if it is one of `known`; else a UserError."""
     for one in known:
-        # True is 1 for Python, and no whole number for anybody else.
-        if type(one) is type(value) or type(value) is type(one) is None:
-            if one == value:
-                return one
-        elif {type(one), type(value)} == {int, float} and one == value:
+        # JSON writes 1.0 as 1. True equals 1 in Python, but is no number.
+        same = {type(one), type(value)}
+        if one == value and (len(same) == 1 or same == {int, float}):
             return one
     listed = ', '.join(str(one) for one in _unique(known))
     raise UserError(f'{what} {value!r} is not offered: use {listed}')
 
 
-def extent(request: Request, examples: Data) -> float:
-    """Half the side of the square that is shown."""
-    distribution = toy(request)
-    if distribution:
+def extent(request: Request) -> float:
+    """Half the side of the square that is shown; 0 for pictures."""
+    if distribution := toy(request):
         return distribution.extent
     if request.points is not None:
         return 1.25 * float(np.abs(request.points).max()) or 1.0
-    assert not isinstance(examples.spec, PointSpec)
     return 0.0

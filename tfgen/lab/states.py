@@ -1,9 +1,10 @@
-"""What is shown of a model in training: numbers for a page to draw.
+"""The numbers that a page draws of a model in training.
 
 Equal weights give equal states: all draws have fixed seeds.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -40,20 +41,22 @@ class States:
     """
 
     def __init__(self, request: options.Request, examples: Data):
-        self._request, self._examples = request, examples
+        self._examples = examples
         self._points = isinstance(examples.spec, PointSpec)
-        self._extent = options.extent(request, examples)
+        self._extent = options.extent(request)
         self._flat = self._points and examples.spec.size == 1
         self._truth = options.toy(request)
-        self._sampled = None
+        self._functions: dict[str, Callable] = {}
 
-    def first(self, model: Model) -> dict[str, Any]:
+    def first(self) -> dict[str, Any]:
         """What stays: data, extent, the density of the data if it is known."""
-        found: dict[str, Any] = {'parameters': model.num_parameters()}
         if not self._points:
             batch = next(iter(self._examples.evaluation('test', _IMAGES)))
-            return found | {'images': _rounded(batch['image'])}
-        found |= {'extent': self._extent, 'size': self._examples.spec.size}
+            return {'images': _rounded(batch['image'])}
+        found: dict[str, Any] = {
+            'extent': self._extent,
+            'size': self._examples.spec.size,
+        }
         batch = next(iter(self._examples.evaluation('train', _SHOWN)))
         found['data'] = _rounded(batch['point'])
         if self._flat:
@@ -62,8 +65,6 @@ class States:
             density = self._truth.log_prob(tf.constant(self._places()))
             if density is not None:
                 found['truth'] = _rounded(density)
-        if isinstance(self._truth, Mixture):
-            found['modes'] = _rounded(self._truth.places)
         return found
 
     def of(self, model: Model) -> dict[str, Any]:
@@ -78,15 +79,14 @@ class States:
         return found
 
     def _samples(self, model):
-        if self._sampled is None:
-            self._sampled = tf.function(
-                lambda seeds: model.sample(RowNoise(seeds)), autograph=False
-            )
+        sample = self._compiled(
+            'sample', lambda seeds: model.sample(RowNoise(seeds))
+        )
         mixture = isinstance(self._truth, Mixture)
         count = _COUNTED if mixture or self._flat else _SHOWN
         if not self._points:
             count = _IMAGES
-        drawn = self._sampled(tf.range(count, dtype=tf.int64)).numpy()
+        drawn = sample(tf.range(count, dtype=tf.int64)).numpy()
         if not self._points:
             return {'images': _rounded(drawn)}
         found = {'samples': _rounded(drawn[:_SHOWN])}
@@ -109,49 +109,38 @@ class States:
         """Scores, their slopes, and densities, over the shown square."""
         found, places = {}, tf.constant(self._places())
         if isinstance(model, GAN):
-            found['score'] = _rounded(self._score(model, places))
+            score = self._compiled('score', model.score)
+            found['score'] = _rounded(score(places))
             if not self._flat:
-                found['slope'] = _rounded(self._slope(model))
+                slope = self._compiled('slope', lambda x: _slope(model, x))
+                square = _square(self._extent, _ARROWS)
+                found['slope'] = _rounded(slope(tf.constant(square)))
         if isinstance(model, LikelihoodModel):
             found['log_prob'] = _rounded(model.log_prob(places))
         return found
 
-    def _score(self, model, places):
-        if not hasattr(self, '_scored'):
-            self._scored = tf.function(model.score, autograph=False)
-        return self._scored(places)
-
-    def _slope(self, model):
-        """The gradient of d with respect to x: [_ARROWS^2, 2]."""
-        if not hasattr(self, '_sloped'):
-
-            @tf.function(autograph=False)
-            def slope(x):
-                with tf.GradientTape() as tape:
-                    tape.watch(x)
-                    total = tf.reduce_sum(model.score(x))
-                return tape.gradient(total, x)
-
-            self._sloped = slope
-        return self._sloped(tf.constant(_square(self._extent, _ARROWS)))
-
     def _codes(self, model):
         """Means and mean deviations of q(z|x), the first two numbers."""
-        if not hasattr(self, '_coded'):
-            batch = next(iter(self._examples.evaluation('train', _CODES)))
-            self._coded = batch[self._examples.spec.key], batch.get('label')
-            self._encoded = tf.function(
-                lambda x: model.encode(x, None), autograph=False
-            )
-        example, label = self._coded
-        mean, logvar = self._encoded(example)
+        encode = self._compiled('encode', lambda x: model.encode(x, None))
+        mean, logvar = encode(self._coded[self._examples.spec.key])
         found = {
             'codes': _rounded(mean[:, :2]),
             'widths': _rounded(tf.reduce_mean(tf.exp(logvar / 2), axis=0)),
         }
-        if label is not None:
-            found['classes'] = label.numpy().tolist()
+        if 'label' in self._coded:
+            found['classes'] = self._coded['label'].numpy().tolist()
         return found
+
+    @functools.cached_property
+    def _coded(self):
+        """The examples whose codes are shown."""
+        return next(iter(self._examples.evaluation('train', _CODES)))
+
+    def _compiled(self, name, function):
+        """`function` as a tf.function, the same one for all states."""
+        if name not in self._functions:
+            self._functions[name] = tf.function(function, autograph=False)
+        return self._functions[name]
 
     def _places(self):
         """Where fields are computed: [SIDE^2, 2], or the line [_LINE, 1]."""
@@ -160,6 +149,14 @@ class States:
     def _line(self):
         reach = 1.5 * self._extent
         return np.linspace(-reach, reach, _LINE, dtype=np.float32)[:, None]
+
+
+def _slope(model, x):
+    """The gradient of d with respect to x: [B, 2] -> [B, 2]."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        total = tf.reduce_sum(model.score(x))
+    return tape.gradient(total, x)
 
 
 def _square(extent, side):

@@ -123,6 +123,10 @@ class _Starter:
             os.close(their_input)
             os.close(their_output)
             line = await self._reader.readline()
+        if not line:
+            os.close(our_input)
+            os.close(our_output)
+            raise OSError('python -m tfgen.lab has ended')
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(_LINE)
         await loop.connect_read_pipe(
@@ -223,8 +227,7 @@ class Learning:
         try:
             return await asyncio.wait_for(asyncio.shield(task), _START)
         except (OSError, ValueError, TimeoutError) as error:
-            _LOG.warning('no process for trainings: %s', error)
-            raise _Refused(503, 'no training can be started here') from None
+            raise _unable(error) from None
 
     async def _offer(self, request):
         return JSONResponse((await self._ready()).offer)
@@ -243,7 +246,11 @@ class Learning:
             self._starting -= 1
 
     async def _started(self, asked):
-        live = await (await self._ready()).fork()
+        starter = await self._ready()
+        try:
+            live = await starter.fork()
+        except OSError as error:
+            raise _unable(error) from None
         name = secrets.token_hex(8)
         stamp = time.strftime('%Y%m%d-%H%M%S')
         folder = self._folder / f'lab-{stamp}-{name[:4]}'
@@ -267,9 +274,10 @@ class Learning:
         live = self._run(name)
         if live.watched:
             raise _Refused(409, 'another page watches this training')
-        live.watched = True
 
         async def states() -> AsyncIterator[bytes]:
+            # Not before: a page may be left before it asks for a state.
+            live.watched = True
             try:
                 while True:
                     found = await live.next()
@@ -299,6 +307,12 @@ class Learning:
         self._used = time.monotonic()
         if live:
             await live.end()
+
+
+def _unable(error):
+    """The refusal if no process can be started."""
+    _LOG.warning('no process for trainings: %s', error)
+    return _Refused(503, 'no training can be started here')
 
 
 def _require_own_page(request):

@@ -216,7 +216,7 @@ class _Server:
         return Response(text, media_type='application/json')
 
     async def surroundings(self, request: Request) -> Response:
-        """What is known of a model: its test set, and its card."""
+        """Answers with the numbers of a model's test set, and its card."""
         model = self._models.get(request.path_params['name'])
         version = model and model.version()
         if not version:

@@ -8,7 +8,7 @@ import {learn} from './learn.js';
 import {forget, job, say} from './jobs.js';
 import {describe} from './model.js';
 import {lines, points, sounds} from './others.js';
-import {tabs} from './page.js';
+import {h, tabs} from './page.js';
 import {samples} from './samples.js';
 import * as state from './state.js';
 import {language, t} from './words.js';
@@ -57,9 +57,7 @@ function show() {
     set: (changes) => { if (!signal.aborted) state.set(changes); },
   };
   byId('panel').setAttribute('aria-labelledby', `panels-${chosen[0]}`);
-  const hint = document.createElement('p');
-  hint.className = 'note';
-  hint.textContent = t(`try.${chosen[0]}`);
+  const hint = h('p', {class: 'note'}, t(`try.${chosen[0]}`));
   byId('panel').replaceChildren(hint, ...chosen[3](panel).flat(Infinity).filter(Boolean));
 }
 

@@ -1,6 +1,5 @@
 // Models that learn while one watches: lessons, or a choice of one's own.
 
-import {Refused} from './client.js';
 import {job, say} from './jobs.js';
 import {LESSONS} from './lessons.js';
 import {button, choice, h, labelled, numberInput} from './page.js';
@@ -39,7 +38,7 @@ export function learn({client, signal}) {
   const points = unpackPoints(state.get('points'));
   let offer = null, trainings = [], playing = false;
   let runs = [], seed = state.seed(), every = null;
-  const layers = {field: true, arrows: state.get('arrows') !== '0', truth: false};
+  const layers = {field: true, arrows: true, truth: false};
 
   const lesson = () => LESSONS.find(({key}) => key === state.get('lesson'));
   const keep = () => state.set({
@@ -47,10 +46,15 @@ export function learn({client, signal}) {
     points: runs.some(([, data]) => data === 'drawn') && points.length ? packPoints(points) : null,
   });
 
-  const begin = job(async () => {
+  const open = job(async () => {
     say(t('learn.starting'));
     offer = await client.json('/explorer/learn');
     say('');
+    top.replaceChildren(
+      h('p', {}, t('learn.about')),
+      h('h2', {}, t('learn.lessons')), lessons,
+      note, bar, film, stage,
+      h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, hand);
     const chosen = lesson(), first = LESSONS[0];
     const a = unpacked(state.get('a'), offer), b = unpacked(state.get('b'), offer);
     if (a) runs = b ? [a, b] : [a];
@@ -59,8 +63,11 @@ export function learn({client, signal}) {
       runs = two ? [one, two] : [one];
       if (!chosen) state.set({lesson: first.key});
     }
-    every = state.whole('every', (lesson() || {}).every ?? offer.models[runs[0][0]].every, 1);
-    reset((lesson() || {play: true}).play);
+    every = state.whole('every', 0);
+    if (!offer.every.includes(every)) every = lesson()?.every ?? offer.models[runs[0][0]].every;
+    choose();
+    paint();
+    reset(lesson()?.play ?? true);
   });
 
   // Ends what runs, and begins anew.
@@ -137,7 +144,6 @@ export function learn({client, signal}) {
   // Lessons and choices.
   const lessons = h('ol', {class: 'lessons'}, LESSONS.map(({key}) => h('li', {}, h('a', {
     href: `#view=learn&lesson=${key}${state.get('lang') ? `&lang=${state.get('lang')}` : ''}`, 'data-lesson': key,
-    'aria-current': String(key === state.get('lesson')),
   }, t(`lesson.${key}`)))));
   const settings = h('div', {class: 'sides'});
   const pick = (k, changes) => {
@@ -163,6 +169,9 @@ export function learn({client, signal}) {
           values.map((v) => [String(v), v === null ? '-' : String(v)]), String(name in own ? own[name] : values[0]),
           (value) => pick(k, (run) => { run[2] = {...run[2], [name]: values.find((v) => String(v) === value)}; })))));
     }));
+    lessons.querySelectorAll('a').forEach((a) => {
+      a.setAttribute('aria-current', a.getAttribute('data-lesson') === state.get('lesson'));
+    });
     compare.checked = runs.length > 1;
     hand.hidden = !runs.some(([, data]) => data === 'drawn');
     const chosen = lesson(), flat = runs[0][1] === 'bells';
@@ -196,34 +205,22 @@ export function learn({client, signal}) {
   const cursor = [0, 0];
   board.onpointerdown = (event) => { board.setPointerCapture(event.pointerId); add(event); };
   board.onpointermove = (event) => { if (event.buttons) (event.getCoalescedEvents?.() || [event]).forEach(add); };
-  board.onpointerup = keepPoints;
+  board.onpointerup = keep;
   board.onkeydown = (event) => {
     const step = {ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1]}[event.key];
     if (step) step.forEach((v, i) => { cursor[i] = Math.max(-REACH, Math.min(REACH, cursor[i] + v)); });
     else if (event.key === ' ' && points.length < MOST_POINTS) {
       points.push(cursor.map((v) => Number(v.toFixed(2))));
-      keepPoints();
+      keep();
     } else return;
     event.preventDefault();
     paint();
     const context = board.getContext('2d');
     context.strokeRect(116 + 120 * cursor[0] / REACH, 116 - 120 * cursor[1] / REACH, 8, 8);
   };
-  function keepPoints() { keep(); }
   const hand = h('div', {hidden: true}, h('p', {class: 'note'}, t('learn.draw')), board,
     h('div', {class: 'bar'}, button(t('learn.clear'), () => { points.length = 0; paint(); keep(); }), count));
 
-  const open = job(async () => {
-    await begin();
-    if (!offer) throw new Refused(t('learn.lost'));
-    top.replaceChildren(
-      h('p', {}, t('learn.about')),
-      h('h2', {}, t('learn.lessons')), lessons,
-      note, bar, film, stage,
-      h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, hand);
-    choose();
-    paint();
-  });
   signal.addEventListener('abort', () => trainings.forEach((one) => one.end()));
   open();
   return [h('h2', {}, t('learn.title')), top];
