@@ -1,43 +1,31 @@
-"""The explorer page, in a real browser."""
+"""The explorer's page and its models, in a real browser."""
 
 import base64
 import contextlib
 import http.client
 import http.server
+import io
 import json
-import shutil
+import re
 import subprocess
 import sys
 import threading
 
 import numpy as np
+import pages
 import processes
 import pytest
 import tiny
+from pages import NAMELESS, PAGE, get, grey, predict
 from PIL import Image
 from scipy import ndimage
+from scipy.io import wavfile
 
+from tfgen import presets
 from tfgen.export import saved_model
-from tfgen.lab import options
+from tfgen.training import workdir
 
-playwright = pytest.importorskip(
-    'playwright.sync_api', reason='playwright is missing: pip install it'
-)
-CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM, reason='no chromium: apt-get install chromium'
-)
-_TURN = 'new Promise(r => requestAnimationFrame(() => setTimeout(r)))'
-PAGE = tiny.ROOT / 'tfgen' / 'server' / 'explorer'
-QUIET = (
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-)
+pytestmark = pages.NEEDED
 
 
 @pytest.fixture(scope='module')
@@ -47,6 +35,11 @@ def port(tmp_path_factory, data_dir):
     for name in ('cvae', 'pixelrnn', 'wavenet', 'gaussian', 'text_vae'):
         config, examples = tiny.load(name, data_dir)
         saved_model.export(config.build(), config, 0, examples, folder / name)
+    preset = presets.get('gmm_two_moons', ['num_components=3'])
+    config, examples = workdir.Config.of('gmm_two_moons', preset)
+    mixture = config.build()
+    mixture.means.assign([[1.0, 0.5], [0.0, 0.2], [-1.0, -0.4]])
+    saved_model.export(mixture, config, 0, examples, folder / 'gmm')
     runs = tmp_path_factory.mktemp('runs')
     server, number, _ = processes.start_server(folder, f'--runs_dir={runs}')
     try:
@@ -58,113 +51,23 @@ def port(tmp_path_factory, data_dir):
 
 @pytest.fixture(scope='module')
 def browser():
-    with (
-        playwright.sync_playwright() as p,
-        contextlib.closing(
-            p.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        ) as found,
-    ):
+    with pages.chromium() as found:
         yield found
-
-
-class _Page:
-    """A browser tab, with its requests and its error messages."""
-
-    def __init__(self, browser, port, address='', **options):
-        self.context = browser.new_context(**options)
-        self.tab = self.context.new_page()
-        self.asked, self.complaints = [], []
-        self.waiting = 0
-        self.tab.on('request', self._begun)
-        self.tab.on('requestfinished', self._ended)
-        self.tab.on('requestfailed', self._ended)
-        self.tab.on('pageerror', lambda e: self.complaints.append(str(e)))
-        self.tab.on(
-            'console',
-            lambda m: (
-                self.complaints.append(m.text) if m.type == 'error' else None
-            ),
-        )
-        self.tab.set_default_timeout(60_000)
-        self.origin = f'http://127.0.0.1:{port}'
-        self.tab.goto(f'{self.origin}/{address}')
-        self.settle()
-
-    def _begun(self, request):
-        self.asked.append(request.url)
-        self.waiting += 1
-
-    def _ended(self, _):
-        self.waiting -= 1
-
-    def settle(self):
-        """Waits until the page sends no more requests."""
-        quiet = 0
-        while quiet < 3:
-            self.tab.wait_for_timeout(30)
-            # The page has handled all input, even if it is busy.
-            self.tab.evaluate(_TURN)
-            busy = self.tab.locator('[aria-busy=true]').count()
-            quiet = 0 if self.waiting or busy else quiet + 1
-        assert not self.tab.locator('#status.wrong').count(), self.status()
-
-    def status(self):
-        return self.tab.inner_text('#status')
-
-    def state(self):
-        # The address is updated a moment later, or when the page is left.
-        self.tab.evaluate("dispatchEvent(new Event('pagehide'))")
-        code = 'Object.fromEntries(new URLSearchParams(location.hash.slice(1)))'
-        return self.tab.evaluate(code)
-
-    def pixels(self, selector='#panel canvas'):
-        """Returns the grey bytes of canvases, [count, H, W]."""
-        code = """all => all.map(c => [c.height, c.width, Array.from(
-            c.getContext('2d').getImageData(0, 0, c.width, c.height).data)])"""
-        found = self.tab.locator(selector).evaluate_all(code)
-        return [np.reshape(d, [h, w, 4])[..., 0] for h, w, d in found]
-
-    def press(self, *keys):
-        for key in keys:
-            self.tab.keyboard.press(key)
-        self.settle()
 
 
 @pytest.fixture
 def visit(browser, port):
-    opened = []
-
-    def page(address='', **options):
-        opened.append(_Page(browser, port, address, **options))
-        return opened[-1]
-
-    yield page
-    for page_ in opened:
-        page_.context.close()
-        assert page_.complaints == []
-
-
-def _predict(port, model, signature, **inputs):
-    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
-    body = {'signature_name': signature, 'inputs': inputs}
-    with contextlib.closing(connection):
-        connection.request(
-            'POST', f'/v1/models/{model}:predict', json.dumps(body)
-        )
-        return json.loads(connection.getresponse().read())['outputs']
-
-
-def _bytes(image):
-    return np.floor(np.asarray(image)[..., 0] * 255 + 0.5)
+    with pages.visits(browser, port) as page:
+        yield page
 
 
 def test_samples_are_what_the_server_draws_and_a_link_shows_them(port, visit):
     page = visit('#model=cvae&seed=5&of=3')
-    images = _predict(
+    images = predict(
         port, 'cvae', 'sample', seed=[*range(5, 29)], label=[3] * 24
     )
     shown = page.pixels('.grid canvas')
-    np.testing.assert_allclose(shown, _bytes(images), atol=1)
+    np.testing.assert_allclose(shown, grey(images), atol=1)
     page.tab.get_by_label('Open the sample of seed 6').click()
     page.settle()
     page.state()  # writes the state to the address
@@ -226,26 +129,32 @@ def test_the_picture_follows_the_sliders_and_the_plane(port, visit):
 
     def expected():
         z = [float(v) for v in page.state()['z'].split(',')]
-        answer = _predict(port, 'cvae', 'decode', z=[z], label=[2])
-        return _bytes(answer['image'][0])
+        answer = predict(port, 'cvae', 'decode', z=[z], label=[2])
+        return grey(answer['image'][0])
 
-    before = page.pixels()[0]
+    before = page.pixels('canvas.code')[0]
     page.tab.get_by_role('slider', name='z2').focus()
     page.press(*['ArrowRight'] * 20)
     assert float(page.state()['z'].split(',')[1]) == pytest.approx(0.2)
-    np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
-    assert np.abs(page.pixels()[0] - before).max() > 0
+    np.testing.assert_allclose(
+        page.pixels('canvas.code')[0], expected(), atol=1
+    )
+    assert np.abs(page.pixels('canvas.code')[0] - before).max() > 0
     plane = page.tab.locator('canvas.plane')
     plane.hover(position={'x': 40, 'y': 40})
     page.settle()
     left, up, _ = (float(v) for v in page.state()['z'].split(','))
     assert left < -2 and up > 2
-    np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
+    np.testing.assert_allclose(
+        page.pixels('canvas.code')[0], expected(), atol=1
+    )
     # Hovering previews; pressing selects.
     page.tab.mouse.move(1, 1)
     page.settle()
     assert page.state()['z'] == '0,0.2,0'
-    np.testing.assert_allclose(page.pixels()[0], expected(), atol=1)
+    np.testing.assert_allclose(
+        page.pixels('canvas.code')[0], expected(), atol=1
+    )
     plane.click(position={'x': 40, 'y': 40})
     page.tab.mouse.move(1, 1)
     page.settle()
@@ -267,8 +176,8 @@ def test_a_line_leads_from_one_sample_to_another(port, visit):
         page.tab.get_by_label(f'Open the sample of seed {seed},').click()
         page.tab.get_by_role('button', name=words).click()
         page.settle()
-        image = _predict(port, 'cvae', 'sample', seed=[seed], label=[4])
-        found = _predict(port, 'cvae', 'encode', image=image, label=[4])
+        image = predict(port, 'cvae', 'sample', seed=[seed], label=[4])
+        found = predict(port, 'cvae', 'encode', image=image, label=[4])
         codes.append(found['mean'][0])
         if len(codes) == 1:
             page.tab.get_by_role('tab', name='Samples').click()
@@ -277,11 +186,11 @@ def test_a_line_leads_from_one_sample_to_another(port, visit):
     for end, code in zip('ab', codes, strict=True):
         found = [float(v) for v in state[end].split(',')]
         np.testing.assert_allclose(found, code, atol=0.006)
-    first, *_, last = page.pixels('.grid canvas')
+    first, *_, last = page.pixels('.line canvas')
     for end, shown in (('a', first), ('b', last)):
         z = [float(v) for v in state[end].split(',')]
-        image = _predict(port, 'cvae', 'decode', z=[z], label=[4])['image']
-        np.testing.assert_allclose(shown, _bytes(image[0]), atol=1)
+        image = predict(port, 'cvae', 'decode', z=[z], label=[4])['image']
+        np.testing.assert_allclose(shown, grey(image[0]), atol=1)
 
 
 def test_what_is_known_stays_in_a_completion(visit):
@@ -306,12 +215,17 @@ def test_what_is_known_stays_in_a_completion(visit):
 
 def test_it_shows_how_a_picture_was_drawn(visit):
     page = visit('#model=pixelrnn&panel=complete&label=7')
-    done = page.pixels()[2:]
-    page.tab.get_by_label('Pixels per second').fill('60')
-    page.tab.get_by_role('button', name='Watch it draw').click()
-    page.tab.wait_for_timeout(150)
-    assert np.any(np.array(page.pixels()[2:]) != np.array(done))
-    page.tab.get_by_role('button', name='Watch it draw').wait_for()
+    _, hidden, *done = page.pixels()
+    film = page.tab.get_by_label('Pixels that are drawn')
+    film.fill('5')  # of the lower half, row by row
+    for way, whole in zip(page.pixels()[2:], done, strict=True):
+        rows = [way.ravel(), whole.ravel(), hidden.ravel()]
+        np.testing.assert_array_equal(rows[0][:37], rows[1][:37])
+        np.testing.assert_array_equal(rows[0][37:], rows[2][37:])
+    watch = page.tab.get_by_role('button', name='Watch it draw')
+    watch.click()  # goes on from there
+    assert 5 <= int(film.input_value()) < 32
+    watch.wait_for()
     np.testing.assert_array_equal(page.pixels()[2:], done)
 
 
@@ -389,7 +303,6 @@ def test_a_late_sample_does_not_take_a_drawing_away(visit):
 def test_it_watches_the_answer_that_it_has(visit):
     page = visit('#model=pixelrnn&panel=complete&label=7')
     picture, _, *done = page.pixels()
-    page.tab.get_by_label('Pixels per second').fill('1')
     watch = page.tab.get_by_role('button', name='Watch it draw')
     with _held(page):
         page.tab.get_by_role('button', name='Upper half').click()
@@ -451,11 +364,11 @@ def test_what_failed_is_told_and_tried_again(port, browser, visit):
     page.tab.unroute('**/*:predict')
     page.tab.get_by_role('button', name='Try again').click()
     page.settle()
-    images = _predict(
+    images = predict(
         port, 'cvae', 'sample', seed=[*range(50, 74)], label=[3] * 24
     )
     np.testing.assert_allclose(
-        page.pixels('.grid canvas'), _bytes(images), atol=1
+        page.pixels('.grid canvas'), grey(images), atol=1
     )
     assert not page.tab.get_by_role('button', name='Try again').count()
     # Chromium logs the status.
@@ -497,8 +410,8 @@ def test_a_drawing_and_a_file_are_looked_at(port, visit, tmp_path):
     page.press('ArrowUp', 'ArrowLeft', 'Space')
     image = np.zeros([8, 8, 1])
     image[3, 3] = 1.0
-    np.testing.assert_array_equal(page.pixels()[0] > 250, _bytes(image) > 0)
-    elbo = _predict(
+    np.testing.assert_array_equal(page.pixels()[0] > 250, grey(image) > 0)
+    elbo = predict(
         port, 'cvae', 'elbo', image=[image.tolist()], label=[1], seed=[0]
     )
     assert f'{elbo[0]:.2f} nats' in page.tab.inner_text('table')
@@ -514,14 +427,56 @@ def test_a_drawing_and_a_file_are_looked_at(port, visit, tmp_path):
     assert 'no.png is not a picture' in page.status()
 
 
-def test_sounds_points_and_lines_are_shown(port, visit):
-    page = visit('#model=wavenet&known=50')
+def test_a_sound_is_made_longer_half_by_half(port, visit):
+    page = visit('#model=wavenet&seed=3&times=2')
+    found = []
+    for source in page.tab.locator('audio').all():
+        text = source.get_attribute('src').partition(',')[2]
+        rate, data = wavfile.read(io.BytesIO(base64.b64decode(text)))
+        found.append(data / 32767)
+    given = {'seed': list(range(3, 9)), 'label': [0] * 6}
+    first = np.array(predict(port, 'wavenet', 'sample', **given))
+    length = first.shape[1]
+    assert rate == 8000
+    assert {len(sound) for sound in found} == {2 * length}
+    np.testing.assert_allclose([s[:length] for s in found], first, atol=4e-5)
+    assert all(np.ptp(sound[length:]) > 0 for sound in found)
+
+
+def test_a_sound_is_continued_in_several_ways(visit):
+    page = visit('#model=wavenet&known=50&times=1')
     assert page.tab.locator('audio').count() == 6
-    source = page.tab.locator('audio').first.get_attribute('src')
-    sound = base64.b64decode(source.partition(',')[2])
-    assert sound[:4] == b'RIFF'
-    page.tab.get_by_role('tab', name='gaussian').click()
+    waves = page.pixels('canvas.wave')
+    half = waves[0].shape[1] // 2 - 1
+    for wave in waves:
+        np.testing.assert_array_equal(wave[:, :half], waves[0][:, :half])
+    assert len({wave.tobytes() for wave in waves}) == 6
+
+
+def test_a_press_tells_the_shares_of_the_components(port, visit):
+    page = visit('#model=gmm')
+    canvas = page.tab.get_by_label('Samples as points')
+    box = canvas.bounding_box()
+    canvas.click(position={'x': 0.7 * box['width'], 'y': 0.4 * box['height']})
     page.settle()
+    at = [float(v) for v in page.state()['at'].split(',')]
+    shares = predict(port, 'gmm', 'responsibilities', point=[at])[0]
+    rows = page.tab.locator('#panel tr').all_inner_texts()
+    assert [float(row.split()[-1]) for row in rows] == pytest.approx(
+        shares, abs=6e-4
+    )
+    # By the keyboard, and in a link.
+    canvas.focus()
+    page.press('ArrowRight')
+    moved = [float(v) for v in page.state()['at'].split(',')]
+    assert moved[0] > at[0] and moved[1] == at[1]
+    told = page.tab.locator('#panel table').inner_text()
+    again = visit(f'#{page.tab.url.partition("#")[2]}')
+    assert again.tab.locator('#panel table').inner_text() == told
+
+
+def test_points_and_lines_are_shown(visit):
+    page = visit('#model=gaussian')
     (points,) = page.pixels()
     # Background, points, and the density behind them.
     assert len(np.unique(points)) > 2
@@ -531,11 +486,25 @@ def test_sounds_points_and_lines_are_shown(port, visit):
     assert page.tab.locator('ol').last.locator('li').count() == 9
 
 
+def test_the_look_of_the_page_stays_from_model_to_model(visit):
+    page = visit('#model=cvae')
+    look = "getComputedStyle(document.querySelector('canvas')).imageRendering"
+    assert page.tab.evaluate(look) == 'pixelated'
+    page.tab.get_by_label('smooth pictures').check()
+    page.tab.get_by_label('Language').select_option('zh')
+    page.settle()
+    page.tab.get_by_role('tab', name='pixelrnn').click()
+    page.settle()
+    assert page.tab.evaluate(look) == 'auto'
+    assert '样本' in page.tab.inner_text('#panels')
+    assert page.tab.evaluate('document.documentElement.lang') == 'zh'
+
+
 def test_the_keyboard_alone_reaches_everything(visit):
     page = visit('#model=cvae')
     page.tab.get_by_role('tab', name='cvae').focus()
     page.press('ArrowRight')
-    assert page.state()['model'] == 'gaussian'
+    assert page.state()['model'] == 'pixelrnn'
     # A model has no panels until its metadata has arrived.
     page.press('ArrowLeft')
     page.press('Tab', 'ArrowRight')
@@ -548,36 +517,43 @@ def test_the_keyboard_alone_reaches_everything(visit):
     assert page.tab.locator('dialog[open]').count() == 0
 
 
-# Controls without a name.
-_NAMELESS = """() => [...document.querySelectorAll(
-        'button, input:not([hidden]), select, canvas, audio, [role]'
-        )].filter(e =>
-            e.checkVisibility() && !e.closest('[role=img] *')
-            && !e.innerText?.trim() && !e.ariaLabel
-            && !e.querySelector('[aria-label]') && !e.labels?.length
-            && !e.getAttribute('aria-labelledby') && e.role !== 'status'
-            ).map(e => e.outerHTML)"""
 PANELS = (
     'cvae&panel=samples',
     'cvae&panel=codes',
     'cvae&panel=closer',
     'pixelrnn&panel=complete',
     'wavenet',
-    'gaussian',
+    'gmm',
     'text_vae',
 )
+
+
+# All that a reader sees or hears, but the names of models and of their data.
+_TEXTS = """() => {
+    document.querySelectorAll('.lines, #facts, #models button, pre').forEach(
+        e => e.remove());
+    const named = document.querySelectorAll('[aria-label], [alt]');
+    return [document.body.innerText, ...[...named].map(
+        e => `${e.ariaLabel} ${e.getAttribute('alt')}`)].join(' '); }"""
+_NAMES = {
+    *('tfgen', 'explorer', 'English', 'Chinese', 'Python', 'PixelRNN'),
+    *('WaveNet', 'Shift', 'curl', 'nat', 'nats', 'null'),
+}
 
 
 @pytest.mark.parametrize('panel', PANELS)
 def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
     page = visit(
-        f'#model={panel}',
+        f'#model={panel}&lang=zh',
         viewport={'width': 360, 'height': 740},
         color_scheme='dark',
     )
     assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
-    nameless = page.tab.evaluate(_NAMELESS)
+    nameless = page.tab.evaluate(NAMELESS)
     assert nameless == []
+    # No word of the page has been left untranslated.
+    english = re.findall('[A-Za-z]{3,}', page.tab.evaluate(_TEXTS))
+    assert not set(english) - _NAMES
     # Nothing is loaded from other hosts.
     assert {url.partition('/v1')[0].rpartition('/')[0] for url in page.asked}
     assert all(
@@ -593,7 +569,7 @@ def test_a_request_can_be_copied_and_run(port, visit):
     done = processes.run([sys.executable, '-c', code]).stdout
     found = np.array(json.loads(done.replace("'", '"')))
     shown = page.pixels('.grid canvas')
-    np.testing.assert_array_equal(shown, _bytes(found))
+    np.testing.assert_array_equal(shown, grey(found))
     page.tab.get_by_label('curl').check()
     command = page.tab.inner_text('#code')
     done = subprocess.run(
@@ -654,7 +630,7 @@ def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
     tab.goto(f'{address}?server=http://serving.test:8501&models=pixelrnn')
     tab.locator('.grid canvas').nth(23).wait_for()
     # The page has found the number of classes by itself.
-    assert tab.locator('select option').count() == 11
+    assert tab.locator('#panel select option').count() == 11
     context.close()
     host.shutdown()
 
@@ -680,10 +656,7 @@ def test_a_number_stands_among_those_of_the_test_set(port, visit):
     assert place.count() == 1
     text = place.get_attribute('aria-label')
     share = int(text.split('above ')[1].split(' %')[0])
-    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
-    with contextlib.closing(connection):
-        connection.request('GET', '/explorer/models/cvae')
-        found = json.loads(connection.getresponse().read())
+    found = get(port, '/explorer/models/cvae')
     counts = np.array(found['numbers']['elbo']['counts'])
     edges = np.array(found['numbers']['elbo']['edges'])
     row = page.tab.locator('tr', has_text='lower bound').inner_text()
@@ -702,18 +675,16 @@ def test_a_code_of_the_test_set_is_chosen_on_the_map(port, visit):
     chart = page.tab.locator('canvas.map')
     chart.focus()
     page.press('ArrowRight')
-    connection = http.client.HTTPConnection('127.0.0.1', port, timeout=60)
-    with contextlib.closing(connection):
-        connection.request('GET', '/explorer/models/cvae')
-        text = connection.getresponse().read()
-    assert len(text) < 200_000
-    codes = json.loads(text)['codes']
+    codes = get(port, '/explorer/models/cvae')['codes']
+    assert len(json.dumps(codes)) < 200_000
     assert page.state()['z'] == ','.join(f'{v:g}' for v in codes['z'][0])
     assert page.state()['label'] == str(codes['label'][0])
-    image = _predict(
+    image = predict(
         port, 'cvae', 'decode', z=codes['z'][:1], label=codes['label'][:1]
     )['image']
-    np.testing.assert_allclose(page.pixels()[0], _bytes(image[0]), atol=1)
+    np.testing.assert_allclose(
+        page.pixels('canvas.code')[0], grey(image[0]), atol=1
+    )
     # Press where another one is.
     reach = 1.08 * np.abs(codes['plane']).max()
     x, y = codes['plane'][5]
@@ -729,97 +700,40 @@ def test_a_code_of_the_test_set_is_chosen_on_the_map(port, visit):
     assert page.state()['z'] == ','.join(f'{v:g}' for v in codes['z'][place])
 
 
-def _learn(visit, address='', **how):
-    """Opens the page, then the trainings of an address."""
-    page = visit(**how)
-    # The states of a training come in one request, which does not end.
-    page.tab.evaluate(f"location.hash = '#view=learn{address}'")
-    return page
-
-
-def _steps(page):
-    """The steps that are shown, one for each training."""
-    texts = page.tab.locator('.training .note').all_inner_texts()
-    return [int(t.split()[1]) if t.startswith('step') else -1 for t in texts]
-
-
-def _wait(page, happens):
-    for _ in range(2400):
-        if happens():
-            return
-        page.tab.wait_for_timeout(50)
-    raise AssertionError(page.status())
-
-
-def test_a_link_opens_a_lesson_with_two_trainings(visit):
-    page = _learn(visit, '&lesson=vanishing')
-    _wait(page, lambda: len(_steps(page)) == 2 and min(_steps(page)) > 20)
-    assert 'log(1 - D)' in page.tab.inner_text('#panel')
-    pictures = page.pixels('canvas.chart')
-    assert all(len(np.unique(p)) > 2 for p in pictures)
-    page.tab.get_by_role('button', name='Pause').click()
-    before = None
-    while before != (now := _steps(page)):
-        before = now  # a state that was on its way has come
-        page.tab.wait_for_timeout(2000)
-    page.tab.get_by_role('button', name='Step').click()
-    _wait(page, lambda: all(np.subtract(_steps(page), before) > 0))
-    assert all(np.subtract(_steps(page), before) % 10 == 0)
-    # An earlier state, by the film.
-    film = page.tab.get_by_label('Film')
-    film.fill('1')
-    _wait(page, lambda: _steps(page) == [10, 10])
-    page.tab.get_by_role('button', name='Reset').click()
-    _wait(page, lambda: _steps(page) == [0, 0])  # it stays paused
-
-
-def test_all_lessons_are_offered_and_named_in_both_languages(visit):
-    code = """Promise.all([import('./lessons.js'), import('./words.js')]).then(
-        ([l, w]) => ({lessons: l.LESSONS, words: w.LANGUAGES}))"""
-    found = visit().tab.evaluate(code)
-    assert len(found['lessons']) == 10
-    english, chinese = found['words']['en'], found['words']['zh']
-    assert english.keys() == chinese.keys()
-    for lesson in found['lessons']:
-        for side in 'ab':
-            if side in lesson:
-                model, data, settings = lesson[side]
-                asked = {'model': model, 'data': data, 'settings': settings}
-                options.Request.of(asked)
-        for end in ('', '.look'):
-            assert f'lesson.{lesson["key"]}{end}' in english
-
-
-def test_points_of_a_hand_are_trained_on(visit):
-    page = _learn(visit, '&a=normal;drawn&lang=zh')
-    board = page.tab.locator('canvas.board')
-    board.wait_for()
-    assert '学习' in page.tab.inner_text('#models')
-    board.scroll_into_view_if_needed()
-    box = board.bounding_box()
-    mouse = page.tab.mouse
-    x, y = box['x'] + 0.75 * box['width'], box['y'] + 0.25 * box['height']
-    mouse.move(x, y)
-    mouse.down()
-    mouse.move(x + 20, y + 10, steps=10)
-    mouse.up()
-    assert page.state()['points'].count('.') > 3
-    page.tab.get_by_role('button', name='重来').click()
-    _wait(page, lambda: '第' in page.tab.inner_text('.training .note'))
-    assert page.tab.locator('#status.wrong').count() == 0
-
-
-@pytest.mark.parametrize('lesson', ['kl', 'blur'])
-def test_trainings_fit_a_small_screen_and_have_names(lesson, visit):
-    page = _learn(
-        visit,
-        f'&lesson={lesson}',
-        viewport={'width': 360, 'height': 740},
-        color_scheme='dark',
+def test_four_codes_span_a_square_and_are_added(port, visit):
+    page = visit('#model=cvae&panel=codes&label=2')
+    state = page.state()
+    codes = {k: [float(v) for v in state[k].split(',')] for k in 'abcd'}
+    classes = get(port, '/explorer/models/cvae')['codes']
+    labels = [classes['label'][classes['z'].index(z)] for z in codes.values()]
+    assert len(set(labels)) == 4
+    a, b, c, d = (np.array(codes[k]) for k in 'abcd')
+    z = [a, b, c, d, a - b + c, 0.6 * a + 0.4 * b]
+    expected = grey(
+        predict(port, 'cvae', 'decode', z=np.stack(z).tolist(), label=[2] * 6)[
+            'image'
+        ]
     )
-    _wait(page, lambda: page.tab.locator('canvas.chart').count() >= 4)
-    assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
-    assert page.tab.evaluate(_NAMELESS) == []
+    square = page.pixels('.square canvas')
+    side = round(len(square) ** 0.5)
+    corners = [square[k] for k in (0, side - 1, -side, -1)]
+    np.testing.assert_allclose(corners, expected[:4], atol=1)
+    np.testing.assert_allclose(
+        page.pixels('.one canvas')[0], expected[4], atol=1
+    )
+    np.testing.assert_allclose(square[2], expected[5], atol=1)
+    # A sum is taken as the code of above, and kept in another place.
+    page.tab.get_by_label('Take the code of A - B + C').click()
+    page.tab.get_by_role('button', name='Use this code as D').click()
+    page.settle()
+    state = page.state()
+    assert state['d'] == state['z']
+    np.testing.assert_allclose(
+        [float(v) for v in state['z'].split(',')], a - b + c, atol=0.006
+    )
+    np.testing.assert_allclose(
+        page.pixels('.square canvas')[-1], expected[4], atol=1
+    )
 
 
 class _Silent(http.server.SimpleHTTPRequestHandler):

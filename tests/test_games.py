@@ -12,7 +12,7 @@ from PIL import Image
 
 from tfgen.commands import cli
 from tfgen.errors import UserError
-from tfgen.training.reporting import events
+from tfgen.training.history import events
 
 SMALL = ['--set=generator_units=8', '--set=discriminator_units=8']
 

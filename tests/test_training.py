@@ -20,8 +20,8 @@ from tfgen.data import PaletteSpec, PartlyLabelledSpec
 from tfgen.errors import UserError
 from tfgen.training import (
     checkpoints,
+    history,
     loop,
-    reporting,
     run,
     strategies,
     workdir,
@@ -413,7 +413,7 @@ def test_the_run_is_told_as_text(uninterrupted):
     path = uninterrupted('cvae', 'off')
     config, texts = workdir.read_config(path), []
     for file in (path / 'summaries').iterdir():
-        for _, event in reporting.events(file):
+        for _, event in history.events(file):
             texts += [
                 tf.make_ndarray(v.tensor)[()].decode()
                 for v in event.summary.value

@@ -4,6 +4,10 @@
 
 In a clone, `python scripts/serve.py` is the same. --model_dir contains models,
 or is one model. Versions that are exported into it later are served as well.
+
+    tfgen serve --workdir=runs/mine
+
+shows a run in the explorer while it trains. Both may be given.
 """
 
 import concurrent.futures
@@ -22,6 +26,9 @@ from tfgen.errors import UserError
 _GRACE = 5  # seconds after the time limit of the last answer
 flags.DEFINE_string(
     'model_dir', None, 'Folder of one exported model, or of several models.'
+)
+flags.DEFINE_string(
+    'workdir', None, 'Folder of a run that the explorer shows.'
 )
 flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
 flags.DEFINE_integer(
@@ -64,9 +71,13 @@ def main() -> None:
             f'the server needs {error.name}: pip install starlette uvicorn'
         ) from None
     from tfgen.server.servables import Models
+    from tfgen.server.watching import Watched
 
     given = flags.FLAGS
-    folder = cli.path(cli.required('model_dir'))
+    run = given.workdir and cli.workdir()
+    folder = None
+    if given.model_dir or not run:
+        folder = cli.path(cli.required('model_dir'))
     # More threads than cores, so that slow requests do not block quick ones.
     # TensorFlow computes in its own threads, which all requests share.
     threads = concurrent.futures.ThreadPoolExecutor(4 * (os.cpu_count() or 1))
@@ -79,15 +90,16 @@ def main() -> None:
         given.max_waiting,
         given.timeout_seconds,
     )
-    hosts = _hosts(listener.getsockname()[0])
+    address = listener.getsockname()[0]
     app = server.app(
         models,
         limits,
         given.poll_seconds,
         _say,
-        hosts,
+        _hosts(address),
         lambda: _report(models, folder, labels),
-        _learning(listener.getsockname()[0]),
+        _learning(address),
+        Watched(run, _is_loopback(address)) if run else None,
     )
     config = uvicorn.Config(
         app,
@@ -118,7 +130,7 @@ def _report(models, folder, labels):
             model = models.get(name)
             if not (model and model.version(number)):
                 _say(f'label {label}: {name} has no version {number} yet')
-    if not models.names():
+    if folder and not models.names():
         _say(f'{folder} holds no exported model yet')
         for run in (folder, *sorted(folder.iterdir())):
             if (run / 'config.json').exists():
@@ -133,9 +145,13 @@ def _learning(address):
     """Returns the Learning of this server; None if others can reach it."""
     from tfgen.server.learning import Learning
 
-    if not ipaddress.ip_address(address).is_loopback:
+    if not _is_loopback(address):
         return None
     return Learning(cli.path(flags.FLAGS.runs_dir))
+
+
+def _is_loopback(address):
+    return ipaddress.ip_address(address).is_loopback
 
 
 def _hosts(address):
@@ -145,7 +161,7 @@ def _hosts(address):
     a host name of its own. '[' stands for IPv6 addresses, because the
     middleware cuts '[::1]:8501' at the first colon.
     """
-    if ipaddress.ip_address(address).is_loopback:
+    if _is_loopback(address):
         return (address, '127.0.0.1', 'localhost', '[')
     return ('*',)
 

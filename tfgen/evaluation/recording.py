@@ -15,7 +15,7 @@ from tfgen.data import absolute, without_folders
 from tfgen.errors import UserError
 from tfgen.evaluation.base import Settings
 from tfgen.training import checkpoints
-from tfgen.training.reporting import events
+from tfgen.training.history import events
 from tfgen.training.workdir import Config, read_config
 
 _POINTS = 10  # points of each curve, about

@@ -64,7 +64,7 @@ def export(
         _verify(functions, staging, requests)
         (staging / INFO).parent.mkdir()
         storage.write_json(staging / INFO, public(config) | {'step': step})
-        found = surroundings.measured(functions, examples)
+        found = surroundings.measured(functions, examples, model)
         storage.write_json(staging / surroundings.FILE, found)
         _write_warmup(staging, model_dir.name, requests)
         os.chmod(staging, 0o755)

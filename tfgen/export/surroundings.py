@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from tfgen.data import Data
+from tfgen.models import GMM
+from tfgen.models.contracts.model import Model
 
 FILE = 'assets.extra/explorer.json'
 _NUMBERS = ('log_prob', 'elbo', 'score')
@@ -19,17 +21,23 @@ _BINS = 24
 _MOST = 12_000  # numbers of all codes together, about 80 kB
 
 
-def measured(functions: Mapping[str, Callable], examples: Data) -> dict:
+def measured(
+    functions: Mapping[str, Callable],
+    examples: Data,
+    model: Model | None = None,
+) -> dict:
     """Histograms of what a model says of test examples, and their codes.
 
     Args:
       functions: signature -> function, of a live model or of an export.
       examples: the model's data.
+      model: the live model, if there is one.
 
     Returns:
       numbers: signature -> edges [N + 1] and counts [N] of a histogram.
       codes: z [M, K], plane [M, 2] (the two directions of largest variance) and
         label [M]; missing for models without codes.
+      components: of a live mixture of points of the plane; see GMM.components.
     """
     key = examples.spec.key
     batches = [
@@ -44,6 +52,11 @@ def measured(functions: Mapping[str, Callable], examples: Data) -> dict:
     if 'encode' in functions and key == 'image':
         z = _outputs(functions['encode'], ('mean', 'z'), batches)
         found['codes'] = _codes(z, batches)
+    if isinstance(model, GMM) and examples.spec.dimensions == 2:
+        found['components'] = {
+            name: np.round(values, 4).tolist()
+            for name, values in model.components().items()
+        }
     return found
 
 

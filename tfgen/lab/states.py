@@ -75,7 +75,9 @@ class States:
         if isinstance(model, VariationalAutoEncoder):
             found |= self._codes(model)
         if isinstance(model, GMM):
-            found['components'] = _components(model)
+            found['components'] = {
+                k: _rounded(v) for k, v in model.components().items()
+            }
         return found
 
     def _samples(self, model):
@@ -164,18 +166,6 @@ def _square(extent, side):
     along = (2 * (np.arange(side) + 0.5) / side - 1) * extent
     x, y = np.meshgrid(along, -along)
     return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
-
-
-def _components(model: GMM):
-    """Weight, mean and covariance factor of each component."""
-    scales = model.scales.numpy()
-    if scales.ndim == 2:  # deviations
-        scales = scales[:, :, None] * np.eye(model.spec.size)
-    return {
-        'weights': _rounded(model.mixing),
-        'means': _rounded(model.means),
-        'scales': _rounded(scales),
-    }
 
 
 def _rounded(values) -> list:

@@ -7,6 +7,7 @@ mixture, whose discrete code becomes a distributed one in the VAE.
 import math
 from typing import Any, Literal
 
+import numpy as np
 import tensorflow as tf
 
 from tfgen.arguments import Positive, Size
@@ -135,6 +136,24 @@ class GMM(LikelihoodModel):
     def responsibilities(self, example: tf.Tensor) -> tf.Tensor:
         """p(m | x): [B, *spec.shape] -> float32 [B, M]."""
         return tf.cast(tf.nn.softmax(self.log_joint(example)), tf.float32)
+
+    def components(self) -> dict[str, np.ndarray]:
+        """The components, as arrays of float64.
+
+        Returns:
+          weights: [M], the mixing proportions.
+          means: [M, D].
+          scales: [M, D, D], or [1, D, D] if all are equal: a component's
+            covariance is scale scale^T.
+        """
+        scales = self.scales.numpy()
+        if not self._matrices:
+            scales = scales[:, :, None] * np.eye(self.spec.dimensions)
+        return {
+            'weights': self.mixing.numpy(),
+            'means': self.means.numpy(),
+            'scales': scales,
+        }
 
     @takes_a_count
     def sample(self, noise: Noise, label: tf.Tensor | None = None) -> tf.Tensor:

@@ -23,26 +23,18 @@ import sys
 import time
 from collections.abc import AsyncIterator
 
-from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tfgen.server import own_pages
+
 _MOST = 4  # trainings at a time
-_BODY = 256 * 1024  # bytes of a request
 _LINE = 4 * 2**20  # bytes of a state, at most
 _START = 120.0  # seconds until a process must be ready, or a training begin
 _UNWATCHED = 20.0  # seconds that a training waits for its page
 _IDLE = 300.0  # seconds without trainings after which their starter ends
 _GRACE = 5.0  # seconds until a training that was told to end is killed
 _LOG = logging.getLogger('uvicorn.error')
-
-
-class _Refused(Exception):
-    """A refusal, with its HTTP status."""
-
-    def __init__(self, status, message):
-        super().__init__(message)
-        self.status = status
 
 
 class _Live:
@@ -162,14 +154,14 @@ class Learning:
 
     def routes(self) -> list[Route]:
         return [
-            Route('/explorer/learn', self._answer(self._offer)),
+            Route('/explorer/learn', own_pages.answered(self._offer)),
             Route(
-                '/explorer/learn', self._answer(self._start), methods=['POST']
+                '/explorer/learn', own_pages.answered(self._start), methods=['POST']
             ),
-            Route('/explorer/learn/{id}', self._answer(self._watch)),
+            Route('/explorer/learn/{id}', own_pages.answered(self._watch)),
             Route(
                 '/explorer/learn/{id}',
-                self._answer(self._told),
+                own_pages.answered(self._told),
                 methods=['POST'],
             ),
         ]
@@ -197,21 +189,6 @@ class Learning:
             with contextlib.suppress(Exception):
                 await (await task).end()
 
-    def _answer(self, work):
-        """An endpoint whose refusals are JSON."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                _require_own_page(request)
-                return await work(request)
-            except _Refused as error:
-                told = {'error': str(error)}
-                return JSONResponse(told, error.status)
-            except ClientDisconnect:
-                return Response(status_code=400)
-
-        return answer
-
     async def _ready(self) -> _Starter:
         """The process that forks trainings; starts it if there is none."""
         self._used = time.monotonic()
@@ -233,9 +210,9 @@ class Learning:
         return JSONResponse((await self._ready()).offer)
 
     async def _start(self, request):
-        asked = await _object(request)
+        asked = await own_pages.json_object(request)
         if len(self._runs) + self._starting >= _MOST:
-            raise _Refused(
+            raise own_pages.Refused(
                 429,
                 f'{_MOST} trainings run already: close a page that shows one',
             )
@@ -262,7 +239,7 @@ class Learning:
             raise
         if first['kind'] != 'begin':
             await live.end()
-            raise _Refused(
+            raise own_pages.Refused(
                 400, first.get('message', 'the training has not begun')
             )
         live.begun = time.monotonic()
@@ -273,7 +250,7 @@ class Learning:
         name = request.path_params['id']
         live = self._run(name)
         if live.watched:
-            raise _Refused(409, 'another page watches this training')
+            raise own_pages.Refused(409, 'another page watches this training')
 
         async def states() -> AsyncIterator[bytes]:
             # Not before: a page may be left before it asks for a state.
@@ -292,14 +269,14 @@ class Learning:
         return StreamingResponse(states(), media_type='application/x-ndjson')
 
     async def _told(self, request):
-        asked = await _object(request)
+        asked = await own_pages.json_object(request)
         await self._run(request.path_params['id']).tell(asked)
         return Response(status_code=204)
 
     def _run(self, name):
         live = self._runs.get(name)
         if live is None:
-            raise _Refused(404, 'this training has ended')
+            raise own_pages.Refused(404, 'this training has ended')
         return live
 
     async def _end(self, name):
@@ -312,31 +289,4 @@ class Learning:
 def _unable(error):
     """The refusal if no process can be started."""
     _LOG.warning('no process for trainings: %s', error)
-    return _Refused(503, 'no training can be started here')
-
-
-def _require_own_page(request):
-    """Refuses requests of pages of other servers."""
-    origin = request.headers.get('origin')
-    own = f'{request.url.scheme}://{request.headers.get("host", "")}'
-    site = request.headers.get('sec-fetch-site', 'same-origin')
-    if origin not in (None, own) or site not in ('same-origin', 'none'):
-        raise _Refused(403, 'only a page of this server may train')
-
-
-async def _object(request):
-    """The JSON object in the body of a request."""
-    if request.headers.get('content-type') != 'application/json':
-        raise _Refused(415, 'send JSON, as application/json')
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > _BODY:
-            raise _Refused(413, f'send at most {_BODY} bytes')
-    try:
-        found = json.loads(content)
-    except (ValueError, RecursionError):
-        raise _Refused(400, 'this is no JSON') from None
-    if not isinstance(found, dict):
-        raise _Refused(400, 'send an object')
-    return found
+    return own_pages.Refused(503, 'no training can be started here')

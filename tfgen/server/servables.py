@@ -146,7 +146,7 @@ class Models:
     """All models of a folder, which may change while they are served.
 
     Args:
-      folder: contains models, or is one model.
+      folder: contains models, or is one model; None serves none.
       labels: model -> label -> version number.
       executor, max_rows: see merging.Merger.
 
@@ -155,12 +155,12 @@ class Models:
     """
 
     def __init__(self, folder, labels, executor, max_rows: int):
-        if not folder.is_dir():
+        if folder and not folder.is_dir():
             raise UserError(
                 f'model_dir {str(folder)!r} is no folder: pass one that holds '
                 'exports, as tfgen export makes them'
             )
-        self._folder, self._labels = folder.resolve(), labels
+        self._folder, self._labels = folder and folder.resolve(), labels
         self._executor, self._max_rows = executor, max_rows
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
@@ -204,6 +204,8 @@ class Models:
 
     def _found(self):
         """Returns name -> folder of the models."""
+        if not self._folder:
+            return {}
         one = bool(storage.versions(self._folder))
         models = [self._folder] if one else _folders(self._folder)
         return {f.name: f for f in models if not f.name.startswith('.')}

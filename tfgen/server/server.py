@@ -31,6 +31,7 @@ from starlette.staticfiles import StaticFiles
 from tfgen.server import rest
 from tfgen.server.learning import Learning
 from tfgen.server.servables import Model, Models, State, Version
+from tfgen.server.watching import Watched
 
 _PATH = re.compile(
     r'/v1/models/(?P<model>[^/:]+)'
@@ -97,6 +98,7 @@ def app(
     hosts: Sequence[str] = ('*',),
     loaded: Callable[[], None] | None = None,
     learning: Learning | None = None,
+    run: Watched | None = None,
 ) -> Starlette:
     """Returns the ASGI application.
 
@@ -108,8 +110,10 @@ def app(
       loaded: called once, when all models have been tried.
       hosts: the host names that requests may use; see TrustedHostMiddleware.
       learning: trains for the explorer's page; None if no page may train.
+      run: a run that the explorer's page shows.
     """
-    server = _Server(models, limits, learning is not None)
+    offers = {'learn': learning is not None, 'run': run is not None}
+    server = _Server(models, limits, offers)
 
     @contextlib.asynccontextmanager
     async def lifespan(_) -> AsyncIterator[None]:
@@ -129,6 +133,7 @@ def app(
             Route('/explorer/models', server.list_models),
             Route('/explorer/models/{name}', server.surroundings),
             *(learning.routes() if learning else []),
+            *(run.routes() if run else []),
             Mount('/', _Page(directory=_EXPLORER, html=True)),
         ],
         lifespan=lifespan,
@@ -175,8 +180,8 @@ class _Page(StaticFiles):
 class _Server:
     """Answers requests under /v1/."""
 
-    def __init__(self, models, limits, learns):
-        self._models, self._limits, self._learns = models, limits, learns
+    def __init__(self, models, limits, offers):
+        self._models, self._limits, self._offers = models, limits, offers
         self._busy = 0
 
     async def answer(self, request: Request) -> Response:
@@ -203,7 +208,7 @@ class _Server:
         )
 
     async def list_models(self, _) -> Response:
-        """Lists names and facts of the models, and whether pages may train.
+        """Lists names and facts of the models, and what else the page offers.
 
         TensorFlow Serving has no such request.
         """
@@ -212,7 +217,7 @@ class _Server:
             for name in self._models.names()
         }
         named = [{'name': n, 'info': v.info} for n, v in newest.items() if v]
-        text = json.dumps({'models': named, 'learn': self._learns})
+        text = json.dumps({'models': named, **self._offers})
         return Response(text, media_type='application/json')
 
     async def surroundings(self, request: Request) -> Response:

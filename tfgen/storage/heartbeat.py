@@ -16,6 +16,7 @@ import os
 import pathlib
 import socket
 import threading
+import time
 import uuid
 from typing import NamedTuple
 
@@ -146,3 +147,13 @@ class Heartbeat:
     def _remove(self, file):
         with contextlib.suppress(OSError):
             file.unlink(missing_ok=True)
+
+
+def alive(folder: pathlib.Path) -> bool:
+    """Whether a process holds the lock, or waits for it, by our clock."""
+    now = time.time()
+    for file in folder.glob('*.json'):
+        with contextlib.suppress(FileNotFoundError):
+            if now - file.stat().st_mtime <= STALE:
+                return True
+    return False

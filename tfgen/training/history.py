@@ -1,11 +1,12 @@
 """The curves of a run, read from its TensorBoard summaries."""
 
 import pathlib
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from tfgen.training.reporting import events
+from tfgen.storage import remote
 
 
 class History(dict):
@@ -46,3 +47,18 @@ def read_history(directory: pathlib.Path) -> History:
         for name, curve in found.items()
     }
     return History({'step': np.array(steps, np.int64), **curves})
+
+
+def events(file: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:
+    """The records of a TensorBoard file, as bytes and as parsed events.
+
+    It leaves out a last record that was cut off when the run was killed.
+    """
+    try:
+        for record in tf.data.TFRecordDataset(str(file)):
+            content = record.numpy()
+            yield content, tf.compat.v1.Event.FromString(content)
+    except tf.errors.DataLossError:
+        return
+    except tf.errors.OpError as error:
+        raise remote.os_error(error, str(file)) from None

@@ -5,7 +5,7 @@ import functools
 import math
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
@@ -15,7 +15,7 @@ from tfgen.models.contracts.capabilities import GenerativeModel
 from tfgen.models.contracts.model import Model
 from tfgen.models.gan import GAN
 from tfgen.noise import RowNoise
-from tfgen.storage import remote
+from tfgen.training.history import events
 from tfgen.training.progress import Progress
 from tfgen.training.workdir import Config
 
@@ -236,21 +236,6 @@ class Reporter:
 
 def _means(terms):
     return {k: math.fsum(v) / len(v) for k, v in terms.items()}
-
-
-def events(file: pathlib.Path) -> Iterator[tuple[bytes, tf.compat.v1.Event]]:
-    """The records of a TensorBoard file, as bytes and as parsed events.
-
-    It leaves out a last record that was cut off when the run was killed.
-    """
-    try:
-        for record in tf.data.TFRecordDataset(str(file)):
-            content = record.numpy()
-            yield content, tf.compat.v1.Event.FromString(content)
-    except tf.errors.DataLossError:
-        return
-    except tf.errors.OpError as error:
-        raise remote.os_error(error, str(file)) from None
 
 
 def remove_later_points(folder: pathlib.Path, step: int) -> None:

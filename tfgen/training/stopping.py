@@ -1,6 +1,7 @@
 """Stops a training on request, and locks its workdir."""
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import signal
@@ -22,6 +23,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # the process, and the wrapper passes it on. When a session is closed, a SIGTERM
 # follows.
 _ONE_REQUEST = 1.0  # seconds
+_LOOK = 0.2  # seconds
 
 
 class Stopped(Exception):
@@ -138,10 +140,12 @@ def alone_in(directory: pathlib.Path):
             yield held.require
         return
     new = [d for d in (directory, *directory.parents) if not d.exists()]
-    lock = filelock.FileLock(directory / '.lock', timeout=0)
+    # `holder` of another process may look at the lock at this moment.
+    lock = filelock.FileLock(directory / '.lock', timeout=_LOOK)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         lock.acquire()
+        (directory / '.lock').write_text(_here(os.getpid()))
     except filelock.Timeout:
         raise UserError(
             f'another process trains in workdir {str(directory)!r}: wait for '
@@ -163,3 +167,33 @@ def alone_in(directory: pathlib.Path):
             with contextlib.suppress(OSError):  # not empty, or not there
                 folder.rmdir()
         lock.release()
+
+
+def holder(directory: pathlib.Path) -> tuple[bool, int | None]:
+    """Whether a process trains in a workdir, and its id.
+
+    The id is None if the process is not on this machine, or not known.
+
+    Raises:
+      OSError: the workdir cannot be read.
+    """
+    if storage.is_remote(directory):
+        return heartbeat.alive(directory / '.lock'), None
+    try:
+        with open(directory / '.lock') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                text = file.read()
+            else:
+                return False, None
+    except FileNotFoundError:
+        return False, None
+    number, _, _ = text.partition(' ')
+    known = number.isdecimal() and text == _here(int(number))
+    return True, int(number) if known else None
+
+
+def _here(number):
+    """The content of a lock that a process of this machine holds."""
+    return f'{number} {socket.gethostname()}'

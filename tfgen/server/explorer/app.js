@@ -7,29 +7,34 @@ import {complete} from './complete.js';
 import {learn} from './learn.js';
 import {forget, job, say} from './jobs.js';
 import {describe} from './model.js';
-import {lines, points, sounds} from './others.js';
-import {h, tabs} from './page.js';
+import {button, choice, h, labelled, tabs} from './page.js';
+import {points} from './points.js';
+import {run} from './run.js';
 import {samples} from './samples.js';
+import {sounds} from './sounds.js';
 import * as state from './state.js';
-import {language, t} from './words.js';
+import {lines} from './text_lines.js';
+import {language, NAMES, t} from './words.js';
 
 // From another host, ?server=http://host:8501&models=one,two says where.
 const query = new URLSearchParams(location.search);
 const client = new Client((query.get('server') || '').replace(/\/$/, ''));
 const byId = (id) => document.getElementById(id);
-const KINDS = {image: 'pictures of', audio: 'sounds of samples', point: 'points of dimension', symbols: 'lines of letters'};
-const LEARN = '*'; // the tab of trainings; no model has this name
-let known = [], learns = false, model = null, leave = new AbortController();
+// Tabs that are no models, and their `view` in the address; no model has these
+// names.
+const VIEWS = {'@': 'run', '*': 'learn'};
+const MAKERS = {run, learn};
+let known = [], views = [], model = null, leave = new AbortController();
 
-// key, name, whether a model has it, what makes it
+// key, whether a model has it, what makes it
 const PANELS = [
-  ['samples', 'Samples', (m) => m.kind === 'image' && m.has('sample'), samples],
-  ['sounds', 'Sounds', (m) => m.kind === 'audio' && m.has('sample'), sounds],
-  ['points', 'Points', (m) => m.kind === 'point' && m.has('sample'), points],
-  ['lines', 'Lines', (m) => m.kind === 'symbols' && m.has('sample'), lines],
-  ['complete', 'Complete', (m) => m.kind === 'image' && m.has('complete'), complete],
-  ['codes', 'Codes', (m) => m.kind === 'image' && m.has('decode'), codes],
-  ['closer', 'Draw and inspect', (m) => m.kind === 'image'
+  ['samples', (m) => m.kind === 'image' && m.has('sample'), samples],
+  ['sounds', (m) => m.kind === 'audio' && m.has('sample'), sounds],
+  ['points', (m) => m.kind === 'point' && m.has('sample'), points],
+  ['lines', (m) => m.kind === 'symbols' && m.has('sample'), lines],
+  ['complete', (m) => m.kind === 'image' && m.has('complete'), complete],
+  ['codes', (m) => m.kind === 'image' && m.has('decode'), codes],
+  ['closer', (m) => m.kind === 'image'
     && ['reconstruct', 'log_prob', 'elbo', 'classify', 'score'].some(m.has), closer],
 ];
 
@@ -41,16 +46,16 @@ function open(key, changes = {}) {
 
 function show() {
   const {signal} = leaving();
-  const able = PANELS.filter(([, , can]) => can(model));
+  const able = PANELS.filter(([, can]) => can(model));
   const chosen = able.find(([key]) => key === state.get('panel')) || able[0];
   byId('request').hidden = !chosen;
   if (!chosen) {
     byId('panels').replaceChildren();
     byId('panel').replaceChildren();
-    say('This page cannot show any signature of this model.');
+    say(t('page.nothing'));
     return;
   }
-  tabs(byId('panels'), able.map(([key, name]) => [key, name]), chosen[0], open, 'panel');
+  tabs(byId('panels'), able.map(([key]) => [key, t(`panel.${key}`)]), chosen[0], open, 'panel');
   // A panel that has been left asks nothing more, and leaves the address alone.
   const panel = {
     client: client.during(signal), model, open,
@@ -58,7 +63,7 @@ function show() {
   };
   byId('panel').setAttribute('aria-labelledby', `panels-${chosen[0]}`);
   const hint = h('p', {class: 'note'}, t(`try.${chosen[0]}`));
-  byId('panel').replaceChildren(hint, ...chosen[3](panel).flat(Infinity).filter(Boolean));
+  byId('panel').replaceChildren(hint, ...chosen[2](panel).flat(Infinity).filter(Boolean));
 }
 
 function leaving() {
@@ -69,32 +74,51 @@ function leaving() {
 }
 
 function choose(name) {
-  const {signal} = leaving();
-  const now = name === LEARN ? state.get('view') === 'learn' : state.get('model', name) === name && !state.get('view');
+  const {signal} = leaving(), view = VIEWS[name];
+  const now = view ? state.get('view') === view : state.get('model', name) === name && !state.get('view');
   if (!now) state.clear();
-  state.set(name === LEARN ? {view: 'learn'} : {model: name});
-  const items = [...(learns ? [[LEARN, t('learn')]] : []), ...known.map((m) => [m.name, m.name])];
+  state.set(view ? {view} : {model: name});
+  const items = [...views.map((key) => [key, t(VIEWS[key])]), ...known.map((m) => [m.name, m.name])];
   tabs(byId('models'), items, name, (other) => {
     state.turn();
     choose(other);
   }, 'panel');
-  byId('request').hidden = name === LEARN;
+  byId('request').hidden = Boolean(view);
   // Nothing of the model before, while this one is asked what it is.
   byId('panels').replaceChildren();
   byId('panel').replaceChildren();
   for (const id of ['name', 'about', 'facts']) byId(id).textContent = '';
   byId('card').hidden = true;
-  document.documentElement.lang = language();
-  byId('link').textContent = t('page.link');
-  document.title = `${name === LEARN ? t('learn') : name} - tfgen`;
-  if (name === LEARN) {
+  speak();
+  document.title = `${view ? t(view) : name} - tfgen`;
+  if (view) {
     byId('panel').setAttribute('aria-busy', 'false');
-    byId('panel').setAttribute('aria-labelledby', `models-${LEARN}`);
-    byId('panel').replaceChildren(...learn({client: client.during(signal), signal}));
+    byId('panel').setAttribute('aria-labelledby', `models-${name}`);
+    byId('panel').replaceChildren(...MAKERS[view]({client: client.during(signal), signal}));
     return;
   }
   byId('panel').setAttribute('aria-busy', 'true');
   meet(name, signal);
+}
+
+// The words around a panel.
+function speak() {
+  document.documentElement.lang = language();
+  for (const [id, key] of [['copy', 'page.copy'], ['again', 'page.again']]) byId(id).textContent = t(key);
+  byId('request').firstElementChild.textContent = t('page.request');
+  byId('models').setAttribute('aria-label', t('page.models'));
+  byId('panels').setAttribute('aria-label', t('page.panels'));
+  const smooth = h('input', {type: 'checkbox', checked: state.get('smooth') === '1', onchange: ({target}) => {
+    state.set({smooth: target.checked ? 1 : null});
+    document.body.classList.toggle('smooth', target.checked);
+  }});
+  document.body.classList.toggle('smooth', smooth.checked);
+  byId('tools').replaceChildren(
+    button(t('page.link'), link), labelled(smooth, t('page.smooth')),
+    choice(Object.entries(NAMES), language(), (lang) => {
+      state.set({lang: lang === 'en' ? null : lang});
+      chooseAsAddressed();
+    }, {'aria-label': t('page.language')}));
 }
 
 const spoken = (key) => (t(key) === key ? '' : t(key));
@@ -119,10 +143,10 @@ const meet = job(async (name, signal) => {
   byId('card').firstChild.textContent = t('page.card');
   byId('card').lastChild.textContent = card || '';
   byId('facts').textContent = [
-    info?.preset && `preset ${info.preset}, step ${info.step}`,
-    info?.spec && `data ${info.spec.name}`,
-    model.kind && `${KINDS[model.kind]} ${model.shape.join(' x ')}`,
-    model.zSize && `code of ${model.zSize}`,
+    info?.preset && t('facts.preset', {preset: info.preset, step: info.step}),
+    info?.spec && t('facts.data', {data: info.spec.name}),
+    model.kind && t(`facts.${model.kind}`, {shape: model.shape.join(' x ')}),
+    model.zSize && t('facts.code', {size: model.zSize}),
   ].filter(Boolean).join(' · ');
   show();
 });
@@ -132,7 +156,7 @@ function showRequest() {
   const {last} = client.shown;
   if (!last) return '';
   const text = (value === 'curl' ? asCurl : asPython)(client.server, last);
-  byId('code').textContent = text.length > 4000 ? `${text.slice(0, 4000)} ... (copied whole)` : text;
+  byId('code').textContent = text.length > 4000 ? `${text.slice(0, 4000)} ... ${t('page.whole')}` : text;
   return text;
 }
 
@@ -141,12 +165,12 @@ const copy = job(async () => {
   // (A page that does not come from this machine has no clipboard without TLS.)
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
-    say('Copied.');
+    say(t('page.copied'));
     return;
   }
   byId('code').textContent = text;
   getSelection().selectAllChildren(byId('code'));
-  say('This browser does not allow copying. The whole request is selected below.');
+  say(t('page.select'));
 });
 
 // The address holds all that is shown.
@@ -162,35 +186,31 @@ const link = job(async () => {
 
 async function begin() {
   const offers = await client.offers(), listed = offers?.models;
-  learns = Boolean(offers?.learn);
+  views = Object.keys(VIEWS).filter((key) => offers?.[VIEWS[key]]);
   const named = (query.get('models') || '').split(',').filter(Boolean);
-  known = listed || named.map((name) => ({name}));
+  // The largest pictures first; else the order is that of the server.
+  const pixels = ({info}) => (info?.spec?.height || 0) * (info?.spec?.width || 0);
+  known = listed?.toSorted((one, other) => pixels(other) - pixels(one)) || named.map((name) => ({name}));
   byId('server').textContent = client.server || location.host;
-  if (!known.length && !learns) {
+  if (!known.length && !views.length) {
     byId('panel').setAttribute('aria-busy', 'false');
-    say(listed ? 'This server has no model yet. Export one into its folder and reload this page.'
-      : 'This server does not list its models. Add ?models=NAME,... to the address.', true);
+    say(t(listed ? 'page.empty' : 'page.unlisted'), true);
     return;
   }
   chooseAsAddressed();
 }
 
-// The model of the largest pictures; the first one of several.
-function largest() {
-  const size = ({info}) => (info?.spec?.height || 0) * (info?.spec?.width || 0);
-  return known.reduce((best, one) => (size(one) > size(best) ? one : best));
-}
-
 function chooseAsAddressed() {
   const wanted = state.get('model');
-  if (learns && (state.get('view') === 'learn' || !known.length)) choose(LEARN);
-  else choose(known.some((m) => m.name === wanted) ? wanted : largest().name);
+  const view = views.find((key) => VIEWS[key] === state.get('view'));
+  if (view) choose(view);
+  else if (known.some((m) => m.name === wanted)) choose(wanted);
+  else choose(views.includes('@') || !known.length ? views[0] : known[0].name);
 }
 
 client.shown.act = () => { if (byId('request').open) showRequest(); };
 byId('request').ontoggle = showRequest;
 document.querySelectorAll('input[name=language]').forEach((radio) => { radio.onchange = showRequest; });
 byId('copy').onclick = copy;
-byId('link').onclick = link;
-state.onForeignChange(() => { if (known.length || learns) chooseAsAddressed(); });
+state.onForeignChange(() => { if (known.length || views.length) chooseAsAddressed(); });
 begin();

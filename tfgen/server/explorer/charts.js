@@ -89,7 +89,7 @@ function arrows(context, slopes, width, height) {
 }
 
 // Two deviations wide.
-function ellipses(context, {weights, means, scales}, place) {
+export function ellipses(context, {weights, means, scales}, place) {
   means.forEach((mean, k) => {
     const scale = scales[k % scales.length], colour = CLASSES[k % CLASSES.length];
     context.strokeStyle = colour;

@@ -1,5 +1,7 @@
 // TensorFlow Serving's REST API, as both servers speak it.
 
+import {t} from './words.js';
+
 export class Refused extends Error {}
 
 // What is asked for a panel that has been left meanwhile.
@@ -34,8 +36,8 @@ export class Client {
       signal.throwIfAborted();
     } catch (error) {
       if (signal.aborted) throw new Left();
-      const when = error.name === 'TimeoutError' ? ` within ${PATIENCE} seconds` : '';
-      throw new Refused(`no answer from ${this.server || location.origin}${when}`);
+      const late = error.name === 'TimeoutError';
+      throw new Refused(t(late ? 'client.late' : 'client.silent', {server: this.server || location.origin, seconds: PATIENCE}));
     }
     // A number that is none is no JSON, but the servers write it.
     const plain = text.replace(/(?<=[\[\s,:])(-?Infinity|NaN)(?=[\s,\]}])/g, 'null');

@@ -7,12 +7,13 @@ import {workbench} from './pen.js';
 import {blank, packImage, picture, unpackImage} from './pictures.js';
 import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
+import {t} from './words.js';
 
-// Signatures that give a number for each picture: name, unit, what it means.
+// Signatures that give a number for each picture: name, unit.
 const NUMBERS = [
-  ['log_prob', 'nats', 'log-likelihood'],
-  ['elbo', 'nats', 'lower bound of the log-likelihood'],
-  ['score', '', 'score of the discriminator; high for data'],
+  ['log_prob', 'nats'],
+  ['elbo', 'nats'],
+  ['score', ''],
 ];
 
 // The histogram of test examples, and where a value stands in it.
@@ -21,7 +22,7 @@ function scale(found, value, meaning) {
   const {counts, edges} = found, [low, high] = [edges[0], edges.at(-1)];
   const below = counts.reduce((sum, n, k) => sum + (edges[k + 1] <= value ? n : 0), 0) / counts.reduce((a, b) => a + b, 0);
   const canvas = h('canvas', {class: 'scale', width: 200, height: 44, role: 'img',
-    'aria-label': `${meaning}: above ${Math.round(100 * below)} % of the test examples`});
+    'aria-label': t('closer.above', {what: meaning, share: Math.round(100 * below)})});
   const context = canvas.getContext('2d'), most = Math.max(...counts);
   const place = (v) => 10 + 180 * Math.min(1.05, Math.max(-0.05, (v - low) / (high - low || 1)));
   context.fillStyle = ink('--line');
@@ -33,7 +34,7 @@ function scale(found, value, meaning) {
   context.fillText(low.toFixed(0), 0, 44);
   context.textAlign = 'right';
   context.fillText(high.toFixed(0), 200, 44);
-  return h('figure', {}, canvas, h('figcaption', {}, 'you are here, among test examples'));
+  return h('figure', {}, canvas, h('figcaption', {}, t('closer.here')));
 }
 
 export function closer({client, model, set}) {
@@ -55,8 +56,8 @@ export function closer({client, model, set}) {
     const most = Math.max(...logs.filter((v) => v != null));
     const shares = logs.map((v) => (v == null ? 0 : Math.exp(v - most)));
     const total = shares.reduce((sum, v) => sum + v, 0) || 1;
-    return shares.map((v, k) => h('tr', {}, h('th', {scope: 'row'}, `p(label ${model.classes[k]} | picture)`),
-      h('td', {}, h('meter', {min: 0, max: 1, value: v / total, 'aria-label': `label ${model.classes[k]}`}), ` ${(v / total).toFixed(3)}`)));
+    return shares.map((v, k) => h('tr', {}, h('th', {scope: 'row'}, t('closer.given', {label: model.classes[k]})),
+      h('td', {}, h('meter', {min: 0, max: 1, value: v / total, 'aria-label': t('closer.given', {label: model.classes[k]})}), ` ${(v / total).toFixed(3)}`)));
   };
   const look = () => {
     if (!image) return; // its first one is still to come
@@ -69,9 +70,9 @@ export function closer({client, model, set}) {
   const learn = job(async () => {
     shown = false;
     const rows = [];
-    for (const [name, unit, meaning] of NUMBERS.filter(([key]) => model.has(key))) {
-      const value = (await ask(name))[name][0];
-      rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, value == null ? 'not finite' : `${value.toFixed(2)} ${unit}`)));
+    for (const [name, unit] of NUMBERS.filter(([key]) => model.has(key))) {
+      const value = (await ask(name))[name][0], meaning = t(`closer.${name}`);
+      rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, value == null ? t('learn.infinite') : `${value.toFixed(2)} ${unit}`)));
       const place = scale(model.around.numbers?.[name], value, meaning);
       if (place) rows.push(h('tr', {}, h('td', {colspan: 2}, place)));
     }
@@ -79,15 +80,15 @@ export function closer({client, model, set}) {
     if (told && model.conditional) rows.push(...await classes(told[0]));
     if (model.has('classify')) {
       const {probabilities: [found]} = await ask('classify');
-      found.forEach((value, k) => rows.push(h('tr', {}, h('th', {scope: 'row'}, `class ${k}`),
+      found.forEach((value, k) => rows.push(h('tr', {}, h('th', {scope: 'row'}, t('closer.class', {number: k})),
         h('td', {}, h('meter', {min: 0, max: 1, value: value ?? 0}), ` ${value?.toFixed(3)}`))));
     }
     const made = model.has('reconstruct') ? (await ask('reconstruct')).image[0] : null;
     answer.replaceChildren(
-      made ? h('figure', {}, picture(made, model.palette, 'The reconstruction', 'large'), h('figcaption', {}, 'reconstruction')) : '',
+      made ? h('figure', {}, picture(made, model.palette, t('closer.reconstruction'), 'large'), h('figcaption', {}, t('closer.reconstruction'))) : '',
       h('table', {}, rows),
       NUMBERS.some(([key, unit]) => unit && model.has(key))
-        ? h('p', {class: 'note'}, 'Nats of a probability are negative. Nats of a density, for models of continuous pixels, may be positive. The two cannot be compared.')
+        ? h('p', {class: 'note'}, t('closer.nats'))
         : '');
   });
 

@@ -1,33 +1,29 @@
-// The space of codes: sliders, a plane to hover over, a line between two codes.
+// The space of codes: sliders, and a plane to hover over.
 
-import {CLASSES} from './charts.js';
+import {examples} from './code_map.js';
+import {kept} from './code_square.js';
 import {job} from './jobs.js';
 import {inputsOf, normals} from './model.js';
 import {button, choice, h, labelChoice, labelled, numberInput} from './page.js';
-import {draw, picture} from './pictures.js';
+import {draw} from './pictures.js';
 import * as state from './state.js';
+import {t} from './words.js';
 
 const FEW = 8; // sliders that are shown at first
 const REACH = 3; // of sliders and plane, in standard deviations
 const SIDE = 7; // pictures along a side of the plane's map
-const STEPS = 9; // pictures along a line
 
 export function codes({client, model, set}) {
   const size = model.zSize;
   let z = state.code('z', size) || Array(size).fill(0);
   let label = state.label(model);
   const test = model.around.codes;
-  // A line between two classes of the test set says more than one between draws.
-  const second = test?.label ? test.label.findIndex((k) => k !== test.label[0]) : -1;
-  const usual = second > 0 ? [test.z[0], test.z[second]] : [normals(1, size), normals(2, size)];
-  const ends = {a: state.code('a', size) || usual[0], b: state.code('b', size) || usual[1]};
-  let weight = state.number('w', 0.5, 0, 1), arc = state.get('arc') === '1';
 
   const decode = async (rows, aside = false) => (await client.predict(model, 'decode',
     inputsOf(model, 'decode', rows.length, {z: rows, label}), aside)).image;
 
   // The picture under the hand.
-  const large = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture of this code'});
+  const large = h('canvas', {class: 'picture large code', role: 'img', 'aria-label': t('codes.picture')});
   const redraw = job(async () => {
     const [image] = await decode([z]);
     draw(large, image, model.palette);
@@ -56,7 +52,7 @@ export function codes({client, model, set}) {
       }), number];
     }));
     if (size > shown.length) {
-      sliders.append(button(`All ${size}`, () => {
+      sliders.append(button(t('codes.all', {count: size}), () => {
         showSliders(true);
         document.getElementById(`z${FEW}`).focus();
       }));
@@ -74,7 +70,7 @@ export function codes({client, model, set}) {
   const axes = [state.whole('i', 0, 0, size - 1), state.whole('j', Math.min(1, size - 1), 0, size - 1)];
   const plane = h('canvas', {
     class: 'picture plane', tabindex: 0, role: 'application',
-    'aria-label': 'A plane of codes. Hover to see a code, press to choose it, or use the arrow keys.',
+    'aria-label': t('codes.plane'),
   });
   let tiles = null, resting = null; // the code from which a hovering hand started
   // Of so many pixels that a frame around one is thin.
@@ -161,95 +157,33 @@ export function codes({client, model, set}) {
     map();
   });
 
-  // The codes of test examples, to choose from.
-  const field = h('canvas', {class: 'map', width: 320, height: 320, tabindex: 0, role: 'application',
-    'aria-label': 'Codes of test examples by class. Press near one to choose it; arrow keys go from one to the next.'});
-  let chosen = -1;
-  const reach = test ? 1.08 * Math.max(...test.plane.flat().map(Math.abs), 1e-6) : 1;
-  const spot = ([x, y]) => [160 * (1 + x / reach), 160 * (1 - y / reach)];
-  const survey = () => {
-    const context = field.getContext('2d');
-    context.clearRect(0, 0, 320, 320);
-    test.plane.forEach((place, k) => {
-      context.fillStyle = CLASSES[(test.label?.[k] ?? 0) % CLASSES.length];
-      const [x, y] = spot(place), wide = k === chosen ? 6 : 2.5;
-      context.fillRect(x - wide, y - wide, 2 * wide, 2 * wide);
-    });
-  };
-  const take = (k) => {
-    chosen = k;
-    survey();
+  const places = test && examples(test, (k) => {
     // A conditional model decodes it with its own label.
     if (model.conditional && test.label) label = test.label[k];
     put(test.z[k]);
-  };
-  field.onpointerdown = (event) => {
-    const box = field.getBoundingClientRect(), at = [event.clientX - box.left, event.clientY - box.top].map((v) => v * 320 / box.width);
-    const far = test.plane.map((place) => Math.hypot(...spot(place).map((v, i) => v - at[i])));
-    take(far.indexOf(Math.min(...far)));
-  };
-  field.onkeydown = (event) => {
-    const step = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-    if (!step) return;
-    event.preventDefault();
-    take((chosen + step + test.z.length) % test.z.length);
-  };
-  if (test) survey();
-
-  // The line between two codes.
-  const strip = h('div', {class: 'grid'});
-  const between = h('canvas', {class: 'picture large', role: 'img', 'aria-label': 'The picture between A and B'});
-  let touched = false; // the line, by a hand
-  const onLine = async (weights) => (await client.predict(model, 'interpolate', inputsOf(model, 'interpolate', weights.length, {
-    z: weights.map(() => ends.a), z_to: weights.map(() => ends.b), weight: weights, spherical: arc ? 1 : 0, label,
-  }), !touched)).image;
-  const line = job(async () => {
-    const weights = Array.from({length: STEPS}, (_, k) => k / (STEPS - 1));
-    const images = await onLine(weights);
-    strip.replaceChildren(...images.map((image, k) =>
-      button(picture(image, model.palette, `${Math.round(100 * weights[k])} % of the way`), () => {
-        slider.value = weight = weights[k];
-        touched = true;
-        slide();
-      })));
   });
-  const middle = job(async () => {
-    const [image] = await onLine([weight]);
-    draw(between, image, model.palette);
-  });
-  const slide = () => {
-    set({w: weight});
-    middle();
-  };
-  const both = () => {
-    set({a: ends.a.join(','), b: ends.b.join(','), arc: arc ? 1 : null});
-    line();
-    slide();
-  };
-  const slider = h('input', {
-    type: 'range', min: 0, max: 1, step: 0.01, value: weight, 'aria-label': 'Position between A and B',
-    oninput: (event) => { weight = Number(event.target.value); touched = true; slide(); },
-  });
-  const keep = (name) => { ends[name] = [...z]; both(); };
+  const square = kept({client, model, set, decode, code: () => z, label: () => label, take: put});
+  const labels = model.conditional ? labelChoice(model, String(label), (value) => {
+    label = Number(value);
+    follow();
+    map();
+    square.again();
+  }) : null;
 
   showSliders(false);
   follow();
   map();
-  if (model.has('interpolate')) both();
+  square.again();
   return [
+    labels && h('div', {class: 'bar'}, labels),
+    ...square.line,
+    h('h2', {}, t('codes.one')),
     h('div', {class: 'bar'},
-      labelled('draw a code, seed', numberInput('', (seed) => put(normals(seed, size)))),
-      button('All zero', () => put(Array(size).fill(0))),
-      model.conditional ? labelChoice(model, String(label), (value) => {
-        label = Number(value); follow(); map(); if (model.has('interpolate')) both();
-      }) : null),
+      labelled(t('codes.draw'), numberInput('', (seed) => put(normals(seed, size)))),
+      button(t('codes.zero'), () => put(Array(size).fill(0)))),
     h('div', {class: 'sides'}, h('div', {}, large, sliders),
-      h('div', {}, plane, h('div', {class: 'bar'}, labelled('across', axis(0)), labelled('up', axis(1))))),
-    test ? [h('h2', {}, 'Codes of test examples'), h('p', {class: 'note'}, 'A colour is a class. Press near a point to take its code.'), field] : null,
-    model.has('interpolate') ? [
-      h('h2', {}, 'Interpolate between two codes'),
-      h('div', {class: 'bar'}, button('Use this code as A', () => keep('a')), button('Use this code as B', () => keep('b')),
-        labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; both(); }}), 'along an arc, as normal codes lie')),
-      h('p', {class: 'note'}, 'From A (left) to B (right).'), strip, slider, between] : null,
+      h('div', {}, plane, h('div', {class: 'bar'}, labelled(t('codes.across'), axis(0)), labelled(t('codes.up'), axis(1)))),
+      places && h('div', {}, places, h('p', {class: 'note'}, t('codes.press')))),
+    ...square.rest,
   ];
 }

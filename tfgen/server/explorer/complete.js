@@ -7,26 +7,28 @@ import {editor, stroke, toggle, workbench} from './pen.js';
 import {blank, draw, packImage, packMask, unpackImage, unpackMask} from './pictures.js';
 import {anySample, sampleImages} from './samples.js';
 import * as state from './state.js';
+import {t} from './words.js';
 
 const WAYS = 6;
 // With its own seed a sample would be completed as it was: these are far from
 // those that Samples begins with.
 const FIRST = 1000;
+const LASTS = 6; // seconds, of watching how they are drawn
 
 export function complete({client, model, set}) {
   const [height, width] = model.shape;
   const halves = {
-    'Lower half': (x, y) => y < height / 2, 'Upper half': (x, y) => y >= height / 2,
-    'Left half': (x) => x >= width / 2, 'Right half': (x) => x < width / 2,
-    'Everything': () => false, 'Nothing': () => true,
+    lower: (x, y) => y < height / 2, upper: (x, y) => y >= height / 2,
+    left: (x) => x >= width / 2, right: (x) => x < width / 2,
+    everything: () => false, nothing: () => true,
   };
   const masked = (known) => Array.from({length: height * width}, (_, k) => Number(known(k % width, Math.floor(k / width))));
   let image = unpackImage(state.get('p'), model.shape);
-  let mask = unpackMask(state.get('m'), height * width) || masked(halves['Lower half']);
+  let mask = unpackMask(state.get('m'), height * width) || masked(halves.lower);
   let label = state.label(model), seed = state.seed('ways', FIRST), brush = state.whole('brush', Math.ceil(width / 10), 1, width);
-  let answer = null, timer = null, reveal = false;
+  let answer = null, reveal = false;
 
-  const hidden = editor(model.shape, 'Hidden pixels', {
+  const hidden = editor(model.shape, t('complete.hidden'), {
     redraw: (canvas) => draw(canvas, image || blank(model.shape), model.palette, mask),
     erasing: () => reveal,
     paint: (from, to, erase) => stroke(model.shape, from, to, brush, (x, y, share) => {
@@ -34,8 +36,7 @@ export function complete({client, model, set}) {
     }),
     done: () => ask(),
   });
-  const canvases = Array.from({length: WAYS}, (_, k) => h('canvas', {class: 'picture', role: 'img', 'aria-label': `Completion ${k + 1}`}));
-  const pace = h('input', {type: 'range', min: 1, max: 60, value: 12, 'aria-label': 'Pixels per second'});
+  const canvases = Array.from({length: WAYS}, (_, k) => h('canvas', {class: 'picture', role: 'img', 'aria-label': t('complete.one', {number: k + 1})}));
 
   const ask = () => {
     if (!image) return; // its first one is still to come
@@ -52,42 +53,57 @@ export function complete({client, model, set}) {
     const {image: made} = await client.predict(model, 'complete', inputsOf(model, 'complete', WAYS, {
       image: rows.map(() => image), mask: rows.map(() => cells), seed: rows, label,
     }));
-    answer = {made, known};
-    watch.disabled = false;
     stop();
+    // In the order in which they were drawn: each given all before.
+    answer = {made, known, order: known.flatMap((is, k) => (is ? [] : [k]))};
+    watch.disabled = film.disabled = !answer.order.length;
+    film.max = answer.order.length;
+    to(answer.order.length);
   });
 
+  // The film: its first `count` hidden pixels are drawn.
+  let timer = null;
+  const to = (count) => {
+    const {made, known, order} = answer, shown = [...known];
+    order.slice(0, count).forEach((k) => { shown[k] = 1; });
+    film.value = count;
+    canvases.forEach((canvas, k) => draw(canvas, made[k], model.palette, shown));
+  };
   const stop = () => {
     cancelAnimationFrame(timer);
     timer = null;
-    watch.textContent = 'Watch it draw';
-    canvases.forEach((canvas, k) => draw(canvas, answer.made[k], model.palette));
+    watch.textContent = t('complete.watch');
   };
   const play = () => {
     if (timer) {
       stop();
       return;
     }
-    watch.textContent = 'Stop';
-    const {made, known} = answer, shown = [...known];
-    // In the order in which they were drawn: each given all before.
-    const waiting = known.flatMap((is, k) => (is ? [] : [k]));
-    let due = 0, before = performance.now();
+    watch.textContent = t('complete.stop');
+    const last = answer.order.length;
+    // From where the hand has left it; from the beginning if all is drawn.
+    const first = Number(film.value) < last ? Number(film.value) : 0, begin = performance.now();
     const frame = (now) => {
-      due += (now - before) / 1000 * Number(pace.value);
-      before = now;
-      for (; due >= 1 && waiting.length; due -= 1) shown[waiting.shift()] = 1;
-      canvases.forEach((canvas, k) => draw(canvas, made[k], model.palette, shown));
-      if (waiting.length) timer = requestAnimationFrame(frame);
+      const count = Math.min(last, first + Math.floor(last * (now - begin) / 1000 / LASTS));
+      to(count);
+      if (count < last) timer = requestAnimationFrame(frame);
       else stop();
     };
     timer = requestAnimationFrame(frame);
   };
-  const watch = button('Watch it draw', play, {disabled: true});
+  const watch = button(t('complete.watch'), play, {disabled: true});
+  const film = h('input', {
+    type: 'range', min: 0, max: 0, step: 1, value: 0, disabled: true, 'aria-label': t('complete.film'),
+    oninput: ({target}) => {
+      const wanted = Number(target.value);
+      stop();
+      to(wanted);
+    },
+  });
 
   const own = anySample(client, model, () => label);
   const work = () => {
-    place.replaceChildren(h('h2', {}, 'The picture'), workbench(model, image, (now) => { image = now; hidden.again(); ask(); }, own));
+    place.replaceChildren(h('h2', {}, t('complete.picture')), workbench(model, image, (now) => { image = now; hidden.again(); ask(); }, own));
     hidden.again();
     ask();
   };
@@ -103,17 +119,17 @@ export function complete({client, model, set}) {
   }
   return [
     h('div', {class: 'bar'},
-      labelled('first seed', numberInput(seed, (value) => { seed = value; ask(); })),
+      labelled(t('first.seed'), numberInput(seed, (value) => { seed = value; ask(); })),
       model.conditional ? labelChoice(model, String(label), (value) => { label = Number(value); ask(); }) : null),
     h('div', {class: 'sides'}, place,
-      h('div', {}, h('h2', {}, 'Hidden pixels'), hidden,
+      h('div', {}, h('h2', {}, t('complete.hidden')), hidden,
         h('div', {class: 'bar'}, Object.entries(halves).map(([name, known]) =>
-          button(name, () => { mask = masked(known); hidden.again(); ask(); }))),
+          button(t(`complete.${name}`), () => { mask = masked(known); hidden.again(); ask(); }))),
         h('div', {class: 'bar'},
-          labelled('brush', numberInput(brush, (value) => { brush = value; set({brush}); }, 1, width)),
-          toggle('Show again', (pressed) => { reveal = pressed; })),
-        h('p', {class: 'note'}, 'Paint to hide pixels. "Show again", shift or the right button shows them.')),
-      h('div', {}, h('h2', {}, 'Completions'), h('div', {class: 'grid'}, canvases),
-        model.inOrder ? h('div', {class: 'bar'}, watch, labelled('pixels a second', pace)) : null)),
+          labelled(t('complete.brush'), numberInput(brush, (value) => { brush = value; set({brush}); }, 1, width)),
+          toggle(t('complete.again'), (pressed) => { reveal = pressed; })),
+        h('p', {class: 'note'}, t('complete.paint'))),
+      h('div', {}, h('h2', {}, t('complete.ways')), h('div', {class: 'grid'}, canvases),
+        model.inOrder ? h('div', {}, film, watch) : null)),
   ];
 }

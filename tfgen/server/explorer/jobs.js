@@ -1,6 +1,7 @@
 // What the page is about, and what went wrong with it.
 
 import {Left, Refused} from './client.js';
+import {t} from './words.js';
 
 const PATIENCE = 400; // milliseconds before it is called work
 const jobs = new Set(); // of what is shown; the newest last
@@ -61,7 +62,7 @@ const failed = () => [...jobs].filter(({error}) => error);
 function tell() {
   const {error} = failed().at(-1) || {};
   const slow = [...jobs].some((one) => one.slow);
-  const line = byId('status'), text = error?.message || said.text || (slow ? 'working ...' : '');
+  const line = byId('status'), text = error?.message || said.text || (slow ? t('working') : '');
   if (line.textContent !== text) line.textContent = text;
   line.classList.toggle('wrong', Boolean(error) || said.wrong);
   byId('again').hidden = !error;

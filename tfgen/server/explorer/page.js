@@ -1,5 +1,7 @@
 // Small helpers that make the page.
 
+import {t} from './words.js';
+
 // h('button', {type: 'button', onclick: act}, 'text', child, ...)
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -49,7 +51,7 @@ export function choice(options, value, act, attributes = {}) {
 
 export function labelChoice(model, value, act, all = false) {
   const options = model.classes.map((name, k) => [String(k), name]);
-  return labelled('label', choice(all ? [['all', 'all'], ...options] : options, value, act));
+  return labelled(t('label'), choice(all ? [['all', t('label.all')], ...options] : options, value, act));
 }
 
 // A row of tabs; arrow keys move between them. act(key) makes the row anew.

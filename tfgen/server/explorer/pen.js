@@ -3,6 +3,7 @@
 import {job} from './jobs.js';
 import {button, choice, h, labelled} from './page.js';
 import {blank, darkOnLight, draw, fromFile, inverted} from './pictures.js';
+import {t} from './words.js';
 
 const UNDOS = 50;
 
@@ -39,7 +40,7 @@ export function stroke([height, width], from, to, size, act) {
 export function editor([height, width], text, {redraw, paint, begin = () => {}, done, erasing = () => false}) {
   const canvas = h('canvas', {
     class: 'picture edit', width, height, tabindex: 0, role: 'application',
-    'aria-label': `${text}. Arrow keys move, space paints, backspace erases.`,
+    'aria-label': t('pen.keys', {name: text}),
   });
   let cursor = null, last = null;
   const again = () => {
@@ -112,11 +113,11 @@ function swatches(palette, act) {
     const swatch = button('', () => {
       buttons.forEach((other) => other.setAttribute('aria-pressed', other === swatch));
       act([k / (palette.length - 1)]);
-    }, {'aria-label': `colour ${k}: ${r}, ${g}, ${b}`, 'aria-pressed': k === palette.length - 1});
+    }, {'aria-label': t('pen.colour', {number: k, red: r, green: g, blue: b}), 'aria-pressed': k === palette.length - 1});
     swatch.style.background = `rgb(${r}, ${g}, ${b})`;
     return swatch;
   });
-  return h('div', {class: 'swatches', role: 'group', 'aria-label': 'Pen'}, buttons);
+  return h('div', {class: 'swatches', role: 'group', 'aria-label': t('pen')}, buttons);
 }
 
 // The choice of the ink: act(values of a pixel).
@@ -124,10 +125,10 @@ function inks(model, act) {
   if (model.palette) return swatches(model.palette, act);
   if (model.shape[2] === 3) {
     const parts = (text) => [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16) / 255);
-    return labelled('pen', h('input', {type: 'color', value: '#ffffff', oninput: ({target}) => act(parts(target.value))}));
+    return labelled(t('pen'), h('input', {type: 'color', value: '#ffffff', oninput: ({target}) => act(parts(target.value))}));
   }
-  const shades = [['1', 'white'], ['0.5', 'grey'], ['0', 'black']].filter(([v]) => v !== '0.5' || !model.binary);
-  return labelled('pen', choice(shades, '1', (value) => act([Number(value)])));
+  const shades = [['1', t('pen.white')], ['0.5', t('pen.grey')], ['0', t('pen.black')]].filter(([v]) => v !== '0.5' || !model.binary);
+  return labelled(t('pen'), choice(shades, '1', (value) => act([Number(value)])));
 }
 
 // The widths of the pen in pixels, and the one to begin with.
@@ -152,7 +153,7 @@ export function workbench(model, image, changed, ownSample) {
     if (before.length > UNDOS) before.shift();
     undo.disabled = false;
   };
-  const canvas = editor(model.shape, 'Drawing', {
+  const canvas = editor(model.shape, t('pen.drawing'), {
     redraw: (c) => draw(c, current, model.palette),
     begin: () => {
       keep();
@@ -181,7 +182,7 @@ export function workbench(model, image, changed, ownSample) {
     offer.replaceChildren();
     show(found);
   };
-  const undo = button('Undo', () => {
+  const undo = button(t('pen.undo'), () => {
     changes += 1;
     show(before.pop());
     undo.disabled = !before.length;
@@ -204,7 +205,7 @@ export function workbench(model, image, changed, ownSample) {
   // Drawings on paper are dark on white; most sets of data are white on black.
   const suggest = (found) => {
     if (model.palette || channels !== 1 || !darkOnLight(found)) return;
-    offer.replaceChildren('This picture is dark on white.', button('Invert it', () => put(inverted(found))));
+    offer.replaceChildren(t('pen.dark'), button(t('pen.invert'), () => put(inverted(found))));
   };
   const file = h('input', {type: 'file', accept: 'image/*', hidden: true, onchange: () => {
     const [chosen] = file.files;
@@ -213,11 +214,11 @@ export function workbench(model, image, changed, ownSample) {
   }});
   return h('div', {}, canvas,
     h('div', {class: 'bar'}, inks(model, (values) => { ink = values; }),
-      labelled('width', choice(sizes.map((v) => [String(v), `${v} px`]), String(usual), (value) => { size = Number(value); })),
-      toggle('Erase', (pressed) => { erase = pressed; }), undo),
+      labelled(t('pen.width'), choice(sizes.map((v) => [String(v), `${v} px`]), String(usual), (value) => { size = Number(value); })),
+      toggle(t('pen.erase'), (pressed) => { erase = pressed; }), undo),
     h('div', {class: 'bar'},
-      button('Clear', () => put(blank(model.shape))),
-      button('Load a picture', () => file.click()), file,
-      ownSample && button('Use a sample', () => later(ownSample))),
+      button(t('pen.clear'), () => put(blank(model.shape))),
+      button(t('pen.load'), () => file.click()), file,
+      ownSample && button(t('pen.sample'), () => later(ownSample))),
     offer);
 }

@@ -2,6 +2,7 @@
 
 import {Refused} from './client.js';
 import {h} from './page.js';
+import {t} from './words.js';
 
 const HIDDEN = [128, 128, 128];
 
@@ -82,14 +83,14 @@ export async function fromFile(file, model) {
   try {
     bitmap = await createImageBitmap(file);
   } catch {
-    throw new Refused(`${file.name} is not a picture that this browser can read`);
+    throw new Refused(t('pen.unreadable', {file: file.name}));
   }
   const canvas = h('canvas', {width, height});
   const context = canvas.getContext('2d', {willReadFrequently: true});
   const scale = Math.min(width / bitmap.width, height / bitmap.height);
-  const [w, t] = [bitmap.width * scale, bitmap.height * scale];
+  const [wide, tall] = [bitmap.width * scale, bitmap.height * scale];
   context.fillRect(0, 0, width, height);
-  context.drawImage(bitmap, (width - w) / 2, (height - t) / 2, w, t);
+  context.drawImage(bitmap, (width - wide) / 2, (height - tall) / 2, wide, tall);
   const {data} = context.getImageData(0, 0, width, height);
   return blank([height, width, channels]).map((row, y) => row.map((_, x) => {
     const rgb = Array.from(data.slice(4 * (y * width + x), 4 * (y * width + x) + 3));

@@ -5,6 +5,7 @@ import {inputsOf} from './model.js';
 import {button, h, labelChoice, labelled, numberInput} from './page.js';
 import {packImage, picture} from './pictures.js';
 import * as state from './state.js';
+import {t} from './words.js';
 
 const COUNT = 24;
 
@@ -22,7 +23,7 @@ export function anySample(client, model, label) {
 
 export function samples({client, model, set, open}) {
   const grid = h('div', {class: 'grid'});
-  const dialog = h('dialog', {'aria-label': 'A sample'});
+  const dialog = h('dialog', {'aria-label': t('samples.one')});
   let seed = state.seed(), label = state.whole('of', 'all', 0, model.classes.length - 1);
 
   const show = () => {
@@ -36,12 +37,12 @@ export function samples({client, model, set, open}) {
     const seeds = Array.from({length: across ? 3 * across : COUNT}, (_, i) => seed + i);
     const labels = seeds.map((_, i) => (label === 'all' ? i % model.classes.length : Number(label)));
     const images = await sampleImages(client, model, seeds, labels);
-    const nameOf = (i) => `seed ${seeds[i]}${model.conditional ? `, label ${model.classes[labels[i]]}` : ''}`;
+    const nameOf = (i) => [t('samples.seed', {seed: seeds[i]}), model.conditional && t('samples.label', {label: model.classes[labels[i]]})].filter(Boolean).join(', ');
     const heads = across ? model.classes.map((name) => h('span', {class: 'head'}, name)) : [];
     grid.replaceChildren(...heads, ...images.map((image, i) => {
       const name = nameOf(i);
       return button(picture(image, model.palette, name), () => enlarge(image, seeds[i], labels[i], name),
-        {'aria-label': `Open the sample of ${name}`});
+        {'aria-label': t('samples.open', {name})});
     }));
     const opened = state.get('opened');
     if (opened && seeds.includes(Number(opened))) {
@@ -68,11 +69,11 @@ export function samples({client, model, set, open}) {
       h('figure', {}, picture(image, model.palette, name, 'large'), h('figcaption', {}, name)),
       h('div', {class: 'bar'},
         model.has('reconstruct') || model.has('log_prob') || model.has('classify')
-          ? button('Inspect', () => go('closer', {p: packImage(image)}, itsLabel)) : null,
-        model.has('complete') ? button('Complete it', () => go('complete', {p: packImage(image)}, itsLabel)) : null,
+          ? button(t('samples.inspect'), () => go('closer', {p: packImage(image)}, itsLabel)) : null,
+        model.has('complete') ? button(t('samples.complete'), () => go('complete', {p: packImage(image)}, itsLabel)) : null,
         model.has('encode') && model.has('interpolate')
-          ? [button('Interpolate from here', () => line('a')), button('Interpolate to here', () => line('b'))] : null,
-        button('Close', () => dialog.close())));
+          ? [button(t('samples.from'), () => line('a')), button(t('samples.to'), () => line('b'))] : null,
+        button(t('close'), () => dialog.close())));
     if (!dialog.open) dialog.showModal();
   };
   dialog.onclose = () => set({opened: null});
@@ -80,8 +81,8 @@ export function samples({client, model, set, open}) {
   show();
   return [
     h('div', {class: 'bar'},
-      labelled('first seed', numberInput(seed, (value) => { seed = value; show(); })),
-      button('More samples', () => { seed += Math.max(COUNT, grid.querySelectorAll('button').length); grid.parentNode.querySelector('input').value = seed; show(); }),
+      labelled(t('first.seed'), numberInput(seed, (value) => { seed = value; show(); })),
+      button(t('more'), () => { seed += Math.max(COUNT, grid.querySelectorAll('button').length); grid.parentNode.querySelector('input').value = seed; show(); }),
       model.conditional ? labelChoice(model, label, (value) => { label = value; show(); }, true) : null),
     grid, dialog,
   ];

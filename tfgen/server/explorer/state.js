@@ -53,8 +53,10 @@ export function write() {
 
 addEventListener('pagehide', write);
 
-export function clear() {
-  for (const key of [...values.keys()]) values.delete(key);
+const ALWAYS = ['lang', 'smooth']; // of the page, whatever it shows
+
+export function clear(kept = ALWAYS) {
+  for (const key of [...values.keys()]) if (!kept.includes(key)) values.delete(key);
 }
 
 export function onForeignChange(act) {
@@ -63,7 +65,7 @@ export function onForeignChange(act) {
     if (String(now) === String(values)) return;
     clearTimeout(timer);
     timer = null;
-    clear();
+    clear([]);
     for (const [key, value] of now) values.set(key, value);
     act();
   });

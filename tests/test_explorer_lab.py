@@ -1,0 +1,133 @@
+"""The explorer's page while models learn, in a real browser."""
+
+import numpy as np
+import pages
+import processes
+import pytest
+import tiny
+from pages import NAMELESS
+
+from tfgen.export import saved_model
+from tfgen.lab import options
+
+pytestmark = pages.NEEDED
+
+
+@pytest.fixture(scope='module')
+def port(tmp_path_factory, data_dir):
+    """The port of a server with one model, which the page opens on."""
+    runs = tmp_path_factory.mktemp('runs')
+    folder = tmp_path_factory.mktemp('models')
+    config, examples = tiny.load('gaussian', data_dir)
+    saved_model.export(config.build(), config, 0, examples, folder / 'gaussian')
+    server, number, _ = processes.start_server(folder, f'--runs_dir={runs}')
+    try:
+        yield number
+    finally:
+        server.kill()
+        server.wait()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    with pages.chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser, port):
+    with pages.visits(browser, port) as page:
+        yield page
+
+
+def _learn(visit, address='', **how):
+    """Opens the page, then the trainings of an address."""
+    page = visit(**how)
+    # The states of a training come in one request, which does not end.
+    page.tab.evaluate(f"location.hash = '#view=learn{address}'")
+    return page
+
+
+def _steps(page):
+    """The steps that are shown, one for each training."""
+    texts = page.tab.locator('.training .note').all_inner_texts()
+    return [int(t.split()[1]) if t.startswith('step') else -1 for t in texts]
+
+
+def _wait(page, happens):
+    for _ in range(2400):
+        if happens():
+            return
+        page.tab.wait_for_timeout(50)
+    raise AssertionError(page.status())
+
+
+def test_a_link_opens_a_lesson_with_two_trainings(visit):
+    page = _learn(visit, '&lesson=vanishing')
+    _wait(page, lambda: len(_steps(page)) == 2 and min(_steps(page)) > 20)
+    assert 'log(1 - D)' in page.tab.inner_text('#panel')
+    pictures = page.pixels('canvas.chart')
+    assert all(len(np.unique(p)) > 2 for p in pictures)
+    page.tab.get_by_role('button', name='Pause').click()
+    before = None
+    while before != (now := _steps(page)):
+        before = now  # a state that was on its way has come
+        page.tab.wait_for_timeout(2000)
+    page.tab.get_by_role('button', name='Step').click()
+    _wait(page, lambda: all(np.subtract(_steps(page), before) > 0))
+    assert all(np.subtract(_steps(page), before) % 10 == 0)
+    # An earlier state, by the film.
+    film = page.tab.get_by_label('Film')
+    film.fill('1')
+    _wait(page, lambda: _steps(page) == [10, 10])
+    page.tab.get_by_role('button', name='Reset').click()
+    _wait(page, lambda: _steps(page) == [0, 0])  # it stays paused
+
+
+def test_all_lessons_are_offered_and_named_in_both_languages(visit):
+    code = """Promise.all([import('./lessons.js'), import('./words.js')]).then(
+        ([l, w]) => ({lessons: l.LESSONS, words: w.LANGUAGES}))"""
+    found = visit().tab.evaluate(code)
+    assert len(found['lessons']) == 10
+    english, chinese = found['words']['en'], found['words']['zh']
+    assert english.keys() == chinese.keys()
+    for lesson in found['lessons']:
+        for side in 'ab':
+            if side in lesson:
+                model, data, settings = lesson[side]
+                asked = {'model': model, 'data': data, 'settings': settings}
+                options.Request.of(asked)
+        for end in ('', '.look'):
+            assert f'lesson.{lesson["key"]}{end}' in english
+
+
+def test_points_of_a_hand_are_trained_on(visit):
+    page = _learn(visit, '&a=normal;drawn&lang=zh')
+    board = page.tab.locator('canvas.board')
+    board.wait_for()
+    assert '学习' in page.tab.inner_text('#models')
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    mouse = page.tab.mouse
+    x, y = box['x'] + 0.75 * box['width'], box['y'] + 0.25 * box['height']
+    mouse.move(x, y)
+    mouse.down()
+    mouse.move(x + 20, y + 10, steps=10)
+    mouse.up()
+    assert page.state()['points'].count('.') > 3
+    page.tab.get_by_role('button', name='重来').click()
+    _wait(page, lambda: '第' in page.tab.inner_text('.training .note'))
+    assert page.tab.locator('#status.wrong').count() == 0
+
+
+@pytest.mark.parametrize('lesson', ['kl', 'blur'])
+def test_trainings_fit_a_small_screen_and_have_names(lesson, visit):
+    page = _learn(
+        visit,
+        f'&lesson={lesson}',
+        viewport={'width': 360, 'height': 740},
+        color_scheme='dark',
+    )
+    _wait(page, lambda: page.tab.locator('canvas.chart').count() >= 4)
+    assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
+    assert page.tab.evaluate(NAMELESS) == []

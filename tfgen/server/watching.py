@@ -1,0 +1,150 @@
+"""A run for the explorer's page, while it trains or after.
+
+    GET    /explorer/run                step, curves, settings, steps of samples
+    GET    /explorer/run/samples/STEP   the picture of samples at a step
+    POST   /explorer/run                {"do": "stop"} stops its training
+
+The training is another process, on this machine or elsewhere. It is stopped as
+by SIGTERM: its step is saved. That needs a process on this machine.
+"""
+
+import asyncio
+import json
+import math
+import os
+import pathlib
+import re
+import signal
+import time
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tfgen import storage
+from tfgen.errors import UserError
+from tfgen.server.own_pages import Refused, answered, json_object
+from tfgen.training import stopping
+from tfgen.training.history import History, read_history
+
+_POINTS = 400  # of a curve, at most
+_PICTURE = re.compile(r'step_(\d+)\.png')
+
+
+class Watched:
+    """The run in a workdir, which may not exist yet.
+
+    Args:
+      folder: the workdir, from storage.place.
+      stops: whether a page may stop the training.
+    """
+
+    def __init__(self, folder: pathlib.Path, stops: bool):
+        self._folder, self._stops = folder, stops
+        self._stamp, self._history, self._written = None, History(), 0.0
+
+    def routes(self) -> list[Route]:
+        path = '/explorer/run'
+        return [
+            Route(path, answered(self._tell)),
+            Route(path, answered(self._stop), methods=['POST']),
+            Route(path + '/samples/{step:int}', answered(self._picture)),
+        ]
+
+    async def _tell(self, _: Request) -> Response:
+        try:
+            return JSONResponse(await asyncio.to_thread(self._facts))
+        except (OSError, ValueError, LookupError, UserError) as error:
+            raise Refused(
+                503, f'{str(self._folder)!r} cannot be read now ({error!r})'
+            ) from None
+
+    async def _picture(self, request: Request) -> Response:
+        file = self._picture_files().get(request.path_params['step'])
+        if not file:
+            raise Refused(404, 'there is no picture of this step')
+        content = await asyncio.to_thread(file.read_bytes)
+        return Response(content, media_type='image/png')
+
+    async def _stop(self, request: Request) -> Response:
+        if await json_object(request) != {'do': 'stop'}:
+            raise Refused(400, 'ask for {"do": "stop"}')
+        trains, process = stopping.holder(self._folder)
+        if not trains:
+            raise Refused(409, 'no process trains here')
+        if not (self._stops and process):
+            raise Refused(
+                403,
+                'the training cannot be stopped from this page: send SIGTERM '
+                'to its process',
+            )
+        os.kill(process, signal.SIGTERM)
+        return Response(status_code=204)
+
+    def _facts(self):
+        """The content of the page."""
+        where = {'workdir': str(self._folder)}
+        file = self._folder / 'config.json'
+        if not file.exists():
+            return where | {'state': 'waiting'}
+        config = json.loads(file.read_text())
+        fields = config['fields']
+        trains, process = stopping.holder(self._folder)
+        history = self._curves()
+        steps = history.get('step', [])
+        step = int(steps[-1]) if len(steps) else 0
+        ended = 'finished' if step >= fields['steps'] else 'stopped'
+        return where | {
+            'state': 'training' if trains else ended,
+            'stops': bool(trains and process and self._stops),
+            'preset': config['preset'],
+            'model': config.get('model'),  # an earlier tfgen wrote none
+            'step': step,
+            'steps': fields['steps'],
+            'seconds_left': self._left(history, fields) if trains else None,
+            'settings': {'seed': config['seed'], **fields},
+            'curves': {
+                name: _thinned(steps, values)
+                for name, values in history.items()
+                if name != 'step'
+            },
+            'pictures': sorted(self._picture_files()),
+        }
+
+    def _curves(self):
+        """The curves; they are read anew if their files have changed."""
+        files = storage.entries(self._folder / 'summaries')
+        found = [(f, f.stat()) for f in sorted(files)]
+        stamp = [(str(f), s.st_size, s.st_mtime) for f, s in found]
+        if stamp != self._stamp:
+            self._written = max((s.st_mtime for _, s in found), default=0.0)
+            self._history, self._stamp = read_history(self._folder), stamp
+        return self._history
+
+    def _left(self, history, fields):
+        """The seconds to the last step, at the pace of the last point."""
+        pace = history.get('examples_per_second', [math.nan])[-1]
+        if not pace > 0:
+            return None
+        steps = fields['steps'] - int(history['step'][-1])
+        seconds = steps * fields['batch_size'] / float(pace)
+        return max(0.0, seconds - (time.time() - self._written))
+
+    def _picture_files(self):
+        """step -> file of the samples."""
+        named = {
+            _PICTURE.fullmatch(file.name): file
+            for file in storage.entries(self._folder / 'samples')
+        }
+        return {int(match[1]): file for match, file in named.items() if match}
+
+
+def _thinned(steps, values):
+    """A curve as pairs of lists: steps, and values that are null if NaN."""
+    known = ~np.isnan(values)
+    steps, values = steps[known], values[known]
+    # From the last point backwards, so that this one stays.
+    every = -max(1, math.ceil(len(steps) / _POINTS))
+    told = [v if math.isfinite(v) else None for v in values[::every].tolist()]
+    return [steps[::every][::-1].tolist(), told[::-1]]
