@@ -471,6 +471,13 @@ def _families():
         f'the worst, {mean("PixelRNN", "nats")} and '
         f'{mean("PixelCNN", "nats")}, and',
         f'images ({mean("PixelRNN", near, 2)} and {mean("PixelCNN", near, 2)})',
+        f'are {mean("PixelRNN, dropout", "nats")} and '
+        f'{mean("PixelCNN, dropout", "nats")}, and the copies are gone '
+        f'({mean("PixelRNN, dropout", near, 2)} and '
+        f'{mean("PixelCNN, dropout", near, 2)})',
+        f'stay good (Frechet {mean("PixelRNN, dropout", "frechet_distance")})',
+        f'noisy (Frechet {mean("PixelCNN, dropout", "frechet_distance")}, '
+        f'sharpness {mean("PixelCNN, dropout", "sharpness")})',
         f'Frechet {mixture} after three',
         f'a bound ({mean("VAE", "nats")} nats)',
         f'as the data ({mean("VAE", "sharpness", 2)})',
