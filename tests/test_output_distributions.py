@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+import tfgen
 from tfgen import probability
 from tfgen.data import ImageSpec, PaletteSpec, PointSpec
 from tfgen.models import output_distributions as outputs
@@ -227,3 +228,28 @@ def _trained(train, deviation):
     for number in tf.range(steps):
         step(number)
     return model
+
+
+def test_a_decoded_deviation_is_trained_resumed_and_exported(tmp_path):
+    x = RNG.uniform(size=[64, 2, 2, 1]).astype(np.float32)
+    settings = {
+        'filters': (4,),
+        'units': (8,),
+        'latent_size': 1,
+        'likelihood': 'gaussian',
+        'deviation': 'decoded',
+        'batch_size': 16,
+        'schedule': 'constant',
+    }
+    for steps in (10, 20):
+        run = tfgen.train(
+            'vae', x, workdir=tmp_path / 'run', steps=steps, **settings
+        )
+    assert np.isfinite(run.history['model/distortion']).all()
+    run.export(tmp_path / 'export')
+    loaded = tfgen.load(tmp_path / 'export')
+    z = np.linspace(-2, 2, 5, dtype=np.float32)[:, None]
+    means = loaded['decode'](z=z)['image']
+    live = np.clip(run.live.values(run.live.decode(tf.constant(z))), 0, 1)
+    np.testing.assert_allclose(means, live, atol=1e-5)
+    assert loaded['sample'](seed=[1, 2])['image'].shape == (2, 2, 2, 1)
