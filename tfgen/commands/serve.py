@@ -27,9 +27,7 @@ _GRACE = 5  # seconds after the time limit of the last answer
 flags.DEFINE_string(
     'model_dir', None, 'Folder of one exported model, or of several models.'
 )
-flags.DEFINE_string(
-    'workdir', None, 'Folder of a run that the explorer shows.'
-)
+flags.DEFINE_string('workdir', None, 'Folder of a run that the explorer shows.')
 flags.DEFINE_string('host', '127.0.0.1', 'Address to listen on.')
 flags.DEFINE_integer(
     'port', 8501, 'Port to listen on; 0 takes a free one.', 0, 65535

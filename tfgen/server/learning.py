@@ -156,7 +156,9 @@ class Learning:
         return [
             Route('/explorer/learn', own_pages.answered(self._offer)),
             Route(
-                '/explorer/learn', own_pages.answered(self._start), methods=['POST']
+                '/explorer/learn',
+                own_pages.answered(self._start),
+                methods=['POST'],
             ),
             Route('/explorer/learn/{id}', own_pages.answered(self._watch)),
             Route(
