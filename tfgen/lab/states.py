@@ -20,7 +20,7 @@ from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Model
 from tfgen.models.contracts.variational import VariationalAutoEncoder
 from tfgen.models.gan import GAN
-from tfgen.noise import RowNoise
+from tfgen.noise import BatchNoise
 
 SIDE = 25  # cells along a side of a field
 _ARROWS = 13  # arrows along a side
@@ -81,14 +81,15 @@ class States:
         return found
 
     def _samples(self, model):
-        sample = self._compiled(
-            'sample', lambda seeds: model.sample(RowNoise(seeds))
-        )
         mixture = isinstance(self._truth, Mixture)
         count = _COUNTED if mixture or self._flat else _SHOWN
         if not self._points:
             count = _IMAGES
-        drawn = sample(tf.range(count, dtype=tf.int64)).numpy()
+        # Noise for all rows at once takes a fraction of the time of RowNoise.
+        sample = self._compiled(
+            'sample', lambda seed: model.sample(BatchNoise(seed, count))
+        )
+        drawn = sample(tf.constant([0, 0])).numpy()
         if not self._points:
             return {'images': _rounded(drawn)}
         found = {'samples': _rounded(drawn[:_SHOWN])}
