@@ -142,7 +142,9 @@ const meet = job(async (name, signal) => {
   byId('card').open = false;
   byId('card').firstChild.textContent = t('page.card');
   byId('card').lastChild.textContent = card || '';
+  const figure = /\*\*Figure\*\*: (.*?) \(/.exec(card || '')?.[1];
   byId('facts').textContent = [
+    figure,
     info?.preset && t('facts.preset', {preset: info.preset, step: info.step}),
     info?.spec && t('facts.data', {data: info.spec.name}),
     model.kind && t(`facts.${model.kind}`, {shape: model.shape.join(' x ')}),

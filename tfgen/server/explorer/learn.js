@@ -1,13 +1,12 @@
 // Models that learn while one watches: lessons, or a choice of one's own.
 
+import {drawn, packPoints, unpackPoints} from './board.js';
 import {job, say} from './jobs.js';
 import {LESSONS} from './lessons.js';
 import {button, choice, h, labelled, numberInput} from './page.js';
 import * as state from './state.js';
 import {Training} from './training.js';
 import {t} from './words.js';
-
-const MOST_POINTS = 2000, REACH = 2; // of the square that a hand draws on
 
 // A run in the address: model;data;name=value;...
 const packed = ([model, data, settings]) => [model, data,
@@ -24,13 +23,6 @@ function unpacked(text, offer) {
     if (found !== undefined) settings[name] = found;
   }
   return [model, data, settings];
-}
-
-const packPoints = (points) => points.map((p) => p.map((v) => Math.round(100 * v)).join('_')).join('.');
-
-function unpackPoints(text) {
-  const found = (text || '').split('.').filter(Boolean).map((pair) => pair.split('_').map((v) => Number(v) / 100));
-  return found.every((p) => p.length === 2 && p.every((v) => Math.abs(v) <= REACH)) ? found.slice(0, MOST_POINTS) : [];
 }
 
 export function learn({client, signal}) {
@@ -66,7 +58,6 @@ export function learn({client, signal}) {
     every = state.whole('every', 0);
     if (!offer.every.includes(every)) every = lesson()?.every ?? offer.models[runs[0][0]].every;
     choose();
-    paint();
     reset(lesson()?.play ?? true);
   });
 
@@ -185,41 +176,7 @@ export function learn({client, signal}) {
     reset(playing);
   }});
 
-  // Points of a hand.
-  const count = h('output', {});
-  const board = h('canvas', {class: 'board', width: 240, height: 240, tabindex: 0, role: 'application', 'aria-label': t('learn.draw')});
-  const paint = () => {
-    const context = board.getContext('2d');
-    context.clearRect(0, 0, 240, 240);
-    context.fillStyle = getComputedStyle(board).color;
-    points.forEach(([x, y]) => context.fillRect(118 + 120 * x / REACH, 118 - 120 * y / REACH, 4, 4));
-    count.textContent = t('learn.points', {count: points.length});
-  };
-  const add = (event) => {
-    const box = board.getBoundingClientRect();
-    const x = (2 * (event.clientX - box.left) / box.width - 1) * REACH, y = (1 - 2 * (event.clientY - box.top) / box.height) * REACH;
-    if (points.length >= MOST_POINTS || Math.abs(x) > REACH || Math.abs(y) > REACH) return;
-    points.push([Number(x.toFixed(2)), Number(y.toFixed(2))]);
-    paint();
-  };
-  const cursor = [0, 0];
-  board.onpointerdown = (event) => { board.setPointerCapture(event.pointerId); add(event); };
-  board.onpointermove = (event) => { if (event.buttons) (event.getCoalescedEvents?.() || [event]).forEach(add); };
-  board.onpointerup = keep;
-  board.onkeydown = (event) => {
-    const step = {ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1]}[event.key];
-    if (step) step.forEach((v, i) => { cursor[i] = Math.max(-REACH, Math.min(REACH, cursor[i] + v)); });
-    else if (event.key === ' ' && points.length < MOST_POINTS) {
-      points.push(cursor.map((v) => Number(v.toFixed(2))));
-      keep();
-    } else return;
-    event.preventDefault();
-    paint();
-    const context = board.getContext('2d');
-    context.strokeRect(116 + 120 * cursor[0] / REACH, 116 - 120 * cursor[1] / REACH, 8, 8);
-  };
-  const hand = h('div', {hidden: true}, h('p', {class: 'note'}, t('learn.draw')), board,
-    h('div', {class: 'bar'}, button(t('learn.clear'), () => { points.length = 0; paint(); keep(); }), count));
+  const hand = drawn(points, () => keep());
 
   signal.addEventListener('abort', () => trainings.forEach((one) => one.end()));
   open();
