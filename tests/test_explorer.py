@@ -465,6 +465,8 @@ def test_a_press_tells_the_shares_of_the_components(port, visit):
     assert [float(row.split()[-1]) for row in rows] == pytest.approx(
         shares, abs=6e-4
     )
+    parts = get(port, '/explorer/models/gmm')['components']
+    assert parts['means'] == [[1.0, 0.5], [0.0, 0.2], [-1.0, -0.4]]
     # By the keyboard, and in a link.
     canvas.focus()
     page.press('ArrowRight')

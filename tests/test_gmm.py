@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tiny
+from scipy import stats
 from sklearn.mixture import GaussianMixture
 
 from tfgen.data import PointSpec
@@ -196,3 +197,26 @@ def test_centres_of_k_means_plus_plus_are_far_apart():
             plus_plus(line, tf.constant([0.1, u], tf.float64))[1, 0].numpy()
         )
     np.testing.assert_allclose(np.mean(np.array(second) == 3.0), 0.9, atol=0.01)
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_the_components_say_what_the_density_is(kind):
+    x = _points(4)
+    model = _begun(x, kind)
+    _iterate(model, x)
+    parts = model.components()
+    weights, means, scales = (parts[k] for k in ('weights', 'means', 'scales'))
+    logs = [
+        np.log(weight) + stats.multivariate_normal(mean, s @ s.T).logpdf(x)
+        for weight, mean, s in zip(
+            weights,
+            means,
+            np.broadcast_to(scales, [len(means), 3, 3]),
+            strict=True,
+        )
+    ]
+    np.testing.assert_allclose(
+        model.log_prob(tf.constant(x)),
+        np.logaddexp.reduce(logs),
+        rtol=1e-5,
+    )

@@ -16,6 +16,8 @@ import pathlib
 import re
 import signal
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from starlette.requests import Request
@@ -53,24 +55,22 @@ class Watched:
         ]
 
     async def _tell(self, _: Request) -> Response:
-        try:
-            return JSONResponse(await asyncio.to_thread(self._facts))
-        except (OSError, ValueError, LookupError, UserError) as error:
-            raise Refused(
-                503, f'{str(self._folder)!r} cannot be read now ({error!r})'
-            ) from None
+        return JSONResponse(await self._read(self._facts))
 
     async def _picture(self, request: Request) -> Response:
-        file = self._picture_files().get(request.path_params['step'])
+        files = await self._read(self._picture_files)
+        file = files.get(request.path_params['step'])
         if not file:
             raise Refused(404, 'there is no picture of this step')
-        content = await asyncio.to_thread(file.read_bytes)
+        content = await self._read(file.read_bytes)
         return Response(content, media_type='image/png')
 
     async def _stop(self, request: Request) -> Response:
         if await json_object(request) != {'do': 'stop'}:
             raise Refused(400, 'ask for {"do": "stop"}')
-        trains, process = stopping.holder(self._folder)
+        trains, process = await self._read(
+            lambda: stopping.holder(self._folder)
+        )
         if not trains:
             raise Refused(409, 'no process trains here')
         if not (self._stops and process):
@@ -81,6 +81,15 @@ class Watched:
             )
         os.kill(process, signal.SIGTERM)
         return Response(status_code=204)
+
+    async def _read(self, work: Callable[[], Any]):
+        """What `work` reads of the workdir, in a thread."""
+        try:
+            return await asyncio.to_thread(work)
+        except (OSError, ValueError, LookupError, UserError) as error:
+            raise Refused(
+                503, f'{str(self._folder)!r} cannot be read now ({error!r})'
+            ) from None
 
     def _facts(self):
         """The content of the page."""

@@ -22,7 +22,6 @@ export function run({client, signal}) {
     const step = now.pictures[Number(film.value)];
     const of = {step: step.toLocaleString()};
     at.textContent = shown.alt = t('run.samples', of);
-    // A resumed run may have drawn this step anew.
     shown.src = `${client.server}/explorer/run/samples/${step}`;
     shown.hidden = false;
   };
