@@ -76,6 +76,7 @@ def test_a_link_opens_a_lesson_with_two_trainings(visit):
     page.tab.get_by_role('button', name='Step').click()
     _wait(page, lambda: all(np.subtract(_steps(page), before) > 0))
     assert all(np.subtract(_steps(page), before) % 10 == 0)
+    assert page.status() == ''
     # An earlier state, by the film.
     film = page.tab.get_by_label('Film')
     film.fill('1')

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tfgen import probability
 from tfgen.data import Data
 from tfgen.data.embedded.points import Mixture
 from tfgen.data.specs import PointSpec
 from tfgen.evaluation.samples import modes_of
 from tfgen.lab import options
+from tfgen.losses import adversarial
 from tfgen.models import GMM
 from tfgen.models.contracts.likelihood import LikelihoodModel
 from tfgen.models.contracts.model import Model
@@ -46,6 +48,7 @@ class States:
         self._extent = options.extent(request)
         self._flat = self._points and examples.spec.size == 1
         self._truth = options.toy(request)
+        self._settings = request.settings
         self._functions: dict[str, Callable] = {}
 
     def first(self) -> dict[str, Any]:
@@ -71,7 +74,7 @@ class States:
         """What changes: samples, fields, codes, modes."""
         found = self._samples(model)
         if self._points:
-            found |= self._fields(model)
+            found |= self._fields(model, found['samples'])
         if isinstance(model, VariationalAutoEncoder):
             found |= self._codes(model)
         if isinstance(model, GMM):
@@ -108,8 +111,11 @@ class States:
             found['drawn'] = _rounded(seen / (len(drawn) * step))
         return found
 
-    def _fields(self, model):
-        """Scores, their slopes, and densities, over the shown square."""
+    def _fields(self, model, samples):
+        """Scores, their slopes, and densities, over the shown square.
+
+        And the mean length of the gradient of G's loss at the samples.
+        """
         found, places = {}, tf.constant(self._places())
         if isinstance(model, GAN):
             score = self._compiled('score', model.score)
@@ -118,6 +124,9 @@ class States:
                 slope = self._compiled('slope', lambda x: _slope(model, x))
                 square = _square(self._extent, _ARROWS)
                 found['slope'] = _rounded(slope(tf.constant(square)))
+            if self._settings.get('discriminator') != 'energy':
+                pull = self._compiled('pull', lambda x: self._pull(model, x))
+                found['pull'] = float(pull(tf.constant(samples, tf.float32)))
         if isinstance(model, LikelihoodModel):
             found['log_prob'] = _rounded(model.log_prob(places))
         return found
@@ -129,10 +138,19 @@ class States:
         found = {
             'codes': _rounded(mean[:, :2]),
             'widths': _rounded(tf.reduce_mean(tf.exp(logvar / 2), axis=0)),
+            # Also where the loss weighs it by 0.
+            'kl': float(tf.reduce_mean(probability.kl_normal(mean, logvar))),
         }
         if 'label' in self._coded:
             found['classes'] = self._coded['label'].numpy().tolist()
         return found
+
+    def _pull(self, model, x):
+        loss = adversarial.loss(self._settings.get('loss', 'non_saturating'))
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(loss.generator(model.score(x)))
+        return tf.reduce_mean(tf.norm(tape.gradient(total, x), axis=1))
 
     @functools.cached_property
     def _coded(self):
@@ -181,8 +199,9 @@ def _rounded(values) -> list:
 
 
 def terms(logs: Mapping[str, float]) -> dict[str, float | None]:
-    """Loss terms for the page."""
+    """Loss terms for the page; a single term is the loss itself."""
+    shown = {k: v for k, v in logs.items() if k != 'loss' or len(logs) != 2}
     return {
         k: round(float(v), 5) if np.isfinite(v) else None
-        for k, v in logs.items()
+        for k, v in shown.items()
     }

@@ -26,6 +26,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tfgen import storage
 from tfgen.server import own_pages
 
 _MOST = 4  # trainings at a time
@@ -38,10 +39,17 @@ _LOG = logging.getLogger('uvicorn.error')
 
 
 class _Live:
-    """A training in its process."""
+    """A training in its process.
 
-    def __init__(self, number, reader, writer):
+    Args:
+      number: of the process.
+      reader, writer: its states, and its commands.
+      folder: its workdir.
+    """
+
+    def __init__(self, number, reader, writer, folder):
         self._number, self._reader, self._writer = number, reader, writer
+        self._folder, self._kept = folder, False
         self.watched, self.begun = False, time.monotonic()
 
     async def next(self) -> dict:
@@ -50,7 +58,9 @@ class _Live:
             line = await self._reader.readline()
         except ValueError:  # a line above the limit
             line = b''
-        return json.loads(line) if line else {'kind': 'end'}
+        found = json.loads(line) if line else {'kind': 'end'}
+        self._kept |= found['kind'] == 'kept'
+        return found
 
     async def tell(self, what: dict) -> None:
         """Sends an object to it."""
@@ -63,10 +73,14 @@ class _Live:
         self._writer.close()  # the end of its input
         try:
             # A training whose states nobody reads would wait for a reader.
-            await asyncio.wait_for(self._reader.read(), _GRACE)
+            async with asyncio.timeout(_GRACE):
+                while (await self.next())['kind'] != 'end':
+                    pass
         except (TimeoutError, OSError):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._number, signal.SIGKILL)
+            if not self._kept:
+                await asyncio.to_thread(storage.remove_tree, self._folder)
 
 
 class _Starter:
@@ -106,8 +120,8 @@ class _Starter:
     def alive(self) -> bool:
         return self._process.returncode is None
 
-    async def fork(self) -> _Live:
-        """A process for one training."""
+    async def fork(self, folder: pathlib.Path) -> _Live:
+        """A process for one training, whose workdir is `folder`."""
         their_input, our_output = os.pipe()
         our_input, their_output = os.pipe()
         async with self._forking:
@@ -129,7 +143,7 @@ class _Starter:
             asyncio.streams.FlowControlMixin, os.fdopen(our_output, 'wb')
         )
         writer = asyncio.StreamWriter(transport, protocol, None, loop)
-        return _Live(json.loads(line), reader, writer)
+        return _Live(json.loads(line), reader, writer, folder)
 
     async def end(self) -> None:
         self._writer.close()
@@ -226,13 +240,13 @@ class Learning:
 
     async def _started(self, asked):
         starter = await self._ready()
-        try:
-            live = await starter.fork()
-        except OSError as error:
-            raise _unable(error) from None
         name = secrets.token_hex(8)
         stamp = time.strftime('%Y%m%d-%H%M%S')
         folder = self._folder / f'lab-{stamp}-{name[:4]}'
+        try:
+            live = await starter.fork(folder)
+        except OSError as error:
+            raise _unable(error) from None
         await live.tell({**asked, 'workdir': str(folder)})
         try:
             first = await asyncio.wait_for(live.next(), _START)

@@ -24,6 +24,7 @@ const byId = (id) => document.getElementById(id);
 // names.
 const VIEWS = {'@': 'run', '*': 'learn'};
 const MAKERS = {run, learn};
+const left = new Map(); // tab -> its state when it was left
 let known = [], views = [], model = null, leave = new AbortController();
 
 // key, whether a model has it, what makes it
@@ -62,8 +63,16 @@ function show() {
     set: (changes) => { if (!signal.aborted) state.set(changes); },
   };
   byId('panel').setAttribute('aria-labelledby', `panels-${chosen[0]}`);
-  const hint = h('p', {class: 'note'}, t(`try.${chosen[0]}`));
+  const hint = h('p', {class: 'note'}, t(hintOf(chosen[0])));
   byId('panel').replaceChildren(hint, ...chosen[2](panel).flat(Infinity).filter(Boolean));
+}
+
+// Something to try in a panel, with what the model can do.
+function hintOf(panel) {
+  if (panel === 'samples' && !(model.has('encode') && model.has('interpolate'))) return model.has('complete') ? 'try.samples.complete' : 'try.samples.inspect';
+  if (panel === 'codes' && (!model.around.codes || model.conditional)) return 'try.codes.draw';
+  if (panel === 'points' && model.has('responsibilities')) return 'try.points.mixture';
+  return `try.${panel}`;
 }
 
 function leaving() {
@@ -75,8 +84,12 @@ function leaving() {
 
 function choose(name) {
   const {signal} = leaving(), view = VIEWS[name];
-  const now = view ? state.get('view') === view : state.get('model', name) === name && !state.get('view');
-  if (!now) state.clear();
+  const before = Object.keys(VIEWS).find((key) => VIEWS[key] === state.get('view')) ?? state.get('model', name);
+  if (before !== name) {
+    // A tab that is opened again is as it was left.
+    left.set(before, state.clear());
+    state.set(left.get(name) || {});
+  }
   state.set(view ? {view} : {model: name});
   const items = [...views.map((key) => [key, t(VIEWS[key])]), ...known.map((m) => [m.name, m.name])];
   tabs(byId('models'), items, name, (other) => {
@@ -106,6 +119,7 @@ function speak() {
   document.documentElement.lang = language();
   for (const [id, key] of [['copy', 'page.copy'], ['again', 'page.again']]) byId(id).textContent = t(key);
   byId('request').firstElementChild.textContent = t('page.request');
+  byId('intro').textContent = t('page.intro');
   byId('models').setAttribute('aria-label', t('page.models'));
   byId('panels').setAttribute('aria-label', t('page.panels'));
   const smooth = h('input', {type: 'checkbox', checked: state.get('smooth') === '1', onchange: ({target}) => {
@@ -120,6 +134,10 @@ function speak() {
       chooseAsAddressed();
     }, {'aria-label': t('page.language')}));
 }
+
+// The points of a card: - **name**: text.
+const written = (card) => [...card.matchAll(/^- \*\*(.*?)\*\*: (.*)$/gm)]
+  .flatMap(([, name, text]) => [h('dt', {}, name), h('dd', {}, text.replaceAll('`', ''))]);
 
 const spoken = (key) => (t(key) === key ? '' : t(key));
 
@@ -141,14 +159,14 @@ const meet = job(async (name, signal) => {
   byId('card').hidden = !card;
   byId('card').open = false;
   byId('card').firstChild.textContent = t('page.card');
-  byId('card').lastChild.textContent = card || '';
+  byId('card').lastChild.replaceChildren(...written(card || ''));
   const figure = /\*\*Figure\*\*: (.*?) \(/.exec(card || '')?.[1];
   byId('facts').textContent = [
-    figure,
     info?.preset && t('facts.preset', {preset: info.preset, step: info.step}),
     info?.spec && t('facts.data', {data: info.spec.name}),
     model.kind && t(`facts.${model.kind}`, {shape: model.shape.join(' x ')}),
     model.zSize && t('facts.code', {size: model.zSize}),
+    figure,
   ].filter(Boolean).join(' · ');
   show();
 });

@@ -135,8 +135,8 @@ export function line(canvas, first, state) {
 // Codes of examples, and the circle that holds most of the prior.
 export function codes(canvas, state) {
   const context = cleared(canvas);
-  const [width, height] = canvas.side, reach = 4;
   const flat = state.codes.map(([x, y]) => [x, y ?? 0]);
+  const [width, height] = canvas.side, reach = Math.max(4, ...flat.flat().map(Math.abs));
   const place = ([x, y]) => [width * (x / reach + 1) / 2, height * (1 - y / reach) / 2];
   context.strokeStyle = ink('--line');
   context.setLineDash([3, 3]);

@@ -40,6 +40,7 @@ export class Client {
       throw new Refused(t(late ? 'client.late' : 'client.silent', {server: this.server || location.origin, seconds: PATIENCE}));
     }
     // A number that is none is no JSON, but the servers write it.
+    if (answer.ok && !text) return null; // nothing to tell
     const plain = text.replace(/(?<=[\[\s,:])(-?Infinity|NaN)(?=[\s,\]}])/g, 'null');
     let content;
     try {

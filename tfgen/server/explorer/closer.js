@@ -31,9 +31,10 @@ function scale(found, value, meaning) {
   context.fillRect(place(value) - 1.5, 0, 3, 34);
   context.fillStyle = ink('--soft');
   context.font = '10px sans-serif';
-  context.fillText(low.toFixed(0), 0, 44);
+  const digits = high - low < 10 ? 2 : 0;
+  context.fillText(low.toFixed(digits), 0, 44);
   context.textAlign = 'right';
-  context.fillText(high.toFixed(0), 200, 44);
+  context.fillText(high.toFixed(digits), 200, 44);
   return h('figure', {}, canvas, h('figcaption', {}, t('closer.here')));
 }
 

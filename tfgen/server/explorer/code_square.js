@@ -102,7 +102,7 @@ export function kept({client, model, set, decode, code, label, take}) {
       labelled(h('input', {type: 'checkbox', checked: arc, onchange: (event) => { arc = event.target.checked; again(); }}), t('codes.arc')))),
   ] : [];
   const rest = [
-    h('h2', {}, t('codes.kept')), h('p', {class: 'note'}, t('codes.kept.note')), row,
+    h('h2', {}, t('codes.kept')), h('p', {class: 'note'}, t(model.around.codes ? 'codes.kept.note' : 'codes.kept.drawn')), row,
     h('div', {class: 'sides'},
       h('div', {}, h('h2', {}, t('codes.square')), field),
       h('div', {}, h('h2', {}, t('codes.sum')), h('p', {class: 'note'}, t('codes.sum.note')), result)),

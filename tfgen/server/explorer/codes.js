@@ -159,7 +159,11 @@ export function codes({client, model, set}) {
 
   const places = test && examples(test, (k) => {
     // A conditional model decodes it with its own label.
-    if (model.conditional && test.label) label = test.label[k];
+    if (model.conditional && test.label && label !== test.label[k]) {
+      label = test.label[k];
+      labels.querySelector('select').value = label;
+      square.again();
+    }
     put(test.z[k]);
   });
   const square = kept({client, model, set, decode, code: () => z, label: () => label, take: put});
@@ -183,7 +187,7 @@ export function codes({client, model, set}) {
       button(t('codes.zero'), () => put(Array(size).fill(0)))),
     h('div', {class: 'sides'}, h('div', {}, large, sliders),
       h('div', {}, plane, h('div', {class: 'bar'}, labelled(t('codes.across'), axis(0)), labelled(t('codes.up'), axis(1)))),
-      places && h('div', {}, places, h('p', {class: 'note'}, t('codes.press')))),
+      places && h('div', {}, places, h('p', {class: 'note'}, t(model.conditional ? 'codes.press.conditional' : 'codes.press')))),
     ...square.rest,
   ];
 }

@@ -123,7 +123,7 @@ export function complete({client, model, set}) {
       model.conditional ? labelChoice(model, String(label), (value) => { label = Number(value); ask(); }) : null),
     h('div', {class: 'sides'}, place,
       h('div', {}, h('h2', {}, t('complete.hidden')), hidden,
-        h('div', {class: 'bar'}, Object.entries(halves).map(([name, known]) =>
+        h('div', {class: 'bar'}, t('complete.hide'), Object.entries(halves).map(([name, known]) =>
           button(t(`complete.${name}`), () => { mask = masked(known); hidden.again(); ask(); }))),
         h('div', {class: 'bar'},
           labelled(t('complete.brush'), numberInput(brush, (value) => { brush = value; set({brush}); }, 1, width)),

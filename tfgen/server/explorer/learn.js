@@ -26,7 +26,8 @@ function unpacked(text, offer) {
 }
 
 export function learn({client, signal}) {
-  const top = h('div', {}), stage = h('div', {class: 'sides'}), note = h('p', {class: 'note'});
+  const top = h('div', {}), stage = h('div', {class: 'sides'});
+  const title = h('h3', {}), look = h('p', {}), note = h('p', {class: 'note'});
   const points = unpackPoints(state.get('points'));
   let offer = null, trainings = [], playing = false;
   let runs = [], seed = state.seed(), every = null;
@@ -43,9 +44,8 @@ export function learn({client, signal}) {
     offer = await client.json('/explorer/learn');
     say('');
     top.replaceChildren(
-      h('p', {}, t('learn.about')),
-      h('h2', {}, t('learn.lessons')), lessons,
-      note, bar, film, stage,
+      h('p', {}, t('learn.about')), list,
+      title, look, bar, h('div', {class: 'bar'}, film, now), stage, note,
       h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, hand);
     const chosen = lesson(), first = LESSONS[0];
     const a = unpacked(state.get('a'), offer), b = unpacked(state.get('b'), offer);
@@ -68,13 +68,14 @@ export function learn({client, signal}) {
     keep();
     trainings = runs.map(([model, data, settings]) => new Training(client, {
       model, data, settings, seed, every, play: playing, points: data === 'drawn' ? points : undefined,
-    }, layers, told));
+    }, layers, told, lesson()?.until));
     stage.replaceChildren(...trainings.map((one, k) => {
-      const name = t(`model.${one.asked.model}`);
-      one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${name}` : name;
+      one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${special(k)}` : t(`model.${one.asked.model}`);
       return one.element;
     }));
-    film.value = film.max = 0;
+    film.max = 0;
+    film.value = 0;
+    now.textContent = '';
     controls();
     if (runs.some(([, data]) => data === 'drawn') && points.length < 3) {
       say(t('learn.few'));
@@ -87,9 +88,21 @@ export function learn({client, signal}) {
     });
   };
 
+  // What a run has and the other one has not.
+  const special = (k) => {
+    const [mine, other] = [runs[k], runs[1 - k]];
+    if (mine[0] !== other[0]) return t(`model.${mine[0]}`);
+    const of = ([model, , own], name) => (name in own ? own[name] : offer.models[model].settings[name][0]);
+    const names = Object.keys(offer.models[mine[0]].settings).filter((name) => of(mine, name) !== of(other, name));
+    if (mine[1] !== other[1]) return t(`set.${mine[1]}`);
+    return names.map((name) => `${name.replaceAll('_', ' ')} ${String(of(mine, name) ?? '-').replaceAll('_', ' ')}`).join(', ') || t(`model.${mine[0]}`);
+  };
+
   const all = (what) => Promise.all(trainings.map((one) => one.tell(what)));
   const toggle = job(async () => {
     playing = !playing;
+    film.value = film.max;
+    follow();
     await all({do: playing ? 'play' : 'pause'});
     controls();
   });
@@ -107,6 +120,11 @@ export function learn({client, signal}) {
     const followed = Number(film.value) >= Number(film.max);
     film.max = last;
     if (followed) film.value = last;
+    if (playing && trainings.every((one) => one.waits)) {
+      trainings.forEach((one) => { one.waits = false; });
+      playing = false;
+      controls();
+    }
   };
   const follow = () => {
     const at = Number(film.value), last = Number(film.max);
@@ -114,7 +132,9 @@ export function learn({client, signal}) {
       one.following = at >= last;
       one.show(one.following ? one.film.length - 1 : at);
     });
+    now.textContent = at >= last ? '' : t('learn.earlier');
   };
+  const now = h('output', {});
   const film = h('input', {type: 'range', min: 0, max: 0, value: 0, 'aria-label': t('learn.film'), oninput: follow});
   const bar = h('div', {class: 'bar'});
   const controls = () => bar.replaceChildren(
@@ -126,7 +146,13 @@ export function learn({client, signal}) {
       all({do: 'every', value: every});
     })),
     labelled(t('learn.seed'), numberInput(seed, (value) => { seed = value; reset(playing); }, 0, 2 ** 31 - 1)),
-    layer('field'), layer('arrows'), layer('truth'));
+    shown().map(layer));
+  // The layers that these models have.
+  const shown = () => {
+    const has = (name) => runs.some(([model, data]) => data !== 'digits' && data !== 'bells' && (
+      name === 'truth' ? data !== 'drawn' : name === 'field' ? !model.startsWith('vae') : model.startsWith('gan')));
+    return Object.keys(layers).filter(has);
+  };
   const layer = (name) => labelled(h('input', {type: 'checkbox', checked: layers[name], onchange: ({target}) => {
     layers[name] = target.checked;
     trainings.forEach((one) => one.show(one.at));
@@ -136,6 +162,7 @@ export function learn({client, signal}) {
   const lessons = h('ol', {class: 'lessons'}, LESSONS.map(({key}) => h('li', {}, h('a', {
     href: `#view=learn&lesson=${key}${state.get('lang') ? `&lang=${state.get('lang')}` : ''}`, 'data-lesson': key,
   }, t(`lesson.${key}`)))));
+  const list = h('details', {open: true}, h('summary', {}, t('learn.lessons')), lessons);
   const settings = h('div', {class: 'sides'});
   const pick = (k, changes) => {
     const [model, data, own] = runs[k];
@@ -165,9 +192,12 @@ export function learn({client, signal}) {
     });
     compare.checked = runs.length > 1;
     hand.hidden = !runs.some(([, data]) => data === 'drawn');
-    const chosen = lesson(), flat = runs[0][1] === 'bells';
-    note.textContent = [chosen && t(`lesson.${chosen.key}.look`), runs[0][1] === 'digits' ? '' : t(flat ? 'learn.legend1' : 'learn.legend')]
-      .filter(Boolean).join(' ');
+    const chosen = lesson(), [model, data] = runs[0];
+    list.open = !chosen;
+    title.textContent = chosen ? t('learn.lesson', {number: LESSONS.indexOf(chosen) + 1, of: LESSONS.length, name: t(`lesson.${chosen.key}`)}) : t('learn.own');
+    look.textContent = chosen ? t(`lesson.${chosen.key}.look`) : '';
+    const kind = {digits: 'digits', bells: 'bells'}[data] || model;
+    note.textContent = t(`legend.${kind}`);
   };
   const compare = h('input', {type: 'checkbox', onchange: ({target}) => {
     runs = target.checked ? [runs[0], structuredClone(runs[0])] : [runs[0]];

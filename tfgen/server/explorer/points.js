@@ -8,6 +8,7 @@ import * as state from './state.js';
 import {t} from './words.js';
 
 const POINTS = 512, GRID = 40, SIDE = 400; // pixels
+const LEAST = 0.01; // share of a component that is told
 
 export function points({client, model, set}) {
   const shares = model.has('responsibilities') && model.shape[0] === 2;
@@ -41,7 +42,15 @@ export function points({client, model, set}) {
     }
     context.fillStyle = ink('--ink');
     flat.map(place).forEach(([x, y]) => context.fillRect(x - 1, y - 1, 2, 2));
-    if (components) ellipses(context, components, place);
+    if (components) {
+      ellipses(context, components, place);
+      context.font = 'bold 12px sans-serif';
+      context.textAlign = 'center';
+      components.means.map(place).forEach(([x, y], k) => {
+        context.fillStyle = CLASSES[k % CLASSES.length];
+        context.fillText(k + 1, x, y + 4);
+      });
+    }
     picture = context.getImageData(0, 0, SIDE, SIDE);
     told.textContent = [t('points.told', {count: POINTS, reach: reach.toFixed(2)}), model.has('log_prob') && t('points.shading'),
       components && t('points.ellipses')].filter(Boolean).join(' ');
@@ -58,7 +67,8 @@ export function points({client, model, set}) {
   };
   const ask = job(async () => {
     const {responsibilities: [found]} = await client.predict(model, 'responsibilities', {point: [at]}, true);
-    answer.replaceChildren(...found.map((share, k) => {
+    const large = found.map((share, k) => [share, k]).filter(([share]) => share >= LEAST).toSorted(([a], [b]) => b - a);
+    answer.replaceChildren(...large.map(([share, k]) => {
       const name = h('th', {scope: 'row'}, t('points.component', {number: k + 1}));
       name.style.color = CLASSES[k % CLASSES.length];
       return h('tr', {}, name, h('td', {}, h('meter', {min: 0, max: 1, value: share, 'aria-label': name.textContent}), ` ${share.toFixed(3)}`));

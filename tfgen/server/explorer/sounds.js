@@ -96,7 +96,7 @@ export function sounds({client, model, set}) {
       model.conditional ? labelChoice(model, String(label), (value) => { label = value; changed(); }) : null,
       model.has('complete') ? [
         labelled(t('sounds.times'), choice(LENGTHS.map((k) => [String(k), `${k} x`]), String(times), (value) => { times = Number(value); changed(); })),
-        labelled(t('sounds.continue'), numberInput(share, (value) => { share = value; changed(); }, 0, 99))] : null),
+        labelled(t('sounds.continue', {length}), numberInput(share, (value) => { share = value; changed(); }, 0, 99))] : null),
     list,
   ];
 }

@@ -55,8 +55,11 @@ addEventListener('pagehide', write);
 
 const ALWAYS = ['lang', 'smooth']; // of the page, whatever it shows
 
+// Takes all out that is not `kept`, and returns it.
 export function clear(kept = ALWAYS) {
-  for (const key of [...values.keys()]) if (!kept.includes(key)) values.delete(key);
+  const gone = Object.fromEntries([...values].filter(([key]) => !kept.includes(key)));
+  for (const key of Object.keys(gone)) values.delete(key);
+  return gone;
 }
 
 export function onForeignChange(act) {

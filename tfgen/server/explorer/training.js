@@ -8,17 +8,19 @@ import {t} from './words.js';
 const FILM = 2000; // states that are kept
 
 // asked: {model, data, points, seed, settings}, every, play.
-// told(): after each state. layers: of the plane, see charts.js.
+// told(): after each state. layers: of the plane, see charts.js. until: the step
+// at which it pauses.
 export class Training {
-  constructor(client, asked, layers, told) {
-    Object.assign(this, {client, asked, layers, told});
+  constructor(client, asked, layers, told, until = Infinity) {
+    Object.assign(this, {client, asked, layers, told, until});
+    this.waits = false; // paused at `until`
     this.leave = new AbortController();
     this.film = [];
     this.at = -1; // the shown state; the newest if it is followed
     this.following = true;
     this.id = this.first = this.ended = null;
     this.head = h('h3', {});
-    this.facts = h('p', {class: 'note'});
+    this.facts = h('p', {class: 'note'}, t('learn.preparing'));
     this.place = h('div', {class: 'charts'});
     this.keepButton = button(t('learn.keep'), () => this.tell({do: 'keep'}), {disabled: true});
     this.element = h('section', {class: 'training'}, this.head, this.place, this.facts, h('div', {class: 'bar'}, this.keepButton));
@@ -70,6 +72,12 @@ export class Training {
       }
       if (this.following) this.show(this.film.length - 1);
       this.told();
+      // A lesson pauses where there is something to see.
+      if (found.step >= this.until) {
+        this.until = Infinity;
+        this.tell({do: 'pause'});
+        this.waits = true;
+      }
     } else if (found.kind === 'kept') {
       this.facts.textContent = t('learn.kept', {workdir: found.workdir});
       this.ended = found;
@@ -94,7 +102,7 @@ export class Training {
   layout() {
     const {first} = this;
     this.main = first.images
-      ? chart(t('learn.images'), 240) : chart(t('learn.plane'), first.size === 1 ? 200 : 360);
+      ? chart(t('learn.images'), 300) : chart(t('learn.plane'), first.size === 1 ? 200 : 360);
     this.curves = chart(t('learn.terms'), 110);
     this.legend = h('p', {class: 'legend'});
     this.codes = h('div', {});
@@ -113,7 +121,7 @@ export class Training {
 
   paint(state) {
     const {first} = this;
-    if (first.images) tiles(this.main, state.images);
+    if (first.images) tiles(this.main, [...first.images.slice(0, 6), ...state.images]);
     else if (first.size === 1) line(this.main, first, state);
     else plane(this.main, first, state, this.layers);
     if (state.codes) {
@@ -136,6 +144,8 @@ export class Training {
       const {modes, of, quality} = state.counted;
       parts.push(t('learn.modes', {modes, of, quality: Math.round(100 * quality)}));
     }
+    if (state.pull != null) parts.push(t('learn.pull', {pull: state.pull.toPrecision(2)}));
+    if (state.kl != null) parts.push(t('learn.kl', {kl: state.kl.toFixed(2)}));
     if (state.widths) parts.push(t('learn.widths', {widths: state.widths.map((v) => v.toFixed(2)).join(', ')}));
     return parts.join(' · ');
   }
