@@ -66,6 +66,9 @@ def test_a_link_opens_a_lesson_with_two_trainings(visit):
     page = _learn(visit, '&lesson=vanishing')
     _wait(page, lambda: len(_steps(page)) == 2 and min(_steps(page)) > 20)
     assert 'log(1 - D)' in page.tab.inner_text('#panel')
+    assert '[object' not in page.tab.inner_text('#panel')
+    heads = page.tab.locator('.training h3').all_inner_texts()
+    assert heads == ['A: loss minimax', 'B: loss non saturating']
     pictures = page.pixels('canvas.chart')
     assert all(len(np.unique(p)) > 2 for p in pictures)
     page.tab.get_by_role('button', name='Pause').click()

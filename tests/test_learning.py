@@ -20,7 +20,7 @@ from tfgen.data.embedded.points import TOY_DISTRIBUTIONS
 from tfgen.errors import UserError
 from tfgen.export import saved_model
 from tfgen.lab import options
-from tfgen.lab.states import SIDE, States
+from tfgen.lab.states import SIDE, States, terms
 
 GAN = {'model': 'gan', 'data': 'ring'}
 _WAIT = 120  # seconds after which a training counts as hanging
@@ -294,3 +294,40 @@ def test_nobody_else_on_the_network_may_train(tmp_path, data_dir):
     finally:
         process.kill()
         process.wait()
+
+
+def test_a_sum_of_one_term_is_left_out():
+    logs = {'loss': 3.0, 'distortion': 1.0, 'rate': 2.0}
+    assert terms(logs) == logs
+    assert terms({'loss': 1.0, 'negative_log_likelihood': 1.0}) == {
+        'negative_log_likelihood': 1.0
+    }
+    game = {'generator_loss': 1.0, 'generator/fool': 1.0}
+    game |= {'discriminator/real': 1.0, 'discriminator/fake': float('nan')}
+    assert terms(game | {'discriminator_loss': 2.0}) == {
+        'generator/fool': 1.0,
+        'discriminator/real': 1.0,
+        'discriminator/fake': None,
+        'discriminator_loss': 2.0,
+    }
+
+
+def test_the_pull_on_a_sample_is_the_slope_of_the_loss():
+    """By the formulas of both losses, for one discriminator."""
+    pulls = {}
+    for loss in ('minimax', 'non_saturating'):
+        request = options.Request.of(GAN | {'settings': {'loss': loss}})
+        config, examples = request.opened()
+        model = config.build()
+        state = States(request, examples).of(model)
+        x = tf.constant(state['samples'], tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            score = model.score(x)
+        slope = np.linalg.norm(tape.gradient(score, x), axis=1)
+        real = tf.sigmoid(score).numpy()
+        # -log D falls with 1 - D, log(1 - D) with D.
+        share = real if loss == 'minimax' else 1 - real
+        pulls[loss] = state['pull']
+        assert state['pull'] == pytest.approx(np.mean(share * slope), rel=1e-3)
+    assert pulls['minimax'] != pytest.approx(pulls['non_saturating'], rel=1e-3)

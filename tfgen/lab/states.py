@@ -199,8 +199,16 @@ def _rounded(values) -> list:
 
 
 def terms(logs: Mapping[str, float]) -> dict[str, float | None]:
-    """Loss terms for the page; a single term is the loss itself."""
-    shown = {k: v for k, v in logs.items() if k != 'loss' or len(logs) != 2}
+    """Loss terms for the page; a sum of one term is left out."""
+    parts = [k for k in logs if k.rpartition('_')[2] != 'loss']
+
+    def is_sum(name):
+        prefix = name.removesuffix('loss').replace('_', '/')
+        return name not in parts and (
+            sum(k.startswith(prefix) for k in parts) != 1
+        )
+
+    shown = {k: v for k, v in logs.items() if k in parts or is_sum(k)}
     return {
         k: round(float(v), 5) if np.isfinite(v) else None
         for k, v in shown.items()

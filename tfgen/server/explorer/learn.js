@@ -146,7 +146,7 @@ export function learn({client, signal}) {
       all({do: 'every', value: every});
     })),
     labelled(t('learn.seed'), numberInput(seed, (value) => { seed = value; reset(playing); }, 0, 2 ** 31 - 1)),
-    shown().map(layer));
+    ...shown().map(layer));
   // The layers that these models have.
   const shown = () => {
     const has = (name) => runs.some(([model, data]) => data !== 'digits' && data !== 'bells' && (
