@@ -95,6 +95,8 @@ def test_all_lessons_are_offered_and_named_in_both_languages(visit):
     assert len(found['lessons']) == 10
     english, chinese = found['words']['en'], found['words']['zh']
     assert english.keys() == chinese.keys()
+    for model in options.described().values():
+        assert {f'help.{name}' for name in model['settings']} <= english.keys()
     for lesson in found['lessons']:
         for side in 'ab':
             if side in lesson:

@@ -25,6 +25,8 @@ function unpacked(text, offer) {
   return [model, data, settings];
 }
 
+const SCORES = ['real', 'fake', 'fool']; // terms of a GAN's losses
+
 export function learn({client, signal}) {
   const top = h('div', {}), stage = h('div', {class: 'sides'});
   const title = h('h3', {}), look = h('p', {}), note = h('p', {class: 'note'});
@@ -46,7 +48,7 @@ export function learn({client, signal}) {
     top.replaceChildren(
       h('p', {}, t('learn.about')), list,
       title, look, bar, h('div', {class: 'bar'}, film, now), stage, note,
-      h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, hand);
+      h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, words, hand);
     const chosen = lesson(), first = LESSONS[0];
     const a = unpacked(state.get('a'), offer), b = unpacked(state.get('b'), offer);
     if (a) runs = b ? [a, b] : [a];
@@ -187,6 +189,9 @@ export function learn({client, signal}) {
           values.map((v) => [String(v), v === null ? '-' : String(v)]), String(name in own ? own[name] : values[0]),
           (value) => pick(k, (run) => { run[2] = {...run[2], [name]: values.find((v) => String(v) === value)}; })))));
     }));
+    const named = new Set(runs.flatMap(([model]) => [...Object.keys(offer.models[model].settings), ...(model.startsWith('gan') ? SCORES : [])]));
+    words.lastChild.replaceChildren(...[...named].flatMap((name) => [h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, t(`help.${name}`))]));
+    words.hidden = !named.size;
     lessons.querySelectorAll('a').forEach((a) => {
       a.setAttribute('aria-current', a.getAttribute('data-lesson') === state.get('lesson'));
     });
@@ -199,6 +204,7 @@ export function learn({client, signal}) {
     const kind = {digits: 'digits', bells: 'bells'}[data] || model;
     note.textContent = t(`legend.${kind}`);
   };
+  const words = h('details', {}, h('summary', {}, t('learn.words')), h('dl', {}));
   const compare = h('input', {type: 'checkbox', onchange: ({target}) => {
     runs = target.checked ? [runs[0], structuredClone(runs[0])] : [runs[0]];
     state.set({lesson: null});
