@@ -66,7 +66,7 @@ setup(
         'scikit-learn>=1.5',
         'tensorboard>=2.20',
         'tqdm>=4.66',
-        'filelock>=3.20',
+        'filelock>=4.3',
     ],
     extras_require={
         # Warm-up records of an export; clients over gRPC.

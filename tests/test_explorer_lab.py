@@ -1,5 +1,7 @@
 """The explorer's page while models learn, in a real browser."""
 
+import re
+
 import numpy as np
 import pages
 import processes
@@ -88,6 +90,20 @@ def test_a_link_opens_a_lesson_with_two_trainings(visit):
     _wait(page, lambda: _steps(page) == [0, 0])  # it stays paused
 
 
+def test_a_lesson_pauses_where_there_is_something_to_see(visit):
+    page = _learn(visit, '&lesson=normal')
+    _wait(
+        page,
+        lambda: page.tab.get_by_role('button', name='Run', exact=True).count(),
+    )
+    before = _steps(page)
+    assert before == [40, 40]
+    page.tab.get_by_role('button', name='Run', exact=True).click()
+    _wait(page, lambda: all(np.subtract(_steps(page), before) > 5))
+    assert page.tab.get_by_role('button', name='Pause').count()
+    assert page.status() == ''
+
+
 def test_all_lessons_are_offered_and_named_in_both_languages(visit):
     code = """Promise.all([import('./lessons.js'), import('./words.js')]).then(
         ([l, w]) => ({lessons: l.LESSONS, words: w.LANGUAGES}))"""
@@ -95,6 +111,9 @@ def test_all_lessons_are_offered_and_named_in_both_languages(visit):
     assert len(found['lessons']) == 10
     english, chinese = found['words']['en'], found['words']['zh']
     assert english.keys() == chinese.keys()
+    for key, text in english.items():
+        values = [set(re.findall(r'{\w+}', x)) for x in (text, chinese[key])]
+        assert values[0] == values[1], key
     for model in options.described().values():
         assert {f'help.{name}' for name in model['settings']} <= english.keys()
     for lesson in found['lessons']:

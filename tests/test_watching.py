@@ -98,6 +98,10 @@ def test_a_run_is_shown_from_before_its_first_step_to_its_end(run):
         assert _ask(port, {'do': 'start'})[0] == 400
         assert training.poll() is None
         assert _ask(port, {'do': 'stop'})[0] == 204
+        # A second signal, a second later, would end it before it saves.
+        while training.poll() is None:
+            assert _ask(port, {'do': 'stop'})[0] in (204, 409)
+            time.sleep(0.2)
         training.wait(_WAIT)
     assert training.returncode == 128 + signal.SIGTERM
     found = _facts(port)
@@ -141,6 +145,9 @@ def test_a_lock_tells_who_holds_it(tmp_path):
         (tmp_path / '.lock').write_text(f'{os.getpid()} elsewhere')
         assert stopping.holder(tmp_path) == (True, None)
         (tmp_path / '.lock').write_text('')
+        assert stopping.holder(tmp_path) == (True, None)
+        # The id is that of a process which has nothing to do with the lock.
+        (tmp_path / '.lock').write_text(stopping._here(os.getppid()))
         assert stopping.holder(tmp_path) == (True, None)
     # That of a dead process counts for nothing.
     (tmp_path / '.lock').write_text(stopping._here(os.getpid()))

@@ -47,12 +47,12 @@ _EXACT = ('log_likelihood', 'negative_log_likelihood')
 _BOUND = ('bounds', 'importance_bound')
 _LATENT = 'latent_size=16'
 # A generic preset would take hours on MNIST.
-_EQUAL = {'mnist': 'steps=5000 log_every=500'}
+_SHORT = {'mnist': 'steps=5000 log_every=500'}
 FAMILIES = {
     'PCA, normal codes': Family('pca', {'': _LATENT}, fitted=True),
     'auto-encoder, normal codes': Family(
         'autoencoder',
-        {'': f'{_LATENT} error=cross_entropy', **_EQUAL},
+        {'': f'{_LATENT} error=cross_entropy', **_SHORT},
         fitted=True,
     ),
     'RBM': Family(
@@ -61,18 +61,18 @@ FAMILIES = {
         nats=('partition', 'annealed_negative_log_likelihood'),
     ),
     'GMM': Family('gmm', {'': 'num_components=50 variance_floor=0.01'}),
-    'VAE': Family('vae', {'': _LATENT, **_EQUAL}, nats=_BOUND),
-    'conditional VAE': Family('cvae', {'': _LATENT, **_EQUAL}, nats=_BOUND),
-    'VAE-GAN': Family('vae_gan', {'': _LATENT, **_EQUAL}),
-    'BiGAN': Family('bigan', {'': _LATENT, **_EQUAL}),
+    'VAE': Family('vae', {'': _LATENT, **_SHORT}, nats=_BOUND),
+    'conditional VAE': Family('cvae', {'': _LATENT, **_SHORT}, nats=_BOUND),
+    'VAE-GAN': Family('vae_gan', {'': _LATENT, **_SHORT}),
+    'BiGAN': Family('bigan', {'': _LATENT, **_SHORT}),
     'PixelRNN': Family(
         'pixelrnn',
-        {'': 'cell=diagonal_bilstm conditional=false', **_EQUAL},
+        {'': 'cell=diagonal_bilstm conditional=false', **_SHORT},
         nats=_EXACT,
     ),
     'PixelCNN': Family(
         'pixelcnn',
-        {'': 'gated=true conditional=false', **_EQUAL},
+        {'': 'gated=true conditional=false', **_SHORT},
         nats=_EXACT,
     ),
     # Without dropout these two learn the few digits by heart. (The gated one
@@ -89,8 +89,8 @@ FAMILIES = {
         nats=_EXACT,
         sets=('digits',),
     ),
-    'GAN': Family('gan', {'': _LATENT, **_EQUAL}),
-    'conditional GAN': Family('dcgan', {'': _LATENT, **_EQUAL}),
+    'GAN': Family('gan', {'': _LATENT, **_SHORT}),
+    'conditional GAN': Family('dcgan', {'': _LATENT, **_SHORT}),
 }
 _COMPARED = ('fidelity', 'sharpness', 'memorisation')
 FIGURES = (

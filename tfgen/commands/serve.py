@@ -7,7 +7,8 @@ or is one model. Versions that are exported into it later are served as well.
 
     tfgen serve --workdir=runs/mine
 
-shows a run in the explorer while it trains. Both may be given.
+shows a run in the explorer while it trains. --model_dir and --workdir may be
+given together.
 """
 
 import concurrent.futures

@@ -72,9 +72,9 @@ class States:
 
     def of(self, model: Model) -> dict[str, Any]:
         """What changes: samples, fields, codes, modes."""
-        found = self._samples(model)
+        drawn, found = self._samples(model)
         if self._points:
-            found |= self._fields(model, found['samples'])
+            found |= self._fields(model, tf.constant(drawn[:_SHOWN]))
         if isinstance(model, VariationalAutoEncoder):
             found |= self._codes(model)
         if isinstance(model, GMM):
@@ -84,6 +84,7 @@ class States:
         return found
 
     def _samples(self, model):
+        """Samples as an array, and what is told of them."""
         mixture = isinstance(self._truth, Mixture)
         count = _COUNTED if mixture or self._flat else _SHOWN
         if not self._points:
@@ -94,7 +95,7 @@ class States:
         )
         drawn = sample(tf.constant([0, 0])).numpy()
         if not self._points:
-            return {'images': _rounded(drawn)}
+            return drawn, {'images': _rounded(drawn)}
         found = {'samples': _rounded(drawn[:_SHOWN])}
         if mixture:
             counted = modes_of(drawn, self._truth)
@@ -109,7 +110,7 @@ class States:
             bins = np.append(edges - step / 2, edges[-1] + step / 2)
             seen, _ = np.histogram(drawn[:, 0], bins)
             found['drawn'] = _rounded(seen / (len(drawn) * step))
-        return found
+        return drawn, found
 
     def _fields(self, model, samples):
         """Scores, their slopes, and densities, over the shown square.
@@ -126,7 +127,7 @@ class States:
                 found['slope'] = _rounded(slope(tf.constant(square)))
             if self._settings.get('discriminator') != 'energy':
                 pull = self._compiled('pull', lambda x: self._pull(model, x))
-                found['pull'] = float(pull(tf.constant(samples, tf.float32)))
+                found['pull'] = _rounded(pull(samples))
         if isinstance(model, LikelihoodModel):
             found['log_prob'] = _rounded(model.log_prob(places))
         return found
@@ -139,7 +140,7 @@ class States:
             'codes': _rounded(mean[:, :2]),
             'widths': _rounded(tf.reduce_mean(tf.exp(logvar / 2), axis=0)),
             # Also where the loss weighs it by 0.
-            'kl': float(tf.reduce_mean(probability.kl_normal(mean, logvar))),
+            'kl': _rounded(tf.reduce_mean(probability.kl_normal(mean, logvar))),
         }
         if 'label' in self._coded:
             found['classes'] = self._coded['label'].numpy().tolist()
@@ -187,13 +188,13 @@ def _square(extent, side):
     return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
 
 
-def _rounded(values) -> list:
-    """Nested lists of numbers; None for what is not finite."""
+def _rounded(values) -> Any:
+    """A number, or nested lists of them; None for what is not finite."""
     array = np.asarray(values, np.float64)
     rounded = np.round(array, _DIGITS)
     if np.isfinite(rounded).all():
         return rounded.tolist()
-    kept = rounded.astype(object)
+    kept = np.array(rounded, object)
     kept[~np.isfinite(rounded)] = None
     return kept.tolist()
 

@@ -35,6 +35,7 @@ _START = 120.0  # seconds until a process must be ready, or a training begin
 _UNWATCHED = 20.0  # seconds that a training waits for its page
 _IDLE = 300.0  # seconds without trainings after which their starter ends
 _GRACE = 5.0  # seconds until a training that was told to end is killed
+_SAVE = 60.0  # the same for one that is kept
 _LOG = logging.getLogger('uvicorn.error')
 
 
@@ -58,12 +59,11 @@ class _Live:
             line = await self._reader.readline()
         except ValueError:  # a line above the limit
             line = b''
-        found = json.loads(line) if line else {'kind': 'end'}
-        self._kept |= found['kind'] == 'kept'
-        return found
+        return json.loads(line) if line else {'kind': 'end'}
 
     async def tell(self, what: dict) -> None:
         """Sends an object to it."""
+        self._kept |= what.get('do') == 'keep'
         with contextlib.suppress(OSError):
             self._writer.write(json.dumps(what).encode() + b'\n')
             await self._writer.drain()
@@ -71,16 +71,16 @@ class _Live:
     async def end(self) -> None:
         """Ends it: asks, and after some seconds insists."""
         self._writer.close()  # the end of its input
-        try:
-            # A training whose states nobody reads would wait for a reader.
-            async with asyncio.timeout(_GRACE):
-                while (await self.next())['kind'] != 'end':
-                    pass
-        except (TimeoutError, OSError):
+        # A training whose states nobody reads would wait for a reader.
+        read = asyncio.create_task(self._reader.read())
+        grace = _SAVE if self._kept else _GRACE
+        if not (await asyncio.wait([read], timeout=grace))[0]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._number, signal.SIGKILL)
-            if not self._kept:
-                await asyncio.to_thread(storage.remove_tree, self._folder)
+        with contextlib.suppress(OSError):
+            await read  # it writes until its last moment
+        if not self._kept:
+            await asyncio.to_thread(storage.remove_tree, self._folder)
 
 
 class _Starter:

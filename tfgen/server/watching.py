@@ -4,8 +4,8 @@
     GET    /explorer/run/samples/STEP   the picture of samples at a step
     POST   /explorer/run                {"do": "stop"} stops its training
 
-The training is another process, on this machine or elsewhere. It is stopped as
-by SIGTERM: its step is saved. That needs a process on this machine.
+The training is another process, on this machine or elsewhere. Stopping sends
+SIGTERM, so its step is saved. That needs a process on this machine.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -31,6 +32,7 @@ from tfgen.training import stopping
 from tfgen.training.history import History, read_history
 
 _POINTS = 400  # of a curve, at most
+_REST = 20  # times the time that the curves took, until they are read again
 _PICTURE = re.compile(r'step_(\d+)\.png')
 
 
@@ -45,6 +47,8 @@ class Watched:
     def __init__(self, folder: pathlib.Path, stops: bool):
         self._folder, self._stops = folder, stops
         self._stamp, self._history, self._written = None, History(), 0.0
+        self._reading, self._due = threading.Lock(), 0.0
+        self._stopped: int | None = None  # the process that was told to stop
 
     def routes(self) -> list[Route]:
         path = '/explorer/run'
@@ -63,7 +67,9 @@ class Watched:
         if not file:
             raise Refused(404, 'there is no picture of this step')
         content = await self._read(file.read_bytes)
-        return Response(content, media_type='image/png')
+        # A new run in this workdir draws other pictures.
+        headers = {'Cache-Control': 'no-cache'}
+        return Response(content, headers=headers, media_type='image/png')
 
     async def _stop(self, request: Request) -> Response:
         if await json_object(request) != {'do': 'stop'}:
@@ -79,7 +85,17 @@ class Watched:
                 'the training cannot be stopped from this page: send SIGTERM '
                 'to its process',
             )
-        os.kill(process, signal.SIGTERM)
+        # A second signal would end the process before its step is saved.
+        if process != self._stopped:
+            try:
+                os.kill(process, signal.SIGTERM)
+            except ProcessLookupError:
+                raise Refused(409, 'no process trains here') from None
+            except PermissionError:
+                raise Refused(
+                    403, f'process {process} belongs to another user'
+                ) from None
+            self._stopped = process
         return Response(status_code=204)
 
     async def _read(self, work: Callable[[], Any]):
@@ -100,13 +116,16 @@ class Watched:
         config = json.loads(file.read_text())
         fields = config['fields']
         trains, process = stopping.holder(self._folder)
-        history = self._curves()
+        history = self._curves(trains)
         steps = history.get('step', [])
         step = int(steps[-1]) if len(steps) else 0
-        ended = 'finished' if step >= fields['steps'] else 'stopped'
+        state = 'finished' if step >= fields['steps'] else 'stopped'
+        if trains:
+            told = process and process == self._stopped
+            state = 'stopping' if told else 'training'
         return where | {
-            'state': 'training' if trains else ended,
-            'stops': bool(trains and process and self._stops),
+            'state': state,
+            'stops': bool(state == 'training' and process and self._stops),
             'preset': config['preset'],
             'model': config.get('model'),  # an earlier tfgen wrote none
             'step': step,
@@ -121,21 +140,30 @@ class Watched:
             'pictures': sorted(self._picture_files()),
         }
 
-    def _curves(self):
+    def _curves(self, trains):
         """The curves; they are read anew if their files have changed."""
-        files = storage.entries(self._folder / 'summaries')
-        found = [(f, f.stat()) for f in sorted(files)]
-        stamp = [(str(f), s.st_size, s.st_mtime) for f, s in found]
-        if stamp != self._stamp:
-            self._written = max((s.st_mtime for _, s in found), default=0.0)
-            self._history, self._stamp = read_history(self._folder), stamp
-        return self._history
+        with self._reading:
+            begin = time.monotonic()
+            if trains and begin < self._due:
+                return self._history
+            files = storage.entries(self._folder / 'summaries')
+            found = [(f, f.stat()) for f in sorted(files)]
+            stamp = [(str(f), s.st_size, s.st_mtime) for f, s in found]
+            if stamp != self._stamp:
+                self._written = max((s.st_mtime for _, s in found), default=0.0)
+                self._history, self._stamp = read_history(self._folder), stamp
+            # Reading long ones must not take the time of others.
+            end = time.monotonic()
+            self._due = end + _REST * (end - begin)
+            return self._history
 
     def _left(self, history, fields):
         """The seconds to the last step, at the pace of the last point."""
-        pace = history.get('examples_per_second', [math.nan])[-1]
-        if not pace > 0:
+        paces = np.asarray(history.get('examples_per_second', []))
+        paces = paces[paces > 0]
+        if not len(paces):
             return None
+        pace = paces[-1]
         steps = fields['steps'] - int(history['step'][-1])
         seconds = steps * fields['batch_size'] / float(pace)
         return max(0.0, seconds - (time.time() - self._written))

@@ -8,6 +8,7 @@ again. An object that was not written for STALE seconds belongs to a dead
 process, and is removed by whoever comes next.
 
 All times are those of the storage, so the clocks of the machines do not matter.
+(`alive`, which only shows a state, takes the clock of this machine.)
 """
 
 import contextlib

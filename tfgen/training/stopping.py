@@ -191,7 +191,28 @@ def holder(directory: pathlib.Path) -> tuple[bool, int | None]:
         return False, None
     number, _, _ = text.partition(' ')
     known = number.isdecimal() and text == _here(int(number))
+    known = known and _has_open(int(number), directory / '.lock')
     return True, int(number) if known else None
+
+
+def _has_open(number, file):
+    """Whether a process has a file open; True where that cannot be seen.
+
+    An id may be that of another process: in another container of this host, or
+    after the end of the one that wrote it.
+    """
+    if not os.path.isdir('/proc/self/fd'):
+        return True
+    try:
+        wanted = file.stat()
+        opened = os.listdir(f'/proc/{number}/fd')
+    except OSError:
+        return False
+    for one in opened:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(f'/proc/{number}/fd/{one}'), wanted):
+                return True
+    return False
 
 
 def _here(number):

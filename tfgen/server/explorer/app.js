@@ -14,7 +14,7 @@ import {samples} from './samples.js';
 import {sounds} from './sounds.js';
 import * as state from './state.js';
 import {lines} from './text_lines.js';
-import {language, NAMES, t} from './words.js';
+import {language, named, NAMES, t} from './words.js';
 
 // From another host, ?server=http://host:8501&models=one,two says where.
 const query = new URLSearchParams(location.search);
@@ -139,8 +139,6 @@ function speak() {
 const written = (card) => [...card.matchAll(/^- \*\*(.*?)\*\*: (.*)$/gm)]
   .flatMap(([, name, text]) => [h('dt', {}, name), h('dd', {}, text.replaceAll('`', ''))]);
 
-const spoken = (key) => (t(key) === key ? '' : t(key));
-
 // Asks a model what it is, and shows it.
 const meet = job(async (name, signal) => {
   try {
@@ -151,8 +149,8 @@ const meet = job(async (name, signal) => {
   const {info} = model;
   if (info?.model) {
     // (A model of one's own has no name here.)
-    byId('name').textContent = spoken(`name.${info.model}`) || info.model;
-    byId('about').textContent = spoken(`about.${info.model}`);
+    byId('name').textContent = named(`name.${info.model}`, info.model);
+    byId('about').textContent = named(`about.${info.model}`, '');
     document.title = `${byId('name').textContent}: ${name} - tfgen`;
   }
   const {card} = model.around;

@@ -55,8 +55,8 @@ export class Client {
     return content;
   }
 
-  // {models: [{name, info}], learn} of the local server; null of one that cannot
-  // say.
+  // {models: [{name, info}], learn, run} of the local server; null of one that
+  // cannot say.
   async offers() {
     try {
       return await this.json('/explorer/models');

@@ -84,7 +84,7 @@ export function complete({client, model, set}) {
     // From where the hand has left it; from the beginning if all is drawn.
     const first = Number(film.value) < last ? Number(film.value) : 0, begin = performance.now();
     const frame = (now) => {
-      const count = Math.min(last, first + Math.floor(last * (now - begin) / 1000 / LASTS));
+      const count = Math.min(last, first + Math.floor(last * Math.max(0, now - begin) / 1000 / LASTS));
       to(count);
       if (count < last) timer = requestAnimationFrame(frame);
       else stop();

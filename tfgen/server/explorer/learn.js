@@ -100,7 +100,10 @@ export function learn({client, signal}) {
     return names.map((name) => `${name.replaceAll('_', ' ')} ${String(of(mine, name) ?? '-').replaceAll('_', ' ')}`).join(', ') || t(`model.${mine[0]}`);
   };
 
-  const all = (what) => Promise.all(trainings.map((one) => one.tell(what)));
+  const all = (what) => {
+    trainings.forEach((one) => { one.waits = false; });
+    return Promise.all(trainings.map((one) => one.quietly(what)));
+  };
   const toggle = job(async () => {
     playing = !playing;
     film.value = film.max;
@@ -122,8 +125,7 @@ export function learn({client, signal}) {
     const followed = Number(film.value) >= Number(film.max);
     film.max = last;
     if (followed) film.value = last;
-    if (playing && trainings.every((one) => one.waits)) {
-      trainings.forEach((one) => { one.waits = false; });
+    if (playing && trainings.every((one) => one.waits || one.ended)) {
       playing = false;
       controls();
     }
@@ -162,7 +164,7 @@ export function learn({client, signal}) {
 
   // Lessons and choices.
   const lessons = h('ol', {class: 'lessons'}, LESSONS.map(({key}) => h('li', {}, h('a', {
-    href: `#view=learn&lesson=${key}${state.get('lang') ? `&lang=${state.get('lang')}` : ''}`, 'data-lesson': key,
+    href: `#view=learn&lesson=${key}${['lang', 'smooth'].map((name) => (state.get(name) ? `&${name}=${state.get(name)}` : '')).join('')}`, 'data-lesson': key,
   }, t(`lesson.${key}`)))));
   const list = h('details', {open: true}, h('summary', {}, t('learn.lessons')), lessons);
   const settings = h('div', {class: 'sides'});
@@ -197,12 +199,12 @@ export function learn({client, signal}) {
     });
     compare.checked = runs.length > 1;
     hand.hidden = !runs.some(([, data]) => data === 'drawn');
-    const chosen = lesson(), [model, data] = runs[0];
+    const chosen = lesson();
     list.open = !chosen;
     title.textContent = chosen ? t('learn.lesson', {number: LESSONS.indexOf(chosen) + 1, of: LESSONS.length, name: t(`lesson.${chosen.key}`)}) : t('learn.own');
     look.textContent = chosen ? t(`lesson.${chosen.key}.look`) : '';
-    const kind = {digits: 'digits', bells: 'bells'}[data] || model;
-    note.textContent = t(`legend.${kind}`);
+    const kind = ([model, data]) => (['digits', 'bells'].includes(data) ? data : model);
+    note.textContent = [...new Set(runs.map(kind))].map((key) => t(`legend.${key}`)).join(' ');
   };
   const words = h('details', {}, h('summary', {}, t('learn.words')), h('dl', {}));
   const compare = h('input', {type: 'checkbox', onchange: ({target}) => {

@@ -39,12 +39,12 @@ export function blank([height, width, channels], value = 0) {
 }
 
 // For the address: a byte a value, or a bit a pixel of a mask.
-export function pack(numbers) {
+function pack(numbers) {
   const text = Array.from(numbers, (byte) => String.fromCharCode(byte)).join('');
   return btoa(text).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
 
-export function unpack(text) {
+function unpack(text) {
   try {
     return Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0));
   } catch {

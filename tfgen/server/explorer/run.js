@@ -4,7 +4,7 @@ import {chart, terms} from './charts.js';
 import {Refused} from './client.js';
 import {job, say} from './jobs.js';
 import {button, h} from './page.js';
-import {t} from './words.js';
+import {named, t} from './words.js';
 
 const EVERY = 2000; // milliseconds between two looks
 
@@ -28,9 +28,10 @@ export function run({client, signal}) {
   const look = async () => {
     now = await client.json('/explorer/run');
     stop.hidden = !now.stops;
+    stop.disabled = false;
     told.textContent = words(now);
     if (now.state === 'waiting') return;
-    name.textContent = now.model ? `${t(`name.${now.model}`)}: ${now.preset}` : now.preset;
+    name.textContent = now.model ? `${named(`name.${now.model}`, now.model)}: ${now.preset}` : now.preset;
     document.title = `${now.preset}, ${Math.floor(100 * now.step / now.steps)} % - tfgen`;
     done.max = now.steps;
     done.value = now.step;
@@ -70,10 +71,10 @@ export function run({client, signal}) {
   };
   let lost = false;
   const stop = button(t('run.stop'), job(async () => {
+    stop.disabled = true;
     await client.json('/explorer/run', {
       method: 'POST', headers: {'Content-Type': 'application/json'}, body: '{"do": "stop"}',
     });
-    say(t('run.stopping'));
   }), {hidden: true});
 
   signal.addEventListener('abort', () => clearTimeout(timer));

@@ -59,7 +59,7 @@ export function sounds({client, model, set}) {
     return new DataView(Uint8Array.from(atob(file.b64), (c) => c.charCodeAt(0)).buffer).getUint32(24, true);
   };
   const redraw = job(async () => {
-    const part = share, parts = times; // as they are now
+    const part = share, parts = times, turn = changes; // as they are now
     // (With its own seed a sound would go on as it did.)
     const seeds = Array.from({length: SOUNDS}, (_, i) => seed + i + (part ? 1 : 0));
     let made, known = 0;
@@ -76,6 +76,7 @@ export function sounds({client, model, set}) {
     // Each further half is drawn given the half before.
     const half = Math.floor(length / 2);
     for (let k = 1; made[0].length < parts * length; k += 1) {
+      if (turn !== changes) return; // something else is wanted meanwhile
       const more = await after(made, half, seeds.map((s) => s + k * APART), true);
       made = made.map((sound, i) => [...sound, ...more[i]].slice(0, parts * length));
     }
@@ -85,7 +86,9 @@ export function sounds({client, model, set}) {
     wave(sound, known),
     h('audio', {controls: true, 'aria-label': t('sounds.one', {seed: seeds[i]}), src: `data:audio/wav;base64,${wav(sound, rate)}`}),
     h('figcaption', {}, t('sounds.long', {seed: seeds[i], seconds: (sound.length / rate).toFixed(2)})))));
+  let changes = 0;
   const changed = () => {
+    changes += 1;
     set({seed, label: model.conditional ? label : null, known: share || null, times});
     redraw();
   };

@@ -1,7 +1,7 @@
 // One training: its connection, its film, its charts.
 
 import {chart, codes, line, plane, terms, tiles} from './charts.js';
-import {Refused} from './client.js';
+import {Left, Refused} from './client.js';
 import {button, h} from './page.js';
 import {t} from './words.js';
 
@@ -22,7 +22,7 @@ export class Training {
     this.head = h('h3', {});
     this.facts = h('p', {class: 'note'}, t('learn.preparing'));
     this.place = h('div', {class: 'charts'});
-    this.keepButton = button(t('learn.keep'), () => this.tell({do: 'keep'}), {disabled: true});
+    this.keepButton = button(t('learn.keep'), () => this.quietly({do: 'keep'}), {disabled: true});
     this.element = h('section', {class: 'training'}, this.head, this.place, this.facts, h('div', {class: 'bar'}, this.keepButton));
   }
 
@@ -42,6 +42,7 @@ export class Training {
   async followed() {
     try {
       await this.states();
+      if (this.ended?.kind !== 'kept') throw new Refused(t('learn.lost'));
     } catch (error) {
       if (this.all.aborted) return;
       throw error instanceof Refused ? error : new Refused(t('learn.lost'));
@@ -71,13 +72,13 @@ export class Training {
         this.film = this.film.filter((_, k) => k > FILM / 2 || k % 2 === 0);
       }
       if (this.following) this.show(this.film.length - 1);
-      this.told();
       // A lesson pauses where there is something to see.
       if (found.step >= this.until) {
         this.until = Infinity;
-        this.tell({do: 'pause'});
         this.waits = true;
+        this.quietly({do: 'pause'});
       }
+      this.told();
     } else if (found.kind === 'kept') {
       this.facts.textContent = t('learn.kept', {workdir: found.workdir});
       this.ended = found;
@@ -93,6 +94,15 @@ export class Training {
     await this.client.during(this.leave.signal).json(`/explorer/learn/${this.id}`, {
       method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(what),
     });
+  }
+
+  // The same; a training that has ended meanwhile does nothing more.
+  async quietly(what) {
+    try {
+      await this.tell(what);
+    } catch (error) {
+      if (!(error instanceof Left || error instanceof Refused)) throw error;
+    }
   }
 
   end() {

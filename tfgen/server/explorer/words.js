@@ -193,7 +193,7 @@ const ENGLISH = {
   'run.samples': 'Samples at step {step}',
   'run.settings': 'Settings',
   'run.stop': 'Stop',
-  'run.stopping': 'It stops after this step, and saves it.',
+  'run.stopping': '{workdir} stops after its step, and the step is saved',
   'learn': 'Learn',
   'learn.title': 'Watch models learn',
   'learn.about': 'Small models train here, on this machine, while you watch. Choose a lesson, or data and a model of your own.',
@@ -483,7 +483,7 @@ const CHINESE = {
   'run.samples': '第 {step} 步的样本',
   'run.settings': '设置',
   'run.stop': '停止',
-  'run.stopping': '完成这一步后停止，并保存。',
+  'run.stopping': '{workdir} 完成这一步后停止，并保存',
   'learn': '学习',
   'learn.title': '看模型学习',
   'learn.about': '小模型就在这台机器上训练，你可以看着它学。选一课，或者自己选数据和模型。',
@@ -589,6 +589,9 @@ export const LANGUAGES = {en: ENGLISH, zh: CHINESE};
 export const NAMES = {en: 'English', zh: '中文'};
 
 export const language = () => (state.get('lang') in LANGUAGES ? state.get('lang') : 'en');
+
+// The same, or `otherwise` if there is no such word.
+export const named = (key, otherwise) => (key in ENGLISH ? t(key) : otherwise);
 
 export function t(key, values = {}) {
   const text = LANGUAGES[language()][key] ?? ENGLISH[key] ?? key;
