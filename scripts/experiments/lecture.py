@@ -22,6 +22,10 @@ Trains the models in the workdir (a second call trains nothing) and draws:
   ranked.png            samples of a PixelRNN, the most probable first
   drawing.gif           a PixelRNN draws; receptive_field.gif: of WaveNet;
                         walk.gif: through the codes of a VAE
+Drawn only if --only names them, because they need MNIST in --data_dir:
+  latents     mnist_line, _plane, _corners, _traversal, _attribute, _map,
+              _neighbours, and digits_neighbours.png
+  dimensions  mnist_dimensions.png: the accuracy of codes against their size
 The numbers are written to lecture.json. scripts/lecture.sh installs the
 requirements first.
 """
@@ -34,6 +38,7 @@ import platform
 import lecture_bounds
 import lecture_digits
 import lecture_gans
+import lecture_latents
 import lecture_moons
 import lecture_points
 from absl import flags
@@ -54,11 +59,11 @@ def main() -> None:
 
     cli.require_matplotlib()
     wanted = flags.FLAGS.only or list(_DEMONSTRATIONS)
+    known = _DEMONSTRATIONS | _ON_MNIST
     for name in wanted:
-        if name not in _DEMONSTRATIONS:
+        if name not in known:
             raise UserError(
-                f'unknown demonstration {name!r}: use '
-                f'{", ".join(_DEMONSTRATIONS)}'
+                f'unknown demonstration {name!r}: use {", ".join(known)}'
             )
     folder = cli.path(flags.FLAGS.output)
     record = folder / 'lecture.json'
@@ -67,7 +72,7 @@ def main() -> None:
         'machine': f'{platform.machine()}, {os.cpu_count()} CPU cores',
     }
     for name in wanted:
-        pictures, figures = _DEMONSTRATIONS[name]()
+        pictures, figures = known[name]()
         storage.write({folder / k: v for k, v in pictures.items()})
         for file in pictures:
             print(folder / file, flush=True)
@@ -75,6 +80,11 @@ def main() -> None:
             'commit': recording.commit(),
             'date': datetime.date.today().isoformat(),
         }
+        if name in _ON_MNIST:
+            report[name]['command'] = (
+                f'python scripts/experiments/lecture.py --only={name} '
+                '--data_dir=TFDS'
+            )
     # Demonstrations that --only leaves out keep their earlier entries.
     earlier = json.loads(record.read_text()) if record.exists() else {}
     storage.write_json(record, earlier | report)
@@ -98,6 +108,10 @@ _DEMONSTRATIONS = {
     'codes': lecture_digits.codes,
     'ranked': lecture_digits.ranked,
     'moving': lecture_digits.moving,
+}
+_ON_MNIST = {
+    'latents': lecture_latents.latents,
+    'dimensions': lecture_latents.dimensions,
 }
 
 

@@ -31,8 +31,8 @@ PRESETS = {
         log_every=500,
     ),
     'conv_vae_mnist': _CVAE(
-        dataset='binarized_mnist',
-        binarization='static',
+        dataset='mnist',
+        binarization='dynamic',
         latent_size=32,
         batch_size=128,
         steps=40_000,
