@@ -96,8 +96,11 @@ def test_a_lesson_pauses_where_there_is_something_to_see(visit):
         page,
         lambda: page.tab.get_by_role('button', name='Run', exact=True).count(),
     )
+    page.tab.wait_for_timeout(1000)  # a state that was on its way has come
     before = _steps(page)
-    assert before == [40, 40]
+    assert all(40 <= step < 60 for step in before)
+    page.tab.wait_for_timeout(1000)
+    assert _steps(page) == before
     page.tab.get_by_role('button', name='Run', exact=True).click()
     _wait(page, lambda: all(np.subtract(_steps(page), before) > 5))
     assert page.tab.get_by_role('button', name='Pause').count()

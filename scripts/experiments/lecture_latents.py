@@ -68,7 +68,7 @@ def dimensions():
     found = {}
     for name, preset in (
         ('PCA', ['pca_mnist']),
-        ('auto-encoder', ['deep_ae_mnist', 'steps=6000']),
+        ('auto-encoder', ['deep_ae_mnist', 'steps=2000']),
         ('VAE', ['vae_mnist', 'steps=20000', 'kl_warmup=0']),
     ):
         shares = found[name] = {}
