@@ -492,8 +492,21 @@ def _families():
     ]
 
 
+def _latent():
+    found = _result('lecture')['dimensions']
+    two = {name: found[name]['2'] for name in ('auto-encoder', 'VAE', 'PCA')}
+    eight = found['auto-encoder']['8']
+    assert eight > found['pixels'] > found['PCA']['8']
+    return [
+        f'with two, {two["auto-encoder"]:.2f} (auto-encoder) and '
+        f'{two["VAE"]:.2f} (VAE) against {two["PCA"]:.2f}',
+        f'themselves: {eight:.2f} against {found["pixels"]:.2f}',
+    ]
+
+
 PHRASES = {
     'docs/families.md': _families,
+    'docs/latent.md': _latent,
     'README.md': _readme,
     'docs/gan.md': _gan,
     'docs/lecture.md': _lecture,
