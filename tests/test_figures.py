@@ -511,6 +511,17 @@ def test_prose_says_what_was_measured(document):
         assert phrase in text, f'{document} does not say: {phrase}'
 
 
+def test_a_gru_is_as_good_as_an_lstm():
+    rows = _result('cells')['rows']
+    lstm, gru = (rows[name]['values']['digits'] for name in ('LSTM', 'GRU'))
+    nats = [cell['negative_log_likelihood'] for cell in (lstm, gru)]
+    apart = statistics.fmean(nats[1]) - statistics.fmean(nats[0])
+    # As docs/lecture.md says.
+    assert 0 < apart < sum(map(statistics.stdev, nats))
+    seconds = [statistics.fmean(c['training_cpu_seconds']) for c in (lstm, gru)]
+    assert 0.8 < seconds[1] / seconds[0] < 1
+
+
 def test_the_accuracy_of_codes_is_as_recorded():
     found = _result('lecture')['dimensions']
     two = {name: found[name]['2'] for name in ('auto-encoder', 'VAE', 'PCA')}

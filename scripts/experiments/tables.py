@@ -88,6 +88,7 @@ DOCUMENTS = {
     'docs/gan.md': tuple(map(_compared, ('modes', 'stacked', 'images'))),
     'docs/serve.md': (_serving,),
     'docs/families.md': (_families('digits'),),
+    'docs/lecture.md': (_compared('cells'),),
 }
 
 
