@@ -1,8 +1,8 @@
 // Prepared lessons: two trainings, or one, and what to look at.
 //
 // a, b: [model, data, settings]; every: steps between two pictures; play: whether
-// it runs at once; until: the step at which it pauses. The words
-// are in words.js, under lesson.KEY.
+// it runs at once; until: the step at which it pauses. The words are in words.js,
+// under lesson.KEY.
 
 // A discriminator that is always far ahead.
 const STRONG = {discriminator_rate: 0.01, discriminator_updates: 5};
