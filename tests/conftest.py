@@ -137,6 +137,64 @@ def uninterrupted(tmp_path_factory, data_dir):
     return directory
 
 
+@pytest.fixture(scope='session')
+def exported(tmp_path_factory, data_dir):
+    """name -> folder of an untrained small model, exported on demand."""
+    import tiny
+
+    from tfgen.export import saved_model
+
+    made = {}
+
+    def directory(name):
+        if name not in made:
+            folder = tmp_path_factory.mktemp('exported') / name
+            config, examples = tiny.load(name, data_dir)
+            saved_model.export(config.build(), config, 0, examples, folder)
+            made[name] = folder
+        return made[name]
+
+    return directory
+
+
+@pytest.fixture(scope='module')
+def models(request, exported, tmp_path_factory):
+    """Returns a folder with the small models that a test file lists."""
+    folder = tmp_path_factory.mktemp('models')
+    for name in request.module.MODELS:
+        shutil.copytree(exported(name), folder / name)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def port(models, tmp_path_factory):
+    """Returns the port of a server of these models, where others may learn."""
+    import processes
+
+    runs = tmp_path_factory.mktemp('runs')
+    server, number, _ = processes.start_server(models, f'--runs_dir={runs}')
+    yield number
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    import pages
+
+    with pages.chromium() as found:
+        yield found
+
+
+@pytest.fixture
+def visit(browser, port):
+    """Opens pages of the server; none of them may complain."""
+    import pages
+
+    with pages.visits(browser, port) as page:
+        yield page
+
+
 def pytest_sessionfinish(session, exitstatus):
     """Fails a whole run if no test raised some message to users.
 

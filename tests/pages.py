@@ -111,10 +111,20 @@ class Page:
 
     def pixels(self, selector='#panel canvas'):
         """Returns the grey bytes of canvases, [count, H, W]."""
-        code = """all => all.map(c => [c.height, c.width, Array.from(
-            c.getContext('2d').getImageData(0, 0, c.width, c.height).data)])"""
+        # (As text, which arrives many times faster than a list of numbers.)
+        code = """all => all.map(canvas => {
+            const {width, height} = canvas;
+            const data = canvas.getContext('2d').getImageData(
+                0, 0, width, height).data;
+            let text = '';
+            for (let k = 0; k < data.length; k += 4)
+                text += String.fromCharCode(data[k]);
+            return [height, width, text]; })"""
         found = self.tab.locator(selector).evaluate_all(code)
-        return [np.reshape(d, [h, w, 4])[..., 0] for h, w, d in found]
+        return [
+            np.array([*text.encode('latin1')]).reshape(height, width)
+            for height, width, text in found
+        ]
 
     def press(self, *keys):
         for key in keys:

@@ -4,42 +4,13 @@ import re
 
 import numpy as np
 import pages
-import processes
 import pytest
-import tiny
 from pages import NAMELESS
 
-from tfgen.export import saved_model
 from tfgen.lab import options
 
 pytestmark = pages.NEEDED
-
-
-@pytest.fixture(scope='module')
-def port(tmp_path_factory, data_dir):
-    """The port of a server with one model, which the page opens on."""
-    runs = tmp_path_factory.mktemp('runs')
-    folder = tmp_path_factory.mktemp('models')
-    config, examples = tiny.load('gaussian', data_dir)
-    saved_model.export(config.build(), config, 0, examples, folder / 'gaussian')
-    server, number, _ = processes.start_server(folder, f'--runs_dir={runs}')
-    try:
-        yield number
-    finally:
-        server.kill()
-        server.wait()
-
-
-@pytest.fixture(scope='module')
-def browser():
-    with pages.chromium() as found:
-        yield found
-
-
-@pytest.fixture
-def visit(browser, port):
-    with pages.visits(browser, port) as page:
-        yield page
+MODELS = ('gaussian',)  # the page opens on it
 
 
 def _learn(visit, address='', **how):
@@ -77,7 +48,7 @@ def test_a_link_opens_a_lesson_with_two_trainings(visit):
     before = None
     while before != (now := _steps(page)):
         before = now  # a state that was on its way has come
-        page.tab.wait_for_timeout(2000)
+        page.tab.wait_for_timeout(700)
     page.tab.get_by_role('button', name='Step').click()
     _wait(page, lambda: all(np.subtract(_steps(page), before) > 0))
     assert all(np.subtract(_steps(page), before) % 10 == 0)

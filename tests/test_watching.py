@@ -173,9 +173,9 @@ def test_a_long_curve_keeps_its_last_point():
 
 
 @pages.NEEDED
-def test_the_page_follows_a_run_and_stops_it(run):
+def test_the_page_follows_a_run_and_stops_it(run, browser):
     folder, port = run
-    with pages.chromium() as browser, pages.visits(browser, port) as visit:
+    with pages.visits(browser, port) as visit:
         page = visit()
         assert str(folder) in page.tab.inner_text('#panel')
         with _train(folder) as training:
