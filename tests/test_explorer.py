@@ -368,9 +368,9 @@ def test_from_another_host_it_asks_the_server_that_it_is_told(port, browser):
 
 def test_a_model_is_introduced_and_its_card_is_shown(port, visit):
     page = visit('#model=pixelrnn&panel=complete&label=7')
-    assert page.tab.inner_text('#name') == 'PixelRNN'
+    assert page.tab.inner_text('#name') == 'PixelRNN, given a label'
     assert 'pixel after pixel' in page.tab.inner_text('#about')
-    assert 'PixelRNN: pixelrnn' in page.tab.title()
+    assert 'PixelRNN, given a label: pixelrnn' in page.tab.title()
     assert 'Try: hide' in page.tab.inner_text('#panel')
     assert page.tab.locator('#card').is_hidden()  # it has none
     link = visit('')

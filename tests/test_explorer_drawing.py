@@ -123,6 +123,31 @@ def test_a_number_stands_among_those_of_the_test_set(port, visit):
     assert sum(shares) == pytest.approx(1, abs=0.006)
 
 
+def test_without_a_chosen_label_the_likeliest_counts(port, visit):
+    page = visit('#model=cvae&panel=closer')
+    image = [(page.pixels('canvas.edit')[0][..., None] / 255).tolist()]
+    bounds = predict(
+        port,
+        'cvae',
+        'elbo',
+        image=image * 10,
+        label=[*range(10)],
+        seed=[0] * 10,
+    )
+    label = int(np.argmax(bounds))
+    chosen = page.tab.locator('#panel select').first
+    assert chosen.locator('option').first.inner_text().endswith(f' {label}')
+    row = page.tab.locator('tr', has_text='lower bound').inner_text()
+    assert f'{bounds[label]:.2f} nats' in row
+    assert 'label' not in page.state()
+    other = (label + 1) % 10
+    chosen.select_option(str(other))
+    page.settle()
+    row = page.tab.locator('tr', has_text='lower bound').inner_text()
+    assert f'{bounds[other]:.2f} nats' in row
+    assert page.state()['label'] == str(other)
+
+
 def test_what_is_known_stays_in_a_completion(visit):
     page = visit('#model=pixelrnn&panel=complete&label=7')
     picture, _, *ways = page.pixels()

@@ -44,6 +44,11 @@ def test_a_link_opens_a_lesson_with_two_trainings(visit):
     assert heads == ['A: loss minimax', 'B: loss non saturating']
     pictures = page.pixels('canvas.chart')
     assert all(len(np.unique(p)) > 2 for p in pictures)
+    # What to look for and both pictures are on one screen.
+    text = page.tab.get_by_text('D learns fast').bounding_box()
+    squares = page.tab.get_by_label('Samples over data').all()
+    for box in (text, *(square.bounding_box() for square in squares)):
+        assert 0 <= box['y'] < box['y'] + box['height'] <= 720
     page.tab.get_by_role('button', name='Pause').click()
     before = None
     while before != (now := _steps(page)):
@@ -98,6 +103,35 @@ def test_all_lessons_are_offered_and_named_in_both_languages(visit):
                 options.Request.of(asked)
         for end in ('', '.look'):
             assert f'lesson.{lesson["key"]}{end}' in english
+
+
+def test_curves_of_equal_terms_have_one_scale(visit):
+    code = """films => import('./charts.js').then(m => {
+        const found = m.reach(films);
+        return [found, ...films.map(film => {
+            const canvas = m.chart('curves', 110);
+            document.getElementById('panel').append(canvas);
+            m.terms(canvas, film, found);
+            return null; })];})"""
+    films = [
+        [{'step': k, 'terms': {'loss': value}} for k in range(1, steps)]
+        for steps, value in ((60, 1.0), (100, 3.0), (40, 2.0))
+    ]
+    page = visit()
+    page.tab.evaluate("document.getElementById('panel').replaceChildren()")
+    found, *_ = page.tab.evaluate(code, films)
+    assert found == {'low': 1, 'high': 3, 'last': 99}
+    # The first is at the bottom, the second at the top, the third between them.
+    ends = (59, 99, 39)
+    for drawn, place, last in zip(
+        page.pixels('canvas.chart'), (104, 6, 55), ends, strict=True
+    ):
+        rows, columns = np.nonzero(drawn == drawn.max())
+        share = drawn.shape[0] / 110
+        assert abs(np.median(rows) / share - place) < 3
+        assert columns.max() / drawn.shape[1] == pytest.approx(
+            last / 99, abs=0.02
+        )
 
 
 def test_points_of_a_hand_are_trained_on(visit):

@@ -102,6 +102,7 @@ function choose(name) {
   byId('panel').replaceChildren();
   for (const id of ['name', 'about', 'facts']) byId(id).textContent = '';
   byId('card').hidden = true;
+  byId('intro').hidden = Boolean(view); // it tells to open Learn
   speak();
   document.title = `${view ? t(view) : name} - tfgen`;
   if (view) {
@@ -149,7 +150,8 @@ const meet = job(async (name, signal) => {
   const {info} = model;
   if (info?.model) {
     // (A model of one's own has no name here.)
-    byId('name').textContent = named(`name.${info.model}`, info.model);
+    const kind = named(`name.${info.model}`, info.model);
+    byId('name').textContent = model.conditional ? t('name.conditional', {name: kind}) : kind;
     byId('about').textContent = named(`about.${info.model}`, '');
     document.title = `${byId('name').textContent}: ${name} - tfgen`;
   }
@@ -206,9 +208,10 @@ async function begin() {
   const offers = await client.offers(), listed = offers?.models;
   views = Object.keys(VIEWS).filter((key) => offers?.[VIEWS[key]]);
   const named = (query.get('models') || '').split(',').filter(Boolean);
-  // The largest pictures first; else the order is that of the server.
-  const pixels = ({info}) => (info?.spec?.height || 0) * (info?.spec?.width || 0);
-  known = listed?.toSorted((one, other) => pixels(other) - pixels(one)) || named.map((name) => ({name}));
+  // The largest pictures first, and of these the models that take a label; else
+  // the order is that of the server.
+  const rank = ({info}) => 2 * (info?.spec?.height || 0) * (info?.spec?.width || 0) + Number(info?.fields?.conditional ?? 0);
+  known = listed?.toSorted((one, other) => rank(other) - rank(one)) || named.map((name) => ({name}));
   byId('server').textContent = client.server || location.host;
   if (!known.length && !views.length) {
     byId('panel').setAttribute('aria-busy', 'false');

@@ -147,17 +147,26 @@ export function codes(canvas, state) {
   flat.map(place).forEach((at, k) => dots(context, [at], state.classes ? CLASSES[state.classes[k] % 10] : ink('--mark'), 1.8));
 }
 
-// The terms of the loss over the steps of a film.
-export function terms(canvas, film, upTo) {
+// The values and the last step that hold the terms of films; null without any.
+export function reach(films) {
+  const states = films.flat();
+  const values = Float64Array.from(states.flatMap((s) => Object.values(s.terms)).filter((v) => v !== null)).sort();
+  if (!values.length) return null;
+  // A first spike must not flatten the rest.
+  return {
+    low: values[Math.floor(0.01 * values.length)], high: values[Math.ceil(0.98 * values.length) - 1],
+    last: Math.max(1, ...films.map((film) => film.at(-1)?.step ?? 0)),
+  };
+}
+
+// The terms of the loss over the steps of a film, within its reach.
+export function terms(canvas, film, {low, high, last}) {
   const context = cleared(canvas);
   const [width, height] = canvas.side;
-  const shown = film.slice(0, upTo + 1).filter((s) => Object.keys(s.terms).length);
+  const shown = film.filter((s) => Object.keys(s.terms).length);
   if (!shown.length) return [];
   const names = Object.keys(shown.at(-1).terms);
-  const values = shown.flatMap((s) => Object.values(s.terms)).filter((v) => v !== null).sort((a, b) => a - b);
-  // A first spike must not flatten the rest.
-  const low = values[Math.floor(0.01 * values.length)], high = values[Math.ceil(0.98 * values.length) - 1];
-  const span = Math.max(high - low, 1e-6), last = Math.max(shown.at(-1).step, 1);
+  const span = Math.max(high - low, 1e-6);
   names.forEach((name, k) => {
     context.strokeStyle = CLASSES[k % CLASSES.length];
     context.lineWidth = 1.5;
@@ -170,6 +179,10 @@ export function terms(canvas, film, upTo) {
     });
     context.stroke();
   });
+  context.fillStyle = ink('--soft');
+  context.font = '11px sans-serif';
+  context.fillText(high.toPrecision(3), 3, 12);
+  context.fillText(low.toPrecision(3), 3, height - 4);
   return names.map((name, k) => [name, CLASSES[k % CLASSES.length], shown.at(-1).terms[name]]);
 }
 

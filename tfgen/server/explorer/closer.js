@@ -40,14 +40,17 @@ function scale(found, value, meaning) {
 
 export function closer({client, model, set}) {
   let image = unpackImage(state.get('p'), model.shape);
-  let label = state.label(model);
+  const told = NUMBERS.find(([key, unit]) => unit && model.has(key));
+  // Without a chosen label, the likeliest one of each picture.
+  const likeliest = Boolean(told) && model.conditional;
+  let label = likeliest ? state.whole('label', null, 0, model.classes.length - 1) : state.label(model);
   const answer = h('div', {'aria-live': 'polite'});
 
   let shown = false; // the request of the first thing that is told
-  const ask = (signature) => {
+  const ask = (signature, given) => {
     const aside = shown;
     shown = true;
-    return client.predict(model, signature, inputsOf(model, signature, 1, {image: [image], label, seed: 0}), aside);
+    return client.predict(model, signature, inputsOf(model, signature, 1, {image: [image], label: given, seed: 0}), aside);
   };
   // p(label | picture), from log p(picture | label) and equally likely labels.
   const classes = async (signature) => {
@@ -57,9 +60,11 @@ export function closer({client, model, set}) {
     const most = Math.max(...logs.filter((v) => v != null));
     const shares = logs.map((v) => (v == null ? 0 : Math.exp(v - most)));
     const total = shares.reduce((sum, v) => sum + v, 0) || 1;
-    return shares.map((v, k) => h('tr', {}, h('th', {scope: 'row'}, t('closer.given', {label: model.classes[k]})),
-      h('td', {}, h('meter', {min: 0, max: 1, value: v / total, 'aria-label': t('closer.given', {label: model.classes[k]})}), ` ${(v / total).toFixed(3)}`)));
+    return shares.map((v) => v / total);
   };
+  const best = (shares) => shares.indexOf(Math.max(...shares));
+  const bars = (shares) => shares.map((v, k) => h('tr', {}, h('th', {scope: 'row'}, t('closer.given', {label: model.classes[k]})),
+    h('td', {}, h('meter', {min: 0, max: 1, value: v, 'aria-label': t('closer.given', {label: model.classes[k]})}), ` ${v.toFixed(3)}`)));
   const look = () => {
     if (!image) return; // its first one is still to come
     const p = packImage(image);
@@ -71,36 +76,40 @@ export function closer({client, model, set}) {
   const learn = job(async () => {
     shown = false;
     const rows = [];
+    const shares = likeliest ? await classes(told[0]) : [];
+    const given = label ?? best(shares);
     for (const [name, unit] of NUMBERS.filter(([key]) => model.has(key))) {
-      const value = (await ask(name))[name][0], meaning = t(`closer.${name}`);
+      const value = (await ask(name, given))[name][0], meaning = t(`closer.${name}`);
       rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, value == null ? t('learn.infinite') : `${value.toFixed(2)} ${unit}`)));
       const place = scale(model.around.numbers?.[name], value, meaning);
       if (place) rows.push(h('tr', {}, h('td', {colspan: 2}, place)));
     }
-    const told = NUMBERS.find(([key, unit]) => unit && model.has(key));
-    if (told && model.conditional) rows.push(...await classes(told[0]));
+    rows.push(...bars(shares));
     if (model.has('classify')) {
-      const {probabilities: [found]} = await ask('classify');
+      const {probabilities: [found]} = await ask('classify', given);
       found.forEach((value, k) => rows.push(h('tr', {}, h('th', {scope: 'row'}, t('closer.class', {number: k})),
         h('td', {}, h('meter', {min: 0, max: 1, value: value ?? 0}), ` ${value?.toFixed(3)}`))));
     }
-    const made = model.has('reconstruct') ? (await ask('reconstruct')).image[0] : null;
+    const made = model.has('reconstruct') ? (await ask('reconstruct', given)).image[0] : null;
     answer.replaceChildren(
       made ? h('figure', {}, picture(made, model.palette, t('closer.reconstruction'), 'large'), h('figcaption', {}, t('closer.reconstruction'))) : '',
       h('table', {}, rows),
-      NUMBERS.some(([key, unit]) => unit && model.has(key))
-        ? h('p', {class: 'note'}, t('closer.nats'))
-        : '');
+      told ? h('p', {class: 'note'}, t('closer.nats')) : '');
+    if (likeliest) labels.querySelector('option').textContent = t('label.likeliest', {label: model.classes[best(shares)]});
   });
 
-  const own = anySample(client, model, () => label);
+  const labels = labelChoice(model, label === null ? 'any' : String(label), (value) => {
+    label = value === 'any' ? null : Number(value);
+    look();
+  }, likeliest && ['any', t('label.likeliest', {label: '?'})]);
+  const own = anySample(client, model, () => label ?? state.label(model));
   const place = h('div', {});
   const work = () => {
     place.replaceChildren(workbench(model, image, (now) => { image = now; look(); }, own));
     look();
   };
   const begin = job(async () => {
-    [image] = await sampleImages(client, model, [0], [label]);
+    [image] = await sampleImages(client, model, [0], [label ?? state.label(model)]);
     work();
   });
   if (!image && own) begin();
@@ -109,7 +118,7 @@ export function closer({client, model, set}) {
     work();
   }
   return [
-    model.conditional ? h('div', {class: 'bar'}, labelChoice(model, String(label), (value) => { label = Number(value); look(); })) : null,
+    model.conditional ? h('div', {class: 'bar'}, labels) : null,
     h('div', {class: 'sides'}, place, answer),
   ];
 }

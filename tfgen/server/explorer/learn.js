@@ -45,9 +45,12 @@ export function learn({client, signal}) {
     say(t('learn.starting'));
     offer = await client.json('/explorer/learn');
     say('');
+    // What to look for stands beside the pictures, on one screen.
     top.replaceChildren(
       h('p', {}, t('learn.about')), list,
-      title, look, bar, h('div', {class: 'bar'}, film, now), stage, note,
+      h('div', {class: 'lesson'},
+        h('div', {}, title, look, bar, film, now, note),
+        stage),
       h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, words, hand);
     const chosen = lesson(), first = LESSONS[0];
     const a = unpacked(state.get('a'), offer), b = unpacked(state.get('b'), offer);
@@ -70,7 +73,7 @@ export function learn({client, signal}) {
     keep();
     trainings = runs.map(([model, data, settings]) => new Training(client, {
       model, data, settings, seed, every, play: playing, points: data === 'drawn' ? points : undefined,
-    }, layers, told, lesson()?.until));
+    }, layers, told, () => trainings, lesson()?.until));
     stage.replaceChildren(...trainings.map((one, k) => {
       one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${special(k)}` : t(`model.${one.asked.model}`);
       return one.element;
@@ -95,9 +98,9 @@ export function learn({client, signal}) {
     const [mine, other] = [runs[k], runs[1 - k]];
     if (mine[0] !== other[0]) return t(`model.${mine[0]}`);
     const of = ([model, , own], name) => (name in own ? own[name] : offer.models[model].settings[name][0]);
-    const names = Object.keys(offer.models[mine[0]].settings).filter((name) => of(mine, name) !== of(other, name));
+    const names = Object.keys(offer.models[mine[0]].settings).filter((name) => of(mine, name) !== of(other, name) && of(mine, name) !== null);
     if (mine[1] !== other[1]) return t(`set.${mine[1]}`);
-    return names.map((name) => `${name.replaceAll('_', ' ')} ${String(of(mine, name) ?? '-').replaceAll('_', ' ')}`).join(', ') || t(`model.${mine[0]}`);
+    return names.map((name) => `${name.replaceAll('_', ' ')} ${String(of(mine, name)).replaceAll('_', ' ')}`).join(', ') || t(`model.${mine[0]}`);
   };
 
   const all = (what) => {
@@ -125,6 +128,7 @@ export function learn({client, signal}) {
     const followed = Number(film.value) >= Number(film.max);
     film.max = last;
     if (followed) film.value = last;
+    trainings.forEach((one) => one.show(one.at)); // they may share a scale
     if (playing && trainings.every((one) => one.waits || one.ended)) {
       playing = false;
       controls();

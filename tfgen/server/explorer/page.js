@@ -49,9 +49,10 @@ export function choice(options, value, act, attributes = {}) {
   return select;
 }
 
-export function labelChoice(model, value, act, all = false) {
+// first: an option before those of the classes, [key, text].
+export function labelChoice(model, value, act, first = null) {
   const options = model.classes.map((name, k) => [String(k), name]);
-  return labelled(t('label'), choice(all ? [['all', t('label.all')], ...options] : options, value, act));
+  return labelled(t('label'), choice(first ? [first, ...options] : options, value, act));
 }
 
 // A row of tabs; arrow keys move between them. act(key) makes the row anew.

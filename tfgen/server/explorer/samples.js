@@ -83,7 +83,7 @@ export function samples({client, model, set, open}) {
     h('div', {class: 'bar'},
       labelled(t('first.seed'), numberInput(seed, (value) => { seed = value; show(); })),
       button(t('more'), () => { seed += Math.max(COUNT, grid.querySelectorAll('button').length); grid.parentNode.querySelector('input').value = seed; show(); }),
-      model.conditional ? labelChoice(model, label, (value) => { label = value; show(); }, true) : null),
+      model.conditional ? labelChoice(model, label, (value) => { label = value; show(); }, ['all', t('label.all')]) : null),
     grid, dialog,
   ];
 }

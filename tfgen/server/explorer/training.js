@@ -1,6 +1,6 @@
 // One training: its connection, its film, its charts.
 
-import {chart, codes, line, plane, terms, tiles} from './charts.js';
+import {chart, codes, line, plane, reach, terms, tiles} from './charts.js';
 import {Left, Refused} from './client.js';
 import {button, h} from './page.js';
 import {t} from './words.js';
@@ -8,11 +8,12 @@ import {t} from './words.js';
 const FILM = 2000; // states that are kept
 
 // asked: {model, data, points, seed, settings}, every, play.
-// told(): after each state. layers: of the plane, see charts.js. until: the step
+// told(): after each state. layers: of the plane, see charts.js. beside(): all
+// trainings on the page; curves of the same terms have one scale. until: the step
 // at which it pauses.
 export class Training {
-  constructor(client, asked, layers, told, until = Infinity) {
-    Object.assign(this, {client, asked, layers, told, until});
+  constructor(client, asked, layers, told, beside, until = Infinity) {
+    Object.assign(this, {client, asked, layers, told, beside, until});
     this.waits = false; // paused at `until`
     this.leave = new AbortController();
     this.film = [];
@@ -23,7 +24,8 @@ export class Training {
     this.facts = h('p', {class: 'note'}, t('learn.preparing'));
     this.place = h('div', {class: 'charts'});
     this.keepButton = button(t('learn.keep'), () => this.quietly({do: 'keep'}), {disabled: true});
-    this.element = h('section', {class: 'training'}, this.head, this.place, this.facts, h('div', {class: 'bar'}, this.keepButton));
+    this.place.append(this.facts);
+    this.element = h('section', {class: 'training'}, this.head, this.place, h('div', {class: 'bar'}, this.keepButton));
   }
 
   // Starts it; followed() then lasts until it ends.
@@ -116,7 +118,7 @@ export class Training {
     this.curves = chart(t('learn.terms'), 110);
     this.legend = h('p', {class: 'legend'});
     this.codes = h('div', {});
-    this.place.replaceChildren(this.main, this.codes, this.curves, this.legend);
+    this.place.replaceChildren(this.main, this.facts, this.codes, this.curves, this.legend);
     if (this.film.length) this.show(this.at);
   }
 
@@ -139,13 +141,30 @@ export class Training {
       this.codes.replaceChildren(this.codesChart);
       codes(this.codesChart, state);
     }
-    const named = terms(this.curves, this.film, this.at);
+    const named = this.termsShown();
     this.legend.replaceChildren(...named.map(([name, colour, value]) => {
       const spot = h('i', {});
       spot.style.background = colour;
       return h('span', {}, spot, ` ${name} ${value == null ? t('learn.infinite') : value.toPrecision(3)}`);
     }));
     if (this.ended?.kind !== 'kept') this.facts.textContent = this.words(state);
+  }
+
+  // The shown part of the film.
+  get past() {
+    return this.film.slice(0, this.at + 1);
+  }
+
+  // Draws the curves; returns their names, colours and values.
+  termsShown() {
+    const own = this.termNames();
+    const shared = this.beside().filter((one) => one === this || one.termNames() === own);
+    const found = reach(shared.map((one) => one.past));
+    return found ? terms(this.curves, this.past, found) : [];
+  }
+
+  termNames() {
+    return Object.keys(this.film[this.at]?.terms ?? {}).join();
   }
 
   words(state) {
