@@ -1,7 +1,9 @@
 """The comparison of families, and normal distributions of codes."""
 
+import importlib.util
 import json
 import sys
+import time
 
 import numpy as np
 import processes
@@ -72,6 +74,29 @@ def test_unknown_rows_and_other_settings_are_refused(tmp_path, data_dir):
     assert 'a run with other settings' in _refused(
         tmp_path, '--row=VAE', f'--data_dir={data_dir}'
     )
+
+
+def test_the_time_of_a_stopped_training_counts(tmp_path):
+    spec = importlib.util.spec_from_file_location('runs', tiny.script('runs'))
+    runs = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(runs)
+    used = 0
+    for stopped in (True, False):
+        begin = time.process_time()
+        try:
+            with runs.cpu_time(tmp_path) as spent:
+                while time.process_time() < begin + 0.05:
+                    pass
+                if stopped:
+                    raise SystemExit
+        except SystemExit:
+            pass
+        used += time.process_time() - begin
+    assert spent() >= 0.1 and used == pytest.approx(spent(), abs=0.05)
+    # Nothing is left behind by a training that has not begun.
+    with runs.cpu_time(tmp_path / 'none'):
+        pass
+    assert not (tmp_path / 'none').exists()
 
 
 @pytest.mark.wide

@@ -24,7 +24,6 @@ import platform
 import signal
 import subprocess
 import sys
-import time
 
 import runs
 from absl import flags
@@ -292,15 +291,18 @@ def _run(table, row, name, seed, folder):
         )
     features = _features(table, config)
     print(f'{row}, {name}, seed {seed}', flush=True)
-    begin = time.process_time()
     try:
-        with stopping.Stop().on_signals() as stop:
+        with (
+            stopping.Stop().on_signals() as stop,
+            runs.cpu_time(folder) as spent,
+        ):
             model = train(config, examples, folder, stop=stop)
+            seconds = spent()
     except NotFiniteError as error:
         # Divergence is a result, too.
         storage.write_json(_result(folder), {'failed': str(error)})
         return
-    found = {'training_cpu_seconds': time.process_time() - begin}
+    found = {'training_cpu_seconds': seconds}
     settings = Settings(num_draws=1, features=features)
     figures = evaluation.evaluate(model, examples, settings, [table.measure])
     found |= {k: figures[k].value for k in table.figures if k in figures}

@@ -197,12 +197,13 @@ def _measured(family, config, examples, folder):
     from tfgen.training.run import train
 
     features = classifiers.features(config, cli.cache(), flags.FLAGS.data_dir)
-    resumed, begin = folder.exists(), time.process_time()
-    with stopping.Stop().on_signals() as stop:
+    with (
+        stopping.Stop().on_signals() as stop,
+        runs.cpu_time(folder) as spent,
+    ):
         model = train(config, examples, folder, stop=stop)
-    found = {'steps': config.preset.steps}
-    if not resumed:
-        found['training_cpu_seconds'] = time.process_time() - begin
+        seconds = spent()
+    found = {'steps': config.preset.steps, 'training_cpu_seconds': seconds}
     settings = Settings(
         num_draws=1,
         features=features,

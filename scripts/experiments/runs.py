@@ -1,6 +1,9 @@
 """Runs and files that the experiments share."""
 
+import contextlib
 import io
+import json
+import time
 
 import numpy as np
 from absl import flags
@@ -35,6 +38,29 @@ def trained(name, *settings, seed=0):
     config, examples = opened(name, settings, seed)
     model = train(config, examples, _folder(name, settings, seed))
     return model, config, examples
+
+
+@contextlib.contextmanager
+def cpu_time(folder):
+    """Adds the CPU-seconds of its block to those of a run, even if it stops.
+
+    Yields:
+      A function that returns the sum so far, over all processes of the run.
+    """
+    from tfgen import storage
+
+    file = folder / 'cpu_seconds.json'
+    before = json.loads(file.read_text())['seconds'] if file.exists() else 0
+    begin = time.process_time()
+
+    def spent():
+        return before + time.process_time() - begin
+
+    try:
+        yield spent
+    finally:
+        if folder.exists():
+            storage.write_json(file, {'seconds': spent()})
 
 
 def trained_on(images, name, folder, seed=0, **fields):
