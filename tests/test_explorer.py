@@ -84,7 +84,7 @@ def _wide(*case):
         ('model=cvae&panel=none&seed=x&of=-1', 'model=cvae'),
         ('model=cvae&panel=codes&label=99&z=1e9,0,0&i=7&j=-1&w=3',
          'model=cvae&panel=codes'),
-        _wide('model=cvae&panel=closer&label=-1&p=x',
+        _wide('model=cvae&panel=closer&given=-1&p=x',
               'model=cvae&panel=closer'),
         _wide('model=pixelrnn&panel=complete&label=1.5&brush=0&m=x',
               'model=pixelrnn&panel=complete'),

@@ -22,7 +22,7 @@ def _connected(ink):
 
 def test_a_fast_stroke_is_one_connected_line(visit):
     """A fast hand is seen at a few places only; the pen joins them."""
-    page = visit('#model=pixelrnn&panel=closer&label=1')
+    page = visit('#model=pixelrnn&panel=closer&given=1')
     page.tab.get_by_role('button', name='Clear').click()
     canvas = page.tab.locator('canvas.edit')
     canvas.scroll_into_view_if_needed()
@@ -65,7 +65,7 @@ def test_pens_of_all_widths_draw_connected_lines(visit):
 
 
 def test_dark_on_white_is_offered_inverted(visit, tmp_path):
-    page = visit('#model=cvae&panel=closer&label=1')
+    page = visit('#model=cvae&panel=closer&given=1')
     paper = np.full([16, 16], 255, np.uint8)
     paper[4:12, 6:8] = 0
     Image.fromarray(paper).save(tmp_path / 'one.png')
@@ -80,7 +80,7 @@ def test_dark_on_white_is_offered_inverted(visit, tmp_path):
 
 
 def test_a_drawing_and_a_file_are_looked_at(port, visit, tmp_path):
-    page = visit('#model=cvae&panel=closer&label=1')
+    page = visit('#model=cvae&panel=closer&given=1')
     page.tab.get_by_role('button', name='Clear').click()
     page.tab.get_by_label('Drawing').focus()
     page.press('ArrowUp', 'ArrowLeft', 'Space')
@@ -104,7 +104,7 @@ def test_a_drawing_and_a_file_are_looked_at(port, visit, tmp_path):
 
 
 def test_a_number_stands_among_those_of_the_test_set(port, visit):
-    page = visit('#model=cvae&panel=closer&label=1')
+    page = visit('#model=cvae&panel=closer&given=1')
     place = page.tab.locator('canvas.scale')
     assert place.count() == 1
     text = place.get_attribute('aria-label')
@@ -139,13 +139,17 @@ def test_without_a_chosen_label_the_likeliest_counts(port, visit):
     assert chosen.locator('option').first.inner_text().endswith(f' {label}')
     row = page.tab.locator('tr', has_text='lower bound').inner_text()
     assert f'{bounds[label]:.2f} nats' in row
-    assert 'label' not in page.state()
+    assert 'given' not in page.state()
     other = (label + 1) % 10
     chosen.select_option(str(other))
     page.settle()
     row = page.tab.locator('tr', has_text='lower bound').inner_text()
     assert f'{bounds[other]:.2f} nats' in row
-    assert page.state()['label'] == str(other)
+    assert page.state()['given'] == str(other)
+    # What another panel chooses does not count here.
+    page = visit('#model=cvae&panel=closer&label=' + str(other))
+    row = page.tab.locator('tr', has_text='lower bound').inner_text()
+    assert f'given label {label}' in row
 
 
 def test_what_is_known_stays_in_a_completion(visit):
@@ -237,12 +241,13 @@ def test_controls_wait_for_the_first_sample(panel, button, visit):
             page.tab.get_by_role('button', name=button).click()
         page.tab.wait_for_timeout(100)
         assert not page.tab.locator('#status.wrong').count(), page.status()
-    assert page.state()['label'] == '3'
+    key = 'given' if panel == 'closer' else 'label'
+    assert page.state()[key] == '3'
     assert page.tab.locator('#panel canvas').count()
 
 
 def test_a_late_sample_does_not_take_a_drawing_away(visit):
-    page = visit('#model=pixelrnn&panel=closer&label=1')
+    page = visit('#model=pixelrnn&panel=closer&given=1')
     with _held(page) as held:
         page.tab.get_by_role('button', name='Use a sample').click()
         while not held:

@@ -121,6 +121,17 @@ def test_it_stops_and_steps_when_it_is_told(server):
         assert [film.next()['step'] for _ in range(3)] == [12, 13, 14]
 
 
+def test_it_pauses_at_the_step_that_it_is_told(server):
+    port, _ = server
+    with _Film(port, **GAN, every=5, until=10) as film:
+        assert film.until(10)[-1]['step'] == 10
+        time.sleep(0.5)
+        film.tell(do='step')
+        assert film.next()['step'] == 15
+        film.tell(do='play')  # it pauses once
+        assert [film.next()['step'] for _ in range(2)] == [20, 25]
+
+
 def test_a_kept_training_is_a_run_like_any_other(server, tmp_path):
     port, runs = server
     settings = {'loss': 'least_squares', 'learning_rate': 0.003}
@@ -362,3 +373,19 @@ def test_what_is_not_finite_is_told_as_nothing():
         assert state['samples'][0] == [None, None]
         assert state.get('pull', state.get('kl')) is None
         json.dumps(state, allow_nan=False)
+
+
+def test_the_sharpness_of_data_is_one_and_need_not_be_finite():
+    request = options.Request.of({'model': 'gan of digits', 'data': 'digits'})
+    _, examples = request.opened()
+    states, data = States(request, examples), examples.evaluation('test', 297)
+    images = next(iter(data))['image']
+
+    def told(shown):
+        # As if these were the samples of a model.
+        states._functions['sample'] = lambda seed: tf.constant(shown)
+        return states.of(None)['sharpness']
+
+    assert told(images) == pytest.approx(1)
+    assert told(images / 2) == pytest.approx(1 / 4)
+    assert told(np.full_like(images, np.nan)) is None

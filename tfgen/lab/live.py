@@ -1,7 +1,8 @@
 """A training in a process of its own, told and watched line by line.
 
 It reads objects from its input, one a line. The first is a request,
-see options.Request, with `every`, `play` and `workdir`. The others are {"do":
+see options.Request, with `every`, `play`, `until` (the step at which it pauses)
+and `workdir`. The others are {"do":
 ...}: "play", "pause", "step", "every" with "value", "keep", "end". The end of
 the input is "end". It writes objects to its output, each with a "kind":
 "begin", "state", "kept", "error", "end". The training is
@@ -30,10 +31,24 @@ EVERY = (1, 5, 10, 20, 50, 100, 200)
 
 
 class Controls:
-    """What the page has asked for; the training waits for it."""
+    """What the page has asked for; the training waits for it.
 
-    def __init__(self, stop: stopping.Stop, every: int, playing: bool):
+    Args:
+      stop: of the training.
+      every: steps between two states.
+      playing: whether it begins at once.
+      until: the step at which it pauses; None for no such step.
+    """
+
+    def __init__(
+        self,
+        stop: stopping.Stop,
+        every: int,
+        playing: bool,
+        until: int | None = None,
+    ):
         self.every, self.kept, self.ended = every, False, False
+        self._until = until
         self._playing, self._steps, self._stop = playing, 0, stop
         self._changed = threading.Condition()
 
@@ -65,9 +80,11 @@ class Controls:
                 self._stop.request(signal.SIGTERM)
             self._changed.notify_all()
 
-    def wait(self) -> None:
-        """Returns when the training may go on."""
+    def wait(self, step: int) -> None:
+        """Returns when the training may go on after a step."""
         with self._changed:
+            if self._until is not None and step >= self._until:
+                self._until, self._playing = None, False
             self._changed.wait_for(
                 lambda: self._playing or self._steps or self.ended
             )
@@ -114,7 +131,7 @@ class Film(keras.callbacks.Callback):
         )
         time.sleep(max(0.0, self._due - time.monotonic()))
         self._due = time.monotonic() + 1 / _PER_SECOND
-        self._controls.wait()
+        self._controls.wait(self._step)
         self._next = self._step + self._controls.every
 
 
@@ -138,11 +155,12 @@ def main(lines: TextIO, output: TextIO) -> None:
 def _run(asked, request, config, examples, folder, lines, tell):
     """Trains; the workdir stays only if it is kept."""
     stop = stopping.Stop()
-    every = asked.get('every')
+    every, until = asked.get('every'), asked.get('until')
     controls = Controls(
         stop,
         every if every in EVERY else request.every,
         bool(asked.get('play', True)),
+        until if type(until) is int else None,
     )
     states = States(request, examples)
     reading = threading.Thread(target=controls.read, args=(lines,), daemon=True)

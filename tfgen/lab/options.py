@@ -22,7 +22,8 @@ from tfgen.noise import IndexNoise
 from tfgen.training.workdir import Config
 
 _TOYS = ('ring', 'grid', 'two_moons', 'two_lines', 'bells')
-DRAWN, DIGITS = 'drawn', 'digits'
+DRAWN, LINE, DIGITS = 'drawn', 'far_line', 'digits'
+_FAR = 4.0  # from the first samples of a GAN, which lie near 0
 _POINTS = 2000  # of a toy distribution
 _MOST_POINTS, _LEAST_POINTS = 2000, 3  # that a hand may draw
 _REACH = 10.0  # largest coordinate of a drawn point
@@ -50,7 +51,7 @@ class Trained:
     every: int = 10
 
 
-_PLANE = (*_TOYS, DRAWN)
+_PLANE = (*_TOYS, LINE, DRAWN)
 _GAN = {
     'loss': ('non_saturating', *adversarial.LOSSES),
     'penalty': ('none', *penalties.PENALTIES),
@@ -138,7 +139,7 @@ class Request:
 
     Attributes:
       model: of MODELS.
-      data: the name of a set, DRAWN for points.
+      data: the name of a set, DRAWN for points, LINE for a line far away.
       points: float32 [N, 2], drawn by hand; None for a named set.
       seed: of the run.
       settings: of the preset.
@@ -214,7 +215,12 @@ def toy(request: Request):
 
 
 def _drawn(name, split):
-    """Points of a toy distribution: float32 [N, D]."""
+    """Points of a toy distribution, or of an upright line: float32 [N, D]."""
+    if name == LINE:
+        random = np.random.default_rng(['train', 'test'].index(split))
+        x = random.normal(_FAR, 0.02, _POINTS)
+        y = random.uniform(-1.5, 1.5, _POINTS)
+        return np.stack([x, y], axis=1).astype(np.float32)
     noise = IndexNoise(tf.range(_POINTS, dtype=tf.int64), f'{split}/')
     return TOY_DISTRIBUTIONS[name].draw(noise)[0].numpy()
 
@@ -254,6 +260,8 @@ def extent(request: Request) -> float:
     """Half the side of the square that is shown; 0 for pictures."""
     if distribution := toy(request):
         return distribution.extent
+    if request.data == LINE:
+        return 1.25 * _FAR
     if request.points is not None:
         return 1.25 * float(np.abs(request.points).max()) or 1.0
     return 0.0

@@ -14,7 +14,7 @@ from tfgen import probability
 from tfgen.data import Data
 from tfgen.data.embedded.points import Mixture
 from tfgen.data.specs import PointSpec
-from tfgen.evaluation.samples import modes_of
+from tfgen.evaluation.samples import laplacian_energy, modes_of
 from tfgen.lab import options
 from tfgen.losses import adversarial
 from tfgen.models import GMM
@@ -95,9 +95,13 @@ class States:
         )
         drawn = sample(tf.constant([0, 0])).numpy()
         if not self._points:
-            return drawn, {'images': _rounded(drawn)}
+            sharpness = laplacian_energy(drawn).mean() / self._energy
+            return drawn, {
+                'images': _rounded(drawn),
+                'sharpness': _rounded(sharpness),
+            }
         found = {'samples': _rounded(drawn[:_SHOWN])}
-        if mixture:
+        if mixture and not self._flat:
             counted = modes_of(drawn, self._truth)
             found['counted'] = {
                 'modes': counted['modes'],
@@ -152,6 +156,12 @@ class States:
             tape.watch(x)
             total = tf.reduce_sum(loss.generator(model.score(x)))
         return tf.reduce_mean(tf.norm(tape.gradient(total, x), axis=1))
+
+    @functools.cached_property
+    def _energy(self):
+        """The Laplacian energy of the test images."""
+        batch = next(iter(self._examples.evaluation('test', _CODES)))
+        return laplacian_energy(batch['image'].numpy()).mean()
 
     @functools.cached_property
     def _coded(self):

@@ -70,6 +70,7 @@ function show() {
 // Something to try in a panel, with what the model can do.
 function hintOf(panel) {
   if (panel === 'samples' && !(model.has('encode') && model.has('interpolate'))) return model.has('complete') ? 'try.samples.complete' : 'try.samples.inspect';
+  if (panel === 'closer' && model.has('score') && !model.has('elbo') && !model.has('log_prob')) return 'try.closer.score';
   if (panel === 'codes' && (!model.around.codes || model.conditional)) return 'try.codes.draw';
   if (panel === 'points' && model.has('responsibilities')) return 'try.points.mixture';
   return `try.${panel}`;

@@ -29,10 +29,27 @@ export function plane(canvas, first, state, layers) {
   if (layers.field && state.score) scores(context, state.score, width, height);
   if (layers.field && state.log_prob) shades(context, state.log_prob, width, height);
   if (layers.truth && first.truth) shades(context, first.truth, width, height, '60, 160, 90');
+  if (state.components) {
+    context.globalAlpha = 0.3;
+    dots(context, state.samples.map(place), ink('--drawn'), 1.7);
+    context.globalAlpha = 1;
+    first.data.forEach((point) => dots(context, [place(point)], CLASSES[likeliest(state.components, point) % CLASSES.length], 1.7));
+    ellipses(context, state.components, place);
+    return;
+  }
   dots(context, first.data.map(place), ink('--soft'), 1.2);
   if (layers.arrows && state.slope) arrows(context, state.slope, width, height);
   dots(context, state.samples.map(place), ink('--drawn'), 1.7);
-  if (state.components) ellipses(context, state.components, place);
+}
+
+// The component with the largest share of a point.
+export function likeliest({weights, means, scales}, [x, y]) {
+  const logs = means.map(([mx, my], k) => {
+    const [[a, b], [c, d]] = scales[k % scales.length], area = a * d - b * c;
+    const u = (d * (x - mx) - b * (y - my)) / area, v = (a * (y - my) - c * (x - mx)) / area;
+    return Math.log(weights[k] / Math.abs(area)) - (u * u + v * v) / 2;
+  });
+  return logs.indexOf(Math.max(...logs));
 }
 
 function dots(context, places, colour, size) {
@@ -127,6 +144,7 @@ export function line(canvas, first, state) {
   curve(q, ink('--drawn'));
   if (state.log_prob) curve(state.log_prob.map((v) => Math.exp(v)), ink('--mark'));
   if (!state.score) return;
+  curve(xs.map(() => 0.5), ink('--line'), [1, 3], tall);
   // D is a share of the whole height.
   curve(state.score.map((v) => 1 / (1 + Math.exp(-v))), ink('--mark'), [6, 4], tall);
   if (p) curve(p.map((v, k) => (v + q[k] > 0.02 ? v / (v + q[k]) : null)), ink('--wrong'), [1, 4], tall);
@@ -159,6 +177,16 @@ export function reach(films) {
   };
 }
 
+// A text that is read over curves and points.
+export function written(context, text, x, y) {
+  context.font = '11px sans-serif';
+  context.strokeStyle = ink('--paper');
+  context.lineWidth = 3;
+  context.strokeText(text, x, y);
+  context.fillStyle = ink('--ink');
+  context.fillText(text, x, y);
+}
+
 // The terms of the loss over the steps of a film, within its reach.
 export function terms(canvas, film, {low, high, last}) {
   const context = cleared(canvas);
@@ -179,10 +207,8 @@ export function terms(canvas, film, {low, high, last}) {
     });
     context.stroke();
   });
-  context.fillStyle = ink('--soft');
-  context.font = '11px sans-serif';
-  context.fillText(high.toPrecision(3), 3, 12);
-  context.fillText(low.toPrecision(3), 3, height - 4);
+  written(context, high.toPrecision(3), 3, 12);
+  written(context, low.toPrecision(3), 3, height - 4);
   return names.map((name, k) => [name, CLASSES[k % CLASSES.length], shown.at(-1).terms[name]]);
 }
 

@@ -25,6 +25,7 @@ function scale(found, value, meaning) {
     'aria-label': t('closer.above', {what: meaning, share: Math.round(100 * below)})});
   const context = canvas.getContext('2d'), most = Math.max(...counts);
   const place = (v) => 10 + 180 * Math.min(1.05, Math.max(-0.05, (v - low) / (high - low || 1)));
+  const beyond = value < low || value > high;
   context.fillStyle = ink('--line');
   counts.forEach((n, k) => context.fillRect(place(edges[k]), 34 - 30 * n / most, 180 / counts.length, 30 * n / most));
   context.fillStyle = ink('--wrong');
@@ -35,7 +36,7 @@ function scale(found, value, meaning) {
   context.fillText(low.toFixed(digits), 0, 44);
   context.textAlign = 'right';
   context.fillText(high.toFixed(digits), 200, 44);
-  return h('figure', {}, canvas, h('figcaption', {}, t('closer.here')));
+  return h('figure', {}, canvas, h('figcaption', {}, t(beyond ? 'closer.beyond' : 'closer.here')));
 }
 
 export function closer({client, model, set}) {
@@ -43,7 +44,8 @@ export function closer({client, model, set}) {
   const told = NUMBERS.find(([key, unit]) => unit && model.has(key));
   // Without a chosen label, the likeliest one of each picture.
   const likeliest = Boolean(told) && model.conditional;
-  let label = likeliest ? state.whole('label', null, 0, model.classes.length - 1) : state.label(model);
+  // (In the address under a name of its own: no other panel chooses it.)
+  let label = model.conditional ? state.whole('given', likeliest ? null : 0, 0, model.classes.length - 1) : null;
   const answer = h('div', {'aria-live': 'polite'});
 
   let shown = false; // the request of the first thing that is told
@@ -70,7 +72,7 @@ export function closer({client, model, set}) {
     const p = packImage(image);
     // As the address has it, so that a link tells the same.
     image = unpackImage(p, model.shape);
-    set({p, label: model.conditional ? label : null});
+    set({p, given: label});
     learn();
   };
   const learn = job(async () => {
@@ -79,11 +81,13 @@ export function closer({client, model, set}) {
     const shares = likeliest ? await classes(told[0]) : [];
     const given = label ?? best(shares);
     for (const [name, unit] of NUMBERS.filter(([key]) => model.has(key))) {
-      const value = (await ask(name, given))[name][0], meaning = t(`closer.${name}`);
+      const value = (await ask(name, given))[name][0];
+      const meaning = model.conditional ? t('closer.under', {what: t(`closer.${name}`), label: model.classes[given]}) : t(`closer.${name}`);
       rows.push(h('tr', {}, h('th', {scope: 'row'}, meaning), h('td', {}, value == null ? t('learn.infinite') : `${value.toFixed(2)} ${unit}`)));
       const place = scale(model.around.numbers?.[name], value, meaning);
       if (place) rows.push(h('tr', {}, h('td', {colspan: 2}, place)));
     }
+    if (told) rows.push(h('tr', {}, h('td', {colspan: 2, class: 'note'}, t('closer.nats'))));
     rows.push(...bars(shares));
     if (model.has('classify')) {
       const {probabilities: [found]} = await ask('classify', given);
@@ -93,8 +97,7 @@ export function closer({client, model, set}) {
     const made = model.has('reconstruct') ? (await ask('reconstruct', given)).image[0] : null;
     answer.replaceChildren(
       made ? h('figure', {}, picture(made, model.palette, t('closer.reconstruction'), 'large'), h('figcaption', {}, t('closer.reconstruction'))) : '',
-      h('table', {}, rows),
-      told ? h('p', {class: 'note'}, t('closer.nats')) : '');
+      h('table', {}, rows));
     if (likeliest) labels.querySelector('option').textContent = t('label.likeliest', {label: model.classes[best(shares)]});
   });
 

@@ -6,7 +6,7 @@ import {LESSONS} from './lessons.js';
 import {button, choice, h, labelled, numberInput} from './page.js';
 import * as state from './state.js';
 import {Training} from './training.js';
-import {t} from './words.js';
+import {named, t} from './words.js';
 
 // A run in the address: model;data;name=value;...
 const packed = ([model, data, settings]) => [model, data,
@@ -25,11 +25,17 @@ function unpacked(text, offer) {
   return [model, data, settings];
 }
 
-const SCORES = ['real', 'fake', 'fool']; // terms of a GAN's losses
+// Words that are explained beside the settings, by what a model's name begins with.
+export const WORDS = {
+  normal: ['nats'], gmm: ['component', 'responsibility', 'nats'],
+  vae: ['code', 'prior', 'posterior', 'kl', 'bound', 'iwae'],
+  gan: ['g', 'd', 'critic', 'pull'],
+};
+const COUNTED = ['ring', 'grid']; // sets with places
 
 export function learn({client, signal}) {
   const top = h('div', {}), stage = h('div', {class: 'sides'});
-  const title = h('h3', {}), look = h('p', {}), note = h('p', {class: 'note'});
+  const title = h('h2', {}), look = h('p', {}), note = h('p', {class: 'note'});
   const points = unpackPoints(state.get('points'));
   let offer = null, trainings = [], playing = false;
   let runs = [], seed = state.seed(), every = null;
@@ -46,12 +52,10 @@ export function learn({client, signal}) {
     offer = await client.json('/explorer/learn');
     say('');
     // What to look for stands beside the pictures, on one screen.
-    top.replaceChildren(
-      h('p', {}, t('learn.about')), list,
-      h('div', {class: 'lesson'},
-        h('div', {}, title, look, bar, film, now, note),
-        stage),
-      h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, words, hand);
+    top.replaceChildren(list, h('div', {class: 'lesson'},
+      h('div', {}, title, way, look, bar, film, now), stage,
+      h('div', {}, note, more, words)),
+    h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, hand);
     const chosen = lesson(), first = LESSONS[0];
     const a = unpacked(state.get('a'), offer), b = unpacked(state.get('b'), offer);
     if (a) runs = b ? [a, b] : [a];
@@ -72,10 +76,10 @@ export function learn({client, signal}) {
     playing = play;
     keep();
     trainings = runs.map(([model, data, settings]) => new Training(client, {
-      model, data, settings, seed, every, play: playing, points: data === 'drawn' ? points : undefined,
-    }, layers, told, () => trainings, lesson()?.until));
+      model, data, settings, seed, every, play: playing, until: lesson()?.until, points: data === 'drawn' ? points : undefined,
+    }, layers, told, () => trainings, lesson()?.tells));
     stage.replaceChildren(...trainings.map((one, k) => {
-      one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${special(k)}` : t(`model.${one.asked.model}`);
+      one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${named(`lesson.${lesson()?.key}.${'ab'[k]}`, special(k))}` : t(`model.${one.asked.model}`);
       return one.element;
     }));
     film.max = 0;
@@ -132,6 +136,7 @@ export function learn({client, signal}) {
     if (playing && trainings.every((one) => one.waits || one.ended)) {
       playing = false;
       controls();
+      if (trainings.every((one) => one.waits)) now.textContent = t('learn.arrived');
     }
   };
   const follow = () => {
@@ -145,20 +150,25 @@ export function learn({client, signal}) {
   const now = h('output', {});
   const film = h('input', {type: 'range', min: 0, max: 0, value: 0, 'aria-label': t('learn.film'), oninput: follow});
   const bar = h('div', {class: 'bar'});
-  const controls = () => bar.replaceChildren(
-    button(t(playing ? 'learn.pause' : 'learn.play'), toggle, {class: 'main'}),
-    button(t('learn.once'), once), button(t('learn.reset'), () => reset(playing)),
+  const more = h('div', {class: 'bar'});
+  const controls = () => {
+    bar.replaceChildren(
+      button(t(playing ? 'learn.pause' : 'learn.play'), toggle, {class: 'main'}),
+      button(t('learn.once'), once), button(t('learn.reset'), () => reset(playing)));
+    more.replaceChildren(...offered());
+  };
+  const offered = () => [
     labelled(t('learn.every'), choice(offer.every.map((v) => [String(v), String(v)]), String(every), (value) => {
       every = Number(value);
       keep();
       all({do: 'every', value: every});
     })),
     labelled(t('learn.seed'), numberInput(seed, (value) => { seed = value; reset(playing); }, 0, 2 ** 31 - 1)),
-    ...shown().map(layer));
+    ...shown().map(layer)];
   // The layers that these models have.
   const shown = () => {
     const has = (name) => runs.some(([model, data]) => data !== 'digits' && data !== 'bells' && (
-      name === 'truth' ? data !== 'drawn' : name === 'field' ? !model.startsWith('vae') : model.startsWith('gan')));
+      name === 'truth' ? !['drawn', 'far_line'].includes(data) : name === 'field' ? !model.startsWith('vae') : model.startsWith('gan')));
     return Object.keys(layers).filter(has);
   };
   const layer = (name) => labelled(h('input', {type: 'checkbox', checked: layers[name], onchange: ({target}) => {
@@ -167,10 +177,10 @@ export function learn({client, signal}) {
   }}), t(`learn.${name}`));
 
   // Lessons and choices.
-  const lessons = h('ol', {class: 'lessons'}, LESSONS.map(({key}) => h('li', {}, h('a', {
-    href: `#view=learn&lesson=${key}${['lang', 'smooth'].map((name) => (state.get(name) ? `&${name}=${state.get(name)}` : '')).join('')}`, 'data-lesson': key,
-  }, t(`lesson.${key}`)))));
-  const list = h('details', {open: true}, h('summary', {}, t('learn.lessons')), lessons);
+  const href = (key) => `#view=learn&lesson=${key}${['lang', 'smooth'].map((name) => (state.get(name) ? `&${name}=${state.get(name)}` : '')).join('')}`;
+  const lessons = h('ol', {class: 'lessons'}, LESSONS.map(({key}) => h('li', {}, h('a', {href: href(key), 'data-lesson': key}, t(`lesson.${key}`)))));
+  const list = h('details', {open: true}, h('summary', {}, t('learn.lessons')), h('p', {}, t('learn.about')), lessons);
+  const way = h('p', {class: 'way'}); // to the lesson before, and to the next one
   const settings = h('div', {class: 'sides'});
   const pick = (k, changes) => {
     const [model, data, own] = runs[k];
@@ -195,9 +205,12 @@ export function learn({client, signal}) {
           values.map((v) => [String(v), v === null ? '-' : String(v)]), String(name in own ? own[name] : values[0]),
           (value) => pick(k, (run) => { run[2] = {...run[2], [name]: values.find((v) => String(v) === value)}; })))));
     }));
-    const named = new Set(runs.flatMap(([model]) => [...Object.keys(offer.models[model].settings), ...(model.startsWith('gan') ? SCORES : [])]));
-    words.lastChild.replaceChildren(...[...named].flatMap((name) => [h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, t(`help.${name}`))]));
-    words.hidden = !named.size;
+    const used = runs.flatMap(([model, data]) => [
+      ...WORDS[model.split(' ')[0]], ...(COUNTED.includes(data) ? ['place'] : []), ...(data === 'digits' ? ['sharpness'] : [])]);
+    const free = runs.flatMap(([model]) => Object.keys(offer.models[model].settings));
+    words.lastChild.replaceChildren(
+      ...[...new Set(used)].flatMap((name) => [h('dt', {}, t(`word.${name}`)), h('dd', {}, t(`word.${name}.is`))]),
+      ...[...new Set(free)].flatMap((name) => [h('dt', {}, name.replaceAll('_', ' ')), h('dd', {}, t(`help.${name}`))]));
     lessons.querySelectorAll('a').forEach((a) => {
       a.setAttribute('aria-current', a.getAttribute('data-lesson') === state.get('lesson'));
     });
@@ -205,10 +218,15 @@ export function learn({client, signal}) {
     hand.hidden = !runs.some(([, data]) => data === 'drawn');
     const chosen = lesson();
     list.open = !chosen;
-    title.textContent = chosen ? t('learn.lesson', {number: LESSONS.indexOf(chosen) + 1, of: LESSONS.length, name: t(`lesson.${chosen.key}`)}) : t('learn.own');
+    const number = LESSONS.indexOf(chosen);
+    title.textContent = chosen ? t('learn.lesson', {number: number + 1, of: LESSONS.length, name: t(`lesson.${chosen.key}`)}) : t('learn.own');
+    const beside = [['learn.before', LESSONS[number - 1]], ['learn.next', LESSONS[number + 1]]];
+    way.replaceChildren(...beside.filter(([, one]) => chosen && one).map(([key, one]) => h('a', {href: href(one.key)}, t(key))));
     look.textContent = chosen ? t(`lesson.${chosen.key}.look`) : '';
     const kind = ([model, data]) => (['digits', 'bells'].includes(data) ? data : model);
-    note.textContent = [...new Set(runs.map(kind))].map((key) => t(`legend.${key}`)).join(' ');
+    // (That of a mixture says all that is said of a normal distribution.)
+    const kinds = [...new Set(runs.map(kind))].filter((key, _, all) => key !== 'normal' || !all.includes('gmm'));
+    note.textContent = kinds.map((key) => t(`legend.${key}`)).join(' ');
   };
   const words = h('details', {}, h('summary', {}, t('learn.words')), h('dl', {}));
   const compare = h('input', {type: 'checkbox', onchange: ({target}) => {
@@ -222,5 +240,5 @@ export function learn({client, signal}) {
 
   signal.addEventListener('abort', () => trainings.forEach((one) => one.end()));
   open();
-  return [h('h2', {}, t('learn.title')), top];
+  return [top];
 }

@@ -46,8 +46,11 @@ export function points({client, model, set}) {
       ellipses(context, components, place);
       context.font = 'bold 12px sans-serif';
       context.textAlign = 'center';
+      context.strokeStyle = ink('--paper');
+      context.lineWidth = 3;
       components.means.map(place).forEach(([x, y], k) => {
         context.fillStyle = CLASSES[k % CLASSES.length];
+        context.strokeText(k + 1, x, y + 4);
         context.fillText(k + 1, x, y + 4);
       });
     }

@@ -3,17 +3,19 @@
 import {chart, codes, line, plane, reach, terms, tiles} from './charts.js';
 import {Left, Refused} from './client.js';
 import {button, h} from './page.js';
-import {t} from './words.js';
+import {named, t} from './words.js';
 
 const FILM = 2000; // states that are kept
+const NUMBERS = ['modes', 'nats', 'pull', 'kl', 'widths', 'sharpness'];
 
-// asked: {model, data, points, seed, settings}, every, play.
+// asked: {model, data, points, seed, settings}, every, play, until.
 // told(): after each state. layers: of the plane, see charts.js. beside(): all
-// trainings on the page; curves of the same terms have one scale. until: the step
-// at which it pauses.
+// trainings on the page; curves in one unit have one scale. tells: the numbers that
+// are shown, in their order.
 export class Training {
-  constructor(client, asked, layers, told, beside, until = Infinity) {
-    Object.assign(this, {client, asked, layers, told, beside, until});
+  constructor(client, asked, layers, told, beside, tells = NUMBERS) {
+    Object.assign(this, {client, asked, layers, told, beside, tells});
+    this.until = asked.until ?? Infinity;
     this.waits = false; // paused at `until`
     this.leave = new AbortController();
     this.film = [];
@@ -21,7 +23,7 @@ export class Training {
     this.following = true;
     this.id = this.first = this.ended = null;
     this.head = h('h3', {});
-    this.facts = h('p', {class: 'note'}, t('learn.preparing'));
+    this.facts = h('p', {class: 'numbers'}, t('learn.preparing'));
     this.place = h('div', {class: 'charts'});
     this.keepButton = button(t('learn.keep'), () => this.quietly({do: 'keep'}), {disabled: true});
     this.place.append(this.facts);
@@ -78,7 +80,6 @@ export class Training {
       if (found.step >= this.until) {
         this.until = Infinity;
         this.waits = true;
-        this.quietly({do: 'pause'});
       }
       this.told();
     } else if (found.kind === 'kept') {
@@ -117,8 +118,8 @@ export class Training {
       ? chart(t('learn.images'), 300) : chart(t('learn.plane'), first.size === 1 ? 200 : 360);
     this.curves = chart(t('learn.terms'), 110);
     this.legend = h('p', {class: 'legend'});
-    this.codes = h('div', {});
-    this.place.replaceChildren(this.main, this.facts, this.codes, this.curves, this.legend);
+    this.pair = h('div', {class: 'pair'}, this.main);
+    this.place.replaceChildren(this.facts, this.pair, this.curves, this.legend);
     if (this.film.length) this.show(this.at);
   }
 
@@ -137,15 +138,13 @@ export class Training {
     else if (first.size === 1) line(this.main, first, state);
     else plane(this.main, first, state, this.layers);
     if (state.codes) {
-      this.codesChart ??= chart(t('learn.codes'), 180, 180);
-      this.codes.replaceChildren(this.codesChart);
-      codes(this.codesChart, state);
+      this.codes ??= this.pair.appendChild(chart(t('learn.codes'), 180, 180));
+      codes(this.codes, state);
     }
-    const named = this.termsShown();
-    this.legend.replaceChildren(...named.map(([name, colour, value]) => {
+    this.legend.replaceChildren(...this.termsShown().map(([name, colour, value]) => {
       const spot = h('i', {});
       spot.style.background = colour;
-      return h('span', {}, spot, ` ${name} ${value == null ? t('learn.infinite') : value.toPrecision(3)}`);
+      return h('span', {}, spot, ` ${named(`term.${name}`, name)} ${value == null ? t('learn.infinite') : value.toPrecision(3)}`);
     }));
     if (this.ended?.kind !== 'kept') this.facts.textContent = this.words(state);
   }
@@ -157,25 +156,29 @@ export class Training {
 
   // Draws the curves; returns their names, colours and values.
   termsShown() {
-    const own = this.termNames();
-    const shared = this.beside().filter((one) => one === this || one.termNames() === own);
+    const shared = this.beside().filter((one) => one.unit === this.unit);
     const found = reach(shared.map((one) => one.past));
     return found ? terms(this.curves, this.past, found) : [];
   }
 
-  termNames() {
-    return Object.keys(this.film[this.at]?.terms ?? {}).join();
+  // Of the loss: all but those of GANs are in nats.
+  get unit() {
+    const {model, settings} = this.asked;
+    return model.startsWith('gan') ? `gan ${settings.loss}` : 'nats';
   }
 
+  // The step, and the chosen numbers of a state.
   words(state) {
-    const parts = [t('learn.step', {step: state.step})];
-    if (state.counted) {
-      const {modes, of, quality} = state.counted;
-      parts.push(t('learn.modes', {modes, of, quality: Math.round(100 * quality)}));
-    }
-    if (state.pull != null) parts.push(t('learn.pull', {pull: state.pull.toPrecision(2)}));
-    if (state.kl != null) parts.push(t('learn.kl', {kl: state.kl.toFixed(2)}));
-    if (state.widths) parts.push(t('learn.widths', {widths: state.widths.map((v) => v.toFixed(2)).join(', ')}));
-    return parts.join(' · ');
+    const {counted, terms: losses} = state;
+    const loss = Object.entries(losses).find(([name]) => /negative_log_likelihood$|^loss$|^bound$/.test(name));
+    const found = {
+      modes: counted && t('learn.modes', {modes: counted.modes, of: counted.of, quality: Math.round(100 * counted.quality)}),
+      nats: loss?.[1] != null && `${named(`term.${loss[0]}`, loss[0])}: ${loss[1].toFixed(2)}`,
+      pull: state.pull != null && t('learn.pull', {pull: state.pull.toPrecision(2)}),
+      kl: state.kl != null && t('learn.kl', {kl: state.kl.toFixed(2)}),
+      widths: state.widths && t('learn.widths', {widths: state.widths.map((v) => v.toFixed(2)).join(', ')}),
+      sharpness: state.sharpness != null && t('learn.sharpness', {sharpness: state.sharpness.toFixed(2)}),
+    };
+    return [t('learn.step', {step: state.step}), ...this.tells.map((name) => found[name]).filter(Boolean)].join(' · ');
   }
 }
