@@ -301,6 +301,9 @@ def _gan():
     def modes(row, world):
         return f'{statistics.fmean(rows[row][world, "modes"]):.3g}'
 
+    def quality(row, world):
+        return f'{100 * statistics.fmean(rows[row][world, "quality"]):.1f} %'
+
     def weight(row):
         settings = table['rows'][row]['settings']
         return re.search(r'penalty_weight=(\S+)', settings)[1]
@@ -349,6 +352,9 @@ def _gan():
         f'uniform {modes("uniform z", "grid")}, normal '
         f'{modes("non-saturating", "grid")}, mixture '
         f'{modes("mixture z", "grid")} modes of the grid',
+        f'its quality is {quality("VAE", "ring")} on the ring and '
+        f'{quality("VAE", "grid")} on the grid. The VAE-GAN has '
+        f'{quality("VAE-GAN", "ring")} and {quality("VAE-GAN", "grid")}.',
         f'right for {100 * told["classifier_accuracy"]:.2f} %',
     ]
 

@@ -138,7 +138,9 @@ export class Training {
     else if (first.size === 1) line(this.main, first, state);
     else plane(this.main, first, state, this.layers);
     if (state.codes) {
-      this.codes ??= this.pair.appendChild(chart(t('learn.codes'), 180, 180));
+      // (Beside pictures it would make them smaller than those of a GAN.)
+      this.codes ??= (first.images ? this.place : this.pair).appendChild(chart(t('learn.codes'), 180, 180));
+      this.codes.classList.add('codes');
       codes(this.codes, state);
     }
     this.legend.replaceChildren(...this.termsShown().map(([name, colour, value]) => {
