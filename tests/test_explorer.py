@@ -283,6 +283,8 @@ def test_it_fits_a_small_screen_and_everything_has_a_name(panel, visit):
     assert page.tab.evaluate('document.documentElement.scrollWidth') <= 360
     nameless = page.tab.evaluate(NAMELESS)
     assert nameless == []
+    for one in page.tab.locator('.grid button canvas').all()[:3]:
+        assert one.bounding_box()['width'] > 45  # pixels
     # No word of the page has been left untranslated.
     english = re.findall('[A-Za-z]{3,}', page.tab.evaluate(_TEXTS))
     assert not set(english) - _NAMES

@@ -31,9 +31,11 @@ export function samples({client, model, set, open}) {
     redraw();
   };
   const redraw = job(async () => {
-    // All labels: one a column.
+    // All labels: one a column; on a phone, half of them.
     const across = model.conditional && label === 'all' && model.classes.length <= 12 ? model.classes.length : 0;
-    grid.style.gridTemplateColumns = across ? `repeat(${across}, minmax(0, 1fr))` : '';
+    grid.classList.toggle('columns', across > 0);
+    grid.style.setProperty('--across', across);
+    grid.style.setProperty('--half', Math.ceil(across / 2));
     const seeds = Array.from({length: across ? 3 * across : COUNT}, (_, i) => seed + i);
     const labels = seeds.map((_, i) => (label === 'all' ? i % model.classes.length : Number(label)));
     const images = await sampleImages(client, model, seeds, labels);
