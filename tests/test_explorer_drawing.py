@@ -150,6 +150,13 @@ def test_without_a_chosen_label_the_likeliest_counts(port, visit):
     page = visit('#model=cvae&panel=closer&label=' + str(other))
     row = page.tab.locator('tr', has_text='lower bound').inner_text()
     assert f'given label {label}' in row
+    # A sample that is inspected brings its own.
+    page = visit(f'#model=cvae&of={other}&given={label}')
+    page.tab.get_by_label('Open the sample of seed 0').click()
+    page.tab.get_by_role('button', name='Inspect').click()
+    page.settle()
+    row = page.tab.locator('tr', has_text='lower bound').inner_text()
+    assert f'given label {other}' in row
 
 
 def test_what_is_known_stays_in_a_completion(visit):

@@ -59,6 +59,10 @@ def test_a_link_opens_a_lesson_with_two_trainings(visit):
     _wait(page, lambda: all(np.subtract(_steps(page), before) > 0))
     assert all(np.subtract(_steps(page), before) % 10 == 0)
     assert page.status() == ''
+    # The losses differ, and so do the scales of their curves.
+    curves = page.tab.locator('canvas[aria-label^="Terms of the loss"]')
+    scales = curves.evaluate_all('all => all.map(c => c.ariaLabel)')
+    assert len(set(scales)) == 2
     # An earlier state, by the film.
     film = page.tab.get_by_label('Film')
     film.fill('1')
@@ -76,7 +80,11 @@ def test_a_lesson_pauses_where_there_is_something_to_see(visit):
     page.tab.wait_for_timeout(1000)  # a state that was on its way has come
     before = _steps(page)
     assert before == [40, 40]
-    assert page.tab.get_by_text('Paused: here the lesson').count()
+    assert page.tab.get_by_text('Paused: this is').count()
+    # Both losses are in nats: their curves have one scale.
+    curves = page.tab.locator('canvas[aria-label^="Terms of the loss"]')
+    scales = curves.evaluate_all('all => all.map(c => c.ariaLabel)')
+    assert len(scales) == 2 and len(set(scales)) == 1
     page.tab.wait_for_timeout(1000)
     assert _steps(page) == before
     page.tab.get_by_role('button', name='Run', exact=True).click()
@@ -86,9 +94,10 @@ def test_a_lesson_pauses_where_there_is_something_to_see(visit):
 
 
 def test_all_lessons_are_offered_and_named_in_both_languages(visit):
-    code = """Promise.all(['lessons', 'words', 'learn'].map(
-        name => import(`./${name}.js`))).then(([l, w, {WORDS}]) => (
-            {lessons: l.LESSONS, words: w.LANGUAGES, used: WORDS}))"""
+    code = """Promise.all(['lessons', 'words', 'learn', 'training'].map(
+        name => import(`./${name}.js`))).then(([l, w, {WORDS}, {NUMBERS}]) => (
+            {lessons: l.LESSONS, words: w.LANGUAGES, used: WORDS,
+             numbers: NUMBERS}))"""
     found = visit().tab.evaluate(code)
     assert len(found['lessons']) == 10
     english, chinese = found['words']['en'], found['words']['zh']
@@ -102,6 +111,7 @@ def test_all_lessons_are_offered_and_named_in_both_languages(visit):
         for name in names:
             assert {f'word.{name}', f'word.{name}.is'} <= english.keys()
     for lesson in found['lessons']:
+        assert set(lesson['tells']) <= set(found['numbers'])
         for side in 'ab':
             if side in lesson:
                 model, data, settings = lesson[side]
@@ -133,7 +143,7 @@ def test_a_point_has_the_colour_of_its_likeliest_component(visit):
 
 def test_curves_of_equal_terms_have_one_scale(visit):
     code = """films => import('./charts.js').then(m => {
-        const found = m.reach(films);
+        const found = m.limits(films);
         return [found, ...films.map(film => {
             const canvas = m.chart('curves', 110);
             document.getElementById('panel').append(canvas);

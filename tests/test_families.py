@@ -80,11 +80,12 @@ def test_the_time_of_a_stopped_training_counts(tmp_path):
     spec = importlib.util.spec_from_file_location('runs', tiny.script('runs'))
     runs = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(runs)
-    used = 0
+    used, run = 0, tmp_path / 'run'
     for stopped in (True, False):
         begin = time.process_time()
         try:
-            with runs.cpu_time(tmp_path) as spent:
+            with runs.cpu_time(run) as spent:
+                run.mkdir(exist_ok=True)
                 while time.process_time() < begin + 0.05:
                     pass
                 if stopped:
@@ -93,6 +94,11 @@ def test_the_time_of_a_stopped_training_counts(tmp_path):
             pass
         used += time.process_time() - begin
     assert spent() >= 0.1 and used == pytest.approx(spent(), abs=0.05)
+    # A process that was killed noted nothing.
+    (run / 'cpu_seconds.json').unlink()
+    with runs.cpu_time(run) as spent:
+        assert spent() is None
+    assert not list(run.iterdir())
     # Nothing is left behind by a training that has not begun.
     with runs.cpu_time(tmp_path / 'none'):
         pass

@@ -126,10 +126,14 @@ def test_it_pauses_at_the_step_that_it_is_told(server):
     with _Film(port, **GAN, every=5, until=10) as film:
         assert film.until(10)[-1]['step'] == 10
         time.sleep(0.5)
+        # A training that goes on has told of step 15.
+        film.tell(do='every', value=1)
         film.tell(do='step')
-        assert film.next()['step'] == 15
+        assert film.next()['step'] == 11
         film.tell(do='play')  # it pauses once
-        assert [film.next()['step'] for _ in range(2)] == [20, 25]
+        assert [film.next()['step'] for _ in range(2)] == [12, 13]
+    with _Film(port, **GAN, every=20, until=10) as film:
+        assert [film.next()['step'] for _ in range(2)] == [0, 10]
 
 
 def test_a_kept_training_is_a_run_like_any_other(server, tmp_path):

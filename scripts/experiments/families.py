@@ -203,7 +203,9 @@ def _measured(family, config, examples, folder):
     ):
         model = train(config, examples, folder, stop=stop)
         seconds = spent()
-    found = {'steps': config.preset.steps, 'training_cpu_seconds': seconds}
+    found = {'steps': config.preset.steps}
+    if seconds is not None:
+        found['training_cpu_seconds'] = seconds
     settings = Settings(
         num_draws=1,
         features=features,

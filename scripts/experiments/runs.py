@@ -45,21 +45,27 @@ def cpu_time(folder):
     """Adds the CPU-seconds of its block to those of a run, even if it stops.
 
     Yields:
-      A function that returns the sum so far, over all processes of the run.
+      A function that returns the sum so far, over all processes of the run;
+      None if one of them did not note its time.
     """
     from tfgen import storage
 
     file = folder / 'cpu_seconds.json'
-    before = json.loads(file.read_text())['seconds'] if file.exists() else 0
+    before = None if folder.exists() else 0.0
+    if file.exists():
+        before = json.loads(file.read_text())['seconds']
+        file.unlink()  # a process that is killed leaves none
     begin = time.process_time()
 
     def spent():
+        if before is None:
+            return None
         return before + time.process_time() - begin
 
     try:
         yield spent
     finally:
-        if folder.exists():
+        if folder.exists() and before is not None:
             storage.write_json(file, {'seconds': spent()})
 
 

@@ -1,8 +1,8 @@
 """A training in a process of its own, told and watched line by line.
 
 It reads objects from its input, one a line. The first is a request,
-see options.Request, with `every`, `play`, `until` (the step at which it pauses)
-and `workdir`. The others are {"do":
+see options.Request, with `every`, `play`, `workdir`, and `until`: the step at
+which it pauses. The others are {"do":
 ...}: "play", "pause", "step", "every" with "value", "keep", "end". The end of
 the input is "end". It writes objects to its output, each with a "kind":
 "begin", "state", "kept", "error", "end". The training is
@@ -91,6 +91,12 @@ class Controls:
             if not self._playing and self._steps:
                 self._steps -= 1
 
+    def next(self, step: int) -> int:
+        """The step of the next state: `every` on, or that of the pause."""
+        with self._changed:
+            after = step + self.every
+            return after if self._until is None else min(after, self._until)
+
 
 class Film(keras.callbacks.Callback):
     """Tells the state of a training, at the same steps in every run.
@@ -132,7 +138,7 @@ class Film(keras.callbacks.Callback):
         time.sleep(max(0.0, self._due - time.monotonic()))
         self._due = time.monotonic() + 1 / _PER_SECOND
         self._controls.wait(self._step)
-        self._next = self._step + self._controls.every
+        self._next = self._controls.next(self._step)
 
 
 def main(lines: TextIO, output: TextIO) -> None:

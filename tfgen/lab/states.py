@@ -71,7 +71,7 @@ class States:
         return found
 
     def of(self, model: Model) -> dict[str, Any]:
-        """What changes: samples, fields, codes, modes."""
+        """What changes: samples, fields, codes, modes, sharpness."""
         drawn, found = self._samples(model)
         if self._points:
             found |= self._fields(model, tf.constant(drawn[:_SHOWN]))

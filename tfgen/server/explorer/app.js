@@ -6,7 +6,7 @@ import {codes} from './codes.js';
 import {complete} from './complete.js';
 import {learn} from './learn.js';
 import {forget, job, say} from './jobs.js';
-import {describe} from './model.js';
+import {describe, INSPECTED} from './model.js';
 import {button, choice, h, labelled, tabs} from './page.js';
 import {points} from './points.js';
 import {run} from './run.js';
@@ -36,7 +36,7 @@ const PANELS = [
   ['complete', (m) => m.kind === 'image' && m.has('complete'), complete],
   ['codes', (m) => m.kind === 'image' && m.has('decode'), codes],
   ['closer', (m) => m.kind === 'image'
-    && ['reconstruct', 'log_prob', 'elbo', 'classify', 'score'].some(m.has), closer],
+    && INSPECTED.some(m.has), closer],
 ];
 
 function open(key, changes = {}) {
@@ -70,7 +70,7 @@ function show() {
 // Something to try in a panel, with what the model can do.
 function hintOf(panel) {
   if (panel === 'samples' && !(model.has('encode') && model.has('interpolate'))) return model.has('complete') ? 'try.samples.complete' : 'try.samples.inspect';
-  if (panel === 'closer' && model.has('score') && !model.has('elbo') && !model.has('log_prob')) return 'try.closer.score';
+  if (panel === 'closer' && !model.has('elbo') && !model.has('log_prob')) return /GAN$/.test(model.info?.model ?? '') && model.has('score') ? 'try.closer.score' : 'try.closer.inspect';
   if (panel === 'codes' && (!model.around.codes || model.conditional)) return 'try.codes.draw';
   if (panel === 'points' && model.has('responsibilities')) return 'try.points.mixture';
   return `try.${panel}`;
@@ -138,7 +138,7 @@ function speak() {
 }
 
 // The points of a card: - **name**: text.
-const written = (card) => [...card.matchAll(/^- \*\*(.*?)\*\*: (.*)$/gm)]
+const pointsOf = (card) => [...card.matchAll(/^- \*\*(.*?)\*\*: (.*)$/gm)]
   .flatMap(([, name, text]) => [h('dt', {}, name), h('dd', {}, text.replaceAll('`', ''))]);
 
 // Asks a model what it is, and shows it.
@@ -160,7 +160,7 @@ const meet = job(async (name, signal) => {
   byId('card').hidden = !card;
   byId('card').open = false;
   byId('card').firstChild.textContent = t('page.card');
-  byId('card').lastChild.replaceChildren(...written(card || ''));
+  byId('card').lastChild.replaceChildren(...pointsOf(card || ''));
   const figure = /\*\*Figure\*\*: (.*?) \(/.exec(card || '')?.[1];
   byId('facts').textContent = [
     info?.preset && t('facts.preset', {preset: info.preset, step: info.step}),

@@ -165,8 +165,9 @@ export function codes(canvas, state) {
   flat.map(place).forEach((at, k) => dots(context, [at], state.classes ? CLASSES[state.classes[k] % 10] : ink('--mark'), 1.8));
 }
 
-// The values and the last step that hold the terms of films; null without any.
-export function reach(films) {
+// The values and the last step within which the terms of films lie; null without
+// any.
+export function limits(films) {
   const states = films.flat();
   const values = Float64Array.from(states.flatMap((s) => Object.values(s.terms)).filter((v) => v !== null)).sort();
   if (!values.length) return null;
@@ -178,16 +179,15 @@ export function reach(films) {
 }
 
 // A text that is read over curves and points.
-export function written(context, text, x, y) {
-  context.font = '11px sans-serif';
+export function written(context, text, x, y, colour = ink('--ink')) {
   context.strokeStyle = ink('--paper');
   context.lineWidth = 3;
   context.strokeText(text, x, y);
-  context.fillStyle = ink('--ink');
+  context.fillStyle = colour;
   context.fillText(text, x, y);
 }
 
-// The terms of the loss over the steps of a film, within its reach.
+// The terms of the loss over the steps of a film, within limits.
 export function terms(canvas, film, {low, high, last}) {
   const context = cleared(canvas);
   const [width, height] = canvas.side;
@@ -207,7 +207,10 @@ export function terms(canvas, film, {low, high, last}) {
     });
     context.stroke();
   });
-  written(context, high.toPrecision(3), 3, 12);
+  // 11 pixels of the screen, however small the canvas is shown.
+  const size = 11 * Math.max(1, width / (canvas.clientWidth || width));
+  context.font = `${size}px sans-serif`;
+  written(context, high.toPrecision(3), 3, size + 1);
   written(context, low.toPrecision(3), 3, height - 4);
   return names.map((name, k) => [name, CLASSES[k % CLASSES.length], shown.at(-1).terms[name]]);
 }

@@ -42,8 +42,9 @@ export function learn({client, signal}) {
   const layers = {field: true, arrows: true, truth: false};
 
   const lesson = () => LESSONS.find(({key}) => key === state.get('lesson'));
+  // A lesson has its own runs.
   const keep = () => state.set({
-    a: packed(runs[0]), b: runs[1] ? packed(runs[1]) : null, seed: seed || null, every,
+    a: lesson() ? null : packed(runs[0]), b: lesson() || !runs[1] ? null : packed(runs[1]), seed: seed || null, every,
     points: runs.some(([, data]) => data === 'drawn') && points.length ? packPoints(points) : null,
   });
 
@@ -58,11 +59,11 @@ export function learn({client, signal}) {
     h('div', {class: 'bar'}, labelled(compare, t('learn.compare'))), settings, hand);
     const chosen = lesson(), first = LESSONS[0];
     const a = unpacked(state.get('a'), offer), b = unpacked(state.get('b'), offer);
-    if (a) runs = b ? [a, b] : [a];
+    if (a && !chosen) runs = b ? [a, b] : [a];
     else {
       const {a: one, b: two} = chosen || first;
       runs = two ? [one, two] : [one];
-      if (!chosen) state.set({lesson: first.key});
+      state.set({lesson: (chosen || first).key});
     }
     every = state.whole('every', 0);
     if (!offer.every.includes(every)) every = lesson()?.every ?? offer.models[runs[0][0]].every;
@@ -77,7 +78,7 @@ export function learn({client, signal}) {
     keep();
     trainings = runs.map(([model, data, settings]) => new Training(client, {
       model, data, settings, seed, every, play: playing, until: lesson()?.until, points: data === 'drawn' ? points : undefined,
-    }, layers, told, () => trainings, lesson()?.tells));
+    }, layers, told, () => trainings, lesson()?.tells, unit(model, settings)));
     stage.replaceChildren(...trainings.map((one, k) => {
       one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${named(`lesson.${lesson()?.key}.${'ab'[k]}`, special(k))}` : t(`model.${one.asked.model}`);
       return one.element;
@@ -93,9 +94,14 @@ export function learn({client, signal}) {
     }
     trainings.forEach(async (one) => {
       await job(() => one.start(signal))();
-      if (one.id) one.followed().catch((error) => say(error.message, true));
+      if (one.id) await one.followed().catch((error) => say(error.message, true));
+      one.ended ??= {kind: 'end'};
+      if (trainings.includes(one)) told();
     });
   };
+
+  // Of the loss: curves in one unit have one scale. All but those of GANs are in nats.
+  const unit = (model, settings) => (model.startsWith('gan') ? settings.loss ?? offer.models[model].settings.loss[0] : 'nats');
 
   // What a run has and the other one has not.
   const special = (k) => {
@@ -107,28 +113,30 @@ export function learn({client, signal}) {
     return names.map((name) => `${name.replaceAll('_', ' ')} ${String(of(mine, name)).replaceAll('_', ' ')}`).join(', ') || t(`model.${mine[0]}`);
   };
 
-  const all = (what) => {
-    trainings.forEach((one) => { one.waits = false; });
-    return Promise.all(trainings.map((one) => one.quietly(what)));
-  };
+  const all = (what, which = trainings) => Promise.all(which.map((one) => one.quietly(what)));
   const toggle = job(async () => {
     playing = !playing;
     film.value = film.max;
     follow();
-    await all({do: playing ? 'play' : 'pause'});
+    // The first of two that has arrived waits for the other.
+    const behind = trainings.filter((one) => !one.waits && !one.ended);
+    const going = playing && behind.length ? behind : trainings;
+    if (playing) going.forEach((one) => { one.waits = false; });
+    await all({do: playing ? 'play' : 'pause'}, going);
     controls();
   });
   const once = job(async () => {
     playing = false;
     film.value = film.max;
     follow();
+    trainings.forEach((one) => { one.waits = false; });
     await all({do: 'step'});
     controls();
   });
 
   // The film.
   const told = () => {
-    const last = Math.max(...trainings.map((one) => one.film.length)) - 1;
+    const last = Math.max(0, ...trainings.map((one) => one.film.length - 1));
     const followed = Number(film.value) >= Number(film.max);
     film.max = last;
     if (followed) film.value = last;
@@ -168,7 +176,7 @@ export function learn({client, signal}) {
   // The layers that these models have.
   const shown = () => {
     const has = (name) => runs.some(([model, data]) => data !== 'digits' && data !== 'bells' && (
-      name === 'truth' ? !['drawn', 'far_line'].includes(data) : name === 'field' ? !model.startsWith('vae') : model.startsWith('gan')));
+      name === 'truth' ? !['drawn', 'far_line', 'two_lines'].includes(data) : name === 'field' ? !model.startsWith('vae') : model.startsWith('gan')));
     return Object.keys(layers).filter(has);
   };
   const layer = (name) => labelled(h('input', {type: 'checkbox', checked: layers[name], onchange: ({target}) => {
@@ -223,9 +231,9 @@ export function learn({client, signal}) {
     const beside = [['learn.before', LESSONS[number - 1]], ['learn.next', LESSONS[number + 1]]];
     way.replaceChildren(...beside.filter(([, one]) => chosen && one).map(([key, one]) => h('a', {href: href(one.key)}, t(key))));
     look.textContent = chosen ? t(`lesson.${chosen.key}.look`) : '';
-    const kind = ([model, data]) => (['digits', 'bells'].includes(data) ? data : model);
+    const kind = ([model, data]) => ({digits: [data, `${model.split(' ')[0]}.${data}`], bells: [data, `${model}.${data}`]}[data] ?? [model]);
     // (That of a mixture says all that is said of a normal distribution.)
-    const kinds = [...new Set(runs.map(kind))].filter((key, _, all) => key !== 'normal' || !all.includes('gmm'));
+    const kinds = [...new Set(runs.flatMap(kind))].filter((key, _, all) => named(`legend.${key}`, '') && (key !== 'normal' || !all.includes('gmm')));
     note.textContent = kinds.map((key) => t(`legend.${key}`)).join(' ');
   };
   const words = h('details', {}, h('summary', {}, t('learn.words')), h('dl', {}));

@@ -3,6 +3,9 @@
 const KINDS = ['image', 'audio', 'point', 'symbols'];
 
 // The description of a model, or a Refused.
+// Signatures that tell something of a picture.
+export const INSPECTED = ['reconstruct', 'log_prob', 'elbo', 'classify', 'score'];
+
 export async function describe(client, name, info) {
   const signatures = await client.signatures(name);
   const inputs = {}, outputs = {};

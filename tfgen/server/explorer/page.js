@@ -66,6 +66,9 @@ export function tabs(row, items, chosen, act, controls) {
     type: 'button', role: 'tab', id: `${row.id}-${key}`, 'aria-controls': controls,
     'aria-selected': key === chosen, tabindex: key === chosen ? 0 : -1, onclick: () => press(key),
   }, text)));
+  // (On a phone the row is longer than the screen.)
+  const first = row.firstElementChild, shown = row.querySelector('[aria-selected=true]');
+  if (shown) row.scrollLeft = shown.offsetLeft - first.offsetLeft;
   row.onkeydown = (event) => {
     const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
     if (!step) return;

@@ -1,6 +1,6 @@
 // Models of points: samples, density, components.
 
-import {CLASSES, ellipses} from './charts.js';
+import {CLASSES, ellipses, written} from './charts.js';
 import {job} from './jobs.js';
 import {inputsOf} from './model.js';
 import {h, ink, labelChoice, labelled, numberInput} from './page.js';
@@ -46,12 +46,8 @@ export function points({client, model, set}) {
       ellipses(context, components, place);
       context.font = 'bold 12px sans-serif';
       context.textAlign = 'center';
-      context.strokeStyle = ink('--paper');
-      context.lineWidth = 3;
       components.means.map(place).forEach(([x, y], k) => {
-        context.fillStyle = CLASSES[k % CLASSES.length];
-        context.strokeText(k + 1, x, y + 4);
-        context.fillText(k + 1, x, y + 4);
+        written(context, k + 1, x, y + 4, CLASSES[k % CLASSES.length]);
       });
     }
     picture = context.getImageData(0, 0, SIDE, SIDE);

@@ -1,6 +1,6 @@
 // A run, while it trains or after: curves, samples by step, settings, Stop.
 
-import {chart, reach, terms} from './charts.js';
+import {chart, limits, terms} from './charts.js';
 import {Refused} from './client.js';
 import {job, say} from './jobs.js';
 import {button, h} from './page.js';
@@ -42,7 +42,7 @@ export function run({client, signal}) {
         curves.append(h('figure', {}, canvas, caption));
       }
       const [canvas, caption] = charts.get(key), last = values.at(-1);
-      const curve = steps.map((step, k) => ({step, terms: {[key]: values[k]}})), within = reach([curve]);
+      const curve = steps.map((step, k) => ({step, terms: {[key]: values[k]}})), within = limits([curve]);
       if (within) terms(canvas, curve, within);
       caption.textContent = `${key} ${last == null ? t('learn.infinite') : Number(last.toPrecision(4)).toLocaleString()}`;
     }

@@ -1,7 +1,7 @@
 // A grid of samples; one is opened by a click.
 
 import {job} from './jobs.js';
-import {inputsOf} from './model.js';
+import {inputsOf, INSPECTED} from './model.js';
 import {button, h, labelChoice, labelled, numberInput} from './page.js';
 import {packImage, picture} from './pictures.js';
 import * as state from './state.js';
@@ -44,7 +44,7 @@ export function samples({client, model, set, open}) {
     grid.replaceChildren(...heads, ...images.map((image, i) => {
       const name = nameOf(i);
       return button(picture(image, model.palette, name), () => enlarge(image, seeds[i], labels[i], name),
-        {'aria-label': t('samples.open', {name})});
+        {'aria-label': t('samples.open', {name}), 'data-label': model.conditional ? model.classes[labels[i]] : null});
     }));
     const opened = state.get('opened');
     if (opened && seeds.includes(Number(opened))) {
@@ -70,8 +70,8 @@ export function samples({client, model, set, open}) {
     dialog.replaceChildren(
       h('figure', {}, picture(image, model.palette, name, 'large'), h('figcaption', {}, name)),
       h('div', {class: 'bar'},
-        model.has('reconstruct') || model.has('log_prob') || model.has('classify')
-          ? button(t('samples.inspect'), () => go('closer', {p: packImage(image)}, itsLabel)) : null,
+        INSPECTED.some(model.has)
+          ? button(t('samples.inspect'), () => go('closer', {p: packImage(image), given: model.conditional ? itsLabel : null}, itsLabel)) : null,
         model.has('complete') ? button(t('samples.complete'), () => go('complete', {p: packImage(image)}, itsLabel)) : null,
         model.has('encode') && model.has('interpolate')
           ? [button(t('samples.from'), () => line('a')), button(t('samples.to'), () => line('b'))] : null,

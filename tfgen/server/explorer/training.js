@@ -1,20 +1,20 @@
 // One training: its connection, its film, its charts.
 
-import {chart, codes, line, plane, reach, terms, tiles} from './charts.js';
+import {chart, codes, limits, line, plane, terms, tiles} from './charts.js';
 import {Left, Refused} from './client.js';
 import {button, h} from './page.js';
 import {named, t} from './words.js';
 
 const FILM = 2000; // states that are kept
-const NUMBERS = ['modes', 'nats', 'pull', 'kl', 'widths', 'sharpness'];
+export const NUMBERS = ['modes', 'nats', 'pull', 'kl', 'widths', 'sharpness'];
 
 // asked: {model, data, points, seed, settings}, every, play, until.
 // told(): after each state. layers: of the plane, see charts.js. beside(): all
 // trainings on the page; curves in one unit have one scale. tells: the numbers that
-// are shown, in their order.
+// are shown, in their order. unit: of the curves.
 export class Training {
-  constructor(client, asked, layers, told, beside, tells = NUMBERS) {
-    Object.assign(this, {client, asked, layers, told, beside, tells});
+  constructor(client, asked, layers, told, beside, tells = NUMBERS, unit = '') {
+    Object.assign(this, {client, asked, layers, told, beside, tells, unit});
     this.until = asked.until ?? Infinity;
     this.waits = false; // paused at `until`
     this.leave = new AbortController();
@@ -159,14 +159,11 @@ export class Training {
   // Draws the curves; returns their names, colours and values.
   termsShown() {
     const shared = this.beside().filter((one) => one.unit === this.unit);
-    const found = reach(shared.map((one) => one.past));
-    return found ? terms(this.curves, this.past, found) : [];
-  }
-
-  // Of the loss: all but those of GANs are in nats.
-  get unit() {
-    const {model, settings} = this.asked;
-    return model.startsWith('gan') ? `gan ${settings.loss}` : 'nats';
+    const found = limits(shared.map((one) => one.past));
+    if (!found) return [];
+    const [low, high] = [found.low, found.high].map((v) => v.toPrecision(3));
+    this.curves.setAttribute('aria-label', t('learn.terms', {low, high}));
+    return terms(this.curves, this.past, found);
   }
 
   // The step, and the chosen numbers of a state.
