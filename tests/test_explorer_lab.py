@@ -141,6 +141,23 @@ def test_a_point_has_the_colour_of_its_likeliest_component(visit):
     assert len(set(found)) == 3
 
 
+def test_the_distance_of_d_from_the_best_d(visit):
+    random = np.random.default_rng(3)
+    p, q = random.uniform(0.1, 1, [2, 20])
+    score = random.normal(size=20)
+    p[:3], q[:3] = 0.001, 0.002  # neither data nor samples
+    found = visit().tab.evaluate(
+        """([first, state]) => import('./charts.js').then(m =>
+            m.distance(first, state))""",
+        [
+            {'truth': np.log(p).tolist()},
+            {'drawn': q.tolist(), 'score': score.tolist()},
+        ],
+    )
+    apart = abs(p / (p + q) - 1 / (1 + np.exp(-score)))[3:]
+    assert found == pytest.approx(apart.mean())
+
+
 def test_curves_of_equal_terms_have_one_scale(visit):
     code = """films => import('./charts.js').then(m => {
         const found = m.limits(films);

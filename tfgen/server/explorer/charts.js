@@ -4,6 +4,7 @@ import {h, ink} from './page.js';
 import {draw} from './pictures.js';
 
 const SIDE = 360; // pixels of a square chart
+export const SUMS = /^loss$|^bound$|negative_log_likelihood$/; // the loss of a model that is no GAN
 export const CLASSES = ['#e6194b', '#3cb44b', '#4363d8', '#f58231', '#911eb4', '#42d4f4', '#f032e6', '#9a6324', '#808000', '#000075'];
 
 export function chart(text, height = SIDE, width = SIDE) {
@@ -146,8 +147,20 @@ export function line(canvas, first, state) {
   if (!state.score) return;
   curve(xs.map(() => 0.5), ink('--line'), [1, 3], tall);
   // D is a share of the whole height.
-  curve(state.score.map((v) => 1 / (1 + Math.exp(-v))), ink('--mark'), [6, 4], tall);
-  if (p) curve(p.map((v, k) => (v + q[k] > 0.02 ? v / (v + q[k]) : null)), ink('--wrong'), [1, 4], tall);
+  curve(shares(state), ink('--mark'), [6, 4], tall);
+  if (p) curve(best(first, state), ink('--wrong'), [1, 4], tall);
+}
+
+// D over a line of points.
+const shares = (state) => state.score.map((v) => 1 / (1 + Math.exp(-v)));
+
+// The best D, p / (p + q); null where there is next to nothing.
+const best = (first, state) => first.truth.map((v, k) => (Math.exp(v) + state.drawn[k] > 0.02 ? Math.exp(v) / (Math.exp(v) + state.drawn[k]) : null));
+
+// The mean distance of D from the best D, over a line of points.
+export function distance(first, state) {
+  const apart = best(first, state).flatMap((v, k) => (v === null ? [] : [Math.abs(v - shares(state)[k])]));
+  return apart.reduce((sum, v) => sum + v, 0) / apart.length;
 }
 
 // Codes of examples, and the circle that holds most of the prior.
@@ -193,7 +206,8 @@ export function terms(canvas, film, {low, high, last}) {
   const [width, height] = canvas.side;
   const shown = film.filter((s) => Object.keys(s.terms).length);
   if (!shown.length) return [];
-  const names = Object.keys(shown.at(-1).terms);
+  // A loss has one colour in all models.
+  const names = Object.keys(shown.at(-1).terms).toSorted((one, other) => Number(SUMS.test(other)) - Number(SUMS.test(one)));
   const span = Math.max(high - low, 1e-6);
   names.forEach((name, k) => {
     context.strokeStyle = CLASSES[k % CLASSES.length];

@@ -1,12 +1,12 @@
 // One training: its connection, its film, its charts.
 
-import {chart, codes, limits, line, plane, terms, tiles} from './charts.js';
+import {chart, codes, distance, limits, line, plane, SUMS, terms, tiles} from './charts.js';
 import {Left, Refused} from './client.js';
 import {button, h} from './page.js';
 import {named, t} from './words.js';
 
 const FILM = 2000; // states that are kept
-export const NUMBERS = ['modes', 'nats', 'pull', 'kl', 'widths', 'sharpness'];
+export const NUMBERS = ['modes', 'nats', 'pull', 'kl', 'widths', 'sharpness', 'distance'];
 
 // asked: {model, data, points, seed, settings}, every, play, until.
 // told(): after each state. layers: of the plane, see charts.js. beside(): all
@@ -169,10 +169,11 @@ export class Training {
   // The step, and the chosen numbers of a state.
   words(state) {
     const {counted, terms: losses} = state;
-    const loss = Object.entries(losses).find(([name]) => /negative_log_likelihood$|^loss$|^bound$/.test(name));
+    const loss = Object.entries(losses).find(([name]) => SUMS.test(name));
     const found = {
-      modes: counted && t('learn.modes', {modes: counted.modes, of: counted.of, quality: Math.round(100 * counted.quality)}),
+      modes: counted && t('learn.modes', {modes: counted.modes, of: counted.of, quality: Number((100 * counted.quality).toPrecision(2))}),
       nats: loss?.[1] != null && `${named(`term.${loss[0]}`, loss[0])}: ${loss[1].toFixed(2)}`,
+      distance: this.first.truth && state.drawn && state.score && t('learn.distance', {distance: distance(this.first, state).toFixed(2)}),
       pull: state.pull != null && t('learn.pull', {pull: state.pull.toPrecision(2)}),
       kl: state.kl != null && t('learn.kl', {kl: state.kl.toFixed(2)}),
       widths: state.widths && t('learn.widths', {widths: state.widths.map((v) => v.toFixed(2)).join(', ')}),
