@@ -267,7 +267,7 @@ def test_every_model_and_every_setting_that_is_offered_can_be_built():
 
 
 def test_states_are_those_of_the_model():
-    """Closed forms of a mixture, and differences for the slope of d."""
+    """Closed forms of a mixture, and differences for the push of the loss."""
     request = options.Request.of({'model': 'gmm', 'data': 'ring'})
     config, examples = request.opened()
     model, states = config.build(), States(request, examples)
@@ -285,16 +285,17 @@ def test_states_are_those_of_the_model():
     request = options.Request.of({**GAN, 'data': 'grid'})
     config, examples = request.opened()
     model, states = config.build(), States(request, examples)
-    slope = np.array(states.of(model)['slope'])
-    side = int(np.sqrt(len(slope)))
+    push = np.array(states.of(model)['push'])
+    side = int(np.sqrt(len(push)))
     extent = TOY_DISTRIBUTIONS['grid'].extent
     along = (2 * (np.arange(side) + 0.5) / side - 1) * extent
     x, y = along[3], -along[1]  # the fourth of the second row
     for number, move in enumerate(([0.01, 0], [0, 0.01])):
         ends = np.array([[x, y]], np.float32) + np.array([move]) * [[1], [-1]]
-        up, down = model.score(tf.constant(ends, tf.float32)).numpy()
-        assert slope[side + 3][number] == pytest.approx(
-            (up - down) / 0.02, abs=2e-3
+        score = model.score(tf.constant(ends, tf.float32))
+        up, down = -tf.math.log_sigmoid(score).numpy()  # G's loss, -log D
+        assert push[side + 3][number] == pytest.approx(
+            (down - up) / 0.02, abs=2e-3
         )
 
 

@@ -117,21 +117,22 @@ class States:
         return drawn, found
 
     def _fields(self, model, samples):
-        """Scores, their slopes, and densities, over the shown square.
+        """Scores, what G's loss does, and densities, over the shown square.
 
-        And the mean length of the gradient of G's loss at the samples.
+        `push` is minus the gradient of G's loss with respect to a sample at
+        each place, `pull` the mean length of this gradient at the samples.
         """
         found, places = {}, tf.constant(self._places())
         if isinstance(model, GAN):
             score = self._compiled('score', model.score)
             found['score'] = _rounded(score(places))
+            push = self._compiled('push', lambda x: self._push(model, x))
             if not self._flat:
-                slope = self._compiled('slope', lambda x: _slope(model, x))
                 square = _square(self._extent, _ARROWS)
-                found['slope'] = _rounded(slope(tf.constant(square)))
+                found['push'] = _rounded(push(tf.constant(square)))
             if self._settings.get('discriminator') != 'energy':
-                pull = self._compiled('pull', lambda x: self._pull(model, x))
-                found['pull'] = _rounded(pull(samples))
+                lengths = tf.norm(push(samples), axis=1)
+                found['pull'] = _rounded(tf.reduce_mean(lengths))
         if isinstance(model, LikelihoodModel):
             found['log_prob'] = _rounded(model.log_prob(places))
         return found
@@ -150,12 +151,15 @@ class States:
             found['classes'] = self._coded['label'].numpy().tolist()
         return found
 
-    def _pull(self, model, x):
+    def _push(self, model, x):
         loss = adversarial.loss(self._settings.get('loss', 'non_saturating'))
         with tf.GradientTape() as tape:
             tape.watch(x)
-            total = tf.reduce_sum(loss.generator(model.score(x)))
-        return tf.reduce_mean(tf.norm(tape.gradient(total, x), axis=1))
+            score = model.score(x)
+            # A generator lowers the energy of its samples.
+            energy = self._settings.get('discriminator') == 'energy'
+            total = tf.reduce_sum(-score if energy else loss.generator(score))
+        return -tape.gradient(total, x)
 
     @functools.cached_property
     def _energy(self):
@@ -181,14 +185,6 @@ class States:
     def _line(self):
         reach = 1.5 * self._extent
         return np.linspace(-reach, reach, _LINE, dtype=np.float32)[:, None]
-
-
-def _slope(model, x):
-    """The gradient of d with respect to x: [B, 2] -> [B, 2]."""
-    with tf.GradientTape() as tape:
-        tape.watch(x)
-        total = tf.reduce_sum(model.score(x))
-    return tape.gradient(total, x)
 
 
 def _square(extent, side):

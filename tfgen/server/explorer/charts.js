@@ -23,7 +23,8 @@ function cleared(canvas) {
 }
 
 // Samples over data, with the field of the discriminator or the density.
-export function plane(canvas, first, state, layers) {
+// longest: the length of an arrow that fills its cell.
+export function plane(canvas, first, state, layers, longest) {
   const context = cleared(canvas);
   const [width, height] = canvas.side, reach = first.extent;
   const place = ([x, y]) => [width * (x / reach + 1) / 2, height * (1 - y / reach) / 2];
@@ -39,7 +40,7 @@ export function plane(canvas, first, state, layers) {
     return;
   }
   dots(context, first.data.map(place), ink('--soft'), 1.2);
-  if (layers.arrows && state.slope) arrows(context, state.slope, width, height);
+  if (layers.arrows && state.push) arrows(context, state.push, width, height, longest);
   dots(context, state.samples.map(place), ink('--drawn'), 1.7);
 }
 
@@ -81,15 +82,18 @@ function shades(context, logs, width, height, colour = '60, 110, 230') {
   });
 }
 
-function arrows(context, slopes, width, height) {
+// The longest of the arrows of states.
+export const longestArrow = (states) => Math.max(1e-9, ...states.flatMap(({push}) => (push ?? []).map(([x, y]) => Math.hypot(x ?? 0, y ?? 0))));
+
+function arrows(context, slopes, width, height, most) {
   const side = Math.round(Math.sqrt(slopes.length)), cell = width / side;
   const lengths = slopes.map(([x, y]) => Math.hypot(x ?? 0, y ?? 0));
-  const most = Math.max(...lengths, 1e-9);
   context.strokeStyle = ink('--ink');
   context.globalAlpha = 0.45;
   context.lineWidth = 1;
   context.beginPath();
   slopes.forEach(([dx, dy], k) => {
+    if (!lengths[k]) return;
     // Short ones are still seen: the length is that of the root.
     const long = 0.9 * cell * Math.sqrt(lengths[k] / most) / (lengths[k] || 1);
     const x = (k % side + 0.5) * cell, y = (Math.floor(k / side) + 0.5) * height / side;

@@ -1,6 +1,6 @@
 // One training: its connection, its film, its charts.
 
-import {chart, codes, distance, limits, line, plane, SUMS, terms, tiles} from './charts.js';
+import {chart, codes, distance, limits, line, longestArrow, plane, SUMS, terms, tiles} from './charts.js';
 import {Left, Refused} from './client.js';
 import {button, h} from './page.js';
 import {named, t} from './words.js';
@@ -136,7 +136,7 @@ export class Training {
     const {first} = this;
     if (first.images) tiles(this.main, [...first.images.slice(0, 6), ...state.images]);
     else if (first.size === 1) line(this.main, first, state);
-    else plane(this.main, first, state, this.layers);
+    else plane(this.main, first, state, this.layers, longestArrow(this.beside().flatMap((one) => one.film[one.at] ?? [])));
     if (state.codes) {
       // (Beside pictures it would make them smaller than those of a GAN.)
       this.codes ??= (first.images ? this.place : this.pair).appendChild(chart(t('learn.codes'), 180, 180));
