@@ -1,13 +1,12 @@
 """A training in a process of its own, told and watched line by line.
 
-It reads objects from its input, one a line. The first is a request,
-see options.Request, with `every`, `play`, `workdir`, and `until`: the step at
-which it pauses. The others are {"do":
-...}: "play", "pause", "step", "every" with "value", "keep", "end". The end of
-the input is "end". It writes objects to its output, each with a "kind":
-"begin", "state", "kept", "error", "end". The training is
-`tfgen.training.run.train` itself, in `workdir`, which is removed at the end
-unless it is kept.
+It reads objects from its input, one a line. The first is a request, see
+options.Request, with `every`, `play`, `workdir`, and `until`: the step at which
+it pauses. The others are {"do": ...}: "play", "pause", "step", "every" with
+"value", "keep", "end". The end of the input is "end". It writes objects to its
+output, each with a "kind": "begin", "state", "kept", "error", "end". The
+training is `tfgen.training.run.train` itself, in `workdir`, which is removed at
+the end unless it is kept.
 """
 
 import json

@@ -83,19 +83,21 @@ function shades(context, logs, width, height, colour = '60, 110, 230') {
 }
 
 // The longest of the arrows of states.
-export const longestArrow = (states) => Math.max(1e-9, ...states.flatMap(({push}) => (push ?? []).map(([x, y]) => Math.hypot(x ?? 0, y ?? 0))));
+export const longestArrow = (states) => Math.max(1e-9, ...states.flatMap(({push}) => lengthsOf(push ?? [])));
 
-function arrows(context, slopes, width, height, most) {
-  const side = Math.round(Math.sqrt(slopes.length)), cell = width / side;
-  const lengths = slopes.map(([x, y]) => Math.hypot(x ?? 0, y ?? 0));
+const lengthsOf = (pushes) => pushes.map(([x, y]) => Math.hypot(x ?? 0, y ?? 0));
+
+function arrows(context, pushes, width, height, longest) {
+  const side = Math.round(Math.sqrt(pushes.length)), cell = width / side;
+  const lengths = lengthsOf(pushes);
   context.strokeStyle = ink('--ink');
   context.globalAlpha = 0.45;
   context.lineWidth = 1;
   context.beginPath();
-  slopes.forEach(([dx, dy], k) => {
+  pushes.forEach(([dx, dy], k) => {
     if (!lengths[k]) return;
     // Short ones are still seen: the length is that of the root.
-    const long = 0.9 * cell * Math.sqrt(lengths[k] / most) / (lengths[k] || 1);
+    const long = 0.9 * cell * Math.sqrt(lengths[k] / longest) / lengths[k];
     const x = (k % side + 0.5) * cell, y = (Math.floor(k / side) + 0.5) * height / side;
     const tip = [x + dx * long, y - dy * long];
     context.moveTo(x, y);
@@ -163,7 +165,8 @@ const best = (first, state) => first.truth.map((v, k) => (Math.exp(v) + state.dr
 
 // The mean distance of D from the best D, over a line of points.
 export function distance(first, state) {
-  const apart = best(first, state).flatMap((v, k) => (v === null ? [] : [Math.abs(v - shares(state)[k])]));
+  const found = shares(state);
+  const apart = best(first, state).flatMap((v, k) => (v === null ? [] : [Math.abs(v - found[k])]));
   return apart.reduce((sum, v) => sum + v, 0) / apart.length;
 }
 

@@ -78,7 +78,7 @@ export function learn({client, signal}) {
     keep();
     trainings = runs.map(([model, data, settings]) => new Training(client, {
       model, data, settings, seed, every, play: playing, until: lesson()?.until, points: data === 'drawn' ? points : undefined,
-    }, layers, told, () => trainings, lesson()?.tells, unit(model, settings)));
+    }, {layers, told, beside: () => trainings, tells: lesson()?.tells, unit: unit([model, data, settings])}));
     stage.replaceChildren(...trainings.map((one, k) => {
       one.head.textContent = trainings.length > 1 ? `${t(k ? 'learn.second' : 'learn.first')}: ${named(`lesson.${lesson()?.key}.${'ab'[k]}`, special(k))}` : t(`model.${one.asked.model}`);
       return one.element;
@@ -101,16 +101,18 @@ export function learn({client, signal}) {
   };
 
   // Of the loss: curves in one unit have one scale. All but those of GANs are in nats.
-  const unit = (model, settings) => (model.startsWith('gan') ? settings.loss ?? offer.models[model].settings.loss[0] : 'nats');
+  const unit = (run) => (run[0].startsWith('gan') ? valueOf(run, 'loss') : 'nats');
+
+  // The value of a setting: the chosen one, or the default.
+  const valueOf = ([model, , own], name) => (name in own ? own[name] : offer.models[model].settings[name][0]);
 
   // What a run has and the other one has not.
   const special = (k) => {
     const [mine, other] = [runs[k], runs[1 - k]];
     if (mine[0] !== other[0]) return t(`model.${mine[0]}`);
-    const of = ([model, , own], name) => (name in own ? own[name] : offer.models[model].settings[name][0]);
-    const names = Object.keys(offer.models[mine[0]].settings).filter((name) => of(mine, name) !== of(other, name) && of(mine, name) !== null);
+    const names = Object.keys(offer.models[mine[0]].settings).filter((name) => valueOf(mine, name) !== valueOf(other, name) && valueOf(mine, name) !== null);
     if (mine[1] !== other[1]) return t(`set.${mine[1]}`);
-    return names.map((name) => `${name.replaceAll('_', ' ')} ${String(of(mine, name)).replaceAll('_', ' ')}`).join(', ') || t(`model.${mine[0]}`);
+    return names.map((name) => `${name.replaceAll('_', ' ')} ${String(valueOf(mine, name)).replaceAll('_', ' ')}`).join(', ') || t(`model.${mine[0]}`);
   };
 
   const all = (what, which = trainings) => Promise.all(which.map((one) => one.quietly(what)));

@@ -13,7 +13,7 @@ export const NUMBERS = ['modes', 'nats', 'pull', 'kl', 'widths', 'sharpness', 'd
 // trainings on the page; curves in one unit have one scale. tells: the numbers that
 // are shown, in their order. unit: of the curves.
 export class Training {
-  constructor(client, asked, layers, told, beside, tells = NUMBERS, unit = '') {
+  constructor(client, asked, {layers, told, beside, tells = NUMBERS, unit}) {
     Object.assign(this, {client, asked, layers, told, beside, tells, unit});
     this.until = asked.until ?? Infinity;
     this.waits = false; // paused at `until`
