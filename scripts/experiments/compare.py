@@ -66,7 +66,21 @@ _PLAIN = {
 }
 _POINTS = 'steps=20000 batch_size=128 learning_rate=1e-3 schedule=cosine'
 _WIDE = '128,128,128,128'
-_IMAGES = 'steps=5000 batch_size=64 log_every=500'
+_IMAGES = 'steps=5000 batch_size=64 log_every=500 latent_size=64'
+_SMALL = f'{_IMAGES} generator_units=64,32 discriminator_units=32,64'
+# The rows of images that differ in the loss or the penalty.
+_LOSSES = {
+    'minimax': 'loss=minimax penalty=none',
+    'non-saturating': 'penalty=none',
+    'least squares': 'loss=least_squares penalty=none',
+    'WGAN': 'loss=wasserstein penalty=weight_clipping penalty_weight=0.05',
+    'WGAN-GP': f'{_GP} penalty_weight=10',
+    'DRAGAN': 'penalty=dragan penalty_weight=10',
+    'hinge, spectral norm': 'loss=hinge penalty=none spectral_norm=true',
+    'EBGAN': 'discriminator=energy loss=margin penalty=pulling_away '
+    'penalty_weight=0.1 margin=0.2',
+    'R1': '',
+}
 TABLES = {
     'modes': Table(
         ('ring', 'grid'),
@@ -128,29 +142,12 @@ TABLES = {
     'images': Table(
         ('mnist', 'fashion_mnist'),
         {
-            **_PLAIN,
-            'WGAN': (
-                'gan',
-                'loss=wasserstein penalty=weight_clipping penalty_weight=0.05',
-            ),
-            'WGAN-GP': ('gan', f'{_GP} penalty_weight=10'),
-            'DRAGAN': ('gan', 'penalty=dragan penalty_weight=10'),
-            'hinge, spectral norm': (
-                'gan',
-                'loss=hinge penalty=none spectral_norm=true',
-            ),
-            'EBGAN': (
-                'gan',
-                'discriminator=energy loss=margin penalty=pulling_away '
-                'penalty_weight=0.1 margin=0.2',
-            ),
-            'R1': ('gan', ''),
-            'VAE': ('vae', f'{_IMAGES} filters=32,64 latent_size=64'),
-            'VAE-GAN': (
-                'vae_gan',
-                f'{_IMAGES} generator_units=64,32 discriminator_units=32,64 '
-                'latent_size=64',
-            ),
+            **{
+                row: ('gan', f'{_SMALL} {made}')
+                for row, made in _LOSSES.items()
+            },
+            'VAE': ('vae', f'{_IMAGES} filters=32,64'),
+            'VAE-GAN': ('vae_gan', _SMALL),
         },
         'fidelity',
         (
@@ -161,6 +158,7 @@ TABLES = {
             'density',
             'coverage',
         ),
+        generic=('gan', 'vae', 'vae_gan'),
     ),
     'stacked': Table(
         ('stacked_mnist',),
