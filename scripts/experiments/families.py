@@ -49,10 +49,10 @@ _LATENT = 'latent_size=16'
 # A generic preset would take hours on MNIST. A step of the two that draw pixel
 # by pixel takes the longest, and they need the fewest.
 _SHORT = {'mnist': 'steps=5000 log_every=500'}
-_SHORTEST = {'mnist': 'steps=1000 log_every=100'}
+_SHORTEST = {'mnist': 'steps=800 log_every=100'}
 # Those of gan_mnist, but for the steps.
 _GANS = {
-    'mnist': 'steps=1500 log_every=100 learning_rate=1e-3 schedule=cosine '
+    'mnist': 'steps=1000 log_every=100 learning_rate=1e-3 schedule=cosine '
     'self_modulation=true penalty_weight=0.05'
 }
 FAMILIES = {
