@@ -453,9 +453,14 @@ def _speed():
 
 
 def _families():
-    def mean(row, figure, digits=1):
-        cell = _result('families')['rows'][row]['values']['digits']
+    rows = _result('families')['rows']
+
+    def mean(row, figure, digits=1, data='digits'):
+        cell = rows[row]['values'][data]
         return f'{statistics.fmean(cell[figure]):.{digits}f}'
+
+    def large(row, figure='frechet_distance', digits=1):
+        return mean(row, figure, digits, 'mnist')
 
     def frechet(*rows):
         return [mean(row, 'frechet_distance') for row in rows]
@@ -472,6 +477,11 @@ def _families():
         'auto-encoder, normal codes',
     )
     near = 'distance_to_training'
+    least = min(
+        row['values']['mnist'][near][0]
+        for row in rows.values()
+        if 'mnist' in row['values']
+    )
     return [
         f'(Frechet {rnn} and {cnn})',
         f'the worst, {mean("PixelRNN", "nats")} and '
@@ -495,6 +505,21 @@ def _families():
         f'show it ({pca} and {ae})',
         f'recall is {mean("VAE", "recall", 2)}, but that of the GAN is '
         f'{mean("GAN", "recall", 2)}',
+        f'the least distance to training is {least:.2f}',
+        f'{large("PixelRNN", "nats")} against {large("RBM", "nats")} of the '
+        f'RBM and {large("VAE", "nats")} of the VAE',
+        f'a precision of {large("PixelRNN", "precision", 2)} only',
+        f'(sharpness {large("PixelRNN", "sharpness", 2)})',
+        f'the VAE from {large("VAE")} to {large("conditional VAE")}, the GAN '
+        f'from {large("GAN")} to {large("conditional GAN")}',
+        f'(recall {large("conditional GAN", "recall", 2)} and '
+        f'{large("conditional VAE", "recall", 2)})',
+        f'recall {large("GMM", "recall", 3)}, sharpness '
+        f'{large("GMM", "sharpness")}',
+        f'(Frechet {large("RBM")} and {large("VAE")})',
+        f'take {large("RBM", "sampling_cpu_seconds")} CPU-seconds, and '
+        f'{large("VAE", "sampling_cpu_seconds")} with the VAE',
+        f'(Frechet {large("GAN")}, {large("VAE-GAN")} and {large("BiGAN")})',
     ]
 
 

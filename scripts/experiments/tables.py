@@ -87,7 +87,7 @@ DOCUMENTS = {
     'docs/results.md': (lambda _: records.beside_published(),),
     'docs/gan.md': tuple(map(_compared, ('modes', 'stacked', 'images'))),
     'docs/serve.md': (_serving,),
-    'docs/families.md': (_families('digits'),),
+    'docs/families.md': (_families('digits'), _families('mnist')),
     'docs/lecture.md': (_compared('cells'),),
 }
 
