@@ -18,6 +18,14 @@ import os
 # of a failed request take three minutes; six take one.
 os.environ.setdefault('GCS_READ_CACHE_BLOCK_SIZE_MB', '8')
 os.environ.setdefault('GCS_RETRY_CONFIG_MAX_RETRIES', '6')
+# For TensorFlow's CPU memory. By default each large buffer goes back to the
+# system, and the next step gets fresh pages, which the system must clear. This
+# allocator keeps them: a step of seven Diagonal BiLSTM layers takes two thirds
+# of the time. Its limit would be 64 GB; on larger machines it is their memory.
+os.environ.setdefault('TF_CPU_ALLOCATOR_USE_BFC', 'true')
+if hasattr(os, 'sysconf'):
+    _bytes = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    os.environ.setdefault('TF_CPU_BFC_MEM_LIMIT_IN_MB', str(_bytes >> 20))
 
 __version__ = '0.1.0'
 
