@@ -154,6 +154,62 @@ def test_dropout_differs_between_real_and_fake():
     np.testing.assert_array_equal(model.score(image), model.score(image))
 
 
+def _packing(pack, rows, **options):
+    """A model of packs, with large weights, and images."""
+    model = _model(pack=pack, **options)
+    for v in model.discriminator.trainable_variables:
+        v.assign(RNG.normal(size=v.shape) * 0.3)
+    return model, _batch(rows)['image']
+
+
+@pytest.mark.parametrize('discriminator', ['score', 'energy'])
+@pytest.mark.parametrize(('pack', 'rows'), [(2, 6), (3, 6), (2, 5), (3, 1)])
+def test_a_score_depends_on_its_pack_alone(pack, rows, discriminator):
+    model, image = _packing(pack, rows, discriminator=discriminator)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        score = model.score(image)
+    slope = tape.jacobian(score, image).numpy()
+    reached = np.abs(slope).max(axis=(2, 3, 4)) > 0
+    # The last group takes the missing rows from the start.
+    groups = [
+        {
+            member % rows
+            for member in range(i // pack * pack, i // pack * pack + pack)
+        }
+        for i in range(rows)
+    ]
+    expected = [[j in group for j in range(rows)] for group in groups]
+    np.testing.assert_array_equal(reached, expected)
+
+
+def test_the_first_of_a_pack_is_its_own_row():
+    model, image = _packing(2, 4)
+    here, there = (
+        model.score(image),
+        model.score(tf.gather(image, [1, 0, 3, 2])),
+    )
+    np.testing.assert_array_equal(here, tf.gather(there, [1, 0, 3, 2]))
+    assert np.abs(here - there).min() > 1e-4
+
+
+def test_r1_of_a_pack_is_the_slope_along_all_its_examples():
+    model, image = _packing(2, 6, penalty='r1', penalty_weight=3.0)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        score = model.score(image)
+    # The discriminator sees images in [-1, 1].
+    slope = tape.jacobian(score, image) / 2.0
+    expected = 1.5 * np.sum(np.square(slope), axis=(1, 2, 3, 4))
+    terms = model.discriminator_loss_terms({'image': image}, _noise(6))
+    np.testing.assert_allclose(terms['penalty'], expected, rtol=1e-4)
+
+
+def test_packs_serve_no_score():
+    assert 'score' in _model().signatures()
+    assert 'score' not in _model(pack=2).signatures()
+
+
 def test_a_sample_depends_on_its_own_seed_alone():
     model = _model()
     z = tf.constant(RNG.normal(size=[9, 6]), tf.float32)

@@ -80,6 +80,7 @@ SETTINGS = {
             'penalty=dragan',
             'discriminator_rate=none',
             'spectral_norm=true',
+            'pack=2',
         ],
     ),
     'ebgan': (

@@ -324,6 +324,21 @@ CASES = {
         ['--preset=gan_ring', NEW, '--set=self_modulation=true'],
         'self_modulation scales channels',
     ),
+    'packs with labels': (
+        'train',
+        ['--preset=dcgan_digits', NEW, '--set=pack=2'],
+        'd judges each example with its label: use --set pack=1',
+    ),
+    'packs of completions': (
+        'train',
+        ['--preset=inpainting_gan_digits', NEW, '--set=pack=2'],
+        'd judges each image with its visible part',
+    ),
+    'packs of reconstructions': (
+        'train',
+        ['--preset=vae_gan', '--dataset=ring', NEW, '--set=pack=2'],
+        'the error is that of one example',
+    ),
     'labels of no class': (
         'train',
         ['--preset=semi_supervised_gan_mnist', NEW, '--dataset=digits']

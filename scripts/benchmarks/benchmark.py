@@ -55,10 +55,12 @@ def main() -> None:
         storage.write_json(cli.path(flags.FLAGS.output), figures)
 
 
-def _in_process(*arguments):
+def _in_process(*arguments, one_core=False):
     """Runs this script in a new process; returns the JSON that it prints."""
+    threads = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
     output = subprocess.run(
         [sys.executable, __file__, *arguments],
+        env=os.environ | (threads if one_core else {}),
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -116,6 +118,34 @@ def _alternately(theirs, ours, rounds=3):
     }
 
 
+def training_steps() -> dict:
+    """Measures which share of a step's time its products would need alone.
+
+    The products would run at the speed of a large matrix product (2048 x
+    2048, float32). `one_core` is a process with one thread; `all_cores` is
+    tfgen train as it is.
+    """
+    return {
+        name: {
+            cores: {
+                key: round(value, 3)
+                for key, value in _in_process(
+                    f'--contender={name}', one_core=cores == 'one_core'
+                ).items()
+            }
+            for cores in ('one_core', 'all_cores')
+        }
+        for name in (
+            'diagonal_bilstm7_mnist',
+            'gated_pixelcnn_mnist',
+            'wavenet_spoken_digit',
+            'vae_mnist',
+            'vae_mnist, batch 100',
+            'gan_mnist',
+        )
+    }
+
+
 def bilstm_training() -> dict:
     """Compares tfgen's Diagonal BiLSTM with one of keras.layers.RNN.
 
@@ -132,16 +162,16 @@ def bilstm_training() -> dict:
     one = tf.distribute.OneDeviceStrategy('CPU:0')
     config = _bilstm_config()
     runs = {
-        'tfgen_two_replicas': loops.training_loop(config, replicated, True),
-        'tfgen': loops.training_loop(config, one, True),
+        'tfgen_two_replicas': loops.training_loop(config, replicated, 'on'),
+        'tfgen': loops.training_loop(config, one, 'on'),
         'keras_rnn': loops.training_loop(
-            config, one, False, change=_use_keras_rnn
+            config, one, 'off', change=_use_keras_rnn
         ),
         'keras_rnn_xla': loops.training_loop(
-            config, one, True, change=_use_keras_rnn
+            config, one, 'on', change=_use_keras_rnn
         ),
         'keras_rnn_xla_two_replicas': loops.training_loop(
-            config, replicated, True, change=_use_keras_rnn
+            config, replicated, 'on', change=_use_keras_rnn
         ),
     }
     seconds = {name: [] for name in runs}
@@ -353,6 +383,7 @@ def serving() -> dict:
 
 SECTIONS = {
     'training_loops': training_loops,
+    'training_steps': training_steps,
     'bilstm_training': bilstm_training,
     'sampling': sampling,
     'wavenet_sampling': wavenet_sampling,

@@ -87,26 +87,41 @@ def _plain(batch_size):
     return run, _operations([train_step.get_concrete_function(example).graph])
 
 
-def training_loop(config, strategy, jit, change=lambda model: None):
-    """Returns tfgen's training loop over random images: steps -> None.
-
-    `change` may modify the model before its optimizers are made.
-    """
+def random_data(spec):
+    """Returns Data with random images."""
     from tfgen import data
     from tfgen.data.readers import base
-    from tfgen.training import loop
-    from tfgen.training import run as training
 
     split = base.InMemory(images(), None)
     source = base.Source(SHAPE, 2, (), {'train': split, 'test': split})
-    examples = data.Data(config.spec, source)
+    return data.Data(spec, source)
+
+
+def training_loop(
+    config, strategy, jit, change=lambda model: None, examples=None
+):
+    """Returns tfgen's training loop: steps -> None.
+
+    Args:
+      config: of the run.
+      strategy: of the run.
+      jit: 'auto', 'on' or 'off'; see tfgen.train.
+      change: a function that modifies the model before its optimizers are
+        made.
+      examples: Data; None for random images.
+    """
+    from tfgen.training import loop
+    from tfgen.training import run as training
+
+    examples = examples or random_data(config.spec)
     loop.make_repeatable()
     with strategy.scope():
         model = config.build()
         change(model)
         updates = training.make_updates(model, config.preset)
     rows = loop.BatchSplit.of(strategy, model, config.preset.batch_size)
-    run = loop.make_loop(strategy, updates, rows, config.seed, jit)
+    compiled = training.use_jit(jit, model, strategy)
+    run = loop.make_loop(strategy, updates, rows, config.seed, compiled)
     batches = training.batch_iterator(strategy, examples, config, 0)
     return lambda steps: run(batches, 0, steps)
 
@@ -118,8 +133,8 @@ def pace(make, batch_size):
     product, and the share of it that the loop reaches.
     """
     run, operations = make(batch_size)
-    steps = max(10, 3200 // batch_size)
-    run(steps)
+    run(2)  # compiles
+    steps = max(2, round(4 / seconds(run, 2)))
     step = statistics.median(seconds(run, steps) / steps for _ in range(5))
     sgemm = _sgemm()
     return {
@@ -179,6 +194,7 @@ def _tfgen(name, *settings):
     def make(batch_size):
         from tfgen import presets
         from tfgen.training import loop, strategies, workdir
+        from tfgen.training import run as training
 
         # The tutorials use no labels.
         preset = presets.get(
@@ -189,7 +205,7 @@ def _tfgen(name, *settings):
         import tensorflow as tf
 
         made = workdir.Config(name, preset, 0, 'float32', config().spec)
-        run = training_loop(made, strategy, False)
+        run = training_loop(made, strategy, 'auto')
         batch = {'image': tf.TensorSpec([batch_size, *SHAPE])}
         key = tf.TensorSpec([2], tf.int64)
         graphs = [
@@ -202,14 +218,66 @@ def _tfgen(name, *settings):
             )
             .get_concrete_function(batch, key, 0)
             .graph
-            for update in made.build().updates()
+            for update in training.make_updates(made.build(), preset)
         ]
         return run, _operations(graphs)
 
     return make
 
 
+def _autoregressive(name, *settings):
+    """Returns the contender of an autoregressive preset.
+
+    The profiler counts the body of a loop only once. So operations are counted
+    from the weights: a weight is used once for each pixel or sample, in the
+    forward pass and in the gradients of the weight and of the layer's input.
+    """
+
+    def make(batch_size):
+        import numpy as np
+
+        from tfgen import presets
+        from tfgen.training import strategies, workdir
+
+        preset = presets.get(
+            name,
+            [f'batch_size={batch_size}', 'conditional=false', *settings],
+        )
+        strategy = strategies.make('one', halve_cores=preset.halve_cores)
+        if preset.dataset == 'tones':
+            made, examples = workdir.Config.of(name, preset)
+        else:
+            made = workdir.Config(name, preset, 0, 'float32', config().spec)
+            examples = None
+        run = training_loop(made, strategy, 'auto', examples=examples)
+        weights = sum(
+            int(np.prod(v.shape))
+            for v in made.build().trainable_variables
+            if len(v.shape) > 1
+        )
+        numbers = np.prod(made.spec.shape)
+        return run, 6 * weights * numbers * batch_size
+
+    return make
+
+
 CONTENDERS = {
+    'diagonal_bilstm7_mnist': (_autoregressive('diagonal_bilstm7_mnist'), 32),
+    'gated_pixelcnn_mnist': (_autoregressive('gated_pixelcnn_mnist'), 32),
+    # wavenet_spoken_digit on sounds that need no download
+    'wavenet_spoken_digit': (
+        _autoregressive(
+            'wavenet_tones',
+            'audio_length=4096',
+            'units=32',
+            'skip_units=64',
+            'num_stacks=2',
+        ),
+        8,
+    ),
+    'vae_mnist': (_tfgen('vae_mnist'), 20),
+    'vae_mnist, batch 100': (_tfgen('vae_mnist'), 100),
+    'gan_mnist': (_tfgen('gan_mnist'), 64),
     'cvae_plain': (_plain, 32),
     'cvae_tutorial': (_tutorial('cvae'), 32),
     'cvae_tfgen': (_tfgen('conv_vae_mnist'), 32),

@@ -50,8 +50,13 @@ class LinearSVM(Metric):
     name = 'linear_svm'
 
     def applies(self, model: Model, examples: Data) -> bool:
-        plain = isinstance(model, GAN) and not model.num_classes
-        return plain and examples.spec.num_classes > 1
+        # With labels or packs, the features are not those of one image alone.
+        return (
+            isinstance(model, GAN)
+            and not model.num_classes
+            and model.pack == 1
+            and examples.spec.num_classes > 1
+        )
 
     def by_default(self, model: Model) -> bool:
         return False

@@ -72,7 +72,7 @@ class BiGAN(GAN):
 
         With unrolling it is also the loss of G on data; see GAN.
         """
-        scores = judge(self._real(batch, noise), 'real')
+        scores = judge(self._packed(self._real(batch, noise)), 'real')
         return {'encode': self._objective.encoder(scores)}
 
     def _generator_variables(self):

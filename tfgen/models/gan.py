@@ -97,6 +97,11 @@ class GAN(LatentVariableModel):
       spectral_norm: whether every layer of d has norm 1.
       discriminator_updates: updates of d per update of G, each on new data.
       discriminator_rate: learning rate of d; None for the rate of the run.
+      pack: m, how many examples d judges at once, all of them data or all of
+        them samples; their channels are side by side. d then sees when samples
+        are too much alike. Source: Lin et al. 2018 (PacGAN). Departure: each
+        group of m rows gives m packs, which differ in their order, so that a
+        batch has as many scores as rows.
       dropout: rate after each hidden layer of d.
       conditional: see Model. The label is concatenated to z, and enters d as
         v_y . f(x).
@@ -107,6 +112,8 @@ class GAN(LatentVariableModel):
     spec_types: ClassVar[tuple[type[Spec], ...]] = (ImageSpec, PointSpec)
     # Whether a dcgan's G has batch norm.
     _batch_norm = True
+    # Why a variant's d cannot judge packs.
+    _one_by_one = ''
 
     def __init__(
         self,
@@ -126,12 +133,14 @@ class GAN(LatentVariableModel):
         spectral_norm: bool = False,
         discriminator_updates: Size = 1,
         discriminator_rate: Positive | None = None,
+        pack: Size = 1,
         dropout: Share = 0.0,
         conditional: bool = False,
         generator: Network = None,
     ):
         super().__init__(spec, conditional)
         self.latent_size = latent_size
+        self.pack = pack
         self.prior = prior
         self._objective = adversarial.loss(loss, margin)
         self.unrolled_steps = unrolled_steps
@@ -164,7 +173,7 @@ class GAN(LatentVariableModel):
             self.discriminator = discriminators.discriminator(
                 network,
                 discriminator,
-                *self._judged(),
+                *self._packed_sizes(),
                 discriminator_units,
                 self.num_classes,
                 regularization,
@@ -172,7 +181,7 @@ class GAN(LatentVariableModel):
             )
         else:
             self.discriminator = discriminators.OwnDiscriminator(
-                discriminator, *self._judged(), self.num_classes
+                discriminator, *self._packed_sizes(), self.num_classes
             )
 
     @classmethod
@@ -184,6 +193,14 @@ class GAN(LatentVariableModel):
             raise UserError(
                 'spectral_norm is for discriminator=score and does not work '
                 'with discriminator=energy: leave one of them out'
+            )
+        alone = cls._one_by_one
+        if settings['conditional']:
+            alone = 'd judges each example with its label'
+        if settings['pack'] > 1 and alone:
+            raise UserError(
+                f'pack={settings["pack"]} judges several examples at once, but '
+                f'{alone}: use --set pack=1'
             )
         mlp = settings['network'] == 'mlp'
         if mlp and settings['self_modulation']:
@@ -199,13 +216,14 @@ class GAN(LatentVariableModel):
 
     @classmethod
     def cross_replica(cls, settings: Mapping[str, Any]) -> bool:
-        """Whether rows interact: by batch norm, unrolling or the penalty."""
+        """Whether rows interact: by batch norm, packs, unrolling or penalty."""
         penalty = penalties.penalty(settings['penalty'])
         norm = settings['network'] == 'dcgan' and cls._batch_norm
         return bool(
             (norm and not settings['generator'])
             or super().cross_replica(settings)
             or settings['unrolled_steps']
+            or settings['pack'] > 1
             or (penalty and penalty.cross_replica)
             or settings['loss'] not in adversarial.LOSSES
         )
@@ -222,6 +240,24 @@ class GAN(LatentVariableModel):
     def _judged(self) -> tuple[Sequence[int], int]:
         """The inputs of d: the shape of x, and the size of a second input."""
         return self.spec.shape, 0
+
+    def _packed_sizes(self):
+        """`_judged` for a pack of examples."""
+        (*sides, channels), extra = self._judged()
+        return (*sides, self.pack * channels), self.pack * extra
+
+    def _packed(self, tensors):
+        """Packs of rows: tensors [B, ..., C] -> [B, ..., pack * C].
+
+        Pack i has row i first, then the other rows of its group.
+        """
+        m = self.pack
+        if m == 1:
+            return tensors
+        return [
+            tf.concat([_turned(t, m, by) for by in range(m)], axis=-1)
+            for t in tensors
+        ]
 
     # Samples and their scores.
 
@@ -268,16 +304,18 @@ class GAN(LatentVariableModel):
         """d(x): [B, *spec.shape] -> float32 [B], high for data.
 
         With the losses 'minimax' and 'non_saturating' it is the logit of D(x).
+        With `pack`, row i is judged beside the other rows of its group.
         """
         batch = {self.spec.key: example, 'label': label}
         given = self._given(batch, None)
-        return self._judge(batch, None, given)(self._real(batch, None))
+        real = self._packed(self._real(batch, None))
+        return self._judge(batch, None, given)(real)
 
     def discriminator_features(self, example: tf.Tensor) -> tf.Tensor:
         """The last hidden layer of d: [B, *spec.shape] -> float32 [B, F]."""
         batch = {self.spec.key: example}
         given = self._given(batch, None)
-        return self._hidden(self._real(batch, None), given)
+        return self._hidden(self._packed(self._real(batch, None)), given)
 
     def _hidden(self, tensors, given):
         """The last hidden layer of d: list of tensors -> float32 [B, F]."""
@@ -341,8 +379,8 @@ class GAN(LatentVariableModel):
         """
         given = self._given(batch, noise)
         judge = self._judge(batch, noise, given)
-        real = self._real(batch, noise)
-        fake = self._fake(batch, noise, given)
+        real = self._packed(self._real(batch, noise))
+        fake = self._packed(self._fake(batch, noise, given))
         terms = {
             'real': self._objective.real(judge(real, 'real')),
             'fake': self._objective.fake(judge(fake, 'fake')),
@@ -355,7 +393,7 @@ class GAN(LatentVariableModel):
         """The losses of G on samples and on data, and its penalty: [B]."""
         given = self._given(batch, noise)
         judge = self._judge(batch, noise, given)
-        fake = self._fake(batch, noise, given)
+        fake = self._packed(self._fake(batch, noise, given))
         terms = {'fool': self._objective.generator(judge(fake, 'fake'))}
         terms |= self._generator_data_terms(judge, batch, noise)
         return terms | self._penalty_terms(
@@ -389,7 +427,7 @@ class GAN(LatentVariableModel):
         """
         if not self.unrolled_steps:
             return {}
-        real = judge(self._real(batch, noise), 'real')
+        real = judge(self._packed(self._real(batch, noise)), 'real')
         return {'real': -self._objective.real(real)}
 
     def diagnostics(self, batch: Batch, noise: Noise) -> Terms:
@@ -403,8 +441,9 @@ class GAN(LatentVariableModel):
         """
         given = self._given(batch, noise)
         judge = self._judge(batch, noise, given)
-        real = judge(self._real(batch, noise))
-        fake = judge(self._fake(batch, noise, given, training=False))
+        real = judge(self._packed(self._real(batch, noise)))
+        fake = self._fake(batch, noise, given, training=False)
+        fake = judge(self._packed(fake))
         if self._objective.logits:
             share = adversarial.jensen_shannon_estimate(real, fake)
             return {
@@ -445,10 +484,24 @@ class GAN(LatentVariableModel):
         return (PostUpdate('norms', iterations),) if layers else ()
 
     def signatures(self) -> dict[str, Signature]:
-        """Adds `score`, the score d(x) of an example."""
+        """Adds `score`, the score d(x) of an example, unless d judges packs."""
+        if self.pack > 1:
+            return super().signatures()
         inputs = self.with_label(self.spec.key)
         score = Signature(self._serve_score, inputs)
         return super().signatures() | {'score': score}
 
     def _serve_score(self, example, label=None):
         return {'score': self.score(example, label)}
+
+
+def _turned(x, size, by):
+    """Moves rows up by `by` places within their group of `size`: [B, ...].
+
+    A last group that is too small is filled with the first rows of the batch.
+    """
+    rows = tf.shape(x)[0]
+    full = tf.concat([x] * size, axis=0)[: rows + tf.math.mod(-rows, size)]
+    groups = tf.reshape(full, [-1, size, *x.shape[1:]])
+    turned = tf.roll(groups, -by, axis=1)
+    return tf.reshape(turned, [-1, *x.shape[1:]])[:rows]

@@ -26,7 +26,7 @@ class InpaintingGAN(GAN):
     image with nothing visible. G reads the visible part through a network with
     the widths of d. G has no batch norm.
 
-    All settings are those of GAN.
+    All settings are those of GAN, but d judges no packs.
     """
 
     spec_types: ClassVar[tuple[type[Spec], ...]] = (ImageSpec,)
@@ -36,6 +36,7 @@ class InpaintingGAN(GAN):
     # is the same in all rows, but differs between places of the first map, and
     # batch norm takes its statistics over both.
     _batch_norm = False
+    _one_by_one = 'd judges each image with its visible part'
 
     def _variant_networks(self, units):
         height, width, channels = self.spec.shape

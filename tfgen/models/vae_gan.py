@@ -37,8 +37,11 @@ class VAEGAN(GAN):
       encoder: your own network, [B, *spec.shape] -> [B, 2 K]: mean and logvar.
         It gets images in [-1, 1]; the label is appended to each pixel, or to a
         point.
-      settings: see GAN. The prior must be 'normal', as q(z|x) is.
+      settings: see GAN. The prior must be 'normal', as q(z|x) is, and d judges
+        no packs.
     """
+
+    _one_by_one = 'the error is that of one example, in the features of d'
 
     def __init__(
         self,

@@ -212,10 +212,10 @@ class Reporter:
     def _score(self):
         """points [N, D] -> the discriminator's scores; None if not a GAN.
 
-        Also None for a conditional GAN.
+        Also None for a conditional GAN, and for one whose d judges packs.
         """
         model = self._model
-        if not isinstance(model, GAN) or model.num_classes:
+        if not isinstance(model, GAN) or model.num_classes or model.pack > 1:
             return None
         return lambda points: model.score(tf.constant(points)).numpy()
 
