@@ -1,6 +1,7 @@
 """Measures speed as ratios within one run, comparable across machines.
 
     python scripts/benchmarks/benchmark.py [--output=results/benchmark.json]
+        [--torch=PYTHON]
 
 It needs no data set, since the examples are random. Stop other work on the
 machine first. Each section runs in its own process.
@@ -9,6 +10,7 @@ machine first. Each section runs in its own process.
 import datetime
 import json
 import os
+import pathlib
 import platform
 import statistics
 import subprocess
@@ -26,6 +28,9 @@ from tfgen.export import pretrained
 flags.DEFINE_string('output', None, 'JSON file for the figures.')
 flags.DEFINE_string('section', None, 'Only this one, as JSON.')
 flags.DEFINE_string('contender', None, 'One of them; used by training_loops.')
+flags.DEFINE_string(
+    'torch', None, 'Python with PyTorch; without it, no section pytorch.'
+)
 
 
 def main() -> None:
@@ -47,7 +52,9 @@ def main() -> None:
         return
     figures = {}
     for name in SECTIONS:
-        figures[name] = _in_process(f'--section={name}')
+        if name == 'pytorch' and not flags.FLAGS.torch:
+            continue
+        figures[name] = _in_process(f'--section={name}', *_torch())
         print(name, json.dumps(figures[name], indent=2), flush=True)
     figures['date'] = datetime.date.today().isoformat()
     figures['machine'] = f'{platform.machine()}, {os.cpu_count()} CPU cores'
@@ -58,9 +65,16 @@ def main() -> None:
 def _in_process(*arguments, one_core=False):
     """Runs this script in a new process; returns the JSON that it prints."""
     threads = {'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1'}
+    return _printed(
+        [sys.executable, __file__, *arguments], threads if one_core else {}
+    )
+
+
+def _printed(command, variables=None):
+    """Runs a command; returns the JSON in its last line."""
     output = subprocess.run(
-        [sys.executable, __file__, *arguments],
-        env=os.environ | (threads if one_core else {}),
+        command,
+        env=os.environ | (variables or {}),
         check=True,
         stdout=subprocess.PIPE,
         text=True,
@@ -91,12 +105,45 @@ def training_loops() -> dict:
     }
 
 
-def _alternately(theirs, ours, rounds=3):
-    """Returns the medians of two contenders and of the ratio of speeds."""
-    pairs = [
-        [_in_process(f'--contender={name}') for name in (theirs, ours)]
-        for _ in range(rounds)
-    ]
+def _torch():
+    """The flag that names the Python with PyTorch, if it is set."""
+    return [f'--torch={flags.FLAGS.torch}'] if flags.FLAGS.torch else []
+
+
+def pytorch() -> dict:
+    """Compares tfgen's training with PyTorch (torch_loops.py).
+
+    Both have the same layers, losses, optimizer and batch size, and no averages
+    of the weights. PyTorch's loop is a plain one, and runs without
+    torch.compile. Rounds are as in `training_loops`.
+    """
+    return {
+        theirs: _alternately(theirs, ours, of_torch=True)
+        for theirs, ours in (
+            ('cvae', 'cvae_tfgen'),
+            ('vae', 'vae_mnist'),
+            ('dcgan', 'dcgan_tfgen'),
+            ('pixelcnn', 'pixelcnn_mnist'),
+            ('lstm', 'pixelrnn_mnist'),
+        )
+    }
+
+
+def _alternately(theirs, ours, rounds=3, of_torch=False):
+    """Returns the medians of two contenders and of the ratio of speeds.
+
+    With `of_torch`, `theirs` is a network of torch_loops.py.
+    """
+    batch_size = loops.CONTENDERS[ours][1]
+
+    def run(name):
+        if of_torch and name == theirs:
+            folder = pathlib.Path(__file__).parent
+            command = [flags.FLAGS.torch, str(folder / 'torch_loops.py')]
+            return _printed([*command, name, str(batch_size)])
+        return _in_process(f'--contender={name}')
+
+    pairs = [[run(name) for name in (theirs, ours)] for _ in range(rounds)]
     ratios = [
         two['images_per_second'] / one['images_per_second']
         for one, two in pairs
@@ -105,6 +152,7 @@ def _alternately(theirs, ours, rounds=3):
         name: {
             key: round(statistics.median(r[key] for r in side), 3)
             for key in side[0]
+            if key != 'torch'
         }
         for name, side in zip(
             (theirs, ours), zip(*pairs, strict=True), strict=True
@@ -113,7 +161,7 @@ def _alternately(theirs, ours, rounds=3):
     return {
         'ratio': round(statistics.median(ratios), 3),
         'ratio_of_each_round': [round(r, 3) for r in ratios],
-        'batch_size': loops.CONTENDERS[ours][1],
+        'batch_size': batch_size,
         **medians,
     }
 
@@ -384,6 +432,7 @@ def serving() -> dict:
 SECTIONS = {
     'training_loops': training_loops,
     'training_steps': training_steps,
+    'pytorch': pytorch,
     'bilstm_training': bilstm_training,
     'sampling': sampling,
     'wavenet_sampling': wavenet_sampling,

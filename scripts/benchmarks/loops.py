@@ -275,6 +275,8 @@ CONTENDERS = {
         ),
         8,
     ),
+    'pixelcnn_mnist': (_autoregressive('pixelcnn_mnist', 'ema=0'), 32),
+    'pixelrnn_mnist': (_autoregressive('pixelrnn_mnist', 'ema=0'), 32),
     'vae_mnist': (_tfgen('vae_mnist'), 20),
     'vae_mnist, batch 100': (_tfgen('vae_mnist'), 100),
     'gan_mnist': (_tfgen('gan_mnist'), 64),
