@@ -241,7 +241,7 @@ class GAN(LatentVariableModel):
         """The inputs of d: the shape of x, and the size of a second input."""
         return self.spec.shape, 0
 
-    def _packed_sizes(self):
+    def _packed_sizes(self) -> tuple[Sequence[int], int]:
         """`_judged` for a pack of examples."""
         (*sides, channels), extra = self._judged()
         return (*sides, self.pack * channels), self.pack * extra
