@@ -349,7 +349,9 @@ def sampling() -> dict:
 
     Images are 28x28, batch 16. Naive sampling runs the whole network once per
     pixel, at the same cost each time. So 10 of the 784 runs are timed, and the
-    median is multiplied.
+    median is multiplied. It is compiled by XLA if that is faster. `ratio` is
+    that of the slower of `sample` and `complete` as an export runs them;
+    `compiled` has both under XLA, as in Python.
     """
     import tensorflow as tf
 
@@ -359,25 +361,20 @@ def sampling() -> dict:
     mask = tf.concat([tf.ones([16, 14, 28, 1]), tf.zeros([16, 14, 28, 1])], 1)
     figures = {}
     for name, settings in VARIANTS.items():
-        model, sample = _sampler(loops.SHAPE, 16, settings)
-        noise = RowNoise(tf.range(16))
-        complete = tf.function(lambda: model.complete(image, mask, noise))  # noqa: B023
-        logits = tf.function(model.logits)
-        for run in (sample, complete, lambda: logits(image)):  # noqa: B023
-            run()
-        fast, completed = (
-            statistics.median(loops.seconds(run) for _ in range(5))
-            for run in (sample, complete)
+        model, _ = _sampler(loops.SHAPE, 16, settings)
+
+        def sample(model=model):
+            return model.sample(RowNoise(tf.range(16)))
+
+        def complete(model=model):
+            return model.complete(image, mask, RowNoise(tf.range(16)))
+
+        figures[name] = _against_naive(
+            {'sample': sample, 'complete': complete},
+            lambda model=model: model.logits(image),
+            784,
+            10,
         )
-        slow = statistics.median(
-            loops.seconds(logits, image) for _ in range(10)
-        )
-        figures[name] = {
-            'sample_seconds': round(fast, 3),
-            'complete_seconds': round(completed, 3),
-            'whole_network_seconds': round(slow * 784, 1),
-            'ratio': round(slow * 784 / max(fast, completed), 1),
-        }
     return figures
 
 
@@ -386,7 +383,7 @@ def wavenet_sampling() -> dict:
 
     Sounds have 4,096 samples, batch 4. Naive sampling runs the whole network
     once per sample: 5 of the 4,096 runs are timed, and the median is
-    multiplied.
+    multiplied. The ratios are those of `sampling`.
     """
     import tensorflow as tf
 
@@ -396,18 +393,51 @@ def wavenet_sampling() -> dict:
 
     preset = presets.get('wavenet_spoken_digit', ['conditional=false'])
     model = preset.build(SoundSpec(length=4096, sample_rate=8000))
-    sample = tf.function(lambda: model.sample(RowNoise(tf.range(4))))
-    logits = tf.function(model.logits)
     audio = tf.zeros([4, 4096])
-    sample()
-    logits(audio)
-    fast = statistics.median(loops.seconds(sample) for _ in range(3))
-    slow = statistics.median(loops.seconds(logits, audio) for _ in range(5))
+    found = _against_naive(
+        {'sample': lambda: model.sample(RowNoise(tf.range(4)))},
+        lambda: model.logits(audio),
+        4096,
+        5,
+    )
+    pace = round(4 * 4096 / found['sample_seconds'])
+    return {'samples_per_second': pace, **found}
+
+
+def _against_naive(ways, network, steps, runs):
+    """Compares ways to sample with `steps` runs of the whole network.
+
+    Args:
+      ways: name -> function.
+      network: one run of the whole network; `runs` of them are timed.
+      steps: how many of them naive sampling makes.
+      runs: see `network`.
+    """
+    whole = steps * min(
+        _seconds(network, runs, jit_compile) for jit_compile in (None, True)
+    )
+    plain, compiled = (
+        {name: _seconds(way, 5, jit_compile) for name, way in ways.items()}
+        for jit_compile in (None, True)
+    )
     return {
-        'samples_per_second': round(4 * 4096 / fast),
-        'whole_network_seconds': round(slow * 4096, 1),
-        'ratio': round(slow * 4096 / fast, 1),
+        **{f'{name}_seconds': round(s, 3) for name, s in plain.items()},
+        'whole_network_seconds': round(whole, 1),
+        'ratio': round(whole / max(plain.values()), 1),
+        'compiled': {
+            **{f'{name}_seconds': round(s, 3) for name, s in compiled.items()},
+            'ratio': round(whole / max(compiled.values()), 1),
+        },
     }
+
+
+def _seconds(function, runs, jit_compile):
+    """Returns the median time of a function, compiled by tf.function."""
+    import tensorflow as tf
+
+    compiled = tf.function(function, jit_compile=jit_compile)
+    compiled()
+    return statistics.median(loops.seconds(compiled) for _ in range(runs))
 
 
 def growth() -> dict:
