@@ -27,7 +27,7 @@ from tfgen.export import pretrained
 
 flags.DEFINE_string('output', None, 'JSON file for the figures.')
 flags.DEFINE_string('section', None, 'Only this one, as JSON.')
-flags.DEFINE_string('contender', None, 'One of them; used by training_loops.')
+flags.DEFINE_string('contender', None, 'One of them, as JSON.')
 flags.DEFINE_string(
     'torch', None, 'Python with PyTorch; without it, no section pytorch.'
 )
@@ -117,33 +117,36 @@ def pytorch() -> dict:
     of the weights. PyTorch's loop is a plain one, and runs without
     torch.compile. Rounds are as in `training_loops`.
     """
-    return {
-        theirs: _alternately(theirs, ours, of_torch=True)
-        for theirs, ours in (
-            ('cvae', 'cvae_tfgen'),
-            ('vae', 'vae_mnist'),
-            ('dcgan', 'dcgan_tfgen'),
-            ('pixelcnn', 'pixelcnn_mnist'),
-            ('lstm', 'pixelrnn_mnist'),
-        )
-    }
+    python = flags.FLAGS.torch
+    script = str(pathlib.Path(__file__).with_name('torch_loops.py'))
+    version = 'import json, torch; print(json.dumps(torch.__version__))'
+    figures = {'version': _printed([python, '-c', version])}
+    for theirs, ours in (
+        ('cvae', 'cvae_tfgen'),
+        ('vae', 'vae_mnist'),
+        ('dcgan', 'dcgan_tfgen'),
+        ('pixelcnn', 'pixelcnn_mnist'),
+        ('lstm', 'pixelrnn_mnist'),
+    ):
+        command = [python, script, theirs, str(loops.CONTENDERS[ours][1])]
+        figures[theirs] = _alternately(theirs, ours, command)
+    return figures
 
 
-def _alternately(theirs, ours, rounds=3, of_torch=False):
+def _alternately(theirs, ours, command=None, rounds=3):
     """Returns the medians of two contenders and of the ratio of speeds.
 
-    With `of_torch`, `theirs` is a network of torch_loops.py.
+    `command` runs `theirs`; None if it is one of loops.CONTENDERS.
     """
-    batch_size = loops.CONTENDERS[ours][1]
 
-    def run(name):
-        if of_torch and name == theirs:
-            folder = pathlib.Path(__file__).parent
-            command = [flags.FLAGS.torch, str(folder / 'torch_loops.py')]
-            return _printed([*command, name, str(batch_size)])
-        return _in_process(f'--contender={name}')
+    def pair():
+        if command:
+            first = _printed(command)
+        else:
+            first = _in_process(f'--contender={theirs}')
+        return first, _in_process(f'--contender={ours}')
 
-    pairs = [[run(name) for name in (theirs, ours)] for _ in range(rounds)]
+    pairs = [pair() for _ in range(rounds)]
     ratios = [
         two['images_per_second'] / one['images_per_second']
         for one, two in pairs
@@ -152,7 +155,6 @@ def _alternately(theirs, ours, rounds=3, of_torch=False):
         name: {
             key: round(statistics.median(r[key] for r in side), 3)
             for key in side[0]
-            if key != 'torch'
         }
         for name, side in zip(
             (theirs, ours), zip(*pairs, strict=True), strict=True
@@ -161,7 +163,7 @@ def _alternately(theirs, ours, rounds=3, of_torch=False):
     return {
         'ratio': round(statistics.median(ratios), 3),
         'ratio_of_each_round': [round(r, 3) for r in ratios],
-        'batch_size': batch_size,
+        'batch_size': loops.CONTENDERS[ours][1],
         **medians,
     }
 
@@ -328,20 +330,15 @@ VARIANTS = {
 }
 
 
-def _sampler(shape, batch, settings=('cell=lstm', 'units=128')):
-    """Returns a PixelRNN and its compiled sampler."""
+def _pixelrnn(shape, settings):
+    """Returns a PixelRNN of binary images of a shape."""
     import dataclasses
 
-    import tensorflow as tf
-
     from tfgen import presets
-    from tfgen.noise import RowNoise
 
     spec = loops.config().spec
     spec = dataclasses.replace(spec, height=shape[0], width=shape[1])
-    model = presets.get('diagonal_bilstm_mnist', settings).build(spec)
-    sample = tf.function(lambda: model.sample(RowNoise(tf.range(batch))))
-    return model, sample
+    return presets.get('diagonal_bilstm_mnist', settings).build(spec)
 
 
 def sampling() -> dict:
@@ -361,7 +358,7 @@ def sampling() -> dict:
     mask = tf.concat([tf.ones([16, 14, 28, 1]), tf.zeros([16, 14, 28, 1])], 1)
     figures = {}
     for name, settings in VARIANTS.items():
-        model, _ = _sampler(loops.SHAPE, 16, settings)
+        model = _pixelrnn(loops.SHAPE, settings)
 
         def sample(model=model):
             return model.sample(RowNoise(tf.range(16)))
@@ -431,7 +428,7 @@ def _against_naive(ways, network, steps, runs):
     }
 
 
-def _seconds(function, runs, jit_compile):
+def _seconds(function, runs, jit_compile=None):
     """Returns the median time of a function, compiled by tf.function."""
     import tensorflow as tf
 
@@ -445,11 +442,16 @@ def growth() -> dict:
 
     Equal values mean that the time of an image is linear in its pixels.
     """
+    import tensorflow as tf
+
+    from tfgen.noise import RowNoise
+
     microseconds = {}
     for side in (8, 16, 24, 32):
-        _, sample = _sampler((side, side), 1)
-        sample()
-        seconds = statistics.median(loops.seconds(sample) for _ in range(9))
+        model = _pixelrnn((side, side), ['cell=lstm', 'units=128'])
+        seconds = _seconds(
+            lambda model=model: model.sample(RowNoise(tf.range(1))), 9
+        )
         microseconds[f'{side}x{side}'] = round(seconds / side**2 * 1e6, 1)
     return {'microseconds_per_pixel': microseconds}
 

@@ -109,7 +109,7 @@ class PixelBlock(nn.Sequential):
 
 
 class LSTMBlock(nn.Module):
-    """The LSTM over the pixels in raster order."""
+    """The LSTM over the pixels in raster order; PyTorch's has two biases."""
 
     def __init__(self, features, units):
         super().__init__()
@@ -233,7 +233,6 @@ def pace(make, batch_size):
         'num_parameters': sum(
             p.numel() for network in networks for p in network.parameters()
         ),
-        'torch': torch.__version__,
     }
 
 
