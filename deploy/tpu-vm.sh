@@ -23,10 +23,13 @@ on() {  # WORKERS COMMAND
 git -C "$here" archive --format=tar.gz --output=/tmp/tfgen.tar.gz HEAD
 gcloud compute tpus tpu-vm scp /tmp/tfgen.tar.gz "$name": --zone="$zone" \
   --worker=all
-# tensorflow-tpu must have the version that constraints.txt names, or 2.20.
+# tfgen requires the package tensorflow, whose place tensorflow-tpu takes. 2.20
+# is the last release with TPU wheels.
 on all 'mkdir -p tfgen && tar -xzf tfgen.tar.gz -C tfgen &&
   python3 -m venv tfgen/env &&
-  tfgen/env/bin/pip install --quiet tensorflow-tpu ./tfgen'
+  tfgen/env/bin/pip install --quiet ./tfgen &&
+  tfgen/env/bin/pip uninstall --quiet --yes tensorflow &&
+  tfgen/env/bin/pip install --quiet "tensorflow-tpu==2.20.*"'
 hosts=$(gcloud compute tpus tpu-vm describe "$name" --zone="$zone" \
   --format='value(networkEndpoints.len())')
 pod=""

@@ -503,8 +503,8 @@ def _families():
         f'{mean("RBM", "sampling_cpu_seconds")} CPU-seconds for a thousand, '
         f'where one pass takes {mean("VAE", "sampling_cpu_seconds", 2)}',
         f'show it ({pca} and {ae})',
-        f'recall is {mean("VAE", "recall", 2)}, but that of the GAN is '
-        f'{mean("GAN", "recall", 2)}',
+        f'(recall {mean("VAE", "recall", 2)}), but neither does the GAN '
+        f'({mean("GAN", "recall", 2)})',
         f'the least distance to training is {least:.2f}',
         f'{large("PixelRNN", "nats")} against {large("RBM", "nats")} of the '
         f'RBM and {large("VAE", "nats")} of the VAE',

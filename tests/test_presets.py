@@ -88,6 +88,13 @@ def test_parameter_counts_are_as_recorded(name):
     assert model.num_parameters() == record['num_parameters']
 
 
+def test_a_preset_trains_as_long_as_its_record():
+    for name, record in records.read().items():
+        made, preset = record['training'], presets.PRESETS[name]
+        length = made['steps'], made['batch_size']
+        assert (preset.steps, preset.batch_size) == length, name
+
+
 def test_every_preset_is_in_the_tables():
     for lines in (records.table(), records.markdown()):
         for name in presets.PRESETS:

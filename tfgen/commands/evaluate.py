@@ -26,7 +26,7 @@ flags.DEFINE_string(
     'Evaluates an export or a pretrained model instead of a run.',
 )
 flags.DEFINE_list(
-    'metrics', None, 'Metrics to compute; default: all that apply.'
+    'metrics', None, 'Metrics to compute; default: the usual ones of the model.'
 )
 flags.DEFINE_string('split', 'test', 'Split to evaluate: test or train.')
 flags.DEFINE_integer(

@@ -53,7 +53,7 @@ PRESETS = {
     ),
     'diagonal_bilstm7_mnist': _PixelRNN(
         **_BINARIZED_MNIST,
-        steps=72_000,
+        steps=18_000,
         cell='diagonal_bilstm',
         units=16,
         num_layers=7,
