@@ -33,6 +33,7 @@ DATA = {
     'digits': _DIGITS,
     'mnist': _MNIST,
     'binarized_mnist': f'{_MNIST}, binarized by Salakhutdinov and Murray 2008',
+    'spoken_digit': 'Free Spoken Digit Dataset (Jackson et al.), CC BY-SA 4.0',
     'tones': f'tones of ten pitches, {_OURS}',
     'numerals': f'numbers in English and Chinese words, {_OURS}',
     'two_moons': f'two half circles of points, {_OURS}',
@@ -42,8 +43,8 @@ LIMITS = {
     'CVAE': 'It decodes means, so its pictures are smoother than the data.',
     'PixelRNN': 'It draws pixel after pixel, row after row: what is known '
     'after a hidden pixel has no influence on it.',
-    'WaveNet': 'It draws sample after sample, and knows nothing but the tones '
-    'it was trained on.',
+    'WaveNet': 'It draws sample after sample, and knows nothing but the '
+    'sounds it was trained on.',
     'Gaussian': 'One ellipse, whatever the data.',
     'GMM': 'As many ellipses as it has components, and nothing between them.',
     'TextVAE': 'It knows the words of numbers and nothing else; what lies '
